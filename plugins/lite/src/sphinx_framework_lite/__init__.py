@@ -1,0 +1,1 @@
+"""Small embedded models: a complete pipeline that ships with the framework."""

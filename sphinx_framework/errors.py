@@ -1,0 +1,81 @@
+"""Every error the framework raises on purpose, drawn as a tree.
+
+::
+
+    SphinxError                     base; carries `hint`, the sentence that says what to do
+    ├── InputError                  the user's input is wrong: the CLI exits with 2
+    │   ├── SceneError              a scene folder, photo, camera or pose
+    │   ├── ConfigError             a pipeline file, an option, a command-line value
+    │   ├── UnknownComponentError   no plugin offers a component of that name
+    │   ├── BrokenPluginError       a plugin was found but cannot be used
+    │   ├── CapabilityError         the model cannot do what was asked for, strictly
+    │   ├── LicenceError            the licence policy refuses a component
+    │   ├── WeightsError            a checkpoint is missing or does not fit the network
+    │   └── MemoryBudgetError       the latent cache would not fit into its budget
+    └── JobError                    the job itself failed: the CLI exits with 1
+        └── StaleCacheError         a partial step reads what no full step recorded
+
+A message says what is wrong and where; the hint says what to do about it.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class SphinxError(Exception):
+    """Base of all errors raised on purpose."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        self.message = message
+        self.hint = hint
+        super().__init__(f"{message} {hint}".strip())
+
+
+class InputError(SphinxError):
+    """The user's input is wrong; nothing was computed."""
+
+
+class SceneError(InputError):
+    """A scene folder, photo, camera or pose cannot be used."""
+
+
+class ConfigError(InputError):
+    """A pipeline file, an option or a command-line value is wrong."""
+
+
+class UnknownComponentError(InputError):
+    """No installed plugin offers a component of that kind and name."""
+
+
+class BrokenPluginError(InputError):
+    """A plugin was discovered but failed to load, or its component failed to build."""
+
+
+class CapabilityError(InputError):
+    """The model cannot do what was asked for and `strict` forbids doing less."""
+
+
+class LicenceError(InputError):
+    """The licence policy refuses one of the pipeline's components."""
+
+
+class WeightsError(InputError):
+    """A checkpoint is missing, unreadable or does not fit the network."""
+
+
+class MemoryBudgetError(InputError):
+    """The latent cache of this request would not fit into its memory budget."""
+
+
+class JobError(SphinxError):
+    """The job failed although its input was fine."""
+
+
+class StaleCacheError(JobError):
+    """A partial step reads a cache slot that no full step of the request recorded."""
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return ``"Did you mean 'x'? "`` for a near miss, else an empty string."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.55)
+    return f"Did you mean {near[0]!r}? " if near else ""

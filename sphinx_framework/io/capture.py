@@ -1,0 +1,223 @@
+"""A capture on disk: posed shots whose image files have not been loaded yet.
+
+The folder readers (:mod:`.transforms`, :mod:`.photos`) end here; :func:`build_scene` loads the
+chosen shots, reconciles sizes and returns a :class:`Scene`.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from sphinx_framework.errors import SceneError
+from sphinx_framework.io.images import read_image
+from sphinx_framework.io.json_fields import Fields
+from sphinx_framework.io.resize import Fit, fit_images, fit_intrinsics
+from sphinx_framework.types import Cameras, Scene
+
+# Half a pixel of rounding on each side of an image that was scaled to a tenth.
+ASPECT_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shot:
+    """One posed camera and, where there is one, its image file.
+
+    where: the place in the JSON file, for messages.
+    world_from_camera: 4x4 float64, OpenCV axes.
+    intrinsics: 3x3 float64; in pixels of ``image_size`` or, when ``normalised``, with row 0 in
+        units of the image width and row 1 of its height.
+    image_size: ``(height, width)`` as the JSON states it, or ``None``.
+    order: position along the capture, or ``None`` when unknown.
+    """
+
+    where: str
+    file: Path | None
+    world_from_camera: Float[Tensor, "4 4"]
+    intrinsics: Float[Tensor, "3 3"]
+    normalised: bool
+    image_size: tuple[int, int] | None
+    order: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """The shots of a folder, and which of them are inputs and targets (indices)."""
+
+    name: str
+    shots: tuple[Shot, ...]
+    inputs: tuple[int, ...]
+    targets: tuple[int, ...]
+    near: float | None = None
+    far: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def build_scene(
+    capture: Capture, targets: Sequence[int], size: tuple[int, int] | None, fit: Fit
+) -> Scene:
+    """Load the inputs and the chosen targets of a capture, all at one size.
+
+    size: ``(height, width)`` to fit everything to; ``None`` keeps the size of the files, which
+    must then agree. Ground truth is carried when every chosen target has its file.
+
+    Raises:
+        SceneError: no inputs, a missing or unreadable input, or sizes that cannot be reconciled.
+    """
+    if not capture.inputs:
+        raise SceneError(f"{capture.name}: no input photo is named.")
+    loaded = [_load_input(capture.shots[i]) for i in capture.inputs]
+    native = (int(loaded[0].shape[1]), int(loaded[0].shape[2]))
+    canvas = size if size is not None else native
+    input_shots = [capture.shots[i] for i in capture.inputs]
+    target_shots = [capture.shots[i] for i in targets]
+    if size is None:
+        _require_one_size(input_shots, loaded)
+    images = torch.cat([fit_images(image[None], canvas, fit) for image in loaded])
+    truth, warnings = _ground_truth(target_shots, canvas, fit)
+    orders = [shot.order for shot in (*input_shots, *target_shots)]
+    known = tuple(order for order in orders if order is not None)
+    return Scene(
+        images=images,
+        inputs=shot_cameras(input_shots, canvas, fit, default_size=native),
+        targets=shot_cameras(target_shots, canvas, fit, default_size=native),
+        name=capture.name,
+        near=capture.near,
+        far=capture.far,
+        target_images=truth,
+        order=known if len(known) == len(orders) else None,
+        warnings=(*capture.warnings, *warnings),
+    )
+
+
+def shot_cameras(
+    shots: Sequence[Shot], canvas: tuple[int, int], fit: Fit, *, default_size: tuple[int, int]
+) -> Cameras:
+    """Cameras of the shots for images of size ``canvas``.
+
+    default_size: of shots that neither state a size nor have an image file.
+    """
+    poses = [shot.world_from_camera.float() for shot in shots]
+    intrinsics = [_fitted_intrinsics(shot, canvas, fit, default_size).float() for shot in shots]
+    return Cameras(
+        world_from_camera=torch.stack(poses) if poses else torch.zeros(0, 4, 4),
+        intrinsics=torch.stack(intrinsics) if intrinsics else torch.zeros(0, 3, 3),
+        image_size=canvas,
+    )
+
+
+def validate_poses(shots: Sequence[Shot], what: str) -> None:
+    """Raise :class:`SceneError` naming the first shot of ``what`` whose camera is unusable."""
+    if shots:
+        Cameras(
+            world_from_camera=torch.stack([shot.world_from_camera for shot in shots]),
+            intrinsics=torch.stack([shot.intrinsics for shot in shots]),
+            image_size=(1, 1),
+        ).validate(what)
+
+
+def file_inside(folder: Path, name: str, where: str) -> Path:
+    """Join a file name of a scene's JSON to its folder; names that lead outside are refused.
+
+    Raises:
+        SceneError: an absolute name, or one that climbs out of the folder.
+    """
+    inside = os.path.normpath(name)
+    if os.path.isabs(inside) or inside.split(os.sep)[0] == os.pardir or "\0" in name:
+        raise SceneError(
+            f"{where}: the file name {name!r} leads out of the scene folder.",
+            hint="Name files relative to the folder of the JSON file.",
+        )
+    return folder / inside
+
+
+def stated_size(fields: Fields, height: str, width: str) -> tuple[int, int] | None:
+    """The image size an object states under two keys: both or neither."""
+    size = fields.count_or_none(height), fields.count_or_none(width)
+    if size[0] is None or size[1] is None:
+        if size != (None, None):
+            raise SceneError(f"{fields.where}: give both {width!r} and {height!r}, or neither.")
+        return None
+    return size[0], size[1]
+
+
+def is_normalised(intrinsics: Float[Tensor, "3 3"]) -> bool:
+    """Whether the principal point lies in [0, 1] x [0, 1]: units of the image size, not pixels."""
+    return bool(((intrinsics[:2, 2] >= 0) & (intrinsics[:2, 2] <= 1)).all())
+
+
+def _load_input(shot: Shot) -> Float[Tensor, "3 H W"]:
+    if shot.file is None:
+        raise SceneError(
+            f"{shot.where}: is an input but names no image file.",
+            hint="Inputs need a photo; choose other inputs with --split.",
+        )
+    image = read_image(shot.file)
+    _checked_size(shot, (image.shape[1], image.shape[2]))
+    return image
+
+
+def _require_one_size(shots: Sequence[Shot], images: Sequence[Float[Tensor, "3 _ _"]]) -> None:
+    for shot, image in zip(shots, images, strict=True):
+        if image.shape != images[0].shape:
+            raise SceneError(
+                f"{shot.where}: the image is {image.shape[2]}x{image.shape[1]} (width x height), "
+                f"but the first input is {images[0].shape[2]}x{images[0].shape[1]}.",
+                hint="Give a size to fit all images to.",
+            )
+
+
+def _ground_truth(
+    shots: Sequence[Shot], canvas: tuple[int, int], fit: Fit
+) -> tuple[Float[Tensor, "T 3 H W"] | None, tuple[str, ...]]:
+    files = [shot.file for shot in shots if shot.file is not None and shot.file.is_file()]
+    if not files or len(files) < len(shots):
+        partial = f"ground truth exists for {len(files)} of {len(shots)} targets and is not used"
+        return None, (partial,) if files else ()
+    return torch.cat([fit_images(read_image(file)[None], canvas, fit) for file in files]), ()
+
+
+def _fitted_intrinsics(
+    shot: Shot, canvas: tuple[int, int], fit: Fit, default_size: tuple[int, int]
+) -> Float[Tensor, "3 3"]:
+    """Intrinsics of a shot in pixels of the canvas, float64."""
+    stated = shot.image_size or default_size
+    actual = stated
+    if shot.file is not None and shot.file.is_file():
+        actual = _checked_size(shot, _file_size(shot.file) or stated)
+        if shot.image_size is None:
+            stated = actual
+    intrinsics = shot.intrinsics
+    if shot.normalised:
+        intrinsics = intrinsics * intrinsics.new_tensor((stated[1], stated[0], 1.0))[:, None]
+    in_file_pixels = fit_intrinsics(intrinsics, stated, actual, "stretch")
+    return fit_intrinsics(in_file_pixels, actual, canvas, fit)
+
+
+def _file_size(file: Path) -> tuple[int, int] | None:
+    """Upright (height, width) from an image file's header; ``None`` when it is unreadable."""
+    try:
+        with Image.open(file) as image:
+            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            return image.size if turned else (image.height, image.width)
+    except (OSError, ValueError, SyntaxError):
+        return None
+
+
+def _checked_size(shot: Shot, actual: tuple[int, int]) -> tuple[int, int]:
+    """Return ``actual``, or refuse a file whose aspect ratio contradicts the stated size."""
+    if shot.image_size is not None:
+        stated = shot.image_size
+        ratio = (actual[1] * stated[0]) / (actual[0] * stated[1])
+        if abs(ratio - 1) > ASPECT_TOLERANCE:
+            raise SceneError(
+                f"{shot.where}: the image is {actual[1]}x{actual[0]} (width x height), but its "
+                f"camera is stated for {stated[1]}x{stated[0]}.",
+                hint="Intrinsics and image must describe the same picture, scaled at most.",
+            )
+    return actual

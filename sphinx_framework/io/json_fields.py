@@ -1,0 +1,150 @@
+"""Typed access to JSON files: every wrong type or missing key is one clear SceneError."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sphinx_framework.errors import SceneError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fields:
+    """One JSON object and the place it stands at, for messages.
+
+    where: such as ``"room/transforms.json, frames[3]"``.
+    """
+
+    values: Mapping[str, Any]
+    where: str
+
+    def __contains__(self, key: str) -> bool:
+        return self.values.get(key) is not None
+
+    def number(self, key: str) -> float:
+        """Return a finite number; raise :class:`SceneError` when missing or of another type."""
+        return _number(self._get(key), f"{self.where}, {key!r}")
+
+    def number_or_none(self, key: str) -> float | None:
+        """Return a finite number, or ``None`` when the key is missing or null."""
+        return self.number(key) if key in self else None
+
+    def count_or_none(self, key: str) -> int | None:
+        """Return a positive whole number, or ``None`` when the key is missing or null."""
+        if key not in self:
+            return None
+        value = self.number(key)
+        if value != int(value) or value < 1:
+            raise SceneError(f"{self.where}, {key!r}: must be a whole number >= 1, got {value:g}.")
+        return int(value)
+
+    def text(self, key: str) -> str:
+        """Return a string; raise :class:`SceneError` when missing or of another type."""
+        value = self._get(key)
+        if not isinstance(value, str):
+            raise _wrong_type(f"{self.where}, {key!r}", "a string", value)
+        return value
+
+    def text_or_none(self, key: str) -> str | None:
+        """Return a string, or ``None`` when the key is missing or null."""
+        return self.text(key) if key in self else None
+
+    def object(self, key: str) -> "Fields":
+        """Return a nested object."""
+        return as_fields(self._get(key), f"{self.where}, {key!r}")
+
+    def objects(self, key: str) -> list["Fields"]:
+        """Return a list of objects."""
+        values = _list(self._get(key), f"{self.where}, {key!r}")
+        return [as_fields(value, f"{self.where}, {key}[{i}]") for i, value in enumerate(values)]
+
+    def indices(self, key: str, below: int) -> tuple[int, ...]:
+        """Return a list of whole numbers in ``0..below-1``, each at most once."""
+        where = f"{self.where}, {key!r}"
+        return check_indices(_list(self._get(key), where), below, where)
+
+    def matrix(self, key: str, shapes: Sequence[tuple[int, int]]) -> Float[Tensor, "rows columns"]:
+        """Return a float64 matrix of one of the allowed shapes, all entries finite."""
+        where = f"{self.where}, {key!r}"
+        allowed = " or ".join(f"{rows}x{columns}" for rows, columns in shapes)
+        rows = [_list(row, where) for row in _list(self._get(key), where)]
+        shape = (len(rows), len(rows[0]) if rows else 0)
+        if shape not in shapes or any(len(row) != shape[1] for row in rows):
+            raise SceneError(f"{where}: must be a {allowed} matrix (a list of rows).")
+        numbers = [[_number(entry, where) for entry in row] for row in rows]
+        return torch.tensor(numbers, dtype=torch.float64)
+
+    def _get(self, key: str) -> Any:
+        if key not in self:
+            raise SceneError(
+                f"{self.where}: the key {key!r} is missing.",
+                hint=f"Keys found: {', '.join(map(repr, self.values)) or 'none'}.",
+            )
+        return self.values[key]
+
+
+def read_json_object(path: Path) -> Fields:
+    """Read a JSON file whose top level is an object.
+
+    Raises:
+        SceneError: the file is missing, unreadable, not JSON, or not an object.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as cause:
+        raise SceneError(f"{path}: no such file.") from cause
+    except OSError as cause:
+        raise SceneError(f"{path}: cannot be read ({cause.strerror or cause}).") from cause
+    except (ValueError, RecursionError) as cause:
+        raise SceneError(f"{path}: is not valid JSON ({cause}).") from cause
+    return as_fields(values, str(path))
+
+
+def as_fields(value: Any, where: str) -> Fields:
+    """Wrap a JSON value that must be an object."""
+    if not isinstance(value, dict):
+        raise _wrong_type(where, "an object {...}", value)
+    return Fields(values=value, where=where)
+
+
+def check_indices(values: Sequence[Any], below: int, where: str) -> tuple[int, ...]:
+    """Return ``values`` as indices, or raise :class:`SceneError` naming the first wrong one."""
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise _wrong_type(where, "a list of whole numbers", value)
+        if not 0 <= value < below:
+            raise SceneError(f"{where}: frame {value} does not exist; there are 0 to {below - 1}.")
+    if len(set(values)) != len(values):
+        raise SceneError(f"{where}: names a frame twice.")
+    return tuple(values)
+
+
+def _number(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _wrong_type(where, "a number", value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise SceneError(f"{where}: holds NaN or infinity; it must be a finite number.")
+    return number
+
+
+def _list(value: Any, where: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise _wrong_type(where, "a list", value)
+    return value
+
+
+def _wrong_type(where: str, expected: str, value: Any) -> SceneError:
+    shown = repr(value)
+    return SceneError(
+        f"{where}: must be {expected}, got {shown if len(shown) <= 40 else shown[:37] + '...'}."
+    )

@@ -1,0 +1,72 @@
+"""Noise schedules in sigma space, shared by models that predict clean latents (EDM form).
+
+A state is ``clean + sigma * noise``. Two solvers walk down the grid: Euler (SEVA's and the paper's)
+and DPM-Solver++(2M) (Lu et al. 2022, eq. 5.1 in data prediction), whose history makes few steps go
+further. Both accept any ``step -> next_step``, so a few-step walk may use a subset of the grid.
+"""
+
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sphinx_framework.protocols import SolverStep
+
+Solver = Literal["euler", "dpmpp_2m"]
+
+
+class SigmaSchedule:
+    """A descending grid of noise levels that ends in 0."""
+
+    def __init__(self, sigmas: Float[Tensor, " S"], solver: Solver = "euler") -> None:
+        """Take ``num_steps + 1`` levels; raises ``ValueError`` unless strictly descending to 0."""
+        levels = [float(sigma) for sigma in sigmas]
+        if levels[-1] != 0 or any(a <= b for a, b in pairwise(levels)):
+            raise ValueError("sigmas must be strictly descending and end in 0")
+        self.sigmas = levels
+        self.solver = solver
+
+    @property
+    def num_steps(self) -> int:
+        """Number of steps of the grid."""
+        return len(self.sigmas) - 1
+
+    def noised(
+        self, clean: Float[Tensor, "R *d"], noise: Float[Tensor, "R *d"], step: int
+    ) -> Float[Tensor, "R *d"]:
+        """``clean + sigma[step] * noise``."""
+        return clean + self.sigmas[step] * noise
+
+    def advance(
+        self, x: Float[Tensor, "R *d"], denoised: Float[Tensor, "R *d"], move: SolverStep
+    ) -> Float[Tensor, "R *d"]:
+        """One solver move; the multistep solver's first move of a frame is of first order."""
+        sigma, next_sigma = self.sigmas[move.step], self.sigmas[move.next_step]
+        estimate = denoised
+        if self.solver == "dpmpp_2m" and move.previous is not None and next_sigma > 0:
+            estimate = self._extrapolated(denoised, move, sigma, next_sigma)
+        # Euler in sigma and first-order DPM-Solver++ are the same line in data prediction.
+        ratio = next_sigma / sigma
+        return ratio * x + (1 - ratio) * estimate
+
+    def _extrapolated(
+        self, denoised: Tensor, move: SolverStep, sigma: float, next_sigma: float
+    ) -> Tensor:
+        assert move.previous is not None
+        previous_step, previous_denoised = move.previous
+        log = torch.log(torch.tensor([self.sigmas[previous_step], sigma, next_sigma]).double())
+        last, now = float(log[0] - log[1]), float(log[1] - log[2])
+        slope = now / (2 * last)
+        return (1 + slope) * denoised - slope * previous_denoised
+
+
+def karras_sigmas(
+    num_steps: int, sigma_min: float, sigma_max: float, rho: float = 7.0
+) -> Float[Tensor, " S"]:
+    """Karras et al. 2022, eq. 5: ``num_steps`` levels from max to min, then 0."""
+    ramp = torch.linspace(0, 1, num_steps, dtype=torch.float64)
+    low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
+    levels = (high + ramp * (low - high)) ** rho
+    return torch.cat([levels, levels.new_zeros(1)])

@@ -1,0 +1,76 @@
+"""What a plugin declares: specs of its components, and the two hooks (torch-free).
+
+A plugin is a distribution with one entry point in the group ``sphinx_framework``. The entry point
+names a light module that implements :func:`sphinx_framework_components` and imports no torch, so
+that listing every installed plugin takes milliseconds.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pluggy
+
+PROJECT = "sphinx_framework"
+ENTRY_POINT_GROUP = "sphinx_framework"
+API_VERSION = 1
+
+Kind = Literal["regression", "diffusion", "quality", "mask", "steps", "embedder", "scene_reader"]
+KINDS: tuple[Kind, ...] = (
+    "regression",
+    "diffusion",
+    "quality",
+    "mask",
+    "steps",
+    "embedder",
+    "scene_reader",
+)
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What the engine may ask of a diffusion model; the contract suite proves each claim.
+
+    frame_subset: ``denoise`` accepts a subset of the clip's frames (the paper's mode F).
+    block_sparse: spatial operations go through ``ops`` too, so tiles may be skipped (mode S).
+    max_frames: the largest clip (inputs and targets) one pass can hold; ``None`` is unlimited.
+    """
+
+    frame_subset: bool = False
+    block_sparse: bool = False
+    max_frames: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentSpec:
+    """One component of a plugin, described without importing it.
+
+    factory: ``"package.module:Class"``; called as ``Class(config, device)``.
+    config: ``"package.module:Config"``, a frozen pydantic model of the component's options, or
+        empty when it has none.
+    licence: SPDX name of the code's licence; weights_licence: of the weights it loads ("" = none).
+    non_commercial: code or weights forbid commercial use; ``--licence-policy permissive`` refuses.
+    """
+
+    kind: Kind
+    name: str
+    factory: str
+    config: str = ""
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    licence: str = "Apache-2.0"
+    weights_licence: str = ""
+    non_commercial: bool = False
+    summary: str = ""
+    api: int = API_VERSION
+
+
+@hookspec
+def sphinx_framework_components() -> list[ComponentSpec]:  # type: ignore[empty-body]
+    """Return the specs of all components of this plugin."""
+
+
+@hookspec
+def sphinx_framework_observe(event: Any) -> None:
+    """Receive every engine event of every request (metrics, tracing); must be fast."""

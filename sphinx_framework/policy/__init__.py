@@ -1,0 +1,1 @@
+"""Pure decisions: quality ratio, schedule, plan, regions. No model, no accelerator."""

@@ -1,0 +1,1 @@
+"""Public test support: tiny fakes, the fresh-cache oracle, a contract suite per role."""
