@@ -17,10 +17,10 @@ from torch import Tensor
 from sphinx_framework.errors import SceneError
 from sphinx_framework.io.images import read_image
 from sphinx_framework.io.json_fields import Fields
-from sphinx_framework.io.resize import Fit, fit_images, fit_intrinsics
+from sphinx_framework.io.resize import fit_images, fit_intrinsics
 from sphinx_framework.types import Cameras, Scene
 
-# Half a pixel of rounding on each side of an image that was scaled to a tenth.
+# Scaled copies of a photo round their sides, which moves the aspect ratio a little.
 ASPECT_TOLERANCE = 0.02
 
 
@@ -59,7 +59,7 @@ class Capture:
 
 
 def build_scene(
-    capture: Capture, targets: Sequence[int], size: tuple[int, int] | None, fit: Fit
+    capture: Capture, targets: Sequence[int], size: tuple[int, int] | None, fit: str
 ) -> Scene:
     """Load the inputs and the chosen targets of a capture, all at one size.
 
@@ -96,7 +96,7 @@ def build_scene(
 
 
 def shot_cameras(
-    shots: Sequence[Shot], canvas: tuple[int, int], fit: Fit, *, default_size: tuple[int, int]
+    shots: Sequence[Shot], canvas: tuple[int, int], fit: str, *, default_size: tuple[int, int]
 ) -> Cameras:
     """Cameras of the shots for images of size ``canvas``.
 
@@ -173,7 +173,7 @@ def _require_one_size(shots: Sequence[Shot], images: Sequence[Float[Tensor, "3 _
 
 
 def _ground_truth(
-    shots: Sequence[Shot], canvas: tuple[int, int], fit: Fit
+    shots: Sequence[Shot], canvas: tuple[int, int], fit: str
 ) -> tuple[Float[Tensor, "T 3 H W"] | None, tuple[str, ...]]:
     files = [shot.file for shot in shots if shot.file is not None and shot.file.is_file()]
     if not files or len(files) < len(shots):
@@ -183,7 +183,7 @@ def _ground_truth(
 
 
 def _fitted_intrinsics(
-    shot: Shot, canvas: tuple[int, int], fit: Fit, default_size: tuple[int, int]
+    shot: Shot, canvas: tuple[int, int], fit: str, default_size: tuple[int, int]
 ) -> Float[Tensor, "3 3"]:
     """Intrinsics of a shot in pixels of the canvas, float64."""
     stated = shot.image_size or default_size

@@ -55,7 +55,7 @@ class Fields:
         """Return a string, or ``None`` when the key is missing or null."""
         return self.text(key) if key in self else None
 
-    def object(self, key: str) -> "Fields":
+    def nested(self, key: str) -> "Fields":
         """Return a nested object."""
         return as_fields(self._get(key), f"{self.where}, {key!r}")
 

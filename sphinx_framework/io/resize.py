@@ -7,7 +7,6 @@ Pixel centres lie at half-integers, so resizing by ``(sy, sx)`` maps an image po
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 from jaxtyping import Float
 from torch import Tensor
@@ -16,8 +15,7 @@ from torch.nn import functional
 from sphinx_framework.errors import SceneError
 from sphinx_framework.types import Cameras, Scene
 
-Fit = Literal["crop", "pad", "stretch"]
-FITS: tuple[Fit, ...] = get_args(Fit)
+FITS = ("crop", "pad", "stretch")
 PAD_VALUE = 0.5
 
 
@@ -36,7 +34,7 @@ class Placement:
     left: int
 
 
-def place(source: tuple[int, int], canvas: tuple[int, int], fit: Fit) -> Placement:
+def place(source: tuple[int, int], canvas: tuple[int, int], fit: str) -> Placement:
     """Decide how to bring an image of size ``source`` onto ``canvas``, both (height, width).
 
     crop: the resized image covers the canvas, the rest is cut away evenly. pad: it lies inside, on
@@ -57,7 +55,7 @@ def place(source: tuple[int, int], canvas: tuple[int, int], fit: Fit) -> Placeme
 
 
 def fit_images(
-    images: Float[Tensor, "V 3 H W"], canvas: tuple[int, int], fit: Fit = "crop"
+    images: Float[Tensor, "V 3 H W"], canvas: tuple[int, int], fit: str = "crop"
 ) -> Float[Tensor, "V 3 h w"]:
     """Resize with an antialiased bicubic filter, then crop or pad to ``canvas``, values in [0, 1].
 
@@ -78,7 +76,7 @@ def fit_intrinsics(
     intrinsics: Float[Tensor, "*V 3 3"],
     source: tuple[int, int],
     canvas: tuple[int, int],
-    fit: Fit = "crop",
+    fit: str = "crop",
 ) -> Float[Tensor, "*V 3 3"]:
     """Intrinsics in pixels of ``source`` to those of the image that :func:`fit_images` returns."""
     placement = place(source, canvas, fit)
@@ -89,7 +87,7 @@ def fit_intrinsics(
     return fitted
 
 
-def fit_cameras(cameras: Cameras, canvas: tuple[int, int], fit: Fit = "crop") -> Cameras:
+def fit_cameras(cameras: Cameras, canvas: tuple[int, int], fit: str = "crop") -> Cameras:
     """The same viewpoints for images of size ``canvas``."""
     return Cameras(
         world_from_camera=cameras.world_from_camera,
@@ -98,7 +96,7 @@ def fit_cameras(cameras: Cameras, canvas: tuple[int, int], fit: Fit = "crop") ->
     )
 
 
-def fit_scene(scene: Scene, canvas: tuple[int, int], fit: Fit = "crop") -> Scene:
+def fit_scene(scene: Scene, canvas: tuple[int, int], fit: str = "crop") -> Scene:
     """Bring images, ground truth and all cameras of a scene to ``canvas`` (height, width)."""
     truth = scene.target_images
     return replace(
@@ -135,8 +133,5 @@ def _proportional(
     other = 1 - decider
     # Whole-number arithmetic: a float factor makes the ceiling one pixel too large at times.
     length = canvas[decider] * source[other]
-    if cover:
-        scaled = -(-length // source[decider])
-    else:
-        scaled = max(1, length // source[decider])
+    scaled = -(-length // source[decider]) if cover else max(1, length // source[decider])
     return (canvas[0], scaled) if decider == 0 else (scaled, canvas[1])

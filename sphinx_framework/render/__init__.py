@@ -1,0 +1,1 @@
+"""Splatting of Gaussians and points: readable torch references and fast back-ends."""

@@ -1,0 +1,192 @@
+"""Pipeline files: TOML, validated in two stages (the core's skeleton, then each plugin's options).
+
+A pipeline names one component per role; the rest of a role's table are that component's options,
+checked by the component's own model. Values may be overridden by ``--set a.b=value``.
+"""
+
+import tomllib
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sphinx_framework.errors import ConfigError, suggestion
+from sphinx_framework.policy.cost import CostModel
+from sphinx_framework.policy.plan import PlanConfig
+from sphinx_framework.policy.schedule import Mode
+from sphinx_framework.registry import Registry
+
+ROLES: dict[str, str] = {
+    "regression": "regression",
+    "diffusion": "diffusion",
+    "quality": "quality",
+    "mask": "mask",
+    "steps": "steps",
+    "embedder": "embedder",
+}
+OPTIONAL_ROLES = ("embedder",)
+
+
+class Frozen(BaseModel):
+    """Base of all config tables: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ComponentConfig(BaseModel):
+    """One role: ``use`` names the component, every other key is an option of it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    use: str = Field(description="name of an installed component of this role's kind")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The component's own options."""
+        return dict(self.model_extra or {})
+
+
+class EngineConfig(Frozen):
+    """How the engine runs."""
+
+    cache_budget_mb: float | None = Field(
+        None, gt=0, description="memory for latent caches; refused up front when it cannot fit"
+    )
+    retry: bool = Field(False, description="re-run frames whose achieved ratio missed the target")
+    strict: bool = Field(False, description="refuse to do less than the mode asks for")
+    threads: int | None = Field(None, ge=1, description="CPU threads; none keeps torch's choice")
+
+
+class PipelineConfig(Frozen):
+    """A whole pipeline."""
+
+    name: str = "pipeline"
+    summary: str = ""
+    mode: Mode = "selective"
+    quality: float = Field(0.95, gt=0, le=1, description="quality factor against full diffusion")
+    num_steps: int = Field(50, ge=1, le=1000)
+    gamma: float = Field(0.5, gt=0, description="exponent of the reference score (paper eq. 2)")
+    size: tuple[int, int] | None = Field(
+        None, description="(height, width) to fit scenes to; none keeps the scene's"
+    )
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    max_targets: int = Field(1000, ge=1, description="requests for more are refused")
+    pipeline: dict[str, ComponentConfig]
+    plan: PlanConfig = PlanConfig()
+    engine: EngineConfig = EngineConfig()
+    cost: CostModel = CostModel()
+
+    @model_validator(mode="after")
+    def _roles(self) -> "PipelineConfig":
+        for role in self.pipeline:
+            if role not in ROLES:
+                known = ", ".join(ROLES)
+                raise ValueError(f"unknown role {role!r}. {suggestion(role, ROLES)}Known: {known}")
+        missing = [r for r in ROLES if r not in self.pipeline and r not in OPTIONAL_ROLES]
+        if missing:
+            raise ValueError(f"no component chosen for: {', '.join(missing)}")
+        return self
+
+    def validate_options(self, registry: Registry, where: str) -> dict[str, BaseModel]:
+        """Second stage: every component's options through its own model, by role."""
+        return {
+            role: registry.options(
+                ROLES[role], component.use, component.options, f"{where}, [pipeline.{role}]"
+            )
+            for role, component in self.pipeline.items()
+        }
+
+
+def shipped_configs() -> dict[str, Path]:
+    """Pipelines that come with the framework, by name."""
+    folder = Path(str(files("sphinx_framework") / "configs"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load_config(source: str | Path, overrides: Sequence[str] = ()) -> PipelineConfig:
+    """Load a shipped pipeline by name or a TOML file by path, then apply ``a.b=value`` overrides.
+
+    Raises :class:`ConfigError` that names the file, the key and what is allowed there.
+    """
+    path = _locate(str(source))
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a valid TOML file: {error}.") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from None
+    data.setdefault("name", path.stem)
+    for override in overrides:
+        _apply(data, override)
+    return config_from_dict(data, str(path))
+
+
+def config_from_dict(data: dict[str, Any], where: str = "pipeline") -> PipelineConfig:
+    """First stage of validation, with errors that name the key."""
+    try:
+        return PipelineConfig.model_validate(data)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            known = _known_keys(problem["loc"])
+            near = suggestion(str(problem["loc"][-1]), known)
+            raise ConfigError(
+                f"{where}: unknown key {key!r}.", hint=f"{near}Known: {', '.join(known)}."
+            ) from None
+        detail = problem["msg"].removeprefix("Value error, ")
+        at = f"key {key!r}: " if key else ""
+        got = f", got {problem['input']!r}" if key and problem["type"] != "missing" else ""
+        raise ConfigError(f"{where}: {at}{detail}{got}.") from None
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = PipelineConfig
+    for part in location[:-1]:
+        annotation = (
+            model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
+        )
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
+    return list(model.model_fields)
+
+
+def _locate(source: str) -> Path:
+    shipped = shipped_configs()
+    if source in shipped:
+        return shipped[source]
+    path = Path(source)
+    if path.is_file():
+        return path
+    if path.suffix == ".toml" or "/" in source:
+        raise ConfigError(f"{source}: no such config file.", hint="See: sphinx-nvs configs.")
+    raise ConfigError(
+        f"there is no shipped config named {source!r}.",
+        hint=f"{suggestion(source, shipped)}Known: {', '.join(shipped)}, or a .toml file's path.",
+    )
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    """Apply ``a.b=value``; a role's name may stand for ``pipeline.role``."""
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise ConfigError(f"--set {override}: expected KEY.PATH=VALUE, for example plan.stride=5.")
+    if parts[0] in ROLES:
+        parts = ["pipeline", *parts]
+    table = data
+    for part in parts[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"--set {override}: {part!r} is a value, not a table.")
+    table[parts[-1]] = _value(text.strip())
+
+
+def _value(text: str) -> Any:
+    """A TOML value, or the text itself where it is none."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,108 @@
+"""Building a pipeline's components, and saying under which licences they stand."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from sphinx_framework.config import ROLES, PipelineConfig
+from sphinx_framework.errors import ConfigError, LicenceError
+from sphinx_framework.plugin import Capabilities, ComponentSpec
+from sphinx_framework.protocols import (
+    DiffusionModel,
+    Embedder,
+    MaskPolicy,
+    QualityEstimator,
+    RegressionModel,
+    StepPolicy,
+)
+from sphinx_framework.registry import Registry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Components:
+    """One component per role; ``licences`` as in the report."""
+
+    regression: RegressionModel
+    diffusion: DiffusionModel[Any]
+    quality: QualityEstimator
+    mask: MaskPolicy
+    steps: StepPolicy
+    embedder: Embedder | None = None
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    licences: tuple[dict[str, Any], ...] = ()
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` prefers CUDA, then CPU; raises :class:`ConfigError` for what is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        first = str(error).splitlines()[0]
+        raise ConfigError(
+            f"device {name!r} cannot be used: {first}", hint="Try --device cpu or --device auto."
+        ) from None
+    return device
+
+
+def licence_entry(role: str, spec: ComponentSpec, distribution: str) -> dict[str, Any]:
+    """What the report says of one component's licence."""
+    return {
+        "role": role,
+        "component": spec.name,
+        "distribution": distribution,
+        "licence": spec.licence,
+        "weights_licence": spec.weights_licence,
+        "non_commercial": spec.non_commercial,
+    }
+
+
+def pipeline_licences(config: PipelineConfig, registry: Registry) -> tuple[dict[str, Any], ...]:
+    """Licences of all chosen components, in the order of the roles."""
+    entries = []
+    for role, component in config.pipeline.items():
+        spec = registry.find(ROLES[role], component.use)
+        entries.append(licence_entry(role, spec, registry.distribution_of(spec)))
+    return tuple(entries)
+
+
+def refuse_non_commercial(licences: tuple[dict[str, Any], ...]) -> None:
+    """The ``permissive`` licence policy: raises :class:`LicenceError` naming what forbids it."""
+    refused = [entry for entry in licences if entry["non_commercial"]]
+    if refused:
+        named = "; ".join(
+            f"{e['role']} {e['component']!r} (code {e['licence']}, weights "
+            f"{e['weights_licence'] or 'none'})"
+            for e in refused
+        )
+        raise LicenceError(
+            f"the licence policy 'permissive' refuses: {named}.",
+            hint="Choose other components, or drop --licence-policy.",
+        )
+
+
+def build_components(
+    config: PipelineConfig, registry: Registry, device: torch.device, where: str
+) -> Components:
+    """Validate all options, then build every component; nothing is built if any option is bad."""
+    options = config.validate_options(registry, where)
+    built = {
+        role: registry.build(ROLES[role], component.use, options[role], device)
+        for role, component in config.pipeline.items()
+    }
+    if built.get("embedder") is not None and hasattr(built["steps"], "use_embedder"):
+        built["steps"].use_embedder(built["embedder"])
+    spec = registry.find("diffusion", config.pipeline["diffusion"].use)
+    return Components(
+        regression=built["regression"],
+        diffusion=built["diffusion"],
+        quality=built["quality"],
+        mask=built["mask"],
+        steps=built["steps"],
+        embedder=built.get("embedder"),
+        capabilities=spec.capabilities,
+        licences=pipeline_licences(config, registry),
+    )

@@ -1,0 +1,65 @@
+"""What the engine says while it works: enough to show progress and to deliver frames early."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from sphinx_framework.engine.result import RenderResult
+from sphinx_framework.policy.schedule import Schedule
+from sphinx_framework.types import CoarseViews, QualityReport, RefineMask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageDone:
+    """A stage of the road ended; ``seconds`` is its wall time."""
+
+    stage: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoarseReady:
+    """The regression views are there: a first answer within moments."""
+
+    coarse: CoarseViews
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """All decisions are made; diffusion has not started."""
+
+    quality: QualityReport
+    mask: RefineMask
+    schedules: tuple[Schedule, ...]
+    predicted_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDone:
+    """One denoising move ended; ``done`` of ``total`` moves over all clips."""
+
+    clip: int
+    action: str
+    done: int
+    total: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameFinal:
+    """A target will not change any more."""
+
+    index: int
+    image: Float[Tensor, "3 H W"]
+    served: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The request is done."""
+
+    result: RenderResult
+
+
+Event = StageDone | CoarseReady | Planned | StepDone | FrameFinal | Finished

@@ -1,0 +1,196 @@
+"""Algorithm 1 of the paper: the only denoising loop.
+
+It executes a schedule and decides nothing. Frames (and cells) that are not active are held at the
+regression latents, noised to the level of the step, with one noise tensor per request.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sphinx_framework.executors.block_sparse import BlockSparseExecutor
+from sphinx_framework.executors.dense import DenseExecutor
+from sphinx_framework.executors.frame_subset import FrameSubsetExecutor
+from sphinx_framework.executors.latent_cache import LatentCache
+from sphinx_framework.executors.record import RecordExecutor
+from sphinx_framework.executors.tiles import TileSet, gather, scatter
+from sphinx_framework.policy.schedule import Full, Partial, Schedule
+from sphinx_framework.protocols import DiffusionModel, NoiseSchedule, SolverStep
+
+Draw = Callable[[int], Float[Tensor, "T C h w"]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One executed action; ``rows`` are the frames or tiles that went through the network."""
+
+    action: Full | Partial
+    kind: str
+    rows: int
+    seconds: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Refinement:
+    """The denoising of one clip.
+
+    clean: latents that hold inactive frames. noise: drawn once per request.
+    draw: fresh standard normal noise of the whole clip for a step (stochastic solvers only).
+    x: the state. denoised, since: last prediction per frame and the step it was made at, the
+    history of multistep solvers.
+    """
+
+    model: DiffusionModel[Any]
+    schedule: Schedule
+    noise_schedule: NoiseSchedule
+    clean: Float[Tensor, "T C h w"]
+    noise: Float[Tensor, "T C h w"]
+    condition: Any
+    draw: Draw
+    cache: LatentCache = field(default_factory=LatentCache)
+    x: Tensor = field(init=False)
+    denoised: Tensor = field(init=False)
+    since: list[int | None] = field(init=False)
+    constants: dict[str, Tensor] = field(init=False, default_factory=dict)
+    tile_sets: dict[tuple[int, ...], TileSet] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Noise the latents to the first step of the schedule (Algorithm 1, line 3)."""
+        schedule = self.schedule
+        first = schedule.actions[0].step if schedule.actions else schedule.num_steps
+        origin = torch.zeros_like(self.clean) if schedule.from_noise else self.clean
+        self.x = self.noise_schedule.noised(origin, self.noise, first)
+        # A held cell is exactly clean + noise: predicting it perfectly means predicting `clean`.
+        self.denoised = self.clean.clone()
+        self.since = [None] * schedule.num_frames
+
+    def run(self) -> Iterator[Move]:
+        """Execute the schedule move by move; ``x`` holds the final latents afterwards."""
+        for position, action in enumerate(self.schedule.actions):
+            started = time.perf_counter()
+            if isinstance(action, Full):
+                kind, rows = "full", self._full(action, position)
+            elif action.sparse:
+                kind, rows = "tiles", self._tiles(action)
+            else:
+                kind, rows = "frames", self._frames(action)
+            if self.x.device.type == "cuda":
+                torch.cuda.synchronize(self.x.device)
+            seconds = time.perf_counter() - started
+            yield Move(action=action, kind=kind, rows=rows, seconds=seconds)
+
+    @torch.no_grad()
+    def _full(self, action: Full, position: int) -> int:
+        num_frames = self.schedule.num_frames
+        ops = DenseExecutor(num_frames, self.constants)
+        if action.record:
+            self.cache.begin_record(action.step)
+            tiles = self._sparse_step_follows(position)
+            ops = RecordExecutor(num_frames, self.cache, tiles=tiles, constants=self.constants)
+        else:
+            self.cache.clear()
+        denoised = self.model.denoise(self.x, action.step, self.condition, ops)
+        self._advance_frames(action, denoised[list(action.frames)])
+        return num_frames
+
+    @torch.no_grad()
+    def _frames(self, action: Partial) -> int:
+        active = torch.tensor(action.frames, device=self.x.device)
+        ops = FrameSubsetExecutor(self.schedule.num_frames, self.cache, active, self.constants)
+        denoised = self.model.denoise(self.x[active], action.step, self.condition, ops)
+        self._advance_frames(action, denoised)
+        return len(action.frames)
+
+    @torch.no_grad()
+    def _tiles(self, action: Partial) -> int:
+        tiles = self._tile_set(action)
+        ops = BlockSparseExecutor(self.schedule.num_frames, self.cache, tiles, self.constants)
+        denoised = self.model.denoise(ops.maps(self.x), action.step, self.condition, ops)
+        self._advance_tiles(action, denoised, tiles)
+        return len(tiles)
+
+    def _sparse_step_follows(self, position: int) -> bool:
+        """Whether a sparse step reads what the full pass at ``position`` records."""
+        for action in self.schedule.actions[position + 1 :]:
+            if isinstance(action, Full):
+                return False
+            if action.sparse:
+                return True
+        return False
+
+    def _tile_set(self, action: Partial) -> TileSet:
+        region, frames = self.schedule.region, list(action.frames)
+        assert region is not None
+        if action.frames not in self.tile_sets:
+            active = torch.zeros_like(region)
+            active[frames] = region[frames]
+            self.tile_sets[action.frames] = TileSet.from_mask(active, self.x.device)
+        return self.tile_sets[action.frames]
+
+    def _advance_frames(self, action: Full | Partial, denoised: Float[Tensor, "f C h w"]) -> None:
+        """Advance active frames, hold the others at the next level."""
+        held = self.noise_schedule.noised(self.clean, self.noise, action.next_step)
+        frames = torch.tensor(action.frames, device=self.x.device)
+        held[frames] = self._advanced(
+            action,
+            pasts=[self.since[frame] for frame in action.frames],
+            x=self.x[frames],
+            denoised=denoised,
+            history=self.denoised[frames],
+            fresh=lambda: self.draw(action.step)[frames],
+        )
+        self.x = held
+        self.denoised[frames] = denoised
+        self._remember(action)
+
+    def _advance_tiles(
+        self, action: Partial, denoised: Float[Tensor, "n C a b"], tiles: TileSet
+    ) -> None:
+        """Advance active tiles, hold every other cell at the next level."""
+        num_frames = self.schedule.num_frames
+        held = self.noise_schedule.noised(self.clean, self.noise, action.next_step)
+        moved = self._advanced(
+            action,
+            pasts=[self.since[int(frame)] for frame in tiles.frame],
+            x=gather(self.x, tiles, num_frames),
+            denoised=denoised,
+            history=gather(self.denoised, tiles, num_frames),
+            fresh=lambda: gather(self.draw(action.step), tiles, num_frames),
+        )
+        scatter(held, moved, tiles, num_frames)
+        self.x = held
+        self.denoised = self.clean.clone()
+        scatter(self.denoised, denoised, tiles, num_frames)
+        self._remember(action)
+
+    def _advanced(
+        self,
+        action: Full | Partial,
+        *,
+        pasts: list[int | None],
+        x: Tensor,
+        denoised: Tensor,
+        history: Tensor,
+        fresh: Callable[[], Tensor],
+    ) -> Tensor:
+        """Move rows, in groups that share their solver's past."""
+        result = torch.empty_like(x)
+        for past in dict.fromkeys(pasts):
+            rows = torch.tensor([i for i, p in enumerate(pasts) if p == past], device=x.device)
+            step = SolverStep(
+                step=action.step,
+                next_step=action.next_step,
+                previous=None if past is None else (past, history[rows]),
+                draw=lambda rows=rows: fresh()[rows],  # type: ignore[misc]
+            )
+            result[rows] = self.noise_schedule.advance(x[rows], denoised[rows], step)
+        return result
+
+    def _remember(self, action: Full | Partial) -> None:
+        for frame in action.frames:
+            self.since[frame] = action.step

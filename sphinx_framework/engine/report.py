@@ -1,0 +1,143 @@
+"""Assembling the report: what was decided, what was executed, what it cost."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sphinx_framework import __version__
+from sphinx_framework.config import PipelineConfig
+from sphinx_framework.engine.components import Components
+from sphinx_framework.engine.decisions import Decisions
+from sphinx_framework.engine.request import Request
+from sphinx_framework.engine.result import Counts, FrameReport, Report, StepTrace
+from sphinx_framework.policy.schedule import Full, Schedule
+
+NO_METER = "not measured: no energy meter is configured"
+
+
+def build_report(
+    components: Components,
+    config: PipelineConfig,
+    device: torch.device,
+    *,
+    request: Request,
+    decisions: Decisions,
+    achieved: Float[Tensor, " T"],
+) -> Report:
+    """Collect everything into the typed report; counts come from the executed moves."""
+    quality = decisions.quality
+    steps_run = _steps_run(request, decisions)
+    fractions = decisions.mask.float().mean((1, 2)).tolist()
+    frames = []
+    for index in range(len(request.scene.targets)):
+        ratio = float(achieved[index] / quality.reference[index])
+        frames.append(
+            FrameReport(
+                index=index,
+                score=float(quality.score[index]),
+                reference=float(quality.reference[index]),
+                ratio=float(quality.ratio[index]),
+                start_step=decisions.starts[index],
+                mask_fraction=fractions[index],
+                steps_run=steps_run[index],
+                achieved_score=float(achieved[index]),
+                achieved_ratio=ratio,
+                served="refined" if steps_run[index] else "regression",
+                missed=ratio < request.quality,
+            )
+        )
+    return Report(
+        config=config.model_dump(mode="json"),
+        scene=request.scene.name,
+        seed=request.seed,
+        device=device_name(device),
+        versions=_versions(components.licences),
+        licences=list(components.licences),
+        mode=request.mode,
+        quality_target=request.quality,
+        num_steps=config.num_steps,
+        cluster=decisions.start_steps.cluster,
+        frames=frames,
+        schedule=schedule_text(decisions.schedules),
+        counts=_counts(request, decisions, config.num_steps),
+        seconds=request.seconds,
+        predicted_denoise_seconds=decisions.predicted_seconds,
+        cost_model=config.cost.measured or "assumed, not measured",
+        cache_bytes_peak=request.cache_bytes_peak,
+        energy_joules=None,
+        energy_note=NO_METER,
+        trace=[
+            StepTrace(
+                clip=clip,
+                step=move.action.step,
+                kind=move.kind,
+                frames=schedule.num_frames
+                if isinstance(move.action, Full)
+                else len(move.action.frames),
+                rows=move.rows,
+                seconds=move.seconds,
+            )
+            for clip, schedule, move in request.moves
+        ],
+        warnings=list(dict.fromkeys(request.warnings)),
+    )
+
+
+def schedule_text(schedules: tuple[Schedule, ...]) -> str:
+    """One line per clip; frame numbers are slot positions within the clip."""
+    if len(schedules) == 1:
+        return schedules[0].text()
+    return "\n".join(f"clip {i}: {s.text()}" for i, s in enumerate(schedules))
+
+
+def device_name(device: torch.device) -> str:
+    """``cuda (NVIDIA ...)`` or ``cpu (x86_64)``."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{device} ({platform.machine()}, {torch.get_num_threads()} threads)"
+
+
+def _steps_run(request: Request, decisions: Decisions) -> list[int]:
+    counts = [0] * len(request.scene.targets)
+    for clip, _, move in request.moves:
+        own = decisions.layouts[clip].targets
+        for position in move.action.frames:
+            if position in own:
+                counts[own[position]] += 1
+    return counts
+
+
+def _counts(request: Request, decisions: Decisions, num_steps: int) -> Counts:
+    full = sum(isinstance(move.action, Full) for _, _, move in request.moves)
+    frame_steps = sum(
+        schedule.num_frames if isinstance(move.action, Full) else len(move.action.frames)
+        for _, schedule, move in request.moves
+    )
+    return Counts(
+        full_steps=full,
+        partial_steps=len(request.moves) - full,
+        frame_steps=frame_steps,
+        frame_steps_dense=num_steps * sum(len(layout) for layout in decisions.layouts),
+    )
+
+
+def _versions(licences: tuple[dict[str, Any], ...]) -> dict[str, str]:
+    versions = {
+        "sphinx-framework": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": version("numpy"),
+    }
+    for entry in licences:
+        name, _, number = str(entry["distribution"]).partition(" ")
+        versions[name] = number
+    for optional in ("diffusers", "gsplat"):
+        try:
+            versions[optional] = version(optional)
+        except PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,127 @@
+"""Reader of a folder of photos with a ``cameras.json``: the simplest way to pose own photos.
+
+::
+
+    {
+      "convention": "opencv_c2w",          or "opengl_c2w", "opencv_w2c"
+      "inputs": [
+        {"file": "left.jpg",
+         "pose": [[...4 numbers] x 4 or 3],
+         "intrinsics": {"fx": 500, "fy": 500, "cx": 320, "cy": 240},     or a 3x3 matrix
+         "width": 640, "height": 480,      optional: the size the intrinsics are for
+         "position": 0},                   optional: place along the capture (time, frame number)
+        ...
+      ],
+      "targets": [{"pose": ..., "intrinsics": ..., "file": ground truth}, ...],     optional
+      "near": 0.5, "far": 20               optional depth range in the poses' units
+    }
+
+``opencv_*`` poses have axes x right, y down, z forward; ``opengl_c2w`` x right, y up, z backward.
+``c2w`` maps camera to world coordinates, ``w2c`` world to camera. Intrinsics are in pixels, or
+normalised by the image size when the principal point lies in [0, 1] x [0, 1]. A target without
+intrinsics takes the first input's. Positions count when every input and target has one.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import torch
+
+from sphinx_framework.errors import SceneError
+from sphinx_framework.io.capture import (
+    Capture,
+    Shot,
+    file_inside,
+    is_normalised,
+    stated_size,
+    validate_poses,
+)
+from sphinx_framework.io.json_fields import Fields, read_json_object
+from sphinx_framework.io.poses import PoseConvention, opencv_world_from_camera, to_4x4
+
+CAMERAS_FILE = "cameras.json"
+_CONVENTIONS: tuple[PoseConvention, ...] = get_args(PoseConvention)
+
+
+def read_photos(folder: Path) -> Capture:
+    """Read the cameras of a ``cameras.json`` folder; image files stay unread.
+
+    Raises:
+        SceneError: missing or malformed file, unknown convention, unusable poses.
+    """
+    path = folder / CAMERAS_FILE
+    top = read_json_object(path)
+    convention = pose_convention(top)
+    inputs = [_shot(entry, folder, convention, None) for entry in top.objects("inputs")]
+    if not inputs:
+        raise SceneError(f"{path}: 'inputs' is empty; at least one photo is needed.")
+    for entry in top.objects("inputs"):
+        entry.text("file")
+    targets = read_target_shots(top, folder, convention, inputs[0])
+    validate_poses(inputs, f"{path}: input")
+    validate_poses(targets, f"{path}: target")
+    return Capture(
+        name=folder.resolve().name,
+        shots=(*inputs, *targets),
+        inputs=tuple(range(len(inputs))),
+        targets=tuple(range(len(inputs), len(inputs) + len(targets))),
+        near=top.number_or_none("near"),
+        far=top.number_or_none("far"),
+    )
+
+
+def pose_convention(top: Fields) -> PoseConvention:
+    """The convention a ``cameras.json`` names."""
+    named = top.text("convention")
+    for convention in _CONVENTIONS:
+        if named == convention:
+            return convention
+    raise SceneError(
+        f"{top.where}: unknown convention {named!r}.",
+        hint=f"Choose one of: {', '.join(_CONVENTIONS)}.",
+    )
+
+
+def read_target_shots(
+    top: Fields, folder: Path, convention: PoseConvention, like: Shot | None
+) -> list[Shot]:
+    """The ``targets`` of a ``cameras.json``; ``like`` lends its intrinsics to those without."""
+    if "targets" not in top:
+        return []
+    return [_shot(entry, folder, convention, like) for entry in top.objects("targets")]
+
+
+def _shot(entry: Fields, folder: Path, convention: PoseConvention, like: Shot | None) -> Shot:
+    name = entry.text_or_none("file")
+    matrix = to_4x4(entry.matrix("pose", ((4, 4), (3, 4))), entry.where)
+    pose = opencv_world_from_camera(matrix, convention)
+    file = None if name is None else file_inside(folder, name, entry.where)
+    order = entry.number_or_none("position")
+    if like is not None and "intrinsics" not in entry:
+        return replace(like, where=entry.where, file=file, world_from_camera=pose, order=order)
+    intrinsics = _intrinsics(entry)
+    return Shot(
+        where=entry.where,
+        file=file,
+        world_from_camera=pose,
+        intrinsics=intrinsics,
+        normalised=is_normalised(intrinsics),
+        image_size=stated_size(entry, "height", "width"),
+        order=order,
+    )
+
+
+def _intrinsics(entry: Fields) -> torch.Tensor:
+    if isinstance(entry.values.get("intrinsics"), list):
+        matrix = entry.matrix("intrinsics", ((3, 3),))
+        pinhole = torch.eye(3, dtype=matrix.dtype)
+        pinhole[[0, 1, 0, 1], [0, 1, 2, 2]] = matrix[[0, 1, 0, 1], [0, 1, 2, 2]]
+        if not torch.equal(pinhole, matrix):
+            raise SceneError(
+                f"{entry.where}, 'intrinsics': must be [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]."
+            )
+        return matrix
+    named = entry.nested("intrinsics")
+    fx, fy, cx, cy = (named.number(key) for key in ("fx", "fy", "cx", "cy"))
+    return torch.tensor([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], dtype=torch.float64)

@@ -1,0 +1,210 @@
+"""Target specifications: the text after ``--targets`` and the cameras it stands for.
+
+=======================  ====================================================================
+``split``                the scene's own targets (the default)
+``interpolate:N``        N poses between the inputs
+``orbit:N[:DEGREES]``    N poses on a circle around what the inputs look at (360 degrees)
+``spiral:N``             N poses on a spiral around the mean input
+``indices:3,5,8``        frames of the capture, by number
+``FILE.json``            poses from a ``transforms.json``- or ``cameras.json``-like file
+=======================  ====================================================================
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from sphinx_framework.errors import SceneError, suggestion
+from sphinx_framework.io.capture import Shot, shot_cameras, validate_poses
+from sphinx_framework.io.json_fields import read_json_object
+from sphinx_framework.io.photos import pose_convention, read_target_shots
+from sphinx_framework.io.trajectories import interpolate, orbit, spiral
+from sphinx_framework.io.transforms import read_transform_shots
+from sphinx_framework.types import Cameras, Scene
+
+MAX_TARGETS = 1000
+_KINDS = ("split", "interpolate", "orbit", "spiral", "indices")
+_FORMS = "split, interpolate:N, orbit:N[:DEGREES], spiral:N, indices:I,J,..., or a .json file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSpec:
+    """A parsed target specification.
+
+    count: number of poses of a generated path; degrees: angle of an orbit.
+    """
+
+    kind: Literal["split", "interpolate", "orbit", "spiral", "indices", "file"]
+    count: int = 0
+    degrees: float = 360.0
+    indices: tuple[int, ...] = ()
+    file: Path | None = None
+
+
+def parse_targets(text: str | None) -> TargetSpec:
+    """Parse the text after ``--targets``; ``None`` is ``split``.
+
+    Raises:
+        SceneError: an unknown form, or a count below 1 or above 1000.
+    """
+    if text is None or text == "split":
+        return TargetSpec(kind="split")
+    if text.endswith(".json"):
+        return TargetSpec(kind="file", file=Path(text).expanduser())
+    kind, _, rest = text.partition(":")
+    if kind == "interpolate":
+        return TargetSpec(kind="interpolate", count=_count(rest, text))
+    if kind == "spiral":
+        return TargetSpec(kind="spiral", count=_count(rest, text))
+    if kind == "orbit":
+        count, _, degrees = rest.partition(":")
+        return TargetSpec(kind="orbit", count=_count(count, text), degrees=_degrees(degrees, text))
+    if kind == "indices":
+        indices = tuple(_whole(part, text) for part in rest.split(","))
+        check_count(len(indices))
+        return TargetSpec(kind="indices", indices=indices)
+    raise SceneError(
+        f"unknown targets {text!r}.", hint=f"{suggestion(kind, _KINDS)}Choose {_FORMS}."
+    )
+
+
+def check_count(count: int) -> None:
+    """Raise :class:`SceneError` unless there are 1 to 1000 targets."""
+    if count < 1:
+        raise SceneError(
+            "the scene has no targets.", hint="Choose some with --targets, e.g. interpolate:8."
+        )
+    if count > MAX_TARGETS:
+        raise SceneError(
+            f"{count} targets are more than the {MAX_TARGETS} that one request may ask for.",
+            hint="Ask for fewer, or split the request.",
+        )
+
+
+def choose_targets(scene: Scene, spec: TargetSpec, *, fit: str, convention: str) -> Scene:
+    """Replace a fitted scene's targets by the cameras of a path or a file.
+
+    ``split`` and ``indices`` choose among frames the reader knows and are resolved there or by
+    :func:`select_targets`. Interpolated targets have positions along the capture; other paths have
+    none, so the scene's order is dropped with them.
+
+    Raises:
+        SceneError: the file cannot be read, or the path needs more inputs.
+    """
+    if spec.kind == "file" and spec.file is not None:
+        targets = _read_file(spec.file, scene, fit, convention)
+        check_count(len(targets))
+        return _with_targets(scene, targets, None)
+    if spec.kind == "interpolate":
+        return _interpolated(scene, spec.count)
+    paths: dict[str, Callable[[], Cameras]] = {
+        "orbit": lambda: orbit(
+            scene.inputs, spec.count, degrees=spec.degrees, near=scene.near, far=scene.far
+        ),
+        "spiral": lambda: spiral(scene.inputs, spec.count, near=scene.near, far=scene.far),
+    }
+    return _with_targets(scene, paths[spec.kind](), None) if spec.kind in paths else scene
+
+
+def select_targets(scene: Scene, frames: tuple[int, ...]) -> Scene:
+    """Keep the targets whose capture position is one of ``frames``, in that order.
+
+    A scene without positions counts its own targets from 0.
+
+    Raises:
+        SceneError: a frame is not among the targets.
+    """
+    inputs = len(scene.inputs)
+    names = range(len(scene.targets)) if scene.order is None else scene.order[inputs:]
+    index = {float(name): i for i, name in enumerate(names)}
+    missing = [frame for frame in frames if float(frame) not in index]
+    if missing:
+        known = ", ".join(f"{name:g}" for name in list(index)[:12])
+        raise SceneError(
+            f"frame {missing[0]} is not a target of {scene.name}.",
+            hint=f"Its targets are: {known or 'none'}{' ...' if len(index) > 12 else ''}.",
+        )
+    rows = [index[float(frame)] for frame in frames]
+    truth, order = scene.target_images, scene.order
+    return replace(
+        scene,
+        targets=scene.targets[rows],
+        target_images=None if truth is None else truth[rows],
+        order=None if order is None else (*order[:inputs], *(order[inputs + row] for row in rows)),
+    )
+
+
+def _interpolated(scene: Scene, count: int) -> Scene:
+    """Interpolate between the inputs in the order of their positions."""
+    inputs = len(scene.inputs)
+    given = tuple(map(float, range(inputs))) if scene.order is None else scene.order[:inputs]
+    along = sorted(range(inputs), key=lambda i: given[i])
+    cameras, places = interpolate(scene.inputs[along], count)
+    sorted_positions = [given[i] for i in along]
+    positions = []
+    for place in places.tolist():
+        first = min(math.floor(place), inputs - 2)
+        weight = place - first
+        low, high = sorted_positions[first], sorted_positions[first + 1]
+        positions.append((1 - weight) * low + weight * high)
+    return _with_targets(scene, cameras, (*given, *positions))
+
+
+def _with_targets(scene: Scene, targets: Cameras, order: tuple[float, ...] | None) -> Scene:
+    device = scene.images.device
+    return replace(scene, targets=targets.to(device), target_images=None, order=order)
+
+
+def _read_file(path: Path, scene: Scene, fit: str, convention: str) -> Cameras:
+    """Cameras of a pose file, fitted to the scene's size; only poses are taken from it."""
+    top = read_json_object(path)
+    if "frames" in top:
+        shots, _ = read_transform_shots(path, convention=convention)
+    else:
+        shots = tuple(read_target_shots(top, path.parent, pose_convention(top), _as_shot(scene)))
+        validate_poses(shots, f"{path}: target")
+    bare = [replace(shot, file=None) for shot in shots]
+    size = scene.inputs.image_size
+    return shot_cameras(bare, size, fit, default_size=size)
+
+
+def _as_shot(scene: Scene) -> Shot:
+    """The first input as the lender of intrinsics to poses that have none."""
+    return Shot(
+        where=scene.name,
+        file=None,
+        world_from_camera=torch.eye(4, dtype=torch.float64),
+        intrinsics=scene.inputs.intrinsics[0].double().cpu(),
+        normalised=False,
+        image_size=scene.inputs.image_size,
+        order=None,
+    )
+
+
+def _count(text: str, spec: str) -> int:
+    count = _whole(text, spec)
+    check_count(count)
+    return count
+
+
+def _whole(text: str, spec: str) -> int:
+    try:
+        return int(text)
+    except ValueError as cause:
+        raise SceneError(
+            f"targets {spec!r}: {text!r} is not a whole number.", hint=f"Choose {_FORMS}."
+        ) from cause
+
+
+def _degrees(text: str, spec: str) -> float:
+    try:
+        degrees = float(text or 360)
+    except ValueError:
+        degrees = math.nan
+    if not math.isfinite(degrees) or degrees == 0:
+        raise SceneError(f"targets {spec!r}: {text!r} is not an angle in degrees.")
+    return degrees

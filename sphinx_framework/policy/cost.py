@@ -1,0 +1,111 @@
+"""What a schedule will take: a linear model of step times, fitted from measured steps.
+
+The model decides whether block-sparse steps pay and predicts a request's latency before diffusion
+starts. Without a measurement it assumes time proportional to the computed share, with the
+overheads below, and says so.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from sphinx_framework.policy.schedule import Full, Partial, Schedule
+
+StepKind = Literal["full", "frames", "tiles"]
+
+
+class StepSample(BaseModel):
+    """One measured step: ``share`` of the clip computed (frames, or frames times tile fraction)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: StepKind
+    share: float
+    seconds: float
+
+
+class CostModel(BaseModel):
+    """Seconds of a step of ``frames`` frames: ``frames * (base + slope * share)`` by kind.
+
+    measured: where the numbers come from; empty for the built-in assumption, whose unit is the
+    full step (relative cost only, so no latency is predicted).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    full: float = 1.0
+    frames_base: float = 0.02
+    frames_slope: float = 1.0
+    tiles_base: float = 0.04
+    tiles_slope: float = 1.6
+    encode_per_frame: float | None = None
+    decode_per_frame: float | None = None
+    regression_seconds: float | None = None
+    quality_seconds: float | None = None
+    num_frames: int = 0
+    measured: str = ""
+
+    def share_seconds(self, kind: StepKind, share: float) -> float:
+        """Seconds of one step, in the unit of ``full``."""
+        if kind == "full":
+            return self.full
+        if kind == "frames":
+            return self.full * (self.frames_base + self.frames_slope * share)
+        return self.full * (self.tiles_base + self.tiles_slope * share)
+
+    def tiles_pay(self, share: float, fraction: float) -> bool:
+        """Whether tiles covering ``fraction`` of the active ``share`` beat the whole frames."""
+        return self.share_seconds("tiles", share * fraction) < self.share_seconds("frames", share)
+
+    def break_even(self, share: float = 1.0) -> float:
+        """Tile fraction of the active frames at which tiles stop paying, in [0, 1]."""
+        at = (self.frames_base + self.frames_slope * share - self.tiles_base) / (
+            self.tiles_slope * share
+        )
+        return min(1.0, max(0.0, at))
+
+    def step_seconds(self, action: Full | Partial, schedule: Schedule) -> float:
+        """Predicted seconds of one action (scaled to the clip's number of frames)."""
+        scale = schedule.num_frames / self.num_frames if self.num_frames else 1.0
+        if isinstance(action, Full):
+            return scale * self.share_seconds("full", 1.0)
+        share = len(action.frames) / schedule.num_frames
+        if not action.sparse:
+            return scale * self.share_seconds("frames", share)
+        return scale * self.share_seconds("tiles", share * region_fraction(schedule, action))
+
+    def denoise_seconds(self, schedule: Schedule) -> float | None:
+        """Predicted seconds of the loop, or ``None`` when nothing was measured."""
+        if not self.measured:
+            return None
+        return sum(self.step_seconds(action, schedule) for action in schedule.actions)
+
+
+def region_fraction(schedule: Schedule, action: Partial) -> float:
+    """Active share of the tiles of the action's frames."""
+    assert schedule.region is not None
+    return float(schedule.region[list(action.frames)].float().mean())
+
+
+def fit_cost(samples: Sequence[StepSample], num_frames: int, measured: str) -> CostModel:
+    """Least-squares fit of the linear model; a kind without samples keeps the assumption.
+
+    Raises ``ValueError`` when no full step was measured.
+    """
+    full = [s.seconds for s in samples if s.kind == "full"]
+    if not full:
+        raise ValueError("a cost model needs at least one measured full step")
+    unit = float(np.median(full))
+    values: dict[str, float] = {"full": unit}
+    for kind, base_name, slope_name in (
+        ("frames", "frames_base", "frames_slope"),
+        ("tiles", "tiles_base", "tiles_slope"),
+    ):
+        rows = [(s.share, s.seconds / unit) for s in samples if s.kind == kind]
+        if len({share for share, _ in rows}) >= 2:
+            shares, times = np.array(rows).T
+            slope, base = np.polyfit(shares, times, 1)
+            values[base_name], values[slope_name] = float(max(base, 0.0)), float(max(slope, 1e-6))
+    return CostModel(num_frames=num_frames, measured=measured, **values)

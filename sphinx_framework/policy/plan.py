@@ -1,0 +1,161 @@
+"""From start steps and a region to a schedule: pure functions over integers and booleans."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from jaxtyping import Bool
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from sphinx_framework.plugin import Capabilities
+from sphinx_framework.policy.cost import CostModel, region_fraction
+from sphinx_framework.policy.schedule import Full, Mode, Partial, Schedule
+
+
+class PlanConfig(BaseModel):
+    """How start steps become a schedule.
+
+    The paper's setting is ``refresh_every = 5``, ``full_tail = 10``, ``max_start = 40``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    refresh_every: int = Field(5, ge=1, description="a full pass every this many visited steps")
+    full_tail: int = Field(0, ge=0, description="this many last steps of the grid are full passes")
+    stride: int = Field(
+        1, ge=1, description="visit every n-th step of the grid (a few-step solver)"
+    )
+    max_start: int | None = Field(
+        None, ge=0, description="latest start of a target; none lets a frame be served as it is"
+    )
+    input_start: int | None = Field(
+        None, ge=0, description="step from which input slots are active; none means never"
+    )
+    region_dilation: int = Field(1, ge=0, description="cells to grow the refined region by")
+    region_max_fraction: float = Field(
+        0.85, gt=0, le=1, description="a frame with more of it marked is refined whole"
+    )
+    composite: bool = Field(
+        True, description="selective mode: keep the regression pixels outside of the region"
+    )
+
+
+def plan(
+    mode: Mode,
+    starts: Sequence[int | None],
+    num_steps: int,
+    config: PlanConfig,
+    region: Bool[Tensor, "T y x"] | None = None,
+) -> Schedule:
+    """Decide every step of a clip.
+
+    starts: start step per slot; ``None`` marks an input slot. A target with ``num_steps`` is
+    served as the regression model rendered it. Raises ``ValueError`` for starts off the grid.
+    """
+    for start in starts:
+        if start is not None and not 0 <= start <= num_steps:
+            raise ValueError(f"start step {start} is not in 0..{num_steps}")
+    targets = [s for s in starts if s is not None]
+    if mode == "diffusion":
+        targets = [0] * len(targets)
+    elif mode == "coarse":
+        targets = [min(targets, default=num_steps)] * len(targets)
+    elif mode == "regression":
+        targets = [num_steps] * len(targets)
+    if config.max_start is not None and mode not in ("diffusion", "regression"):
+        targets = [min(start, config.max_start) for start in targets]
+    targets = [_on_grid(start, num_steps, config.stride) for start in targets]
+    inputs = num_steps if config.input_start is None else config.input_start
+    if all(start == num_steps for start in targets):
+        inputs = num_steps
+    remaining = iter(targets)
+    slots = tuple(inputs if start is None else next(remaining) for start in starts)
+    schedule = Schedule(
+        actions=_actions(mode, slots, min(targets, default=num_steps), num_steps, config),
+        starts=slots,
+        num_steps=num_steps,
+        region=region if mode == "selective" else None,
+        from_noise=mode == "diffusion",
+    )
+    return _with_regions(schedule, config) if mode == "selective" else schedule
+
+
+def _on_grid(start: int, num_steps: int, stride: int) -> int:
+    """Earlier visited step, so that a coarser grid never refines less than was decided."""
+    return num_steps if start == num_steps else start - start % stride
+
+
+def _actions(
+    mode: Mode, slots: tuple[int, ...], first: int, num_steps: int, config: PlanConfig
+) -> tuple[Full | Partial, ...]:
+    visited = list(range(first, num_steps, config.stride))
+    actions: list[Full | Partial] = []
+    for position, step in enumerate(visited):
+        next_step = visited[position + 1] if position + 1 < len(visited) else num_steps
+        active = tuple(i for i, start in enumerate(slots) if start <= step)
+        refresh = (step // config.stride) % config.refresh_every == 0
+        whole = mode in ("coarse", "diffusion") or len(active) == len(slots)
+        if whole or position == 0 or refresh or step >= num_steps - config.full_tail:
+            actions.append(Full(step=step, next_step=next_step, frames=active))
+        else:
+            actions.append(Partial(step=step, next_step=next_step, frames=active))
+    return recorded_where_read(actions)
+
+
+def recorded_where_read(actions: Sequence[Full | Partial]) -> tuple[Full | Partial, ...]:
+    """A full pass records the cache only when the next step reads it."""
+    marked: list[Full | Partial] = []
+    for position, action in enumerate(actions):
+        if isinstance(action, Full):
+            follower = actions[position + 1] if position + 1 < len(actions) else None
+            marked.append(replace(action, record=isinstance(follower, Partial)))
+        else:
+            marked.append(action)
+    return tuple(marked)
+
+
+def _with_regions(schedule: Schedule, config: PlanConfig) -> Schedule:
+    """Mark partial steps sparse; frames that are marked nearly everywhere count as whole."""
+    if schedule.region is None:
+        return schedule
+    region = schedule.region.clone()
+    crowded = region.float().mean((1, 2)) > config.region_max_fraction
+    region[crowded] = True
+    actions: list[Full | Partial] = []
+    for action in schedule.actions:
+        if isinstance(action, Partial):
+            marked = region[list(action.frames)]
+            actions.append(replace(action, sparse=bool(marked.any()) and not bool(marked.all())))
+        else:
+            actions.append(action)
+    return replace(schedule, actions=tuple(actions), region=region)
+
+
+def lower(schedule: Schedule, capabilities: Capabilities, cost: CostModel) -> Schedule:
+    """Keep only what the model can run and what pays; every change is noted."""
+    notes = list(schedule.notes)
+    actions: list[Full | Partial] = []
+    dense, unpaid = 0, 0
+    for action in schedule.actions:
+        if isinstance(action, Partial) and not capabilities.frame_subset:
+            dense += 1
+            actions.append(Full(step=action.step, next_step=action.next_step, frames=action.frames))
+        elif isinstance(action, Partial) and action.sparse:
+            share = len(action.frames) / schedule.num_frames
+            pays = capabilities.block_sparse and cost.tiles_pay(
+                share, region_fraction(schedule, action)
+            )
+            unpaid += not pays
+            actions.append(action if pays else replace(action, sparse=False))
+        else:
+            actions.append(action)
+    if dense:
+        notes.append(f"{dense} partial steps run in full: the model has no frame subsets")
+    if unpaid and capabilities.block_sparse:
+        notes.append(
+            f"{unpaid} sparse steps run whole frames: tiles pay below "
+            f"{cost.break_even():.0%} of a frame ({cost.measured or 'assumed, not measured'})"
+        )
+    elif unpaid:
+        notes.append(f"{unpaid} sparse steps run whole frames: the model has no block sparsity")
+    return replace(schedule, actions=recorded_where_read(actions), notes=tuple(notes))

@@ -1,0 +1,132 @@
+"""The plan as data: what each denoising step computes. Printable, comparable, golden-testable.
+
+A *full* step runs every frame of the clip (and refreshes the latent cache when a partial step
+follows); a *partial* step runs the active frames only, or their active tiles (``sparse``). In both,
+only active frames advance: the others are held at the noise level of the step.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxtyping import Bool
+from torch import Tensor
+
+Mode = Literal["coarse", "fine", "selective", "diffusion", "regression"]
+MODES: tuple[Mode, ...] = ("coarse", "fine", "selective", "diffusion", "regression")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One move ``step -> next_step`` of the active ``frames`` (slot positions of the clip)."""
+
+    step: int
+    next_step: int
+    frames: tuple[int, ...]
+
+    def moved(self) -> str:
+        """Text of the move: the step, and where to if that is not the next one."""
+        skip = "" if self.next_step == self.step + 1 else f">{self.next_step}"
+        return f"{self.step}{skip}"
+
+    def listed(self) -> str:
+        """Text of the active frames."""
+        return f"[{','.join(str(f) for f in self.frames)}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Full(Action):
+    """Every frame is computed; active frames advance.
+
+    record: a later partial step reads what this pass computes.
+    """
+
+    record: bool = False
+
+    def text(self) -> str:
+        """``F12`` or, when not recorded, ``D12``."""
+        return f"{'F' if self.record else 'D'}{self.moved()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partial(Action):
+    """Only active frames, or their tiles in the region, are computed; the cache gives the rest."""
+
+    sparse: bool = False
+
+    def text(self) -> str:
+        """``P13[0,3]`` or, on tiles, ``S13[0,3]``."""
+        return f"{'S' if self.sparse else 'P'}{self.moved()}{self.listed()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Schedule:
+    """All moves of one clip.
+
+    starts: first step of every slot; ``num_steps`` for slots that never advance.
+    region: active tiles per slot for sparse steps.
+    from_noise: start from pure noise instead of the noised regression latents.
+    notes: what lowering changed and why.
+    """
+
+    actions: tuple[Full | Partial, ...]
+    starts: tuple[int, ...]
+    num_steps: int
+    region: Bool[Tensor, "T y x"] | None = None
+    from_noise: bool = False
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the invariants that make the loop safe; raises ``ValueError``."""
+        if self.actions and isinstance(self.actions[0], Partial):
+            raise ValueError("a schedule cannot open with a partial step: no cache exists yet")
+        active: frozenset[int] = frozenset()
+        expected: int | None = None
+        recorded = False
+        for action in self.actions:
+            if not 0 <= action.step < action.next_step <= self.num_steps:
+                raise ValueError(f"{action.text()} leaves the grid of {self.num_steps} steps")
+            if expected is not None and action.step != expected:
+                raise ValueError(f"{action.text()} does not continue at step {expected}")
+            expected = action.next_step
+            if not action.frames or max(action.frames) >= len(self.starts):
+                raise ValueError(f"{action.text()} has no frames, or frames outside of the clip")
+            # Active rows are written over the cache, so they must not fall back to being context.
+            if not active <= set(action.frames):
+                raise ValueError(f"{action.text()} drops a frame that was active before")
+            active = frozenset(action.frames)
+            if isinstance(action, Partial):
+                if not recorded:
+                    raise ValueError(f"{action.text()} follows a full step that recorded nothing")
+                if action.sparse and self.region is None:
+                    raise ValueError(f"{action.text()} is sparse but the schedule has no region")
+            else:
+                recorded = action.record
+        if self.actions and expected != self.num_steps:
+            raise ValueError("a schedule must end at num_steps")
+
+    @property
+    def num_frames(self) -> int:
+        """Slots of the clip."""
+        return len(self.starts)
+
+    @property
+    def full_steps(self) -> int:
+        """Steps that compute every frame."""
+        return sum(isinstance(action, Full) for action in self.actions)
+
+    @property
+    def partial_steps(self) -> int:
+        """Steps that compute active frames or tiles only."""
+        return len(self.actions) - self.full_steps
+
+    @property
+    def frame_steps(self) -> int:
+        """Frames computed, over all steps."""
+        return sum(
+            self.num_frames if isinstance(action, Full) else len(action.frames)
+            for action in self.actions
+        )
+
+    def text(self) -> str:
+        """One line: ``F20 P21[1,4] P22[1,4] ... D49``."""
+        return " ".join(action.text() for action in self.actions) or "(nothing to denoise)"
