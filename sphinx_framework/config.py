@@ -111,16 +111,32 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> PipelineCo
     Raises :class:`ConfigError` that names the file, the key and what is allowed there.
     """
     path = _locate(str(source))
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not a valid TOML file: {error}.") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from None
+    data = _read_toml(path)
     data.setdefault("name", path.stem)
     for override in overrides:
         _apply(data, override)
     return config_from_dict(data, str(path))
+
+
+def load_cost(source: str | Path) -> CostModel:
+    """Load the ``[cost]`` table that ``sphinx-nvs measure`` wrote."""
+    data = _read_toml(Path(source))
+    try:
+        return CostModel.model_validate(data["cost"])
+    except KeyError:
+        raise ConfigError(f"{source}: has no [cost] table.") from None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise ConfigError(f"{source}, [cost]: {problem['loc'][-1]}: {problem['msg']}.") from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a valid TOML file: {error}.") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from None
 
 
 def config_from_dict(data: dict[str, Any], where: str = "pipeline") -> PipelineConfig:
@@ -170,10 +186,8 @@ def _locate(source: str) -> Path:
 
 def _apply(data: dict[str, Any], override: str) -> None:
     """Apply ``a.b=value``; a role's name may stand for ``pipeline.role``."""
-    key, equals, text = override.partition("=")
-    parts = key.strip().split(".")
-    if not equals or not all(parts):
-        raise ConfigError(f"--set {override}: expected KEY.PATH=VALUE, for example plan.stride=5.")
+    key, value = parse_override(override)
+    parts = key.split(".")
     if parts[0] in ROLES:
         parts = ["pipeline", *parts]
     table = data
@@ -181,12 +195,15 @@ def _apply(data: dict[str, Any], override: str) -> None:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             raise ConfigError(f"--set {override}: {part!r} is a value, not a table.")
-    table[parts[-1]] = _value(text.strip())
+    table[parts[-1]] = value
 
 
-def _value(text: str) -> Any:
-    """A TOML value, or the text itself where it is none."""
+def parse_override(override: str) -> tuple[str, Any]:
+    """Split ``a.b=value``; the value is TOML, or the text itself where it is none."""
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.strip().split(".")):
+        raise ConfigError(f"--set {override}: expected KEY.PATH=VALUE, for example plan.stride=5.")
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return key.strip(), tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        return text
+        return key.strip(), text.strip()

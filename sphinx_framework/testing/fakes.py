@@ -230,6 +230,4 @@ class FakeDiffusion:
         """Half the state plus what the network makes of it."""
         self.calls.append((step, x.shape[0]))
         time = torch.full((condition.shape[0], 1), step / 50, device=x.device)
-        return 0.5 * x + 0.3 * torch.tanh(
-            self.network(x / (1 + x.abs()), time, condition, ops)
-        )
+        return 0.5 * x + 0.3 * torch.tanh(self.network(x / (1 + x.abs()), time, condition, ops))

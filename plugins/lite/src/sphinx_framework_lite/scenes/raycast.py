@@ -149,36 +149,52 @@ def _sample(pyramid: Any, u: float, v: float, footprint: float, out: Any) -> Non
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _shade(p: int, t: float, footprint: float, geometry: Any, material: Any, light: Any, o: Any, d: Any, out: Any) -> None:
-    """Add the colour seen along one ray to ``out``."""
+def _shade(p: int, t: float, footprint: float, geometry: Any, material: Any, light: Any, o: Any, d: Any, scratch: Any, out: Any) -> None:
+    """Add the colour seen along one ray to ``out``; scratch: ``[4, 3]``, overwritten."""
     kinds, centres, axes, halves = geometry
     textures, atlas, repeats, offsets, speculars = material
     position, ambient, strength, directional, shadows = light
-    hit = o + t * d
-    local = axes[p] @ (hit - centres[p])
-    nx, ny, nz, u, v, face = _surface(kinds[p], halves[p], local[0], local[1], local[2])
-    colour = np.zeros(3)
-    normal = axes[p].T @ np.array([nx, ny, nz])
-    facing = abs(normal[0] * d[0] + normal[1] * d[1] + normal[2] * d[2])
+    r = axes[p]
+    hx, hy, hz = o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2]
+    sx, sy, sz = hx - centres[p, 0], hy - centres[p, 1], hz - centres[p, 2]
+    nx, ny, nz, u, v, face = _surface(
+        kinds[p],
+        halves[p],
+        r[0, 0] * sx + r[0, 1] * sy + r[0, 2] * sz,
+        r[1, 0] * sx + r[1, 1] * sy + r[1, 2] * sz,
+        r[2, 0] * sx + r[2, 1] * sy + r[2, 2] * sz,
+    )
+    colour, normal, to_light, start = scratch[0], scratch[1], scratch[2], scratch[3]
+    facing = 0.0
+    for a in range(3):
+        colour[a] = 0.0
+        normal[a] = r[0, a] * nx + r[1, a] * ny + r[2, a] * nz
+        facing += normal[a] * d[a]
     scale = repeats[p, face]
-    texels = footprint * t / max(facing, 0.2) * scale * SIZE
+    texels = footprint * t / max(abs(facing), 0.2) * scale * SIZE
     _sample(atlas[textures[p, face]], u * scale + offsets[p, 0], v * scale + offsets[p, 1], texels, colour)
     if kinds[p] == SKY:
         for c in range(3):
             out[c] += colour[c]
         return
-    to_light = position.copy() if directional else position - hit
-    reach = math.sqrt((to_light * to_light).sum())
-    to_light /= reach
-    cosine = max(0.0, (normal * to_light).sum())
+    to_light[0] = position[0] - (0.0 if directional else hx)
+    to_light[1] = position[1] - (0.0 if directional else hy)
+    to_light[2] = position[2] - (0.0 if directional else hz)
+    reach = math.sqrt(to_light[0] ** 2 + to_light[1] ** 2 + to_light[2] ** 2)
+    cosine, along = 0.0, 0.0
+    for a in range(3):
+        to_light[a] /= reach
+        cosine += normal[a] * to_light[a]
+        along += to_light[a] * d[a]
     lit = 1.0
     if shadows and cosine > 0:
         limit = FAR_AWAY if directional else reach
-        blocker, _ = _closest(kinds, centres, axes, halves, hit + 2e-3 * normal, to_light, limit, False)
+        start[0], start[1], start[2] = hx + 2e-3 * normal[0], hy + 2e-3 * normal[1], hz + 2e-3 * normal[2]
+        blocker, _ = _closest(kinds, centres, axes, halves, start, to_light, limit, False)
         lit = 0.0 if blocker >= 0 else 1.0
-    diffuse = ambient + strength * cosine * lit
-    mirror = 2 * (normal * to_light).sum() * normal - to_light
-    glint = max(0.0, -(mirror * d).sum()) ** 24 * speculars[p] * lit
+    diffuse = ambient + strength * max(cosine, 0.0) * lit
+    # The mirrored light direction, 2 (n.l) n - l, seen against the view direction.
+    glint = max(0.0, along - 2 * cosine * facing) ** 24 * speculars[p] * lit
     for c in range(3):
         out[c] += min(1.0, colour[c] * diffuse + glint)
 
@@ -189,7 +205,7 @@ def cast_colour(geometry: Any, material: Any, light: Any, poses: Any, intrinsics
     kinds, centres, axes, halves = geometry
     views = poses.shape[0]
     images = np.zeros((views, height, width, 3), np.float32)
-    d, colour = np.zeros(3), np.zeros(3)
+    d, colour, scratch = np.zeros(3), np.zeros(3), np.zeros((4, 3))
     for view in range(views):
         k, pose = intrinsics[view], poses[view]
         o = pose[:3, 3].copy()
@@ -206,7 +222,7 @@ def cast_colour(geometry: Any, material: Any, light: Any, poses: Any, intrinsics
                             d[a] = (pose[a, 0] * cx + pose[a, 1] * cy + pose[a, 2]) / norm
                         p, t = _closest(kinds, centres, axes, halves, o, d, FAR_AWAY, True)
                         if p >= 0:
-                            _shade(p, t, footprint, geometry, material, light, o, d, colour)
+                            _shade(p, t, footprint, geometry, material, light, o, d, scratch, colour)
                 for c in range(3):
                     images[view, row, column, c] = min(1.0, colour[c] / (samples * samples))
     return images

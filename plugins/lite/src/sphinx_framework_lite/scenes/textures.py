@@ -35,7 +35,10 @@ def _noise(rng: Generator, slope: float, stretch: tuple[float, float] = (1.0, 1.
 def _palette(rng: Generator, spread: float = 0.45) -> Array:
     """Three colours around one base hue, ``[3, 3]``."""
     base = rng.uniform(0.12, 0.88, 3)
-    return np.clip(base + rng.normal(0, spread, (3, 3)) * 0.6, 0.03, 0.97).astype(np.float32)
+    colours = base + rng.normal(0, spread, (3, 3)) * 0.6
+    grey = colours.mean(axis=1, keepdims=True)
+    saturation = rng.uniform(0.15, 0.9)
+    return np.clip(grey + saturation * (colours - grey), 0.03, 0.97).astype(np.float32)
 
 
 def _ramp(values: Array, colours: Array) -> Array:

@@ -1,0 +1,54 @@
+# Two commands for newcomers: `make demo` and `make test`. Both set everything up in .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PLUGINS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
+SOURCES := sphinx_framework plugins benchmarks examples tests
+OUT ?= out/demo
+
+.PHONY: install demo test check lint types imports template bench docs format clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch hatchling editables
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[dev]' $(addprefix -e ,$(PLUGINS))
+	touch $@
+
+demo: install
+	$(BIN)/sphinx-nvs demo --out $(OUT)
+
+test: install
+	$(BIN)/python -m pytest -m "not compile and not gpu and not weights" -n 2 --dist loadfile -q
+
+lint: install
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/codespell sphinx_framework plugins docs README.md CONTRIBUTING.md CHANGELOG.md
+
+types: install
+	$(BIN)/mypy sphinx_framework $(foreach p,$(PLUGINS),$(wildcard $(p)src/*))
+
+imports: install
+	$(BIN)/lint-imports
+
+template: install
+	sh examples/plugin_template/check_in_clean_environment.sh $(BIN)/python
+
+check: lint types imports test template
+
+bench: install
+	$(BIN)/python benchmarks/run_all.py
+
+docs: install
+	$(BIN)/python docs/check_docs.py
+
+format: install
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+clean:
+	rm -rf $(VENV) out build dist

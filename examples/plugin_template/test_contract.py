@@ -1,0 +1,8 @@
+from sphinx_framework_toy.model import Toy
+
+from sphinx_framework.testing.contracts import DiffusionContract
+
+
+class TestToy(DiffusionContract):
+    def make(self):
+        return Toy(None, "cpu")

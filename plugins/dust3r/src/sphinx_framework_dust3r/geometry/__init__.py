@@ -1,0 +1,1 @@
+"""Closed-form geometry on pointmaps: pixel grids, focal lengths, similarities, PnP."""

@@ -1,0 +1,67 @@
+"""Options of the step policy and of the CLIP embedder (torch-free)."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+RE10K_RULES = "sphinx_framework_klogic:re10k_seva_mvsplat.toml"
+
+
+class KLogicConfig(BaseModel):
+    """Options of ``klogic``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rules: str = Field(
+        RE10K_RULES, description="rule file: a path, or package:file for one that a package ships"
+    )
+    lookup: Literal["table", "interpolated"] = Field(
+        "table",
+        description="table: the piecewise constant rule as measured; interpolated: continuous "
+        "below it, never a later start than the table's",
+    )
+    below_first: Literal["zero", "ramp"] = Field(
+        "zero",
+        description="ratios below a table's first row: full diffusion, or a start that rises "
+        "linearly from ratio 0",
+    )
+    max_start: int | None = Field(
+        None,
+        ge=0,
+        description="latest start step, on the rules' own grid; none: num_steps, which serves the "
+        "regression frame as it is; the authors: 40 of 50",
+    )
+    multiple_of: int = Field(
+        1, ge=1, description="round start steps down to a multiple, as of the refresh period"
+    )
+    cluster: int | None = Field(
+        None, ge=0, description="scene cluster, fixed; none: nearest centre to the inputs"
+    )
+    centres: str = Field(
+        "rules",
+        description="cluster centres: rules (what the rule file says), prompts (zero-shot from "
+        "its text prompts), or the path of a .safetensors or .npy file",
+    )
+    prompts: tuple[str, ...] = Field(
+        (), description="text prompts, one per cluster, instead of the rule file's"
+    )
+    min_margin: float = Field(
+        0.0,
+        ge=0,
+        le=2,
+        description="clusters this near in cosine to the nearest one are candidates too, and the "
+        "earliest start of all candidates counts",
+    )
+
+
+class ClipConfig(BaseModel):
+    """Options of ``clip``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field("ViT-B-32", description="open_clip architecture")
+    weights: str = Field(
+        "laion2b_s34b_b79k",
+        description="open_clip pretrained tag, a checkpoint's path, or random (tests)",
+    )
+    seed: int = Field(0, description="of random weights")

@@ -1,0 +1,26 @@
+"""Declares the step policy and the CLIP embedder (torch-free)."""
+
+from sphinx_framework.plugin import ComponentSpec, hookimpl
+
+
+@hookimpl
+def sphinx_framework_components() -> list[ComponentSpec]:
+    """Return the specs of both components."""
+    package = "sphinx_framework_klogic"
+    return [
+        ComponentSpec(
+            kind="steps",
+            name="klogic",
+            factory=f"{package}.policy:KLogicSteps",
+            config=f"{package}.config:KLogicConfig",
+            summary="start steps from measured rule tables, per scene cluster and quality",
+        ),
+        ComponentSpec(
+            kind="embedder",
+            name="clip",
+            factory=f"{package}.clip:ClipEmbedder",
+            config=f"{package}.config:ClipConfig",
+            weights_licence="MIT",
+            summary="CLIP image embedding of all inputs (ViT-B-32, LAION-2B)",
+        ),
+    ]

@@ -1,0 +1,123 @@
+"""The step policy: ratio -> start step, by the rules of the scene's cluster."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from sphinx_framework.errors import ConfigError
+from sphinx_framework.protocols import Embedder
+from sphinx_framework.types import QualityReport, Scene, StartSteps
+from sphinx_framework_klogic.centres import cluster_centres
+from sphinx_framework_klogic.clusters import nearest
+from sphinx_framework_klogic.config import KLogicConfig
+from sphinx_framework_klogic.load import load_rules
+from sphinx_framework_klogic.lookup import Lookup, bracket, row_of
+
+
+class KLogicSteps:
+    """``klogic``: start steps from measured rule tables (paper section 5.1).
+
+    Rules with several clusters need either a fixed ``cluster`` or a scene embedder, which the
+    engine hands over with :meth:`use_embedder` before the first request.
+    """
+
+    def __init__(self, config: KLogicConfig, device: torch.device) -> None:
+        self.config = config
+        self.source = load_rules(config.rules)
+        self.rules = self.source.rules
+        self.lookup = Lookup(
+            style=config.lookup,
+            below_first=config.below_first,
+            max_start=config.max_start,
+            multiple_of=config.multiple_of,
+        )
+        self._embedder: Embedder | None = None
+        self._centres: Tensor | None = None
+        self._check_cluster()
+
+    @property
+    def needs_embedder(self) -> bool:
+        """Whether the cluster must be found from the inputs."""
+        return self.rules.num_clusters is not None and self.config.cluster is None
+
+    @property
+    def embedder_name(self) -> str | None:
+        """Component name of the embedder that the rules were made with, if one is needed."""
+        return (self.rules.clusters.embedder or "clip") if self.needs_embedder else None
+
+    def use_embedder(self, embedder: Embedder) -> None:
+        """Take the scene embedder and load the cluster centres that belong to it."""
+        if self.needs_embedder:
+            self._embedder = embedder
+            self._centres = cluster_centres(self.config, self.source, embedder)
+
+    def start_steps(
+        self, report: QualityReport, scene: Scene, target: float, num_steps: int
+    ) -> StartSteps:
+        """Return the start step of every target; a ratio that is no number starts at 0."""
+        bracket(self.rules, target)
+        candidates, notes = self._clusters(scene)
+        ratios = [float(r) for r in report.ratio]
+        known = [0.0 if math.isnan(r) else r for r in ratios]
+        steps = tuple(
+            min(self.lookup.start_step(self.rules, c, target, r, num_steps) for c in candidates)
+            for r in known
+        )
+        if known != ratios and any(math.isnan(r) for r in ratios):
+            notes.append("a quality ratio is not a number: that frame starts at 0")
+        notes.extend(self._thin_rows(candidates[0], target, known))
+        if self.rules.placeholder:
+            notes.append(
+                f"rules {self.rules.name!r} are a placeholder: their numbers were not measured"
+            )
+        return StartSteps(steps=steps, cluster=candidates[0], notes=tuple(notes))
+
+    def _clusters(self, scene: Scene) -> tuple[tuple[int | None, ...], list[str]]:
+        """The scene's cluster first, then others too near to rule out; and what to say of it."""
+        if not self.needs_embedder:
+            return (self.config.cluster,), []
+        if self._embedder is None or self._centres is None:
+            raise ConfigError(
+                f"rules {self.rules.name!r} have {self.rules.num_clusters} scene clusters, and the "
+                f"pipeline has no embedder to choose one.",
+                hint=f"Add [pipeline.embedder] use = {self.embedder_name!r}, or fix the cluster "
+                f"(steps.cluster=0).",
+            )
+        choice = nearest(self._embedder.embed(scene.images), self._centres, self.config.min_margin)
+        names = self.rules.clusters.names
+        name = f" ({names[choice.cluster]})" if names else ""
+        notes = [
+            f"scene cluster {choice.cluster}{name}: cosine {choice.cosine:.3f}, "
+            f"margin {choice.margin:.3f}"
+        ]
+        if len(choice.candidates) > 1:
+            near = ", ".join(str(c) for c in choice.candidates)
+            notes.append(f"clusters {near} lie within the margin: the earliest start counts")
+        return choice.candidates, notes
+
+    def _thin_rows(self, cluster: int | None, target: float, ratios: list[float]) -> list[str]:
+        """Say which frames rest on rows with too few samples."""
+        least = self.rules.provenance.min_samples
+        lower, higher, _ = bracket(self.rules, target)
+        frames = set()
+        for quality in {lower, higher} - {1.0}:
+            table = self.rules.table(quality, cluster)
+            for frame, ratio in enumerate(ratios):
+                row = row_of(table, ratio)
+                if table.samples and row is not None and table.samples[row] < least:
+                    frames.add(frame)
+        if not frames:
+            return []
+        listed = ", ".join(str(frame) for frame in sorted(frames))
+        return [f"the rules rest on fewer than {least} samples for frames {listed}"]
+
+    def _check_cluster(self) -> None:
+        count, chosen = self.rules.num_clusters, self.config.cluster
+        if chosen is None or (count is not None and chosen < count):
+            return
+        has = "no clusters" if count is None else f"clusters 0 to {count - 1}"
+        raise ConfigError(
+            f"cluster = {chosen}, but rules {self.config.rules} have {has}.",
+            hint="Leave cluster unset, or name one that the rules have.",
+        )

@@ -1,0 +1,81 @@
+"""Options of the embedded models (torch-free)."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+WEIGHTS = (
+    "'packaged' (trained weights that ship with the plugin), 'random' (untrained, for tests), or "
+    "the path of a folder with the same file names."
+)
+
+
+class RegressionConfig(BaseModel):
+    """Options of the regression model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stride: Literal[1, 2] = Field(
+        2,
+        description="1 splats a Gaussian per pixel; 2 one per 2x2 pixels, which is smoother, as "
+        "feed-forward Gaussian models are, and leaves detail to the diffusion stage.",
+    )
+    depth_side: int = Field(
+        128, ge=32, description="Depth is estimated at most at this shorter side, in pixels."
+    )
+    weights: str = Field("packaged", description=WEIGHTS)
+
+
+class DiffusionConfig(BaseModel):
+    """Options of the diffusion model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_frames: int = Field(
+        24, ge=4, description="Frames (inputs and targets) of one clip; more targets are chunked."
+    )
+    solver: Literal["euler", "dpmpp_2m"] = Field(
+        "euler", description="Solver of the noise schedule; dpmpp_2m is made for few steps."
+    )
+    sigma_min: float = Field(0.01, gt=0, description="Smallest noise level of the grid.")
+    sigma_max: float = Field(8.0, gt=0, description="Noise level of step 0.")
+    rho: float = Field(7.0, gt=0, description="Karras spacing of the noise levels.")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="Arithmetic of the U-Net; bfloat16 is faster where it is native."
+    )
+    depth_side: int = Field(
+        128, ge=32, description="Depth is estimated at most at this shorter side, in pixels."
+    )
+    weights: str = Field("packaged", description=WEIGHTS)
+
+
+class QualityConfig(BaseModel):
+    """Options of the quality estimator."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    use_opacity: bool = Field(
+        True, description="Use the head that sees opacity where opacity is given."
+    )
+    weights: str = Field("packaged", description=WEIGHTS)
+
+
+class EmbedderConfig(BaseModel):
+    """Options of the scene embedder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bins: int = Field(6, ge=2, le=32, description="Histogram bins per colour axis and gradient.")
+
+
+class ProceduralConfig(BaseModel):
+    """Options of the built-in scenes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    height: int = Field(96, ge=16, description="Image height in pixels.")
+    width: int = Field(96, ge=16, description="Image width in pixels.")
+    targets: int = Field(6, ge=1, description="Number of target views between the inputs.")
+    baseline: float | None = Field(
+        None, gt=0, le=1.5, description="Input distance over scene distance; drawn when unset."
+    )

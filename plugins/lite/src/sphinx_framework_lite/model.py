@@ -1,0 +1,155 @@
+"""The diffusion stage: autoencoder, condition and U-Net behind the framework's protocol."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sphinx_framework.errors import SceneError
+from sphinx_framework.noise import SigmaSchedule, karras_sigmas
+from sphinx_framework.protocols import Executor
+from sphinx_framework.types import Cameras, ClipLayout, CoarseViews, Scene, Slot
+from sphinx_framework_lite.autoencoder import LATENT_FACTOR, Autoencoder
+from sphinx_framework_lite.config import DiffusionConfig
+from sphinx_framework_lite.denoiser import SOURCES, Denoiser, LiteCondition, condition_maps, plucker_rays
+from sphinx_framework_lite.depth import DepthNetwork
+from sphinx_framework_lite.geometry import depth_range
+from sphinx_framework_lite.predict import input_depth, source_renders
+from sphinx_framework_lite.splat import fill_holes
+from sphinx_framework_lite.weights import build
+
+TILE = 4
+DEFAULT_STEPS = 50
+# Frames decoded at once: bounds the memory of long clips.
+DECODE_BATCH = 8
+
+
+class LiteDiffusion:
+    """A small multi-view latent diffusion model conditioned on renders of each nearby input."""
+
+    guidance_branches = 1
+    latent_factor = LATENT_FACTOR
+    tile = TILE
+
+    def __init__(self, config: DiffusionConfig, device: torch.device) -> None:
+        self._config = config
+        self._device = device
+        self._autoencoder = build(Autoencoder, "autoencoder", config.weights, device)
+        self._depth = build(DepthNetwork, "depth", config.weights, device)
+        self._denoiser = build(Denoiser, "denoiser", config.weights, device)
+        self._sigmas = self.noise_schedule(DEFAULT_STEPS).sigmas
+
+    def layouts(self, scene: Scene) -> tuple[ClipLayout, ...]:
+        """One clip if it fits ``max_frames``, else consecutive targets, each with all inputs.
+
+        Raises:
+            SceneError: if the inputs alone fill a clip, or the image size does not fit the tiles.
+        """
+        inputs, targets = len(scene.inputs), len(scene.targets)
+        room = self._config.max_frames - inputs
+        if room < 1:
+            raise SceneError(
+                f"{inputs} inputs leave no room for targets in clips of {self._config.max_frames} "
+                "frames.",
+                hint="Use fewer inputs or raise max_frames of the diffusion model.",
+            )
+        multiple = LATENT_FACTOR * TILE
+        size = scene.inputs.image_size
+        if size[0] % multiple or size[1] % multiple:
+            raise SceneError(
+                f"images of {size[0]}x{size[1]} pixels do not fit the lite diffusion model.",
+                hint=f"Resize to multiples of {multiple} pixels.",
+            )
+        clips = -(-targets // room)
+        bounds = [round(i * targets / clips) for i in range(clips + 1)]
+        note = (f"{targets} targets in {clips} clips of at most {room}",) if clips > 1 else ()
+        layouts = []
+        for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+            slots = [Slot(kind="input", index=0)]
+            slots += [Slot(kind="target", index=i) for i in range(first, last)]
+            slots += [Slot(kind="input", index=i) for i in range(1, inputs)]
+            layouts.append(ClipLayout(slots=tuple(slots), notes=note))
+        return tuple(layouts)
+
+    @torch.no_grad()
+    def encode(self, images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, "V C h w"]:
+        """Images in [0, 1] to latents."""
+        return torch.cat([self._autoencoder.encode(part) for part in images.split(DECODE_BATCH)])
+
+    @torch.no_grad()
+    def decode(self, latents: Float[Tensor, "V C h w"]) -> Float[Tensor, "V 3 H W"]:
+        """Latents to images in [0, 1]."""
+        parts = [self._autoencoder.decode(part) for part in latents.split(DECODE_BATCH)]
+        return torch.cat(parts).clamp(0, 1)
+
+    @torch.no_grad()
+    def condition(
+        self, scene: Scene, coarse: CoarseViews, layout: ClipLayout, clean: Tensor
+    ) -> LiteCondition:
+        """Base latents, renders of each target's nearest inputs, opacity and rays.
+
+        clean: latents of the clip's slots, ``[T C h w]``.
+
+        Raises:
+            SceneError: with fewer than two inputs, or no usable depth range.
+        """
+        found = input_depth(self._depth, scene, self._config.depth_side)
+        order = list(layout.targets)
+        targets = [layout.targets[slot] for slot in order]
+        wanted = scene.targets[targets]
+        renders = source_renders(scene, found, wanted)
+        size = scene.inputs.image_size
+        frames = len(layout)
+        covered = clean.new_ones(SOURCES, frames, *size)
+        latents = clean[None].repeat(SOURCES, 1, 1, 1, 1)
+        for source, splats in enumerate(renders):
+            covered[source, order] = splats.opacity
+            filled = fill_holes(splats.images, splats.opacity).clamp(0, 1)
+            latents[source, order] = self.encode(filled)
+        opacity = clean.new_ones(frames, *size)
+        fused = 1 - torch.stack([1 - s.opacity for s in renders]).prod(dim=0)
+        opacity[order] = fused if coarse.opacity is None else coarse.opacity[targets]
+        given = torch.ones(frames, dtype=torch.bool, device=clean.device)
+        given[order] = False
+        near, far = depth_range(scene)
+        rays = plucker_rays(
+            self._cameras(scene, layout), scene.inputs.world_from_camera[0], middle(near, far)
+        )
+        maps = condition_maps(clean, opacity, latents, covered, given, rays)
+        return LiteCondition(base=clean, maps=maps, given=given)
+
+    def noise_schedule(self, num_steps: int) -> SigmaSchedule:
+        """Karras levels; the steps of later ``denoise`` calls refer to the grid made last."""
+        config = self._config
+        schedule = SigmaSchedule(
+            karras_sigmas(num_steps, config.sigma_min, config.sigma_max, config.rho), config.solver
+        )
+        self._sigmas = schedule.sigmas
+        return schedule
+
+    @torch.no_grad()
+    def denoise(
+        self, x: Float[Tensor, "R C a b"], step: int, condition: LiteCondition, ops: Executor
+    ) -> Float[Tensor, "R C a b"]:
+        """Predict the clean latents of the held rows."""
+        sigma = x.new_tensor([self._sigmas[step]])
+        half = self._config.precision == "bfloat16"
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
+            clean: Tensor = self._denoiser(x, sigma, condition, ops)
+        return clean
+
+    @staticmethod
+    def _cameras(scene: Scene, layout: ClipLayout) -> Cameras:
+        rows = [
+            (scene.inputs if slot.kind == "input" else scene.targets)[slot.index]
+            for slot in layout.slots
+        ]
+        return Cameras(
+            world_from_camera=torch.cat([c.world_from_camera for c in rows]),
+            intrinsics=torch.cat([c.intrinsics for c in rows]),
+            image_size=scene.inputs.image_size,
+        )
+
+
+def middle(near: float, far: float) -> float:
+    """Depth whose inverse lies halfway: the unit of length of the rays."""
+    return 2 / (1 / near + 1 / far)

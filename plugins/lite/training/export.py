@@ -1,0 +1,50 @@
+"""Copy averaged weights of finished runs into the package, as float16 safetensors.
+
+    python training/export.py --runs R            # what is there; random weights for the rest
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from sphinx_framework_lite.autoencoder import Autoencoder
+from sphinx_framework_lite.denoiser import Denoiser
+from sphinx_framework_lite.depth import DepthNetwork
+from sphinx_framework_lite.quality import QualityNetwork
+from sphinx_framework_lite.weights import build
+
+NETWORKS = {
+    "depth": DepthNetwork,
+    "autoencoder": Autoencoder,
+    "denoiser": Denoiser,
+    "quality": QualityNetwork,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--only", nargs="*", default=list(NETWORKS))
+    options = parser.parse_args()
+    out = Path(__file__).parents[1] / "src" / "sphinx_framework_lite" / "weights"
+    total = 0
+    for name in options.only:
+        source = options.runs / name / "weights.safetensors"
+        if source.exists():
+            state = load_file(source)
+        else:
+            state = build(NETWORKS[name], name, "random", torch.device("cpu")).state_dict()
+        # The score's few numbers keep full precision: its features need it.
+        keep = torch.float32 if name == "quality" else torch.float16
+        state = {k: v.to(keep).contiguous() for k, v in state.items()}
+        save_file(state, out / f"{name}.safetensors")
+        size = (out / f"{name}.safetensors").stat().st_size
+        total += size
+        print(f"{name}: {'trained' if source.exists() else 'RANDOM'}, {size / 1e6:.2f} MB")
+    print(f"{total / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Train the multi-view depth network on generated scenes with exact depth.
+
+    python training/train_depth.py --data D --run R --minutes 25
+"""
+
+import numpy as np
+import torch
+from common import Run, Scenes, arguments
+from torch import Tensor
+from torch.nn import functional
+
+from sphinx_framework_lite.depth import (
+    PLANES,
+    DepthNetwork,
+    DepthPrediction,
+    depth_to_place,
+)
+
+FRAMES = 8
+
+
+def mirrored(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same scenes seen in a mirror (x -> -x in world and cameras)."""
+    flip = torch.diag(torch.tensor([-1.0, 1, 1, 1]))
+    width = batch["images"].shape[-1]
+    k = batch["intrinsics"].clone()
+    k[..., 0, 2] = width - k[..., 0, 2]
+    return {
+        **batch,
+        "images": batch["images"].flip(-1),
+        "depth": batch["depth"].flip(-1),
+        "poses": flip @ batch["poses"] @ flip,
+        "intrinsics": k,
+    }
+
+
+def draw(scenes: Scenes, count: int, generator: torch.Generator, ready: np.ndarray) -> dict[str, Tensor]:
+    """A batch of input pairs, randomly mirrored, tinted and with loosened depth ranges."""
+    pick = torch.randint(len(ready), (count,), generator=generator).numpy()
+    chosen = ready[pick]
+    batch = {
+        "images": scenes.take("images", chosen)[:, [0, FRAMES - 1]],
+        "depth": scenes.take("depth", chosen),
+        "poses": scenes.take("poses", chosen)[:, [0, FRAMES - 1]],
+        "intrinsics": scenes.take("intrinsics", chosen)[:, None].repeat(1, 2, 1, 1),
+    }
+    limits = scenes.take("range", chosen)
+    batch["near"] = limits[:, 0] * (0.65 + 0.35 * torch.rand(count, generator=generator))
+    batch["far"] = limits[:, 1] * (1 + 1.5 * torch.rand(count, generator=generator) ** 2)
+    if torch.rand((), generator=generator) < 0.5:
+        batch = mirrored(batch)
+    gain = 0.7 + 0.6 * torch.rand(count, 1, 3, 1, 1, generator=generator)
+    own = 0.96 + 0.08 * torch.rand(count, 2, 1, 1, 1, generator=generator)
+    batch["images"] = (batch["images"] * gain * own).clamp(0, 1)
+    return batch
+
+
+def losses(out: DepthPrediction, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+    """L1 on normalised inverse depth at three sizes, cross entropy of the planes, confidence."""
+    near, far = (batch[n][:, None, None, None] for n in ("near", "far"))
+    truth = depth_to_place(batch["depth"], near, far).clamp(0, 1)
+    quarter, half = truth[..., 2::4, 2::4], truth[..., 1::2, 1::2]
+    position = quarter * (PLANES - 1)
+    low = position.floor().clamp(max=PLANES - 2)
+    logs = torch.log_softmax(out.coarse_logits, dim=2)
+    part = (position - low)[:, :, None]
+    index = low.long()[:, :, None]
+    entropy = -((1 - part) * logs.gather(2, index) + part * logs.gather(2, index + 1)).mean()
+    error = (out.place - truth).abs()
+    l1 = error.mean() * 2 + (out.half_place - half).abs().mean()
+    l1 = l1 + (out.coarse_place - quarter).abs().mean()
+    right = (error.detach() < 0.6 / (PLANES - 1)).float()
+    certain = functional.binary_cross_entropy_with_logits(out.confidence_logit, right)
+    total = 8 * l1 + 0.3 * entropy + 0.2 * certain
+    return total, {
+        "l1": float(error.detach().mean()),
+        "within": float((error.detach() < 1 / (PLANES - 1)).float().mean()),
+        "right": float(right.mean()),
+        "certain": float(certain.detach()),
+    }
+
+
+def main() -> None:
+    options = arguments(__doc__ or "").parse_args()
+    torch.manual_seed(options.seed)
+    network = DepthNetwork()
+    network.train()
+    print(f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters")
+    run = Run(options, network)
+    scenes = Scenes(options.data / "train")
+    while run.progress < 1:
+        batch = draw(scenes, options.batch, run.generator, scenes.ready())
+        with torch.autocast("cpu", torch.bfloat16):
+            out = network(
+                batch["images"],
+                batch["poses"],
+                batch["intrinsics"],
+                batch["near"],
+                batch["far"],
+                [[1], [0]],
+            )
+        loss, values = losses(out, batch)
+        run.update(loss, **values)
+    run.save()
+
+
+if __name__ == "__main__":
+    main()

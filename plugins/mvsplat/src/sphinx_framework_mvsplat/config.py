@@ -1,0 +1,158 @@
+"""Options of the model (torch-free); the encoder's defaults are the official re10k/acid sizes."""
+
+import math
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+DOWNSCALE = 4
+HIGHEST_DEGREE = 4
+
+Precision = Literal["float32", "bfloat16", "float16"]
+SizeRule = Literal["resize", "crop", "strict"]
+
+
+class EncoderConfig(BaseModel):
+    """Sizes of the network, under the names of the official configuration (spec section 2)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    d_feature: int = Field(128, ge=2, multiple_of=2, description="Channels C of the features.")
+    num_depth_candidates: int = Field(128, ge=2, description="Depth planes D of the sweep.")
+    cnn_dims: tuple[int, int, int] = Field((64, 96, 128), description="Widths of the CNN stages.")
+    num_transformer_layers: int = Field(6, ge=1, description="Layers of the multi-view transformer.")
+    ffn_dim_expansion: int = Field(4, ge=1, description="Widening of its feed-forward part.")
+    multiview_trans_attn_split: int = Field(
+        2, ge=2, description="Attention windows along each side of the feature map."
+    )
+    costvolume_unet_feat_dim: int = Field(
+        128, ge=8, multiple_of=8, description="Width of the cost-volume U-Net."
+    )
+    costvolume_unet_channel_mult: tuple[int, ...] = Field(
+        (1, 1, 1), min_length=1, description="Width multiplier per level of that U-Net."
+    )
+    costvolume_unet_attn_res: tuple[int, ...] = Field(
+        (4,), description="Down-sampling rates at which that U-Net attends across views."
+    )
+    depth_unet_feat_dim: int = Field(
+        32, ge=4, multiple_of=4, description="Width of the full-resolution depth U-Net."
+    )
+    depth_unet_channel_mult: tuple[int, ...] = Field(
+        (1, 1, 1, 1, 1), min_length=1, description="Width multiplier per level of that U-Net."
+    )
+    depth_unet_attn_res: tuple[int, ...] = Field(
+        (16,), description="Down-sampling rates at which that U-Net attends across views."
+    )
+    unet_head_channels: int = Field(32, ge=1, description="Channels per attention head, U-Nets.")
+    gaussians_per_pixel: int = Field(1, ge=1, description="Gaussians along every pixel's ray.")
+    gaussian_scale_min: float = Field(0.5, gt=0, description="Smallest scale, about in pixels.")
+    gaussian_scale_max: float = Field(15.0, gt=0, description="Largest scale, about in pixels.")
+    sh_degree: int = Field(
+        HIGHEST_DEGREE, ge=0, le=HIGHEST_DEGREE, description="Degree of the predicted harmonics."
+    )
+    opacity_exponent: float = Field(
+        0.0, description="x of the density-to-opacity map at the checkpoint's training step."
+    )
+
+    @model_validator(mode="after")
+    def _widths_fit(self) -> "EncoderConfig":
+        for name, width, multipliers, rates in (
+            (
+                "costvolume_unet",
+                self.costvolume_unet_feat_dim,
+                self.costvolume_unet_channel_mult,
+                self.costvolume_unet_attn_res,
+            ),
+            (
+                "depth_unet",
+                self.depth_unet_feat_dim,
+                self.depth_unet_channel_mult,
+                self.depth_unet_attn_res,
+            ),
+        ):
+            for level, multiplier in enumerate(multipliers):
+                channels = width * multiplier
+                if 2**level in rates and channels % self.unet_head_channels:
+                    raise ValueError(
+                        f"{name}: {channels} channels at rate {2**level} cannot be split into "
+                        f"heads of {self.unet_head_channels}"
+                    )
+        if self.gaussian_scale_min >= self.gaussian_scale_max:
+            raise ValueError("gaussian_scale_min must be below gaussian_scale_max")
+        return self
+
+    @property
+    def legal_multiple(self) -> int:
+        """Both image sides must be multiples of this (spec section 6): 16 for official sizes."""
+        windows = DOWNSCALE * self.multiview_trans_attn_split
+        coarse = DOWNSCALE * 2 ** (len(self.costvolume_unet_channel_mult) - 1)
+        fine = int(2 ** (len(self.depth_unet_channel_mult) - 1))
+        return math.lcm(windows, coarse, fine)
+
+    @property
+    def raw_channels(self) -> int:
+        """Numbers per pixel that the network hands to the Gaussian adapter (84 officially)."""
+        return 2 + 3 + 4 + 3 * (self.sh_degree + 1) ** 2
+
+
+class MVSplatConfig(BaseModel):
+    """Options of the regression model ``mvsplat``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weights: str = Field(
+        "re10k",
+        min_length=1,
+        description="'re10k' or 'acid' (the official files), a path to a .ckpt or .safetensors "
+        "file, or 'random' (seeded, for tests and timing).",
+    )
+    weights_folder: str | None = Field(
+        None,
+        description="Folder that holds the official files; default: $SPHINX_MVSPLAT_WEIGHTS, "
+        "else ~/.cache/sphinx-framework/mvsplat.",
+    )
+    weights_repo: str | None = Field(
+        None, description="Hugging Face repository to fetch the official files from, if you have one."
+    )
+    weights_revision: str | None = Field(
+        None, description="Commit of that repository; pin it for reproducible results."
+    )
+    seed: int = Field(0, ge=0, description="Seed of weights='random'.")
+    encoder: EncoderConfig = Field(EncoderConfig(), description="Sizes of the network.")
+    dtype: Precision = Field(
+        "float32", description="Precision of the network; geometry is float32 always."
+    )
+    encode_size: tuple[int, int] | None = Field(
+        None,
+        description="(height, width) at which the inputs are encoded; default: the scene's size. "
+        "The targets are rendered at the scene's size in any case.",
+    )
+    size_rule: SizeRule = Field(
+        "resize",
+        description="What to do when the encode size is not legal (sides must be multiples of 16): "
+        "'resize' scales to the nearest legal size and keeps the whole view, 'crop' cuts the "
+        "centre as the authors' data loader does, 'strict' refuses.",
+    )
+    near: float | None = Field(
+        None, gt=0, description="Nearest depth in scene units; default: the scene's, else 1."
+    )
+    far: float | None = Field(
+        None, gt=0, description="Farthest depth in scene units; default: the scene's, else 100."
+    )
+    principal_point: Literal["exact", "centred"] = Field(
+        "exact",
+        description="'centred' renders as upstream does, which ignores off-centre principal "
+        "points; 'exact' renders what the target camera sees.",
+    )
+    background: tuple[float, float, float] = Field(
+        (0.0, 0.0, 0.0), description="Colour behind all Gaussians, RGB in [0, 1]."
+    )
+    rasterizer: str = Field(
+        "auto", description="Back-end of the core's Gaussian renderer ('auto' chooses)."
+    )
+
+    @model_validator(mode="after")
+    def _range_is_ordered(self) -> "MVSplatConfig":
+        if self.near is not None and self.far is not None and self.near >= self.far:
+            raise ValueError(f"near ({self.near:g}) must be below far ({self.far:g})")
+        return self

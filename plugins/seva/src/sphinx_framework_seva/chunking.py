@@ -1,0 +1,249 @@
+"""Splitting targets into passes of a fixed number of frames (spec section 10).
+
+A chunk lists its members in order: conditioning frames (inputs, anchors, or targets that an earlier
+chunk has finished) and targets to make.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sphinx_framework.errors import ConfigError
+
+FINISHED_SHARE = 0.33
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A conditioning frame, or a target to make.
+
+    index: of the target; for conditioning frames of the frame given, where numbers beyond the
+    frames given mean finished targets, in order.
+    """
+
+    given: bool
+    index: int
+
+
+Chunk = tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frames:
+    """What is to be chunked.
+
+    given, targets: camera-to-world matrices of the conditioning frames and of the targets.
+    originals: conditioning frames that are real inputs. given_order, target_order: positions along
+    the capture (``interp`` strategies only); a frame given that has none bounds no chunk.
+    """
+
+    given: Float[Tensor, "M 4 4"]
+    targets: Float[Tensor, "N 4 4"]
+    originals: tuple[int, ...]
+    given_order: tuple[float | None, ...] | None = None
+    target_order: tuple[float, ...] | None = None
+
+
+def chunked(strategy: str, window: int, frames: Frames) -> tuple[Chunk, ...]:
+    """Split the targets into chunks of at most ``window`` members that make every target once.
+
+    Args:
+        strategy: ``gt`` (all inputs and the next targets), ``gt-nearest`` and ``gt-ltr`` (besides,
+            finished targets: those of nearest direction and the last one, or the last ones),
+            ``nearest`` (targets with their nearest conditioning frames), ``nearest-gt`` (besides,
+            all inputs), ``nearest-N`` (the N most often nearest ones), ``interp`` (targets between
+            two conditioning frames that follow each other), ``interp-gt`` (besides, all inputs).
+        window: frames of a pass.
+        frames: what is to be chunked.
+
+    Raises:
+        ConfigError: the conditioning frames alone fill the window, or an order is missing.
+    """
+    if strategy.startswith("gt"):
+        return _after_inputs(strategy, window, frames)
+    if strategy.startswith("nearest"):
+        count = strategy.removeprefix("nearest-")
+        if count.isdigit():
+            return _most_often_nearest(int(count), window, frames)
+        return _with_nearest(window, frames, frames.originals if strategy.endswith("gt") else ())
+    return _between(window, frames, frames.originals if strategy.endswith("gt") else ())
+
+
+def padded(chunk: Chunk, window: int) -> Chunk:
+    """Fill a chunk up by repeating its last member.
+
+    SEVA's own pipeline always runs full windows. The model takes any number of frames, so that
+    :func:`chunked` leaves chunks short.
+    """
+    return chunk + (chunk[-1],) * (window - len(chunk))
+
+
+def anchor_count(
+    strategy: str,
+    num_inputs: int,
+    num_targets: int,
+    window: int,
+    *,
+    ratio: float = 1.0,
+) -> tuple[int, int]:
+    """Anchors that the first of two passes makes, and the frames of that pass.
+
+    The second pass runs ``strategy`` between the anchors in windows of ``window`` frames. The first
+    pass makes at least as many anchors as fit its window, and grows for many inputs.
+    """
+    between = window - 2 - (num_inputs if strategy.endswith("-gt") else 0)
+    if between < 1:
+        raise _too_many_inputs(num_inputs, window, strategy)
+    anchors = max(math.ceil(num_targets / between * ratio) + 1, window - num_inputs)
+    return anchors, max(window, num_inputs + anchors)
+
+
+def relative_positions(source: Sequence[float], target: Sequence[float]) -> list[float]:
+    """Positions of ``target`` counted in steps of the ascending ``source``.
+
+    Linear between sources and beyond them. As in SEVA's pipeline, what lies beyond the last source
+    counts from one past it.
+
+    Raises:
+        ValueError: fewer than three sources.
+    """
+    if len(source) < 3:
+        raise ValueError("relative positions need at least three source positions")
+    last = len(source) - 1
+    positions = []
+    for value in target:
+        if value > source[last]:
+            step = source[last] - source[last - 1]
+            positions.append(last + 1 + (value - source[last]) / step)
+        else:
+            below = max((i for i in range(last) if source[i] <= value), default=0)
+            step = source[below + 1] - source[below]
+            positions.append(below + (value - source[below]) / step)
+    return positions
+
+
+def _after_inputs(strategy: str, window: int, frames: Frames) -> tuple[Chunk, ...]:
+    inputs = tuple(Member(True, index) for index in frames.originals)
+    free = window - len(inputs)
+    if free < 1:
+        raise _too_many_inputs(len(inputs), window, strategy)
+    reused = 0 if strategy == "gt" else min(math.ceil(free * FINISHED_SHARE), free - 1)
+    chunks: list[Chunk] = []
+    done, total = 0, len(frames.targets)
+    while done < total:
+        finished: list[int] = []
+        if done and reused:
+            upcoming = range(done, min(done + free - reused, total))
+            finished = (
+                list(range(max(0, done - reused), done))
+                if strategy == "gt-ltr"
+                else _nearest_finished(frames.targets, done, upcoming, reused)
+            )
+        count = min(free - len(finished), total - done)
+        again = tuple(Member(True, len(frames.given) + index) for index in finished)
+        made = tuple(Member(False, index) for index in range(done, done + count))
+        chunks.append(inputs + again + made)
+        done += count
+    return tuple(chunks)
+
+
+def _nearest_finished(
+    poses: Float[Tensor, "N 4 4"], done: int, upcoming: range, count: int
+) -> list[int]:
+    """The last finished target, and those that look most nearly where the upcoming ones look."""
+    rotations = poses[:, :3, :3].double()
+    trace = torch.einsum("fij,uij->fu", rotations[: done - 1], rotations[list(upcoming)])
+    closeness = trace.amax(dim=1) if done > 1 else trace.new_zeros(0)
+    ranked = torch.argsort(closeness, descending=True, stable=True)
+    return sorted([*ranked[: count - 1].tolist(), done - 1])
+
+
+def _distances(frames: Frames) -> Float[Tensor, "N M"]:
+    difference = frames.targets[:, None, :3, 3] - frames.given[None, :, :3, 3]
+    return difference.double().norm(dim=-1)
+
+
+def _with_nearest(window: int, frames: Frames, always: tuple[int, ...]) -> tuple[Chunk, ...]:
+    """Targets in order, each preceded by its nearest conditioning frame where that is new."""
+    if len(always) + 2 > window:
+        raise _too_many_inputs(len(always), window, "nearest")
+    nearest = _distances(frames).argmin(dim=1).tolist()
+    start = [Member(True, index) for index in always]
+    chunks: list[Chunk] = []
+    chunk = list(start)
+    for target, near in enumerate(nearest):
+        needed = [Member(False, target)]
+        if Member(True, near) not in chunk:
+            needed.insert(0, Member(True, near))
+        if len(chunk) + len(needed) > window:
+            chunks.append(tuple(chunk))
+            chunk = list(start)
+            needed = [Member(False, target)]
+            if Member(True, near) not in chunk:
+                needed.insert(0, Member(True, near))
+        chunk += needed
+    return (*chunks, tuple(chunk))
+
+
+def _most_often_nearest(count: int, window: int, frames: Frames) -> tuple[Chunk, ...]:
+    """Groups of targets with the conditioning frames that are nearest to most of the group."""
+    count = min(count, len(frames.given))
+    size = window - count
+    if size < 1:
+        raise _too_many_inputs(count, window, f"nearest-{count}")
+    nearest = _distances(frames).argsort(dim=1, stable=True)[:, :count].tolist()
+    chunks: list[Chunk] = []
+    for first in range(0, len(nearest), size):
+        group = range(first, min(first + size, len(nearest)))
+        votes = Counter(near for target in group for near in nearest[target])
+        chosen = sorted(near for near, _ in votes.most_common(count))
+        chunks.append((*(Member(True, i) for i in chosen), *(Member(False, i) for i in group)))
+    return tuple(chunks)
+
+
+def _between(window: int, frames: Frames, always: tuple[int, ...]) -> tuple[Chunk, ...]:
+    """Targets between two conditioning frames that follow each other along the capture."""
+    if frames.given_order is None or frames.target_order is None:
+        raise ConfigError(
+            "chunking 'interp' needs to know the order of the cameras along the capture.",
+            hint="Choose another chunking, such as nearest-gt, or give the scene an order.",
+        )
+    size = window - 2 - len(always)
+    if size < 1:
+        raise _too_many_inputs(len(always), window, "interp")
+    order = frames.target_order
+    along = sorted((at, index) for index, at in enumerate(frames.given_order) if at is not None)
+    targets = sorted(range(len(order)), key=order.__getitem__)
+    chunks: list[Chunk] = []
+    for place in range(max(1, len(along) - 1)):
+        ends = along[place : place + 2]
+        first, final = place == 0, place >= len(along) - 2
+        inside = [
+            target
+            for target in targets
+            if (first or order[target] >= ends[0][0]) and (final or order[target] < ends[-1][0])
+        ]
+        before = [*always, *(index for _, index in ends[:1] if index not in always)]
+        after = [index for _, index in ends[1:] if index not in always]
+        chunks.extend(
+            (
+                *(Member(True, index) for index in before),
+                *(Member(False, index) for index in inside[start : start + size]),
+                *(Member(True, index) for index in after),
+            )
+            for start in range(0, len(inside), size)
+        )
+    return tuple(chunks)
+
+
+def _too_many_inputs(count: int, window: int, strategy: str) -> ConfigError:
+    return ConfigError(
+        f"{count} conditioning frames leave no room for targets in passes of {window} frames "
+        f"(chunking {strategy!r}).",
+        hint="Raise diffusion.clip_frames, use fewer inputs, or choose chunking 'nearest'.",
+    )

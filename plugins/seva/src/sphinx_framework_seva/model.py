@@ -1,0 +1,221 @@
+"""SEVA as a diffusion model of the engine."""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sphinx_framework.errors import SceneError
+from sphinx_framework.protocols import Executor
+from sphinx_framework.types import Cameras, ClipLayout, CoarseViews, Scene
+from sphinx_framework_seva.autoencoder import FACTOR, build_autoencoder
+from sphinx_framework_seva.cameras import normalised_intrinsics, normalised_poses, pluecker_maps
+from sphinx_framework_seva.conditioning import SevaCondition, assembled
+from sphinx_framework_seva.config import SevaConfig
+from sphinx_framework_seva.denoiser import denoised, scaled, with_inputs
+from sphinx_framework_seva.guidance import guidance_scale, guided
+from sphinx_framework_seva.image_encoder import build_image_encoder
+from sphinx_framework_seva.layouts import clip_layouts
+from sphinx_framework_seva.network import UNet
+from sphinx_framework_seva.noise_levels import noise_levels
+from sphinx_framework_seva.schedule import SevaSchedule
+from sphinx_framework_seva.weights import (
+    DTYPES,
+    fetched,
+    load_strictly,
+    randomise,
+    read_tensors,
+)
+
+WHAT = "SEVA U-Net"
+DEFAULT_STEPS = 50
+
+
+class SevaModel:
+    """The U-Net with its VAE, image encoder, cameras, conditioning and sampler.
+
+    The state is float32; network, VAE and image encoder run in ``config.dtype``.
+    """
+
+    guidance_branches = 2
+    latent_factor = FACTOR
+
+    def __init__(self, config: SevaConfig, device: torch.device) -> None:
+        """Load or make all weights; raises :class:`WeightsError` where they cannot be had."""
+        self.config = config
+        self.device = device
+        self.tile = config.coarsest
+        self.levels = noise_levels()
+        self.network = build_network(config, device)
+        self.autoencoder = build_autoencoder(config, device)
+        self.image_encoder = build_image_encoder(config, device)
+        self._schedule = self.noise_schedule(DEFAULT_STEPS)
+
+    def layouts(self, scene: Scene) -> tuple[ClipLayout, ...]:
+        """One clip, or several by ``config.chunking``.
+
+        Raises:
+            SceneError: the image size is not legal for the network.
+            ConfigError: the inputs leave no room for targets.
+        """
+        self._check_size(scene.targets.image_size)
+        return clip_layouts(scene, self.config)
+
+    def encode(self, images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, "V C h w"]:
+        """Scaled posterior means of images in [0, 1]; raises ``SceneError`` for illegal sizes."""
+        self._check_size((images.shape[2], images.shape[3]))
+        return self.autoencoder.encode(images)
+
+    def decode(self, latents: Float[Tensor, "V C h w"]) -> Float[Tensor, "V 3 H W"]:
+        """Latents to images in [0, 1]."""
+        return self.autoencoder.decode(latents)
+
+    def condition(
+        self, scene: Scene, coarse: CoarseViews, layout: ClipLayout, clean: Float[Tensor, "T C h w"]
+    ) -> SevaCondition:
+        """Image embedding, input latents, Pluecker maps and guidance scales of a clip.
+
+        The renders in ``coarse`` are not shown to the network. Targets that an earlier clip has
+        finished count as inputs, except for the image embedding, which is of photos only.
+        """
+        clip = _cameras_of(scene, layout)
+        everything = torch.cat([scene.inputs.world_from_camera, scene.targets.world_from_camera])
+        poses = normalised_poses(clip.world_from_camera, everything, self.config.camera_scale)
+        intrinsics = normalised_intrinsics(clip.intrinsics, clip.image_size)
+        photos = [slot.index for slot in layout.slots if slot.kind == "input"]
+        shown = scene.images[photos] if photos else scene.images
+        is_input = torch.tensor(
+            [slot.kind == "input" or slot.given for slot in layout.slots], device=clean.device
+        )
+        return assembled(
+            clean=clean,
+            is_input=is_input,
+            embeddings=self.image_encoder(shown).to(clean),
+            pluecker=pluecker_maps(poses, intrinsics, (clean.shape[2], clean.shape[3])),
+            scale=guidance_scale(
+                self.config.guider,
+                poses,
+                intrinsics,
+                is_input,
+                self.config.cfg,
+                self.config.cfg_min,
+            ),
+        )
+
+    def noise_schedule(self, num_steps: int) -> SevaSchedule:
+        """The grid of that many steps; step numbers of ``denoise`` refer to the latest grid."""
+        self._schedule = SevaSchedule(
+            self.levels,
+            num_steps,
+            solver=self.config.solver,
+            step_noise=self.config.step_noise,
+        )
+        return self._schedule
+
+    def denoise(
+        self, x: Float[Tensor, "R C a b"], step: int, condition: SevaCondition, ops: Executor
+    ) -> Float[Tensor, "R C a b"]:
+        """Guided prediction of the clean latents of the held rows."""
+        schedule = self._schedule
+        return denoise_rows(
+            self.network,
+            x,
+            index=schedule.time_indices[step],
+            sigma=schedule.sigmas[step],
+            condition=condition,
+            ops=ops,
+            keep_modulations=self.config.keep_modulations,
+        )
+
+    def _check_size(self, size: tuple[int, int]) -> None:
+        multiple = FACTOR * self.config.coarsest
+        if any(side % multiple or side == 0 for side in size):
+            legal = tuple(max(1, round(side / multiple)) * multiple for side in size)
+            raise SceneError(
+                f"SEVA cannot work on images of {size[0]}x{size[1]} (height x width): sides must "
+                f"be multiples of {multiple}.",
+                hint=f"The nearest legal size is {legal[0]}x{legal[1]}; it was trained on 576x576.",
+            )
+
+
+def denoise_rows(
+    network: UNet,
+    x: Float[Tensor, "R C a b"],
+    *,
+    index: int,
+    sigma: float,
+    condition: SevaCondition,
+    ops: Executor,
+    keep_modulations: bool = True,
+) -> Float[Tensor, "R C a b"]:
+    """Both guidance branches of the held rows at one noise level, combined.
+
+    Args:
+        network: the U-Net; its dtype is the one computed in.
+        x: state, float32.
+        index: of the noise level among all levels, the network's time step.
+        sigma: that level.
+        condition: of the clip.
+        ops: what gives access to other frames and pixels.
+        keep_modulations: see :class:`Signals`.
+    """
+    dtype = network.dtype
+    both = with_inputs(torch.cat([x, x]), ops.maps(condition.replace))
+    inputs = torch.cat([scaled(both, sigma), ops.maps(condition.concat)], dim=1)
+    prediction = network(
+        inputs.to(dtype, memory_format=network.memory_format),
+        torch.full((1,), index, device=x.device),
+        condition.context.to(dtype),
+        condition.dense.to(dtype),
+        ops,
+        keep_modulations=keep_modulations,
+    )
+    clean = denoised(both, prediction.to(x.dtype), sigma)
+    unconditional, conditional = clean.chunk(2)
+    return guided(unconditional, conditional, ops.rows(condition.scale))
+
+
+def build_network(config: SevaConfig, device: torch.device) -> UNet:
+    """Load the U-Net named by ``config.weights``, or make a random one.
+
+    Raises:
+        WeightsError: the checkpoint is missing, gated, or does not fit.
+    """
+    dtype = DTYPES[config.dtype]
+    with torch.device("meta"):
+        network = UNet(config)
+    if config.weights == "random":
+        randomise(network, config.seed, dtype=dtype, device=device)
+    else:
+        tensors = read_tensors(_checkpoint(config), WHAT)
+        load_strictly(network, tensors, WHAT, dtype=dtype, device=device)
+    if config.channels_last:
+        network.memory_format = torch.channels_last
+        network.to(memory_format=torch.channels_last)
+    return network
+
+
+def _checkpoint(config: SevaConfig) -> Path:
+    if config.weights != "official":
+        return Path(config.weights)
+    return fetched(
+        config.weights_repo,
+        config.weights_file,
+        revision=config.weights_revision,
+        what=WHAT,
+        endpoint=config.hub_endpoint,
+    )
+
+
+def _cameras_of(scene: Scene, layout: ClipLayout) -> Cameras:
+    """Cameras of a clip's slots, in order."""
+    chosen = [
+        scene.inputs[slot.index] if slot.kind == "input" else scene.targets[slot.index]
+        for slot in layout.slots
+    ]
+    return Cameras(
+        world_from_camera=torch.cat([camera.world_from_camera for camera in chosen]),
+        intrinsics=torch.cat([camera.intrinsics for camera in chosen]),
+        image_size=scene.targets.image_size,
+    )

@@ -1,0 +1,138 @@
+"""The five networks of ViewCrafter: built, and filled from one checkpoint or at random.
+
+A checkpoint also carries tensors that are never used at inference (the text tower's last block,
+CLIP's projections, noise tables). Their keys and shapes are checked, their values are not loaded.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from sphinx_framework.errors import WeightsError
+from sphinx_framework_viewcrafter.clip_image import ImageTower
+from sphinx_framework_viewcrafter.clip_layers import ResidualAttentionBlock
+from sphinx_framework_viewcrafter.clip_text import TextTower
+from sphinx_framework_viewcrafter.config import ViewCrafterConfig
+from sphinx_framework_viewcrafter.network import UNet
+from sphinx_framework_viewcrafter.resampler import Resampler
+from sphinx_framework_viewcrafter.training_schedule import TrainingSchedule
+from sphinx_framework_viewcrafter.vae import Autoencoder
+from sphinx_framework_viewcrafter.weights import check_keys, locate, read
+
+PREFIXES = {
+    "unet": "model.diffusion_model.",
+    "autoencoder": "first_stage_model.",
+    "text_tower": "cond_stage_model.model.",
+    "image_tower": "embedder.model.",
+    "resampler": "image_proj_model.",
+}
+RANDOM = "random"
+RANDOM_BIAS = 0.02
+SCALE_TOLERANCE = 1e-4
+
+
+class Networks(nn.Module):
+    """All networks under the names of :data:`PREFIXES`."""
+
+    def __init__(self, config: ViewCrafterConfig) -> None:
+        super().__init__()
+        self.unet = UNet(config.unet)
+        self.autoencoder = Autoencoder(config.autoencoder)
+        self.text_tower = TextTower(config.text_tower)
+        self.image_tower = ImageTower(config.image_tower)
+        self.resampler = Resampler(config.resampler)
+
+
+def build_networks(config: ViewCrafterConfig, device: torch.device) -> Networks:
+    """Networks in evaluation mode, on the device and in the dtype of the config.
+
+    Raises:
+        WeightsError: the checkpoint is missing or does not fit.
+    """
+    with torch.device("meta"):
+        networks = Networks(config)
+    if config.weights == RANDOM:
+        networks.to_empty(device=device)
+        fill_randomly(networks, torch.Generator(device).manual_seed(config.seed))
+    else:
+        _fill_from_checkpoint(networks, config)
+    dtype: torch.dtype = getattr(torch, config.dtype)
+    return networks.to(device=device, dtype=dtype).eval().requires_grad_(False)
+
+
+def expected_shapes(networks: Networks, config: ViewCrafterConfig) -> dict[str, torch.Size]:
+    """Key and shape of every tensor of a checkpoint of this configuration."""
+    shapes = {
+        prefix + key: tensor.shape
+        for part, prefix in PREFIXES.items()
+        for key, tensor in networks.get_submodule(part).state_dict().items()
+    }
+    schedule = TrainingSchedule.from_config(config.diffusion)
+    tables = {key: table.shape for key, table in schedule.buffers().items()}
+    return shapes | tables | _ignored_shapes(config)
+
+
+@torch.no_grad()
+def fill_randomly(networks: nn.Module, generator: torch.Generator) -> None:
+    """Seeded initialisation that keeps activations at unit scale."""
+    for module in networks.modules():
+        is_norm = isinstance(module, nn.GroupNorm | nn.LayerNorm)
+        for name, parameter in module.named_parameters(recurse=False):
+            if is_norm:
+                parameter.fill_(1.0 if name == "weight" else 0.0)
+            elif parameter.ndim > 1:
+                parameter.normal_(0, parameter[0].numel() ** -0.5, generator=generator)
+            else:
+                parameter.normal_(0, RANDOM_BIAS, generator=generator)
+
+
+def _fill_from_checkpoint(networks: Networks, config: ViewCrafterConfig) -> None:
+    path = locate(config.weights, config.revision)
+    state = read(path)
+    check_keys(state, expected_shapes(networks, config), str(path))
+    _check_scales(state["scale_arr"], config, str(path))
+    for part, prefix in PREFIXES.items():
+        network = networks.get_submodule(part)
+        values = {key: state[prefix + key] for key in network.state_dict()}
+        network.load_state_dict(values, strict=True, assign=True)
+
+
+def _check_scales(stored: Tensor, config: ViewCrafterConfig, where: str) -> None:
+    """The families differ only in this table: a mismatch would only show as wrong brightness."""
+    ours = TrainingSchedule.from_config(config.diffusion).scales
+    if float((stored.double() - ours).abs().max()) > SCALE_TOLERANCE:
+        raise WeightsError(
+            f"{where} was trained with a latent rescale down to {float(stored[-1]):.3g}, the "
+            f"config says {float(ours[-1]):.3g}.",
+            hint=f"Set diffusion.base_scale = {float(stored[-1]):.3g}.",
+        )
+
+
+def _ignored_shapes(config: ViewCrafterConfig) -> dict[str, torch.Size]:
+    text, image = config.text_tower, config.image_tower
+    with torch.device("meta"):
+        last_block = ResidualAttentionBlock(text.width, text.heads)
+    in_text = {
+        f"transformer.resblocks.{text.layers - 1}.{key}": tensor.shape
+        for key, tensor in last_block.state_dict().items()
+    }
+    projections = {
+        "text_projection": torch.Size([text.width, text.embed_dim]),
+        "logit_scale": torch.Size([]),
+    }
+    # The image tower's copy of CLIP lost its text blocks but kept the tensors around them.
+    beside_image = {
+        "visual.ln_post.weight": torch.Size([image.width]),
+        "visual.ln_post.bias": torch.Size([image.width]),
+        "visual.proj": torch.Size([image.width, text.embed_dim]),
+        "token_embedding.weight": torch.Size([text.vocab_size, text.width]),
+        "positional_embedding": torch.Size([text.context_length, text.width]),
+        "ln_final.weight": torch.Size([text.width]),
+        "ln_final.bias": torch.Size([text.width]),
+    }
+    return _prefixed(PREFIXES["text_tower"], in_text | projections) | _prefixed(
+        PREFIXES["image_tower"], beside_image | projections
+    )
+
+
+def _prefixed(prefix: str, shapes: dict[str, torch.Size]) -> dict[str, torch.Size]:
+    return {prefix + key: shape for key, shape in shapes.items()}

@@ -1,0 +1,115 @@
+"""DDIM in alpha space for v-prediction with dynamic rescale (spec section 4).
+
+The engine's "denoised" is the estimate of the clean latents; the network's own estimate at a step
+is that times the step's ``scale``, because training shrank clean latents before adding noise.
+"""
+
+import math
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from sphinx_framework.errors import ConfigError
+from sphinx_framework.protocols import SolverStep
+from sphinx_framework_viewcrafter.config import Spacing
+from sphinx_framework_viewcrafter.training_schedule import TrainingSchedule
+
+
+class DdimSchedule:
+    """A grid of training steps from noisy to clean, and the moves between them.
+
+    ``timesteps``, ``alphas`` and ``scales`` have one entry per step; step 0 is the noisiest.
+    """
+
+    def __init__(
+        self,
+        num_steps: int,
+        training: TrainingSchedule,
+        *,
+        eta: float = 1.0,
+        spacing: Spacing = "uniform_trailing",
+        final: Literal["sample", "denoised"] = "sample",
+    ) -> None:
+        """Pick the grid; raises :class:`ConfigError` when it does not exist."""
+        self.timesteps = timesteps(num_steps, len(training.betas), spacing)
+        self.alphas = [float(training.alphas_cumprod[t]) for t in self.timesteps]
+        self.scales = [float(training.scales[t]) for t in self.timesteps]
+        # The walk ends at training step 0, not at zero noise.
+        self.end_alpha = float(training.alphas_cumprod[0])
+        self.end_scale = float(training.scales[0])
+        self.eta = eta
+        self.final = final
+
+    @property
+    def num_steps(self) -> int:
+        """Number of steps of the grid."""
+        return len(self.timesteps)
+
+    def noised(
+        self, clean: Float[Tensor, "R *d"], noise: Float[Tensor, "R *d"], step: int
+    ) -> Float[Tensor, "R *d"]:
+        """``sqrt(alpha) * scale * clean + sqrt(1 - alpha) * noise``; clean at ``num_steps``."""
+        if step == self.num_steps:
+            return clean
+        alpha = self.alphas[step]
+        return math.sqrt(alpha) * self.scales[step] * clean + math.sqrt(1 - alpha) * noise
+
+    def denoised(
+        self, x: Float[Tensor, "R *d"], v: Float[Tensor, "R *d"], step: int
+    ) -> Float[Tensor, "R *d"]:
+        """Clean latents from the network's ``v`` at a step."""
+        alpha = self.alphas[step]
+        return (math.sqrt(alpha) * x - math.sqrt(1 - alpha) * v) / self.scales[step]
+
+    def sigma(self, step: int, next_step: int) -> float:
+        """Deviation of the fresh noise of a move."""
+        alpha, next_alpha = self.alphas[step], self._level(next_step)[0]
+        ratio = (1 - next_alpha) / (1 - alpha) * (1 - alpha / next_alpha)
+        return self.eta * math.sqrt(max(ratio, 0.0))
+
+    def advance(
+        self, x: Float[Tensor, "R *d"], denoised: Float[Tensor, "R *d"], move: SolverStep
+    ) -> Float[Tensor, "R *d"]:
+        """One DDIM move to any later step; first order, so the past does not matter."""
+        if move.next_step == self.num_steps and self.final == "denoised":
+            return denoised
+        alpha, scale = self.alphas[move.step], self.scales[move.step]
+        next_alpha, next_scale = self._level(move.next_step)
+        noise = (x - math.sqrt(alpha) * scale * denoised) / math.sqrt(1 - alpha)
+        sigma = self.sigma(move.step, move.next_step)
+        # At zero signal and eta 1 the radicand is 0 up to rounding: below 0 it would give NaN.
+        direction = math.sqrt(max(1 - next_alpha - sigma**2, 0.0))
+        moved = math.sqrt(next_alpha) * next_scale * denoised + direction * noise
+        return moved + sigma * move.draw() if sigma > 0 else moved
+
+    def _level(self, step: int) -> tuple[float, float]:
+        """Signal power and scale at the entry of a step, or at the end of the walk."""
+        if step == self.num_steps:
+            return self.end_alpha, self.end_scale
+        return self.alphas[step], self.scales[step]
+
+
+def timesteps(num_steps: int, train_steps: int, spacing: Spacing) -> list[int]:
+    """Visited training steps, noisiest first.
+
+    uniform_trailing: from the last training step downwards in equal strides. uniform: from step 1
+    upwards with a whole-number stride, which exists only for some counts.
+    """
+    if not 1 <= num_steps <= train_steps:
+        raise ConfigError(
+            f"the model was trained on {train_steps} noise levels: {num_steps} steps do not fit.",
+            hint=f"Choose num_steps between 1 and {train_steps}.",
+        )
+    if spacing == "uniform_trailing":
+        # The float stride can yield one entry too many, near 0; rounding is half to even.
+        grid = np.arange(train_steps, 0, -train_steps / num_steps)[:num_steps]
+        return [int(t) - 1 for t in np.round(grid)]
+    grid = np.arange(0, train_steps, train_steps // num_steps) + 1
+    if len(grid) != num_steps or grid[-1] >= train_steps:
+        raise ConfigError(
+            f"spacing 'uniform' has no grid of {num_steps} of {train_steps} training steps.",
+            hint="Use a divisor of the training steps, or spacing 'uniform_trailing'.",
+        )
+    return [int(t) for t in grid[::-1]]

@@ -1,0 +1,79 @@
+"""Autoencoder, CLIP towers, Resampler and centre crop against the authors' numbers."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from sphinx_framework_viewcrafter.center_crop import center_crop
+from sphinx_framework_viewcrafter.clip_image import ImageTower, preprocess
+from sphinx_framework_viewcrafter.clip_text import TextTower
+from sphinx_framework_viewcrafter.resampler import Resampler
+from sphinx_framework_viewcrafter.vae import Autoencoder
+from torch import nn
+
+from sphinx_framework.testing.goldens import Golden, golden
+
+
+def filled(network: nn.Module, fixture: Golden, prefix: str = "param/") -> nn.Module:
+    """Load what the network has; what else a tower's golden file holds is not run."""
+    state = fixture.under(prefix)
+    network.load_state_dict({key: state[key] for key in network.state_dict()}, strict=True)
+    return network.eval()
+
+
+def test_the_autoencoder_reproduces_posterior_latents_and_images(upstream: Any, close: Any) -> None:
+    fixture = golden("viewcrafter_vae")
+    network = Autoencoder(upstream.autoencoder(fixture.info["config"]))
+    network.load_state_dict(fixture.under("param/"), strict=True)
+    tensors = fixture.tensors
+    posterior = network.posterior(tensors["in/image"])
+    close(posterior.mean, tensors["out/mean"], fixture)
+    close(posterior.logvar, tensors["out/logvar"], fixture)
+    latents = network.scale_factor * posterior.sample(tensors["in/noise"])
+    close(latents, tensors["out/latent"], fixture)
+    close(network.decode(tensors["in/latent"]), tensors["out/decoded"], fixture)
+
+
+def test_the_image_tower_reproduces_preprocessing_and_all_tokens(upstream: Any, close: Any) -> None:
+    fixture = golden("viewcrafter_clip_image")
+    config, tensors = upstream.image_tower(fixture.info["config"]), fixture.tensors
+    images = tensors["in/image_u8"].float() / 127.5 - 1
+    prepared = preprocess(images, config.image_size)
+    corner = tensors["mid/preprocessed_crop_0_16"]
+    close(prepared[..., : corner.shape[-2], : corner.shape[-1]], corner, fixture)
+    close(prepared.mean(-1), tensors["mid/preprocessed_mean_rows"], fixture)
+    close(prepared.mean(-2), tensors["mid/preprocessed_mean_cols"], fixture)
+    tower = filled(ImageTower(config), fixture, "param/model.")
+    close(tower(images), tensors["out/y"], fixture)
+
+
+def test_the_text_tower_reproduces_all_tokens(upstream: Any, close: Any) -> None:
+    fixture = golden("viewcrafter_clip_text")
+    tower = filled(TextTower(upstream.text_tower(fixture.info["config"])), fixture, "param/model.")
+    close(tower(fixture.tensors["in/tokens"]), fixture.tensors["out/y"], fixture)
+
+
+def test_the_resampler_reproduces_the_context_tokens(upstream: Any, close: Any) -> None:
+    fixture = golden("viewcrafter_resampler")
+    network = Resampler(upstream.resampler(fixture.info["config"]))
+    network.load_state_dict(fixture.under("param/"), strict=True)
+    close(network(fixture.tensors["in/x"]), fixture.tensors["out/y"], fixture)
+
+
+def test_the_centre_crop_reproduces_the_authors_pixels() -> None:
+    fixture = golden("viewcrafter_center_crop")
+    width, height = fixture.info["config"]["target_wh"]
+    photos = [key for key in fixture.tensors if key.startswith("in/")]
+    assert photos
+    for key in photos:
+        expected = fixture.tensors[f"out/{key.removeprefix('in/')}_{width}x{height}"].numpy()
+        found = center_crop(fixture.tensors[key].numpy(), (height, width))
+        difference = np.abs(found.astype(int) - expected.astype(int)).max()
+        assert found.shape == expected.shape
+        assert difference <= fixture.info["tolerance"]["atol"]
+
+
+def test_a_grey_image_stays_grey_through_preprocessing_at_any_size() -> None:
+    small = preprocess(torch.zeros(1, 3, 28, 28), 28)
+    large = preprocess(torch.zeros(1, 3, 64, 112), 28)
+    torch.testing.assert_close(small, large)

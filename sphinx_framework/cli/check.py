@@ -1,0 +1,79 @@
+"""``check``: the contract suite of a component's role, on what is installed."""
+
+import argparse
+import json
+import traceback
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from sphinx_framework.cli.plugins import find_named
+from sphinx_framework.config import parse_override
+from sphinx_framework.engine.components import choose_device
+from sphinx_framework.errors import SphinxError
+from sphinx_framework.plugin import ComponentSpec
+from sphinx_framework.registry import Registry
+from sphinx_framework.testing.contracts import CONTRACTS, Contract, DiffusionContract, NotApplicable
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Run the contract of every component of that name; exit 1 when one fails."""
+    registry = Registry.from_entry_points()
+    specs = find_named(registry, arguments.name, arguments.kind)
+    values = dict(parse_override(text) for text in arguments.overrides)
+    device = choose_device(arguments.device)
+    results = []
+    for spec in specs:
+        if spec.kind not in CONTRACTS:
+            continue
+        options = registry.options(spec.kind, spec.name, values, "--set")
+        component = registry.build(spec.kind, spec.name, options, device)
+        results += run_contract(spec, component)
+    failed = [r for r in results if r["outcome"] == "failed"]
+    if arguments.json:
+        print(json.dumps({"ok": not failed, "results": results}))
+    else:
+        _print(Console(), results, arguments.debug)
+    return 1 if failed else 0
+
+
+def run_contract(spec: ComponentSpec, component: Any) -> list[dict[str, str]]:
+    """Run every method of the role's contract on a built component."""
+    base = CONTRACTS[spec.kind]
+    body: dict[str, Any] = {"make": lambda _: component}
+    if issubclass(base, DiffusionContract):
+        body["capabilities"] = spec.capabilities
+        side = component.latent_factor * component.tile
+        smallest = max(1, 64 // side)
+        body["size"] = (side * smallest, side * smallest)
+    suite: Contract = type("Installed", (base,), body)()
+    results = []
+    for name in sorted(n for n in dir(suite) if n.startswith("test_")):
+        entry = {"kind": spec.kind, "name": spec.name, "check": name.removeprefix("test_")}
+        try:
+            getattr(suite, name)()
+            results.append({**entry, "outcome": "passed", "why": ""})
+        except NotApplicable as reason:
+            results.append({**entry, "outcome": "not applicable", "why": str(reason)})
+        except SphinxError as error:
+            results.append({**entry, "outcome": "failed", "why": str(error)})
+        except Exception as error:
+            why = str(error) or traceback.format_exc(limit=-1).strip().splitlines()[-1]
+            results.append({**entry, "outcome": "failed", "why": f"{type(error).__name__}: {why}"})
+    return results
+
+
+def _print(console: Console, results: list[dict[str, str]], debug: bool) -> None:
+    marks = {"passed": "ok", "failed": "FAILED", "not applicable": "n/a"}
+    for result in results:
+        sentence = result["check"].replace("_", " ")
+        console.print(
+            f"{marks[result['outcome']]:>6}  {result['kind']} {escape(result['name'])}: {sentence}"
+        )
+        if result["why"]:
+            console.print(f"        {escape(result['why'])}")
+    failed = sum(result["outcome"] == "failed" for result in results)
+    console.print(f"{len(results) - failed} of {len(results)} hold")
+    if not results:
+        console.print("this kind of component has no contract suite")

@@ -1,0 +1,153 @@
+"""Arguments, dispatch, exit codes: 0 done, 1 the job failed, 2 the user's input was wrong.
+
+Commands import what they need when they run, so that ``--help`` and ``plugins`` load no torch.
+"""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+
+from sphinx_framework import __version__
+from sphinx_framework.errors import InputError, SphinxError
+
+DONE, FAILED, BAD_INPUT = 0, 1, 2
+KINDS_HELP = "regression, diffusion, quality, mask, steps, embedder or scene_reader"
+
+
+class Parser(argparse.ArgumentParser):
+    """Argument errors are one line and exit with 2, like every other bad input."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(BAD_INPUT, f"{self.prog}: {message}. See: {self.prog} --help\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = Parser(
+        prog="sphinx-nvs",
+        description="Novel view synthesis to a quality target: fast regression views, refined "
+        "by diffusion where it pays.",
+    )
+    parser.add_argument("--version", action="version", version=f"sphinx-nvs {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    commands.required = True
+
+    demo = _command(commands, "demo", "render:demo", "the built-in scene, built-in models")
+    demo.add_argument("--scene", default="procedural:demo", help=argparse.SUPPRESS)
+    demo.add_argument("--config", default="lite", help=argparse.SUPPRESS)
+    _render_options(demo)
+    demo.add_argument("--out", required=True, metavar="DIR", help="folder to write")
+
+    render = _command(commands, "render", "render:render", "render a scene's targets")
+    _scene_options(render)
+    _render_options(render)
+    render.add_argument("--out", required=True, metavar="DIR", help="folder to write")
+
+    plan = _command(commands, "plan", "render:plan", "stop before diffusion and show the plan")
+    _scene_options(plan)
+    _render_options(plan)
+    plan.add_argument("--out", metavar="DIR", help=argparse.SUPPRESS)
+
+    measure = _command(commands, "measure", "measure:measure", "measure step times on this machine")
+    measure.add_argument("--config", required=True, metavar="NAME|TOML")
+    measure.add_argument("--scene", default="procedural:demo", metavar="PATH")
+    measure.add_argument("--out", required=True, metavar="TOML", help="cost table to write")
+    measure.add_argument("--set", action="append", default=[], metavar="A.B=V", dest="overrides")
+    measure.add_argument("--device", default="auto")
+    measure.add_argument("--seconds", type=float, default=20.0, help="time to spend")
+
+    plugins = _command(commands, "plugins", "plugins:plugins", "what is installed, and its state")
+    plugins.add_argument("--verbose", action="store_true", help="show why plugins are broken")
+
+    describe = _command(commands, "describe", "plugins:describe", "a component's options")
+    describe.add_argument("name", metavar="NAME")
+    describe.add_argument("--kind", help=KINDS_HELP)
+
+    check = _command(commands, "check", "check:check", "the contract suite, on what is installed")
+    check.add_argument("name", metavar="NAME")
+    check.add_argument("--kind", help=KINDS_HELP)
+    check.add_argument("--set", action="append", default=[], metavar="OPTION=V", dest="overrides")
+    check.add_argument("--device", default="cpu")
+
+    _command(commands, "configs", "configs:configs", "the pipelines that come with the framework")
+    schema = _command(commands, "schema", "configs:schema", "JSON Schema of a pipeline file")
+    schema.add_argument("--config", metavar="NAME|TOML", help="add its components' options")
+    doctor = _command(commands, "doctor", "doctor:doctor", "what works here, and what to do")
+    doctor.add_argument("--device", default="auto")
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[Parser]",
+    name: str,
+    run: str,
+    summary: str,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=summary, description=summary)
+    command.set_defaults(run=run)
+    command.add_argument("--json", action="store_true", help="one JSON object on stdout, no more")
+    command.add_argument("--debug", action="store_true", help="show tracebacks and debug logs")
+    return command
+
+
+def _scene_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", required=True, metavar="NAME|TOML")
+    command.add_argument("--scene", required=True, metavar="PATH")
+
+
+def _render_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--quality", type=float, metavar="Q", help="share of full quality, (0, 1]")
+    command.add_argument("--mode", metavar="M", help="coarse|fine|selective|diffusion|regression")
+    command.add_argument("--seed", type=int, default=0, metavar="N")
+    command.add_argument(
+        "--targets",
+        metavar="SPEC",
+        help="split, indices:3,5, interpolate:N, orbit:N, spiral:N, a file",
+    )
+    command.add_argument("--split", metavar="N", help="which train_test_split_<N>.json")
+    command.add_argument("--convention", default="auto", help="pose convention of the scene's file")
+    command.add_argument("--set", action="append", default=[], metavar="A.B=V", dest="overrides")
+    command.add_argument("--device", default="auto", metavar="D")
+    command.add_argument("--cost", metavar="TOML", help="cost table written by measure")
+    command.add_argument("--licence-policy", default="any", metavar="any|permissive")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parsed = build_parser().parse_args(arguments)
+    from sphinx_framework.logs import configure_logs
+
+    configure_logs(parsed.debug)
+    module, function = parsed.run.split(":")
+    try:
+        command = getattr(import_module(f"sphinx_framework.cli.{module}"), function)
+        return int(command(parsed))
+    except SphinxError as error:
+        if parsed.debug:
+            traceback.print_exc()
+        print(f"error: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"       {error.hint}", file=sys.stderr)
+        return BAD_INPUT if isinstance(error, InputError) else FAILED
+    except KeyboardInterrupt:
+        print("stopped.", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:
+        if parsed.debug:
+            traceback.print_exc()
+        print(
+            f"error: {type(error).__name__}: {error}\n"
+            "       This is a bug or a failed machine; run again with --debug for the traceback.",
+            file=sys.stderr,
+        )
+        return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

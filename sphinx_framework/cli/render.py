@@ -1,0 +1,209 @@
+"""``demo``, ``render`` and ``plan``."""
+
+import argparse
+import json
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sphinx_framework.cli.progress import show_progress
+from sphinx_framework.config import load_config, load_cost
+from sphinx_framework.engine.components import pipeline_licences
+from sphinx_framework.engine.engine import Engine
+from sphinx_framework.engine.report import schedule_text
+from sphinx_framework.engine.result import Report
+from sphinx_framework.errors import ConfigError
+from sphinx_framework.io.results import prepare_folder, write_result
+from sphinx_framework.loading import load_scene
+from sphinx_framework.policy.schedule import MODES
+from sphinx_framework.registry import Registry
+from sphinx_framework.types import Scene
+
+SERVED = {"regression": "as rendered", "refined": "refined"}
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """Render the built-in scene and say where to look."""
+    return render(arguments)
+
+
+def render(arguments: argparse.Namespace) -> int:
+    """Load, render, write, and print what was decided."""
+    out = Path(arguments.out)
+    prepare_folder(out)
+    engine, scene, load_seconds = _open(arguments)
+    console = Console(stderr=True)
+    events = engine.stream(
+        scene, quality=arguments.quality, mode=arguments.mode, seed=arguments.seed
+    )
+    result = show_progress(events, console)
+    result.report.seconds.load = load_seconds
+    result.report.seconds.total += load_seconds
+    write_result(result, out)
+    if arguments.json:
+        print(json.dumps({"out": str(out), "report": json.loads(result.report.to_json())}))
+    else:
+        _summary(Console(), result.report, out)
+    return 0
+
+
+def plan(arguments: argparse.Namespace) -> int:
+    """Everything up to the start of diffusion."""
+    engine, scene, _ = _open(arguments)
+    _, decisions = engine.plan(scene, quality=arguments.quality, mode=arguments.mode)
+    frames = [
+        {
+            "index": index,
+            "score": float(decisions.quality.score[index]),
+            "reference": float(decisions.quality.reference[index]),
+            "ratio": float(decisions.quality.ratio[index]),
+            "start_step": decisions.starts[index],
+            "mask_fraction": float(decisions.mask[index].float().mean()),
+        }
+        for index in range(len(scene.targets))
+    ]
+    dense = engine.config.num_steps * sum(len(layout) for layout in decisions.layouts)
+    plan_data: dict[str, Any] = {
+        "scene": scene.name,
+        "mode": arguments.mode or engine.config.mode,
+        "quality_target": arguments.quality or engine.config.quality,
+        "num_steps": engine.config.num_steps,
+        "cluster": decisions.start_steps.cluster,
+        "frames": frames,
+        "schedule": schedule_text(decisions.schedules),
+        "frame_steps": sum(s.frame_steps for s in decisions.schedules),
+        "frame_steps_dense": dense,
+        "predicted_denoise_seconds": decisions.predicted_seconds,
+        "cost_model": engine.config.cost.measured or "assumed, not measured",
+        "licences": list(engine.components.licences),
+        "warnings": [*scene.warnings, *decisions.warnings],
+    }
+    if arguments.json:
+        print(json.dumps(plan_data))
+    else:
+        _plan_text(Console(), plan_data)
+    return 0
+
+
+def _open(arguments: argparse.Namespace) -> tuple[Engine, Scene, float]:
+    """Check cheap things first: arguments, config, scene; build models last."""
+    if arguments.quality is not None and not 0 < arguments.quality <= 1:
+        raise ConfigError(
+            f"--quality must lie in (0, 1], got {arguments.quality:g}.",
+            hint="It is the share of full diffusion's quality to keep, for example 0.95.",
+        )
+    if arguments.mode is not None and arguments.mode not in MODES:
+        raise ConfigError(f"--mode {arguments.mode}: unknown. Modes: {', '.join(MODES)}.")
+    config = load_config(arguments.config, arguments.overrides)
+    if arguments.cost is not None:
+        config = config.model_copy(update={"cost": load_cost(arguments.cost)})
+    registry = Registry.from_entry_points()
+    pipeline_licences(config, registry)
+    started = perf_counter()
+    scene = load_scene(
+        arguments.scene,
+        registry=registry,
+        size=config.size,
+        fit=config.fit,
+        targets=arguments.targets,
+        split=arguments.split,
+        convention=arguments.convention,
+    )
+    load_seconds = perf_counter() - started
+    engine = Engine.from_config(
+        config,
+        device=arguments.device,
+        registry=registry,
+        licence_policy=arguments.licence_policy,
+    )
+    return engine, scene, load_seconds
+
+
+def _summary(console: Console, report: Report, out: Path) -> None:
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        title_justify="left",
+        title=f"{report.scene}: {report.mode}, quality {report.quality_target:g}",
+    )
+    for name in ("target", "ratio", "from step", "marked", "steps run", "achieved", "served"):
+        table.add_column(name, justify="left" if name == "served" else "right")
+    for frame in report.frames:
+        table.add_row(
+            str(frame.index),
+            f"{frame.ratio:.3f}",
+            "-" if frame.start_step == report.num_steps else str(frame.start_step),
+            f"{frame.mask_fraction:.0%}",
+            str(frame.steps_run),
+            f"{frame.achieved_ratio:.3f}{' (missed)' if frame.missed else ''}",
+            SERVED[frame.served],
+        )
+    console.print(table)
+    counts, seconds = report.counts, report.seconds
+    console.print(
+        f"{counts.full_steps} full and {counts.partial_steps} partial steps, "
+        f"{counts.frame_steps / max(1, counts.frame_steps_dense):.0%} of the frame steps of dense "
+        f"diffusion"
+    )
+    console.print(
+        f"{seconds.total:.2f} s: load {seconds.load:.2f}, regression {seconds.regression:.2f}, "
+        f"quality {seconds.quality:.2f}, plan {seconds.plan:.2f}, encode {seconds.encode:.2f}, "
+        f"denoise {seconds.denoise:.2f}, decode {seconds.decode:.2f}, write {seconds.write:.2f}"
+    )
+    _notes(console, report.licences, report.warnings)
+    console.print(
+        f"look at {escape(str(out / 'contact_sheet.png'))} (every stage side by side), "
+        f"{escape(str(out / 'frames'))}, {escape(str(out / 'video.mp4'))}, "
+        f"{escape(str(out / 'report.json'))}",
+        soft_wrap=True,
+    )
+
+
+def _plan_text(console: Console, data: dict[str, Any]) -> None:
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        title_justify="left",
+        title=f"{data['scene']}: {data['mode']}, quality {data['quality_target']:g}",
+    )
+    for name in ("target", "score", "reference", "ratio", "from step", "marked"):
+        table.add_column(name, justify="right")
+    for frame in data["frames"]:
+        served = frame["start_step"] == data["num_steps"]
+        table.add_row(
+            str(frame["index"]),
+            f"{frame['score']:.3f}",
+            f"{frame['reference']:.3f}",
+            f"{frame['ratio']:.3f}",
+            "as rendered" if served else str(frame["start_step"]),
+            f"{frame['mask_fraction']:.0%}",
+        )
+    console.print(table)
+    console.print("schedule (F full, D full uncached, P frames, S tiles; slots in brackets):")
+    console.print(data["schedule"], highlight=False, markup=False)
+    console.print(
+        f"{data['frame_steps']} of {data['frame_steps_dense']} frame steps of dense diffusion"
+    )
+    predicted = data["predicted_denoise_seconds"]
+    told = "not predicted" if predicted is None else f"{predicted:.2f} s of denoising predicted"
+    console.print(f"{told} (cost model: {escape(data['cost_model'])})")
+    for entry in data["licences"]:
+        weights = f", weights {entry['weights_licence']}" if entry["weights_licence"] else ""
+        console.print(
+            f"{entry['role']}: {entry['component']} ({entry['distribution']}), licence "
+            f"{entry['licence']}{weights}"
+        )
+    _notes(console, data["licences"], data["warnings"])
+
+
+def _notes(console: Console, licences: list[dict[str, Any]], warnings: list[str]) -> None:
+    restricted = [entry["component"] for entry in licences if entry["non_commercial"]]
+    if restricted:
+        console.print(f"non-commercial use only, because of: {', '.join(sorted(set(restricted)))}")
+    for warning in warnings:
+        console.print(f"warning: {escape(warning)}")

@@ -1,0 +1,144 @@
+"""Measuring what full, frame-subset and block-sparse steps take on this machine."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sphinx_framework.engine.engine import Engine
+from sphinx_framework.engine.report import device_name
+from sphinx_framework.errors import CapabilityError
+from sphinx_framework.executors.block_sparse import BlockSparseExecutor
+from sphinx_framework.executors.frame_subset import FrameSubsetExecutor
+from sphinx_framework.executors.latent_cache import LatentCache
+from sphinx_framework.executors.record import RecordExecutor
+from sphinx_framework.executors.tiles import TileSet
+from sphinx_framework.policy.cost import CostModel, StepKind, StepSample, fit_cost
+from sphinx_framework.types import Scene
+
+TILE_SHARES = (0.05, 0.1, 0.25, 0.5, 0.75)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One clip, ready to be denoised, with a recorded cache."""
+
+    model: Any
+    x: Tensor
+    step: int
+    condition: Any
+    cache: LatentCache
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of the clip."""
+        return self.x.shape[0]
+
+
+@torch.no_grad()
+def prepare(engine: Engine, scene: Scene) -> Subject:
+    """Encode and condition the scene's first clip, half-way down the noise schedule."""
+    scene = scene.to(engine.device)
+    model = engine.components.diffusion
+    coarse = engine.components.regression.predict(scene)
+    layout = model.layouts(scene)[0]
+    frames = torch.stack(
+        [
+            scene.images[s.index] if s.kind == "input" else coarse.images[s.index]
+            for s in layout.slots
+        ]
+    )
+    clean = model.encode(frames)
+    condition = model.condition(scene, coarse, layout, clean)
+    step = engine.config.num_steps // 2
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0)).to(clean)
+    x = model.noise_schedule(engine.config.num_steps).noised(clean, noise, step)
+    return Subject(model=model, x=x, step=step, condition=condition, cache=LatentCache())
+
+
+def configurations(
+    subject: Subject, *, tiles: bool
+) -> Iterator[tuple[StepKind, float, Callable[[], Tensor]]]:
+    """Every step to time: its kind, the computed share of the clip, and the call.
+
+    The full pass comes first, because it fills the cache that the others read.
+    """
+    model, total = subject.model, subject.num_frames
+    constants: dict[str, Tensor] = {}
+
+    def full() -> Tensor:
+        subject.cache.begin_record(subject.step)
+        ops = RecordExecutor(total, subject.cache, tiles=tiles, constants=constants)
+        result: Tensor = model.denoise(subject.x, subject.step, subject.condition, ops)
+        return result
+
+    def frames_call(active: Tensor) -> Callable[[], Tensor]:
+        ops = FrameSubsetExecutor(total, subject.cache, active, constants)
+        rows = subject.x[active]
+        return lambda: model.denoise(rows, subject.step, subject.condition, ops)
+
+    def tiles_call(active: Tensor) -> Callable[[], Tensor]:
+        ops = BlockSparseExecutor(
+            total, subject.cache, TileSet.from_mask(active, subject.x.device), constants
+        )
+        rows = ops.maps(subject.x)
+        return lambda: model.denoise(rows, subject.step, subject.condition, ops)
+
+    yield "full", 1.0, full
+    counts = sorted({1, 2, max(1, total // 4), max(1, total // 2), max(1, total - 2)})
+    for count in counts:
+        spread = torch.linspace(0, total - 1, count).round().long().to(subject.x.device)
+        yield "frames", count / total, frames_call(spread.unique())
+    if not tiles:
+        return
+    grid = (subject.x.shape[2] // model.tile, subject.x.shape[3] // model.tile)
+    generator = torch.Generator().manual_seed(0)
+    for share in TILE_SHARES:
+        active = torch.rand(total, *grid, generator=generator) < share
+        active[0, 0, 0] = True
+        yield "tiles", float(active.float().mean()), tiles_call(active)
+
+
+@torch.no_grad()
+def timed(call: Callable[[], Tensor], device: torch.device, seconds: float) -> float:
+    """Median wall time of a call, after one warm-up, within a time budget (at least 3 runs)."""
+    call()
+    times: list[float] = []
+    until = time.perf_counter() + seconds
+    while len(times) < 3 or (time.perf_counter() < until and len(times) < 50):
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        started = time.perf_counter()
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - started)
+    return sorted(times)[len(times) // 2]
+
+
+def measure_steps(
+    engine: Engine, scene: Scene, seconds: float
+) -> tuple[CostModel, list[StepSample]]:
+    """Time all configurations within about ``seconds`` and fit the cost model."""
+    subject = prepare(engine, scene)
+    able = engine.components.capabilities
+    if not able.frame_subset:
+        raise CapabilityError(
+            f"{engine.config.pipeline['diffusion'].use!r} runs full steps only.",
+            hint="There is nothing to measure for a dense-only model.",
+        )
+    listed = list(configurations(subject, tiles=able.block_sparse))
+    each = seconds / len(listed)
+    samples = [
+        StepSample(kind=kind, share=share, seconds=timed(call, engine.device, each))
+        for kind, share, call in listed
+    ]
+    height, width = scene.images.shape[-2:]
+    where = (
+        f"{device_name(engine.device)}, {subject.num_frames} frames of {height}x{width}, "
+        f"{engine.config.pipeline['diffusion'].use}"
+    )
+    return fit_cost(samples, subject.num_frames, where), samples

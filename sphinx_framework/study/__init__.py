@@ -1,0 +1,1 @@
+"""Measuring what the method does: metrics, and intervals over scenes."""
