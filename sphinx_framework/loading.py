@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from sphinx_framework.io.scenes import load_scene as load_folder_or_read
-from sphinx_framework.registry import NoOptions, Registry
+from sphinx_framework.registry import Registry
 from sphinx_framework.types import Scene
 
 
@@ -20,7 +20,9 @@ def load_scene(path: str | Path, *, registry: Registry | None = None, **options:
     readers: list[Any] = []
     if not Path(path).expanduser().exists():
         registry = registry or Registry.from_entry_points()
-        cpu = torch.device("cpu")
-        names = registry.names("scene_reader")
-        readers = [registry.build("scene_reader", name, NoOptions(), cpu) for name in names]
+        for name in registry.names("scene_reader"):
+            defaults = registry.options("scene_reader", name, {}, "scene reader")
+            readers.append(
+                registry.build("scene_reader", name, defaults, torch.device("cpu"))
+            )
     return load_folder_or_read(path, extra_readers=readers, **options)

@@ -82,7 +82,8 @@ def _golden_render() -> str:
     mean = float(result.images.mean())
     if not 0.2 < mean < 0.8:
         raise RuntimeError(f"the fake pipeline rendered a mean of {mean:.3f}, expected about 0.5")
-    return f"{result.report.counts.full_steps} full, {result.report.counts.partial_steps} partial steps"
+    counts = result.report.counts
+    return f"{counts.full_steps} full, {counts.partial_steps} partial steps"
 
 
 def _gaussian_render() -> str:

@@ -24,6 +24,9 @@ class Parser(argparse.ArgumentParser):
         self.exit(BAD_INPUT, f"{self.prog}: {message}. See: {self.prog} --help\n")
 
 
+Commands = argparse._SubParsersAction  # the type of add_subparsers(); argparse names it privately
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     parser = Parser(
@@ -35,6 +38,13 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     commands.required = True
 
+    _job_commands(commands)
+    _study_commands(commands)
+    _inspection_commands(commands)
+    return parser
+
+
+def _job_commands(commands: "Commands[Parser]") -> None:
     demo = _command(commands, "demo", "render:demo", "the built-in scene, built-in models")
     demo.add_argument("--scene", default="procedural:demo", help=argparse.SUPPRESS)
     demo.add_argument("--config", default="lite", help=argparse.SUPPRESS)
@@ -59,6 +69,25 @@ def build_parser() -> argparse.ArgumentParser:
     measure.add_argument("--device", default="auto")
     measure.add_argument("--seconds", type=float, default=20.0, help="time to spend")
 
+
+def _study_commands(commands: "Commands[Parser]") -> None:
+    calibrate = _command(commands, "calibrate", "calibrate:calibrate", "fit the rules to scenes")
+    calibrate.add_argument("--config", required=True, metavar="NAME|TOML")
+    calibrate.add_argument("--scenes", required=True, nargs="+", metavar="DIR")
+    calibrate.add_argument("--out", required=True, metavar="TOML", help="rule file to write")
+    calibrate.add_argument("--samples", metavar="DIR", help="where measured scenes are kept")
+    calibrate.add_argument("--qualities", default="0.98,0.95,0.90", metavar="Q,Q")
+    calibrate.add_argument("--clusters", type=int, metavar="K", help="default: as many as separate")
+    calibrate.add_argument("--min-scenes", type=int, default=8, help="per cluster")
+    calibrate.add_argument("--spacing", type=int, default=5, help="of the start steps tried")
+    calibrate.add_argument("--bins", type=int, default=6, help="of the quality ratio, at most")
+    calibrate.add_argument("--min-samples", type=int, default=20, help="targets per bin")
+    calibrate.add_argument("--confidence", type=float, default=0.9, help="of the kept share")
+    calibrate.add_argument("--set", action="append", default=[], metavar="A.B=V", dest="overrides")
+    calibrate.add_argument("--device", default="auto")
+
+
+def _inspection_commands(commands: "Commands[Parser]") -> None:
     plugins = _command(commands, "plugins", "plugins:plugins", "what is installed, and its state")
     plugins.add_argument("--verbose", action="store_true", help="show why plugins are broken")
 
@@ -77,11 +106,10 @@ def build_parser() -> argparse.ArgumentParser:
     schema.add_argument("--config", metavar="NAME|TOML", help="add its components' options")
     doctor = _command(commands, "doctor", "doctor:doctor", "what works here, and what to do")
     doctor.add_argument("--device", default="auto")
-    return parser
 
 
 def _command(
-    commands: "argparse._SubParsersAction[Parser]",
+    commands: "Commands[Parser]",
     name: str,
     run: str,
     summary: str,

@@ -152,20 +152,19 @@ class Refinement:
         self, action: Partial, denoised: Float[Tensor, "n C a b"], tiles: TileSet
     ) -> None:
         """Advance active tiles, hold every other cell at the next level."""
-        num_frames = self.schedule.num_frames
         held = self.noise_schedule.noised(self.clean, self.noise, action.next_step)
         moved = self._advanced(
             action,
             pasts=[self.since[int(frame)] for frame in tiles.frame],
-            x=gather(self.x, tiles, num_frames),
+            x=gather(self.x, tiles),
             denoised=denoised,
-            history=gather(self.denoised, tiles, num_frames),
-            fresh=lambda: gather(self.draw(action.step), tiles, num_frames),
+            history=gather(self.denoised, tiles),
+            fresh=lambda: gather(self.draw(action.step), tiles),
         )
-        scatter(held, moved, tiles, num_frames)
+        scatter(held, moved, tiles)
         self.x = held
         self.denoised = self.clean.clone()
-        scatter(self.denoised, denoised, tiles, num_frames)
+        scatter(self.denoised, denoised, tiles)
         self._remember(action)
 
     def _advanced(

@@ -17,7 +17,7 @@ from sphinx_framework.executors.attention import attend, attend_frames
 from sphinx_framework.executors.dense import DenseExecutor, same_conv2d
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.record import clip_statistics, normalised
-from sphinx_framework.executors.tiles import TileSet, gather, gather_windows, scatter
+from sphinx_framework.executors.tiles import TileSet, gather, scatter, split
 from sphinx_framework.protocols import Reach
 
 
@@ -37,20 +37,23 @@ class BlockSparseExecutor(DenseExecutor):
 
     def rows(self, per_frame: Float[Tensor, "gT *d"]) -> Float[Tensor, "R *d"]:
         branches = per_frame.shape[0] // self.num_frames
-        return per_frame[self.tiles.rows_of(branches, self.num_frames)]
+        return per_frame[self.tiles.rows_of(branches)]
 
     def maps(self, per_frame: Float[Tensor, "gT C h w"]) -> Float[Tensor, "R C a b"]:
-        return gather(per_frame, self.tiles, self.num_frames)
+        return gather(per_frame, self.tiles)
 
     def conv2d(
         self, site: str, conv: nn.Conv2d, x: Float[Tensor, "R C a b"]
     ) -> Float[Tensor, "R D i j"]:
-        canvas = self.cache.get(f"{site}.input")
-        above, left = int(conv.padding[0]), int(conv.padding[1])
-        inner = canvas[:, :, above : canvas.shape[2] - above, left : canvas.shape[3] - left]
-        scatter(inner, x, self.tiles, self.num_frames)
-        side = (x.shape[2], x.shape[3])
-        windows = gather_windows(canvas, self.tiles, self.num_frames, side, (above, left))
+        canvas = self.cache.get(f"{site}.input")  # [gT, h + 2p, w + 2q, C]
+        branches = canvas.shape[0] // self.num_frames
+        side, border = (x.shape[2], x.shape[3]), (int(conv.padding[0]), int(conv.padding[1]))
+        flat = canvas.flatten(0, 2)
+        cells = x.permute(0, 2, 3, 1).flatten(0, 2)
+        flat.index_copy_(0, self.tiles.cells(branches, side, border), cells)
+        windows = flat.index_select(0, self.tiles.windows(branches, side, border))
+        extent = (side[0] + 2 * border[0], side[1] + 2 * border[1])
+        windows = windows.view(-1, *extent, x.shape[1]).permute(0, 3, 1, 2)
         return same_conv2d(conv, windows, (0, 0))
 
     def group_norm(
@@ -86,44 +89,36 @@ class BlockSparseExecutor(DenseExecutor):
     def frame_conv(
         self, site: str, conv: nn.Conv3d, x: Float[Tensor, "R C a b"]
     ) -> Float[Tensor, "R D a b"]:
-        scatter(self.cache.get(f"{site}.input"), x, self.tiles, self.num_frames)
+        clips = self.across_frames(site, x)
         taps = conv.kernel_size[0]
-        clips = F.pad(self._all_frames(f"{site}.input"), (0, 0, 0, 0, 0, 0, taps // 2, taps // 2))
-        branches = clips.shape[0] // len(self.tiles)
-        frame = self.tiles.frame.repeat(branches)
+        padded = F.pad(clips, (0, 0, 0, 0, 0, 0, taps // 2, taps // 2))
+        frame = self.tiles.frame.repeat(clips.shape[0] // len(self.tiles))
         tile = torch.arange(len(frame), device=frame.device)
-        near = torch.stack([clips[tile, frame + tap] for tap in range(taps)], dim=2)
+        near = torch.stack([padded[tile, frame + tap] for tap in range(taps)], dim=2)
         weight = conv.weight.flatten(1)[..., None, None]
         return F.conv2d(near.flatten(1, 2), weight, conv.bias)
 
     def across_frames(self, site: str, x: Float[Tensor, "R *d"]) -> Float[Tensor, "R T *d"]:
-        scatter(self.cache.get(f"{site}.input"), x, self.tiles, self.num_frames)
-        return self._all_frames(f"{site}.input")
-
-    def _all_frames(self, slot: str) -> Float[Tensor, "R T C a b"]:
-        """Every tile's place in all T frames of its branch."""
-        clips = self._clips(self.cache.get(slot))  # [g, T, C, h, w]
-        grid = self.tiles.grid
-        cells = clips.unflatten(4, (grid[1], -1)).unflatten(3, (grid[0], -1))
-        # [g, T, C, y, a, x, b] -> advanced indices in front: [n, g, T, C, a, b]
-        picked = cells[:, :, :, self.tiles.row, :, self.tiles.column]
+        whole = self.cache.get(f"{site}.input")
+        scatter(whole, x, self.tiles)
+        cells = self._clips(split(whole, self.tiles.grid))  # [g, T, C, y, a, x, b]
+        picked = cells[:, :, :, self.tiles.row, :, self.tiles.column]  # [n, g, T, C, a, b]
         return picked.transpose(0, 1).flatten(0, 1)
 
     def _updated_tokens(self, slot: str, tokens: Float[Tensor, "R n D"]) -> Tensor:
         whole = self.cache.get(slot)
-        grid, side = self.tiles.grid, self._side(tokens.shape[1], whole.shape[1])
-        maps = whole.transpose(1, 2).unflatten(2, (grid[0] * side[0], grid[1] * side[1]))
-        values = tokens.transpose(1, 2).unflatten(2, side)
-        scatter(maps, values, self.tiles, self.num_frames)
+        side = self._side(tokens.shape[1], whole.shape[1])
+        branches = whole.shape[0] // self.num_frames
+        whole.flatten(0, 1).index_copy_(0, self.tiles.cells(branches, side), tokens.flatten(0, 1))
         return whole
 
     def _side(self, tokens: int, whole: int) -> tuple[int, int]:
-        if tokens * self.tiles.grid[0] * self.tiles.grid[1] != whole:
+        side = isqrt(tokens)
+        if side * side != tokens or tokens * self.tiles.grid[0] * self.tiles.grid[1] != whole:
             raise ValueError(
                 f"tiles of {tokens} tokens do not fill a map of {whole} on grid {self.tiles.grid}"
             )
-        side = isqrt(tokens)
-        return side, tokens // side
+        return side, side
 
     def _within_frames(self, query: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
         groups = self.tiles.by_frame
@@ -136,15 +131,14 @@ class BlockSparseExecutor(DenseExecutor):
         return mixed[:, groups.group_of, groups.place_of].flatten(0, 1)
 
     def _across_cells(self, query: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
-        groups, grid = self.tiles.by_place, self.tiles.grid
+        groups = self.tiles.by_place
         side = self._side(query.shape[1], k.shape[1])
         q = query.unflatten(0, (-1, len(self.tiles)))[:, groups.member]  # [g, p, most, cells, D]
-        y, x = self.tiles.places // grid[1], self.tiles.places % grid[1]
+        numbers = self.tiles.columns(k.shape[0] // self.num_frames, side)
 
         def at_places(tokens: Tensor) -> Tensor:
-            maps = self._clips(tokens).unflatten(2, (grid[0], side[0], grid[1], side[1]))
-            picked = maps[:, :, y, :, x]  # [p, g, T, a, b, D]
-            return picked.transpose(0, 1).flatten(3, 4).flatten(0, 1)  # [g p, T, cells, D]
+            picked = tokens.flatten(0, 1).index_select(0, numbers)
+            return picked.view(-1, self.num_frames, query.shape[1], tokens.shape[2])
 
         mixed = attend_frames(q.flatten(0, 1), at_places(k), at_places(v), heads)
         mixed = mixed.unflatten(0, (-1, len(self.tiles.places)))

@@ -16,13 +16,6 @@ def same_conv2d(conv: nn.Conv2d, x: Tensor, padding: tuple[int, int]) -> Tensor:
     return F.conv2d(x, conv.weight, conv.bias, conv.stride, padding, conv.dilation, conv.groups)
 
 
-def affine(norm: nn.GroupNorm, x: Tensor) -> Tensor:
-    """Apply the norm's weight and bias per channel of ``[R C a b]``."""
-    if not norm.affine:
-        return x
-    return x * norm.weight[:, None, None] + norm.bias[:, None, None]
-
-
 def float32_group_norm(norm: nn.GroupNorm, x: Tensor) -> Tensor:
     """Normalise in float32 whatever the dtype: half-precision sums lose the small groups."""
     weight, bias = norm.weight, norm.bias

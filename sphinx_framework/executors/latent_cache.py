@@ -26,8 +26,9 @@ class LatentCache:
         self.bytes_peak = 0
 
     def begin_record(self, step: int) -> None:
-        """Start a full pass: every slot may be written once."""
+        """Start a full pass: slots of the last one are dropped, each may be written once."""
         self.recorded_step = step
+        self._slots.clear()
         self._fresh.clear()
 
     def put(self, slot: str, value: Tensor) -> None:

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sphinx_framework.executors.dense import DenseExecutor, affine, same_conv2d
+from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.protocols import Reach
 
@@ -23,9 +23,12 @@ def normalised(
     inverse_deviation: Float[Tensor, "R g"],
 ) -> Float[Tensor, "R C a b"]:
     """Group normalisation with given statistics."""
-    y = x.float().unflatten(1, (norm.num_groups, -1))
-    y = (y - mean[:, :, None, None, None]) * inverse_deviation[:, :, None, None, None]
-    return affine(norm, y.flatten(1, 2)).to(x.dtype)
+    width = x.shape[1] // norm.num_groups
+    # One multiply and one add per element: y = x * scale + shift, with per-channel factors.
+    scale = inverse_deviation.repeat_interleave(width, 1) * norm.weight.float()
+    shift = norm.bias.float() - mean.repeat_interleave(width, 1) * scale
+    y = torch.addcmul(shift[:, :, None, None], x.float(), scale[:, :, None, None])
+    return y.to(x.dtype)
 
 
 class RecordExecutor(DenseExecutor):
@@ -49,10 +52,10 @@ class RecordExecutor(DenseExecutor):
         if not self.tiles:
             return super().conv2d(site, conv, x)
         above, left = int(conv.padding[0]), int(conv.padding[1])
-        # Kept with its zero border, so that windows with halo are plain strided views later.
-        canvas = F.pad(x, (left, left, above, above))
+        # Channels last and with its zero border: windows with halo are plain row gathers later.
+        canvas = F.pad(x.permute(0, 2, 3, 1), (0, 0, left, left, above, above))
         self.cache.put(f"{site}.input", canvas)
-        return same_conv2d(conv, canvas, (0, 0))
+        return super().conv2d(site, conv, x)
 
     def group_norm(
         self, site: str, norm: nn.GroupNorm, x: Float[Tensor, "R C a b"], reach: Reach = "frame"
@@ -60,11 +63,18 @@ class RecordExecutor(DenseExecutor):
         if reach == "frame":
             if not self.tiles:
                 return super().group_norm(site, norm, x, reach)
-            grouped = x.float().unflatten(1, (norm.num_groups, -1)).flatten(2)
-            variance, mean = torch.var_mean(grouped, dim=-1, correction=0)
-            inverse = (variance + norm.eps).rsqrt()
+            y, mean, inverse = torch.native_group_norm(
+                x.float().contiguous(),
+                norm.weight.float(),
+                norm.bias.float(),
+                x.shape[0],
+                x.shape[1],
+                x.shape[2] * x.shape[3],
+                norm.num_groups,
+                norm.eps,
+            )
             self.cache.put(f"{site}.statistics", torch.stack([mean, inverse], dim=-1))
-            return normalised(x, norm, mean, inverse)
+            return y.to(x.dtype)
         self.cache.put(f"{site}.sums", group_sums(x, norm.num_groups))
         sums = self.cache.get(f"{site}.sums")
         cells = x[0].numel() // norm.num_groups

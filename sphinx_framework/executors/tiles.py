@@ -1,11 +1,12 @@
 """Square tiles of active frames: which they are, and how they are cut from and put into maps.
 
 A tile keeps its row number at every level of a network: down-sampling halves the side of every
-tile, so the grid of tiles never changes and only the side does. Gathering reads strided views, so
-nothing but the active tiles is copied.
+tile, so the grid of tiles never changes and only the side does. Cached maps are kept channels-last
+and addressed by flat cell numbers, so that a gather copies whole channel vectors of just the
+active tiles.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -23,6 +24,14 @@ class Groups:
     group_of: Int[Tensor, " n"]
     place_of: Int[Tensor, " n"]
 
+    def to(self, device: torch.device | None) -> "Groups":
+        """Copy to a device."""
+        return Groups(
+            member=self.member.to(device),
+            group_of=self.group_of.to(device),
+            place_of=self.place_of.to(device),
+        )
+
 
 def group_rows(keys: Int[Tensor, " n"]) -> tuple[Int[Tensor, " groups"], Groups]:
     """Group equal keys; returns the distinct keys and the grouping."""
@@ -31,13 +40,12 @@ def group_rows(keys: Int[Tensor, " n"]) -> tuple[Int[Tensor, " groups"], Groups]
     starts = torch.cumsum(counts, 0) - counts
     place = torch.empty_like(group_of)
     place[order] = torch.arange(len(keys)) - starts[group_of[order]]
-    most = int(counts.max())
-    offsets = torch.arange(most)[None].minimum(counts[:, None] - 1)
+    offsets = torch.arange(int(counts.max()))[None].minimum(counts[:, None] - 1)
     member = order[starts[:, None] + offsets]
     return distinct, Groups(member=member, group_of=group_of, place_of=place)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TileSet:
     """The active tiles of a step, row-major within ascending frames.
 
@@ -45,6 +53,7 @@ class TileSet:
     """
 
     grid: tuple[int, int]
+    num_frames: int
     frame: Int[Tensor, " n"]
     row: Int[Tensor, " n"]
     column: Int[Tensor, " n"]
@@ -52,6 +61,7 @@ class TileSet:
     frames: Int[Tensor, " f"]
     by_place: Groups
     places: Int[Tensor, " p"]
+    _made: dict[tuple[str, int, int, int, int, int], Tensor] = field(default_factory=dict)
 
     @classmethod
     def from_mask(
@@ -63,32 +73,74 @@ class TileSet:
             raise ValueError("a tile set needs at least one active tile")
         frames, by_frame = group_rows(frame)
         places, by_place = group_rows(row * active.shape[2] + column)
-
-        def moved(groups: Groups) -> Groups:
-            return Groups(
-                member=groups.member.to(device),
-                group_of=groups.group_of.to(device),
-                place_of=groups.place_of.to(device),
-            )
-
         return cls(
             grid=(active.shape[1], active.shape[2]),
+            num_frames=active.shape[0],
             frame=frame.to(device),
             row=row.to(device),
             column=column.to(device),
-            by_frame=moved(by_frame),
+            by_frame=by_frame.to(device),
             frames=frames.to(device),
-            by_place=moved(by_place),
+            by_place=by_place.to(device),
             places=places.to(device),
         )
 
     def __len__(self) -> int:
         return len(self.frame)
 
-    def rows_of(self, branches: int, num_frames: int) -> Int[Tensor, " gn"]:
+    def rows_of(self, branches: int) -> Int[Tensor, " gn"]:
         """Row of ``[gT ...]`` that holds each tile, branches outermost."""
-        offsets = torch.arange(branches, device=self.frame.device)[:, None] * num_frames
-        return (offsets + self.frame).flatten()
+        key = ("rows", branches, 0, 0, 0, 0)
+        if key not in self._made:
+            offsets = torch.arange(branches, device=self.frame.device)[:, None] * self.num_frames
+            self._made[key] = (offsets + self.frame).flatten()
+        return self._made[key]
+
+    def cells(
+        self, branches: int, side: tuple[int, int], border: tuple[int, int] = (0, 0)
+    ) -> Int[Tensor, " gn_a_b"]:
+        """Flat cell numbers of every tile in maps ``[gT h+2p w+2q ...]`` with a border."""
+        return self._numbers("cells", branches, side, border)
+
+    def windows(
+        self, branches: int, side: tuple[int, int], border: tuple[int, int]
+    ) -> Int[Tensor, " gn_ah_bw"]:
+        """The same, of every tile together with a halo as wide as the border."""
+        return self._numbers("windows", branches, side, border)
+
+    def columns(self, branches: int, side: tuple[int, int]) -> Int[Tensor, " gp_T_a_b"]:
+        """Flat cell numbers of every distinct place in all frames of its branch."""
+        key = ("columns", branches, *side, 0, 0)
+        if key not in self._made:
+            device = self.frame.device
+            row, column = self.places // self.grid[1], self.places % self.grid[1]
+            frame = torch.arange(branches * self.num_frames, device=device)
+            frame = frame.view(branches, 1, self.num_frames)
+            y = row[:, None] * side[0] + torch.arange(side[0], device=device)  # [p, a]
+            x = column[:, None] * side[1] + torch.arange(side[1], device=device)
+            height, width = self.grid[0] * side[0], self.grid[1] * side[1]
+            flat = (y * width)[:, :, None] + x[:, None, :]  # [p, a, b]
+            numbers = frame[..., None, None] * (height * width) + flat[None, :, None]
+            self._made[key] = numbers.flatten()
+        return self._made[key]
+
+    def _numbers(
+        self, kind: str, branches: int, side: tuple[int, int], border: tuple[int, int]
+    ) -> Tensor:
+        key = (kind, branches, *side, *border)
+        if key not in self._made:
+            device = self.frame.device
+            height = self.grid[0] * side[0] + 2 * border[0]
+            width = self.grid[1] * side[1] + 2 * border[1]
+            # A window starts where its tile would start without the border.
+            shift = border if kind == "cells" else (0, 0)
+            extent = side if kind == "cells" else (side[0] + 2 * border[0], side[1] + 2 * border[1])
+            y = (self.row * side[0] + shift[0])[:, None] + torch.arange(extent[0], device=device)
+            x = (self.column * side[1] + shift[1])[:, None] + torch.arange(extent[1], device=device)
+            flat = (y * width)[:, :, None] + x[:, None, :]  # [n, a, b]
+            frame = self.rows_of(branches)[:, None, None] * (height * width)
+            self._made[key] = (frame + flat.repeat(branches, 1, 1)).flatten()
+        return self._made[key]
 
 
 def split(maps: Float[Tensor, "M C h w"], grid: tuple[int, int]) -> Float[Tensor, "M C y a x b"]:
@@ -96,37 +148,17 @@ def split(maps: Float[Tensor, "M C h w"], grid: tuple[int, int]) -> Float[Tensor
     return maps.unflatten(3, (grid[1], -1)).unflatten(2, (grid[0], -1))
 
 
-def gather(
-    maps: Float[Tensor, "gT C h w"], tiles: TileSet, num_frames: int
-) -> Float[Tensor, "gn C a b"]:
+def gather(maps: Float[Tensor, "gT C h w"], tiles: TileSet) -> Float[Tensor, "gn C a b"]:
     """Cut the active tiles out of maps of any level."""
-    branches = maps.shape[0] // num_frames
+    branches = maps.shape[0] // tiles.num_frames
     y, x = tiles.row.repeat(branches), tiles.column.repeat(branches)
-    return split(maps, tiles.grid)[tiles.rows_of(branches, num_frames), :, y, :, x]
+    return split(maps, tiles.grid)[tiles.rows_of(branches), :, y, :, x]
 
 
 def scatter(
-    maps: Float[Tensor, "gT C h w"],
-    values: Float[Tensor, "gn C a b"],
-    tiles: TileSet,
-    num_frames: int,
+    maps: Float[Tensor, "gT C h w"], values: Float[Tensor, "gn C a b"], tiles: TileSet
 ) -> None:
     """Write tiles into maps, in place; the inverse of :func:`gather`."""
-    branches = maps.shape[0] // num_frames
+    branches = maps.shape[0] // tiles.num_frames
     y, x = tiles.row.repeat(branches), tiles.column.repeat(branches)
-    split(maps, tiles.grid)[tiles.rows_of(branches, num_frames), :, y, :, x] = values
-
-
-def gather_windows(
-    canvas: Float[Tensor, "gT C hp wp"],
-    tiles: TileSet,
-    num_frames: int,
-    side: tuple[int, int],
-    halo: tuple[int, int],
-) -> Float[Tensor, "gn C ah bw"]:
-    """Cut tiles together with their halo from maps that already carry a border of that width."""
-    branches = canvas.shape[0] // num_frames
-    y, x = tiles.row.repeat(branches), tiles.column.repeat(branches)
-    windows = canvas.unfold(2, side[0] + 2 * halo[0], side[0])
-    windows = windows.unfold(3, side[1] + 2 * halo[1], side[1])
-    return windows[tiles.rows_of(branches, num_frames), :, y, x]
+    split(maps, tiles.grid)[tiles.rows_of(branches), :, y, :, x] = values

@@ -88,7 +88,7 @@ class Schedule:
             if expected is not None and action.step != expected:
                 raise ValueError(f"{action.text()} does not continue at step {expected}")
             expected = action.next_step
-            if not action.frames or max(action.frames) >= len(self.starts):
+            if not action.frames or not set(action.frames) <= set(range(len(self.starts))):
                 raise ValueError(f"{action.text()} has no frames, or frames outside of the clip")
             # Active rows are written over the cache, so they must not fall back to being context.
             if not active <= set(action.frames):

@@ -10,44 +10,35 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.render.gaussians import GaussianRender
-from sphinx_framework.render.numba_binning import bin_tiles, sort_by_depth
-from sphinx_framework.render.numba_blending import TILE, blend_tiles
-from sphinx_framework.render.numba_projection import BOX_WIDTH, SPLAT_WIDTH, project_splats
+from sphinx_framework.render.numba_binning import count_tiles, fill_tiles, sort_by_depth
+from sphinx_framework.render.numba_blending import blend_tiles
+from sphinx_framework.render.numba_kernels import SPLAT_WIDTH, TILE, num_threads
+from sphinx_framework.render.numba_projection import project_splats
 from sphinx_framework.types import Cameras, Gaussians
 
-Lanes = Callable[[Callable[[int], None]], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Arrays:
-    """The Gaussians as contiguous float32 arrays, shared by all views."""
-
-    means: np.ndarray
-    covariances: np.ndarray
-    harmonics: np.ndarray
-    opacities: np.ndarray
+EachLane = Callable[[Callable[[int], None]], None]
+_Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _View:
-    """One camera as the kernels take it, and the pictures it fills in."""
+    """One camera as the kernels take it, and the pictures they fill in.
 
-    rotation: np.ndarray
-    translation: np.ndarray
-    pinhole: np.ndarray
+    camera: rotation and translation of camera-from-world, and (fx, fy, cx, cy), float64.
+    limits: near culling depth and dilation.
+    out: image [3 H W], opacity [H W] and depth [H W].
+    """
+
+    camera: tuple[np.ndarray, np.ndarray, np.ndarray]
+    limits: tuple[float, float]
     background: np.ndarray
-    near: float
-    dilation: float
-    image: np.ndarray
-    opacity: np.ndarray
-    depth: np.ndarray
+    out: tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def render_numba(
@@ -58,87 +49,81 @@ def render_numba(
     dilation: float,
 ) -> GaussianRender:
     """Render on the CPU in float32 (projection in float64), on ``NUMBA_NUM_THREADS`` threads."""
-    arrays = _Arrays(
-        means=_float32(gaussians.means),
-        covariances=_float32(gaussians.covariances),
-        harmonics=_float32(gaussians.harmonics),
-        opacities=_float32(gaussians.opacities),
+    arrays = (
+        _float32(gaussians.means),
+        _float32(gaussians.covariances),
+        _float32(gaussians.harmonics),
+        _float32(gaussians.opacities),
     )
     height, width = cameras.image_size
     images = torch.empty(len(cameras), 3, height, width)
     opacity = torch.empty(len(cameras), height, width)
     depth = torch.empty(len(cameras), height, width)
-    camera_from_world = cameras.camera_from_world.double().numpy()
+    poses = cameras.camera_from_world.double().numpy()
     intrinsics = cameras.intrinsics.double().numpy()
     views = [
         _View(
-            rotation=np.ascontiguousarray(camera_from_world[i, :3, :3]),
-            translation=np.ascontiguousarray(camera_from_world[i, :3, 3]),
-            pinhole=intrinsics[i][[0, 1, 0, 1], [0, 1, 2, 2]],
+            camera=(
+                np.ascontiguousarray(poses[i, :3, :3]),
+                np.ascontiguousarray(poses[i, :3, 3]),
+                intrinsics[i][[0, 1, 0, 1], [0, 1, 2, 2]],
+            ),
+            limits=(float(nears[i]), float(dilation)),
             background=_float32(backgrounds[i]),
-            near=float(nears[i]),
-            dilation=dilation,
-            image=images[i].numpy(),
-            opacity=opacity[i].numpy(),
-            depth=depth[i].numpy(),
+            out=(images[i].numpy(), opacity[i].numpy(), depth[i].numpy()),
         )
         for i in range(len(cameras))
     ]
-    threads = int(numba.config.NUMBA_NUM_THREADS)
-    if threads == 1 or len(views) == 0:
-        for view in views:
-            _render_view(arrays, view, 1, _one_lane)
-    else:
-        with ThreadPoolExecutor(max_workers=threads) as pool:
-            if len(views) >= threads:
-                list(pool.map(lambda view: _render_view(arrays, view, 1, _one_lane), views))
-            else:
-                for view in views:
-                    _render_view(
-                        arrays, view, threads, lambda run: list(pool.map(run, range(threads)))
-                    )
+    _render_views(arrays, views, num_threads())
     return GaussianRender(images=images, opacity=opacity, depth=depth)
 
 
-def _render_view(arrays: _Arrays, view: _View, lanes: int, each_lane: Lanes) -> None:
+def _render_views(arrays: _Arrays, views: list[_View], threads: int) -> None:
+    """Share the work among threads: whole views when there are enough, else each view's passes."""
+    if threads == 1:
+        for view in views:
+            _render_view(arrays, view, 1, _one_lane)
+        return
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+
+        def each_lane(run: Callable[[int], None]) -> None:
+            list(pool.map(run, range(threads)))
+
+        if len(views) >= threads:
+            list(pool.map(lambda view: _render_view(arrays, view, 1, _one_lane), views))
+        else:
+            for view in views:
+                _render_view(arrays, view, threads, each_lane)
+
+
+def _render_view(arrays: _Arrays, view: _View, lanes: int, each_lane: EachLane) -> None:
     """Run the passes of one view, each on ``lanes`` threads."""
-    count = len(arrays.means)
-    height, width = view.opacity.shape
+    count = len(arrays[0])
+    height, width = view.out[1].shape
     splats = np.empty((count, SPLAT_WIDTH), np.float32)
-    boxes = np.empty((count, BOX_WIDTH), np.int32)
+    boxes = np.empty((count, 4), np.int32)
+    tile_boxes = np.empty((count, 4), np.int16)
     keys = np.empty(count, np.uint32)
+    out = (splats, boxes, tile_boxes, keys)
     each_lane(
         lambda lane: project_splats(
-            arrays.means,
-            arrays.covariances,
-            arrays.harmonics,
-            arrays.opacities,
-            view.rotation,
-            view.translation,
-            view.pinhole,
-            (height, width),
-            (view.near, view.dilation),
-            (lane, lanes),
-            (splats, boxes, keys),
+            arrays, view.camera, (height, width), view.limits, (lane, lanes), out
         )
     )
     order = sort_by_depth(keys)
-    tiles = (-(-height // TILE), -(-width // TILE))
-    counts = np.zeros((lanes, tiles[0] * tiles[1]), np.int64)
-    each_lane(lambda lane: bin_tiles(order, boxes, tiles[1], (lane, lanes), counts, None))
-    ends = np.cumsum(counts.T.reshape(-1)).reshape(-1, lanes).T
-    starts = ends - counts
-    entries = np.empty(int(ends[-1, -1]), np.int32)
-    each_lane(lambda lane: bin_tiles(order, boxes, tiles[1], (lane, lanes), starts, entries))
+
+    across, down = -(-width // TILE), -(-height // TILE)
+    counts = np.zeros((lanes, across * down), np.int64)
+    each_lane(lambda lane: count_tiles(order, tile_boxes, across, (lane, lanes), counts))
+    # Lists lie tile after tile, and within a tile lane after lane: lanes hold nearer splats first.
+    ends = np.cumsum(counts.T).reshape(-1, lanes).T
+    places = ends - counts
+    bounds = (places[0].copy(), ends[-1].copy())
+    entries = np.empty(counts.sum(), np.int32)
+    each_lane(lambda lane: fill_tiles(order, tile_boxes, across, (lane, lanes), places, entries))
     each_lane(
         lambda lane: blend_tiles(
-            splats,
-            boxes,
-            entries,
-            ends[-1],
-            view.background,
-            (lane, lanes),
-            (view.image, view.opacity, view.depth),
+            splats, boxes, entries, bounds, view.background, (lane, lanes), view.out
         )
     )
 

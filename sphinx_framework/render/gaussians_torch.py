@@ -5,6 +5,7 @@ sorted by pixel and depth, and each pixel's records are composited front to back
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Int
@@ -19,7 +20,7 @@ from sphinx_framework.render.gaussians import (
 from sphinx_framework.render.harmonics import harmonic_colours
 from sphinx_framework.types import Cameras, Gaussians
 
-RECORDS_PER_BAND = 2**22
+RECORDS_PER_BAND = 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +97,7 @@ def _blend(
     records = int(((boxes[:, 1] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 2])).sum())
     bands = min(height, records // RECORDS_PER_BAND + 1)
     edges = [band * height // bands for band in range(bands + 1)]
-    sums = torch.cat(
-        [
-            _composite(splats, features, boxes, width, rows)
-            for rows in zip(edges[:-1], edges[1:], strict=True)
-        ]
-    )
+    sums = torch.cat([_composite(splats, features, boxes, width, rows) for rows in pairwise(edges)])
     image = sums.unflatten(0, size).permute(2, 0, 1)
     colour, opacity, depth = image[:3], image[3], image[4]
     return colour + (1 - opacity) * background[:, None, None], opacity, depth
@@ -131,17 +127,16 @@ def _composite(
 ) -> Float[Tensor, "P F"]:
     """Weighted sums of the features over the pixels of a band of rows, row-major."""
     splat, pixel = _expand(boxes, width, rows)
-    column, row = pixel % width, pixel // width + rows[0]
-    dx = splats.means[splat, 0] - (column + 0.5)
-    dy = splats.means[splat, 1] - (row + 0.5)
-    xx, xy, yy = splats.covariances[splat].unbind(dim=1)
+    dx = splats.means[:, 0][splat] - (pixel % width + 0.5)
+    dy = splats.means[:, 1][splat] - (pixel // width + (rows[0] + 0.5))
     # Completing the square keeps needles accurate, where the plain quadratic form cancels.
-    along = dx - xy / yy * dy
-    power = along * along * yy / (xx * yy - xy * xy) + dy * dy / yy
-    alpha = (splats.opacities[splat] * torch.exp(-power / 2)).clamp(max=ALPHA_MAX)
+    xx, xy, yy = splats.covariances.unbind(dim=1)
+    half_conic = 0.5 * yy / (xx * yy - xy * xy)
+    power = half_conic[splat] * (dx - (xy / yy)[splat] * dy) ** 2 + (0.5 / yy)[splat] * dy**2
+    alpha = (splats.opacities[splat] * torch.exp(-power)).clamp(max=ALPHA_MAX)
     reached = (alpha >= ALPHA_MIN).nonzero()[:, 0]
     # Records come nearest splat first; a stable sort by pixel keeps that order within a pixel.
-    pixel, order = pixel[reached].sort(stable=True)
+    pixel, order = pixel[reached].int().sort(stable=True)
     alpha, splat = alpha[reached][order], splat[reached][order]
     before = transmittance_before(pixel, alpha)
     weight = torch.where(before * (1 - alpha) >= TRANSMITTANCE_STOP, before * alpha, 0)

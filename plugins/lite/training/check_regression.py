@@ -1,6 +1,6 @@
 """Measure the regression stage on calibration scenes: learned and exact depth, both strides.
 
-    python training/check_regression.py --data D --weights W --scenes 24
+python training/check_regression.py --data D --weights W --scenes 24
 """
 
 import argparse
@@ -11,7 +11,6 @@ import torch
 from common import Scenes
 from prepare_latents import stored_scene
 from similarity import gradient_similarity, psnr, sharpness, ssim
-
 from sphinx_framework_lite.depth import DepthNetwork
 from sphinx_framework_lite.predict import InputDepth, input_depth, source_closeness, source_renders
 from sphinx_framework_lite.splat import fill_holes, fuse

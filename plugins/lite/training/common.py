@@ -1,4 +1,4 @@
-"""What the trainers share: the wall-clock budget, checkpoints, curves, averaged weights, data."""
+"""What the trainers share: the time budget, checkpoints, curves, averaged weights, data."""
 
 import argparse
 import json
@@ -18,7 +18,8 @@ def arguments(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=Path, required=True, help="folder of render_scenes.py")
     parser.add_argument("--run", type=Path, required=True, help="checkpoint and curve folder")
-    parser.add_argument("--minutes", type=float, required=True, help="wall-clock budget, all runs")
+    parser.add_argument("--minutes", type=float, required=True, help="CPU minutes of all runs")
+    parser.add_argument("--wall-minutes", type=float, default=0, help="also stop then (0: never)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rate", type=float, default=1.5e-3, help="peak learning rate")
@@ -27,7 +28,7 @@ def arguments(description: str) -> argparse.ArgumentParser:
 
 
 class Run:
-    """A resumable training run bounded by wall-clock time.
+    """A resumable training run bounded by CPU time, and by wall-clock time if asked for.
 
     The learning rate warms up over 100 steps, stays, and falls to zero (half a cosine) over the
     last 60 % of the budget. Averaged weights (EMA) are what gets exported.
@@ -38,6 +39,7 @@ class Run:
         self.folder: Path = options.run
         self.folder.mkdir(parents=True, exist_ok=True)
         self.budget = options.minutes * 60
+        self.wall_budget = options.wall_minutes * 60
         self.peak = options.rate
         self.network = network
         self.ema = ema
@@ -45,7 +47,8 @@ class Run:
         self.optimiser = torch.optim.AdamW(
             network.parameters(), lr=options.rate, weight_decay=1e-2, betas=(0.9, 0.98)
         )
-        self.step, self.used, self.start = 0, 0.0, time.time()
+        self.step, self.used, self.wall = 0, 0.0, 0.0
+        self.start, self.wall_start = time.process_time(), time.time()
         self.saved = self.logged = time.time()
         self.sums: dict[str, list[float]] = {}
         path = self.folder / "checkpoint.pt"
@@ -54,17 +57,25 @@ class Run:
             network.load_state_dict(state["network"])
             self.average = state["average"]
             self.optimiser.load_state_dict(state["optimiser"])
-            self.step, self.used = state["step"], state["used"]
+            self.step, self.used, self.wall = state["step"], state["used"], state["wall"]
             print(f"resumed at step {self.step}, {self.used:.0f} s used", flush=True)
         self.generator = torch.Generator().manual_seed(options.seed + 7919 * self.step)
 
     @property
     def seconds(self) -> float:
-        return self.used + time.time() - self.start
+        """CPU seconds of all runs so far."""
+        return self.used + time.process_time() - self.start
+
+    @property
+    def wall_seconds(self) -> float:
+        """Wall-clock seconds of all runs so far."""
+        return self.wall + time.time() - self.wall_start
 
     @property
     def progress(self) -> float:
-        return self.seconds / self.budget
+        """Share of the tighter budget that is used."""
+        walled = self.wall_seconds / self.wall_budget if self.wall_budget else 0.0
+        return max(self.seconds / self.budget, walled)
 
     def update(self, loss: Tensor, **values: float) -> None:
         """One optimiser step, then logging and checkpointing as due."""
@@ -93,7 +104,13 @@ class Run:
             self.save()
 
     def log(self, **values: float) -> None:
-        line = json.dumps({"step": self.step, "seconds": round(self.seconds, 1), **values})
+        values = {
+            "step": self.step,
+            "cpu_seconds": round(self.seconds, 1),
+            "wall_seconds": round(self.wall_seconds, 1),
+            **values,
+        }
+        line = json.dumps(values)
         with (self.folder / "curve.jsonl").open("a") as file:
             file.write(line + "\n")
         print(line, flush=True)
@@ -105,6 +122,7 @@ class Run:
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
             "used": self.seconds,
+            "wall": self.wall_seconds,
         }
         torch.save(state, self.folder / "checkpoint.tmp")
         (self.folder / "checkpoint.tmp").replace(self.folder / "checkpoint.pt")

@@ -1,6 +1,6 @@
 """Copy averaged weights of finished runs into the package, as float16 safetensors.
 
-    python training/export.py --runs R            # what is there; random weights for the rest
+python training/export.py --runs R            # what is there; random weights for the rest
 """
 
 import argparse
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-
 from sphinx_framework_lite.autoencoder import Autoencoder
 from sphinx_framework_lite.denoiser import Denoiser
 from sphinx_framework_lite.depth import DepthNetwork

@@ -1,6 +1,6 @@
 """Run depth, splats and encoder over the training scenes once; the U-Net trains on the result.
 
-    python training/prepare_latents.py --data D --weights W --scenes 1500
+python training/prepare_latents.py --data D --weights W --scenes 1500
 """
 
 import argparse
@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from common import Scenes
-
-from sphinx_framework.types import Cameras, Scene
 from sphinx_framework_lite.autoencoder import Autoencoder
 from sphinx_framework_lite.denoiser import plucker_rays
 from sphinx_framework_lite.depth import DepthNetwork
@@ -18,6 +16,8 @@ from sphinx_framework_lite.model import middle
 from sphinx_framework_lite.predict import input_depth, source_closeness, source_renders
 from sphinx_framework_lite.splat import fill_holes, fuse
 from sphinx_framework_lite.weights import build
+
+from sphinx_framework.types import Cameras, Scene
 
 FRAMES, CELLS, CHANNELS, TARGETS = 8, 24, 12, 6
 KEPT_IMAGES = 400

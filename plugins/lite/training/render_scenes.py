@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-
 from sphinx_framework_lite.scenes.generate import posed_world
 
 FRAMES, SIDE = 8, 96

@@ -1,6 +1,6 @@
 """Train the autoencoder on single generated frames.
 
-    python training/train_autoencoder.py --data D --run R --minutes 20
+python training/train_autoencoder.py --data D --run R --minutes 20
 """
 
 import math
@@ -8,10 +8,9 @@ import math
 import numpy as np
 import torch
 from common import Run, Scenes, arguments
+from sphinx_framework_lite.autoencoder import LATENT_CHANNELS, Autoencoder, gradient_l1
 from torch import Tensor
 from torch.nn import functional
-
-from sphinx_framework_lite.autoencoder import LATENT_CHANNELS, Autoencoder, gradient_l1
 
 FRAMES = 8
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from common import Run, arguments
+from sphinx_framework_lite.denoiser import Denoiser, condition_maps
 from torch import Tensor
 
 from sphinx_framework.executors.dense import DenseExecutor
-from sphinx_framework_lite.denoiser import Denoiser, condition_maps
 
 FRAMES, SOURCES = 8, 2
 TOP = 8.0

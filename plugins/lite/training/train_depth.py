@@ -1,22 +1,22 @@
 """Train the multi-view depth network on generated scenes with exact depth.
 
-    python training/train_depth.py --data D --run R --minutes 25
+python training/train_depth.py --data D --run R --minutes 25
 """
 
 import numpy as np
 import torch
 from common import Run, Scenes, arguments
-from torch import Tensor
-from torch.nn import functional
-
 from sphinx_framework_lite.depth import (
     PLANES,
     DepthNetwork,
     DepthPrediction,
     depth_to_place,
 )
+from torch import Tensor
+from torch.nn import functional
 
 FRAMES = 8
+TOLERANCE = 1.5
 
 
 def mirrored(batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -69,7 +69,11 @@ def losses(out: DepthPrediction, batch: dict[str, Tensor]) -> tuple[Tensor, dict
     error = (out.place - truth).abs()
     l1 = error.mean() * 2 + (out.half_place - half).abs().mean()
     l1 = l1 + (out.coarse_place - quarter).abs().mean()
-    right = (error.detach() < 0.6 / (PLANES - 1)).float()
+    # Confident means right to within TOLERANCE pixels in the other input: a depth error hurts a
+    # render by the pixels that it shifts, which depends on the baseline.
+    apart = (batch["poses"][:, 0, :3, 3] - batch["poses"][:, 1, :3, 3]).norm(dim=-1)
+    pixels = batch["intrinsics"][:, 0, 0, 0] * apart * (1 / batch["near"] - 1 / batch["far"])
+    right = (error.detach() * pixels[:, None, None, None] < TOLERANCE).float()
     certain = functional.binary_cross_entropy_with_logits(out.confidence_logit, right)
     total = 8 * l1 + 0.3 * entropy + 0.2 * certain
     return total, {

@@ -30,7 +30,7 @@ TINY = EncoderConfig(
 
 @pytest.fixture(scope="session")
 def tiny_config() -> MVSplatConfig:
-    return MVSplatConfig(weights="random", encoder=TINY)
+    return MVSplatConfig(weights="random", encoder=TINY, rasterizer="torch")
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +46,9 @@ def encoder_config_of() -> Callable[[Golden], EncoderConfig]:
         options = dict(given.info["config"])
         fixed = {"num_surfaces": 1, "downscale_factor": 4, "num_head": 1}
         assert {name: options.get(name, value) for name, value in fixed.items()} == fixed
-        known = {name: value for name, value in options.items() if name in EncoderConfig.model_fields}
+        known = {
+            name: value for name, value in options.items() if name in EncoderConfig.model_fields
+        }
         return EncoderConfig(**known, opacity_exponent=options.get("opacity_initial", 0.0))
 
     return build

@@ -66,9 +66,7 @@ def test_rotated_harmonics_agree_with_the_golden(stated_tolerances):
     for band in range(1, degree + 1):
         place = slice(band**2, (band + 1) ** 2)
         expected = given.tensors[f"mid/wigner_D{band}"].double()
-        torch.testing.assert_close(
-            blocks[:, place, place], expected, rtol=relative, atol=absolute
-        )
+        torch.testing.assert_close(blocks[:, place, place], expected, rtol=relative, atol=absolute)
     torch.testing.assert_close(
         rotate_harmonics(given.tensors["in/harmonics"], rotations),
         given.tensors["out/harmonics"],

@@ -70,9 +70,7 @@ def test_depth_modes_agree_with_the_golden(case, backend, stated_tolerances, mod
         maps = render_depth(
             gaussians, cameras, near, far, mode, principal_point="centred", backend=backend
         )
-        torch.testing.assert_close(
-            maps, given.tensors[f"out/{mode}"][b], rtol=relative, atol=bound
-        )
+        torch.testing.assert_close(maps, given.tensors[f"out/{mode}"][b], rtol=relative, atol=bound)
 
 
 def test_centred_intrinsics_and_colours_agree_with_the_golden(case, stated_tolerances):

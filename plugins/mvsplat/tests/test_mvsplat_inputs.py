@@ -25,9 +25,7 @@ def test_rescale_and_crop_agrees_with_the_golden(stated_tolerances):
     error = (images - given.tensors["out/crop_images"]).abs()
     assert error.max() <= 1 / 255 + exact
     assert (error > exact).float().mean() < 0.001
-    torch.testing.assert_close(
-        intrinsics, given.tensors["out/crop_intrinsics"], rtol=0, atol=exact
-    )
+    torch.testing.assert_close(intrinsics, given.tensors["out/crop_intrinsics"], rtol=0, atol=exact)
 
 
 def test_crop_to_multiple_agrees_with_the_golden(stated_tolerances):
@@ -134,7 +132,27 @@ def test_the_depth_range_comes_from_the_scene_else_from_the_reference(known, exp
     prepared = prepare_inputs(scene, MVSplatConfig(weights="random"))
     assert (prepared.near, prepared.far) == expected
     assert any("depth range" in warning for warning in prepared.warnings) == (None in known)
-    torch.testing.assert_close(prepared.views.near, torch.full((1, 2), expected[0]))
+    torch.testing.assert_close(prepared.unit * prepared.views.near, torch.full((1, 2), expected[0]))
+    torch.testing.assert_close(prepared.unit * prepared.views.far, torch.full((1, 2), expected[1]))
+
+
+def test_the_encoder_works_in_units_of_near_unless_told_otherwise():
+    scene = replace(fake_scene(), near=2.0, far=9.0)
+    config = MVSplatConfig(weights="random")
+    trained = prepare_inputs(scene, config)
+    assert (trained.unit, float(trained.views.near[0, 0]), float(trained.views.far[0, 0])) == (
+        2.0,
+        1.0,
+        4.5,
+    )
+    torch.testing.assert_close(
+        2 * trained.views.world_from_camera[0, :, :3, 3], scene.inputs.centres
+    )
+    upstream = prepare_inputs(scene, config.model_copy(update={"normalise_scale": False}))
+    assert (upstream.unit, float(upstream.views.near[0, 0])) == (1.0, 2.0)
+    torch.testing.assert_close(
+        upstream.views.world_from_camera[0], scene.inputs.world_from_camera, rtol=0, atol=0
+    )
 
 
 def test_the_options_overrule_the_depth_range_of_the_scene():

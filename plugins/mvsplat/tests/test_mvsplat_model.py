@@ -111,9 +111,7 @@ def test_the_background_shows_where_the_opacity_is_low(tiny_config):
     hole = 1 - on_black.opacity[:, None]
     expected = (on_black.images + hole).clamp(0, 1)
     inside = on_white.images < 1
-    torch.testing.assert_close(
-        on_white.images[inside], expected[inside], rtol=1e-3, atol=1e-3
-    )
+    torch.testing.assert_close(on_white.images[inside], expected[inside], rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -158,7 +156,7 @@ def test_weights_that_produce_nan_are_reported(tiny_config):
 
 
 def test_absent_weights_are_reported_on_construction(tmp_path):
-    with pytest.raises(WeightsError, match="re10k.ckpt is not in"):
+    with pytest.raises(WeightsError, match=r"re10k\.ckpt is not in"):
         MVSplat(MVSplatConfig(weights_folder=str(tmp_path)), CPU)
 
 

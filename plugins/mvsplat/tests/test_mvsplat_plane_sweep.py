@@ -23,9 +23,7 @@ def sweep_by_warping(features, poses, intrinsics, inverse_depths):
                 place = points[:2] / points[2:].clamp(min=1e-3)
                 extent = torch.tensor([width - 1, height - 1])[:, None, None]
                 grid = (2 * place / extent - 1).permute(1, 2, 0)[None]
-                warped = functional.grid_sample(
-                    features[:, j].double(), grid, align_corners=True
-                )
+                warped = functional.grid_sample(features[:, j].double(), grid, align_corners=True)
                 volume[i, d] += (features[0, i] * warped[0]).sum(0) / channels**0.5
     return (volume / (views - 1)).float()[None]
 

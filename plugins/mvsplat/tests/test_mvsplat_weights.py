@@ -86,14 +86,16 @@ def test_missing_and_unexpected_keys_are_counted_and_listed(official_like, tiny_
         del content["state_dict"][key]
     content["state_dict"]["encoder.extra"] = torch.ones(1)
     torch.save(content, path)
-    with pytest.raises(WeightsError, match=r"7 missing \(([^,]+, ){5}\.\.\.\); 1 unexpected \(extra"):
+    with pytest.raises(
+        WeightsError, match=r"7 missing \(([^,]+, ){5}\.\.\.\); 1 unexpected \(extra"
+    ):
         loaded(tiny_config, path)
 
 
 def test_an_absent_official_file_says_where_to_get_it_and_where_to_put_it(tmp_path, monkeypatch):
     monkeypatch.setenv("SPHINX_MVSPLAT_WEIGHTS", str(tmp_path))
     config = MVSplatConfig(weights="acid")
-    with pytest.raises(WeightsError, match="acid.ckpt is not in") as caught:
+    with pytest.raises(WeightsError, match=r"acid\.ckpt is not in") as caught:
         load_weights(built(config), config)
     assert str(tmp_path) in caught.value.message
     assert "drive.google.com" in caught.value.hint

@@ -73,12 +73,23 @@ class AlignmentConfig(_Options):
         description="image position of the centre of the first pixel; upstream code has 0, which "
         "shifts its cameras by half a pixel against this framework's",
     )
-    upstream_slips: bool = Field(
+    upstream_start: bool = Field(
         False,
-        description="reproduce two slips of the upstream initialisation: a tree edge takes a "
-        "missing focal length from the pointmap of the edge before it, and with known poses the "
-        "second view of a pair is posed with the first view's focal length",
+        description="start exactly as upstream does, slips included: a tree edge takes a missing "
+        "focal length from the pointmap of the edge before it; with known poses a pair's frame is "
+        "fitted to PnP poses found with the first view's focal length, not taken from the poses",
     )
+
+
+class KnownPoseAlignmentConfig(AlignmentConfig):
+    """Defaults for known poses: a short descent at a small rate from a start that is good.
+
+    With poses known nothing pins the unit of length, and the objective, a sum of distances, keeps
+    shrinking noisy pointmaps: with narrow baselines a long optimisation is worse than its start.
+    """
+
+    iterations: int = Field(100, ge=0, description="Adam steps of the global alignment")
+    learning_rate: float = Field(1e-3, gt=0, description="learning rate at the first step")
 
 
 class DUSt3RConfig(_Options):
@@ -120,6 +131,10 @@ class DUSt3RConfig(_Options):
 class DUSt3RRegressionConfig(DUSt3RConfig):
     """Options of the regression model: which points are drawn, and how."""
 
+    alignment: AlignmentConfig = Field(
+        default_factory=KnownPoseAlignmentConfig,
+        description="how pairs are brought to the scene's cameras",
+    )
     keep: Literal["auto", "all", "confident"] = Field(
         "auto",
         description="points drawn; confident: those that pass keep_above or lie in the "

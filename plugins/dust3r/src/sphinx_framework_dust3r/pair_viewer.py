@@ -30,7 +30,7 @@ def single_view(
 ) -> Reconstruction:
     """One photo, paired with itself: its own pointmap, at a known pose or at the origin."""
     points = pairs.first_points[:1]
-    focals, centres = _intrinsics(pairs, [0], config, known)
+    focals, centres, warnings = _intrinsics(pairs, [0], config, known)
     return assemble(
         torch.eye(4).to(points)[None] if known.poses is None else known.poses,
         focals,
@@ -38,6 +38,7 @@ def single_view(
         points[..., 2],
         pairs.image_confidence(),
         config.pixel_centre,
+        warnings,
     )
 
 
@@ -59,7 +60,7 @@ def pair_viewer(
         )
     own = [pairs.edges.index((0, 1)), pairs.edges.index((1, 0))]
     confidence = pairs.image_confidence()
-    focals, centres = _intrinsics(pairs, own, config, known)
+    focals, centres, warnings = _intrinsics(pairs, own, config, known)
     base = 0 if bool(pairs.scores[own[0]] > pairs.scores[own[1]]) else 1
     other = 1 - base
     grid = pixel_grid(pairs.image_size, config.pixel_centre, confidence.device)
@@ -72,9 +73,8 @@ def pair_viewer(
     )
     identity = torch.eye(4).to(confidence)
     poses, depth = [identity, identity], [confidence[0], confidence[1]]
-    warnings: tuple[str, ...] = ()
     if found is None:
-        warnings = (_lost(other, confidence[other], config),)
+        warnings = (*warnings, _lost(other, confidence[other], config))
     else:
         poses[other] = found
     depth[base] = pairs.first_points[own[base]][..., 2]
@@ -92,13 +92,17 @@ def pair_viewer(
 
 def _intrinsics(
     pairs: PairPredictions, own: list[int], config: AlignmentConfig, known: KnownCameras
-) -> tuple[Float[Tensor, "N 2"], Float[Tensor, "N 2"]]:
-    """Focal lengths, known or those of the images' own pointmaps (rows ``own``), and centres."""
+) -> tuple[Float[Tensor, "N 2"], Float[Tensor, "N 2"], tuple[str, ...]]:
+    """Focal lengths, known or those of the images' own pointmaps (rows ``own``), and centres.
+
+    Warnings come third.
+    """
     centres = known.centres(half_image(len(own), pairs.image_size, pairs.first_points))
     if known.focals is not None:
-        return known.focals, centres
+        return known.focals, centres, ()
     grid = pixel_grid(pairs.image_size, config.pixel_centre, centres.device)
-    return image_focals(pairs.first_points[own], grid, centres, config.focal_range), centres
+    focals, warnings = image_focals(pairs.first_points[own], grid, centres, config.focal_range)
+    return focals, centres, warnings
 
 
 def _lost(image: int, confidence: Float[Tensor, "H W"], config: AlignmentConfig) -> str:

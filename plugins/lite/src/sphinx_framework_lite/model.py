@@ -10,7 +10,13 @@ from sphinx_framework.protocols import Executor
 from sphinx_framework.types import Cameras, ClipLayout, CoarseViews, Scene, Slot
 from sphinx_framework_lite.autoencoder import LATENT_FACTOR, Autoencoder
 from sphinx_framework_lite.config import DiffusionConfig
-from sphinx_framework_lite.denoiser import SOURCES, Denoiser, LiteCondition, condition_maps, plucker_rays
+from sphinx_framework_lite.denoiser import (
+    SOURCES,
+    Denoiser,
+    LiteCondition,
+    condition_maps,
+    plucker_rays,
+)
 from sphinx_framework_lite.depth import DepthNetwork
 from sphinx_framework_lite.geometry import depth_range
 from sphinx_framework_lite.predict import input_depth, source_renders

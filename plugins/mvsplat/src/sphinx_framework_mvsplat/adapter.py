@@ -30,18 +30,20 @@ class PixelGaussians:
     quaternions: Float[Tensor, "b G 4"]
     directions: Float[Tensor, "b G 3"]
 
-    def scene(self, index: int) -> Gaussians:
-        """The Gaussians of one scene of the batch."""
+    def scene(self, index: int, unit: float = 1.0) -> Gaussians:
+        """The Gaussians of one scene of the batch, enlarged by ``unit``."""
         return Gaussians(
-            means=self.means[index],
-            covariances=self.covariances[index],
+            means=self.means[index] * unit,
+            covariances=self.covariances[index] * unit**2,
             harmonics=self.harmonics[index],
             opacities=self.opacities[index],
         )
 
 
-def opacity_of(density: Float[Tensor, "*n"], exponent: float, per_pixel: int) -> Float[Tensor, "*n"]:
-    """Map densities in [0, 1] to opacities; exponent 0 (the official end of training) keeps them."""
+def opacity_of(
+    density: Float[Tensor, "*n"], exponent: float, per_pixel: int
+) -> Float[Tensor, "*n"]:
+    """Map densities in [0, 1] to opacities; exponent 0 (officially at the end) keeps them."""
     power = 2.0**exponent
     mapped = density
     if power != 1.0:

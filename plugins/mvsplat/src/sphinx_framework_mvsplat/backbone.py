@@ -105,7 +105,9 @@ class MultiViewTransformer(nn.Module):
         views, size = features.shape[1], (features.shape[3], features.shape[4])
         groups = [
             tuple(
-                _on(window_groups(size, views, self.split, shifted=shifted, across=across), features)
+                _on(
+                    window_groups(size, views, self.split, shifted=shifted, across=across), features
+                )
                 for across in (False, True)
             )
             for shifted in (False, True)

@@ -20,7 +20,9 @@ class EncoderConfig(BaseModel):
     d_feature: int = Field(128, ge=2, multiple_of=2, description="Channels C of the features.")
     num_depth_candidates: int = Field(128, ge=2, description="Depth planes D of the sweep.")
     cnn_dims: tuple[int, int, int] = Field((64, 96, 128), description="Widths of the CNN stages.")
-    num_transformer_layers: int = Field(6, ge=1, description="Layers of the multi-view transformer.")
+    num_transformer_layers: int = Field(
+        6, ge=1, description="Layers of the multi-view transformer."
+    )
     ffn_dim_expansion: int = Field(4, ge=1, description="Widening of its feed-forward part.")
     multiview_trans_attn_split: int = Field(
         2, ge=2, description="Attention windows along each side of the feature map."
@@ -112,7 +114,8 @@ class MVSplatConfig(BaseModel):
         "else ~/.cache/sphinx-framework/mvsplat.",
     )
     weights_repo: str | None = Field(
-        None, description="Hugging Face repository to fetch the official files from, if you have one."
+        None,
+        description="Hugging Face repository to fetch the official files from, if you have one.",
     )
     weights_revision: str | None = Field(
         None, description="Commit of that repository; pin it for reproducible results."
@@ -138,6 +141,11 @@ class MVSplatConfig(BaseModel):
     )
     far: float | None = Field(
         None, gt=0, description="Farthest depth in scene units; default: the scene's, else 100."
+    )
+    normalise_scale: bool = Field(
+        True,
+        description="Encode in units of `near`, as in training (near = 1), so that results do not "
+        "depend on the unit of the poses; off: pass the scene's unit on, as upstream does.",
     )
     principal_point: Literal["exact", "centred"] = Field(
         "exact",

@@ -20,7 +20,9 @@ def rotate_harmonics(
     return harmonics @ matrix.transpose(-1, -2)
 
 
-def rotation_matrix(rotation: Float[Tensor, "*batch 3 3"], degree: int) -> Float[Tensor, "*batch d d"]:
+def rotation_matrix(
+    rotation: Float[Tensor, "*batch 3 3"], degree: int
+) -> Float[Tensor, "*batch d d"]:
     """Block-diagonal ``D`` with ``Y(R u) = D(R) Y(u)`` for all unit ``u``, float64.
 
     Solved band by band from fixed directions: exact to rounding, for any rotation.
@@ -37,9 +39,9 @@ def rotation_matrix(rotation: Float[Tensor, "*batch 3 3"], degree: int) -> Float
 
 
 def band_values(directions: Float[Tensor, "*n 3"], band: int) -> Float[Tensor, "*n m"]:
-    """Real harmonics of one band at unit directions, up to a common factor, no Condon-Shortley sign.
+    """Real harmonics of one band at unit directions, up to a common factor.
 
-    The usual formulas hold with the axes renamed cyclically: X = z, Y = x, Z = y.
+    Without the Condon-Shortley sign. The usual formulas hold with the axes renamed cyclically: X = z, Y = x, Z = y.
     """
     y, z, x = directions.unbind(-1)
     one = torch.ones_like(x)

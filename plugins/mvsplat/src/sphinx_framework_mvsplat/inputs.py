@@ -21,11 +21,15 @@ SMALLEST_BASELINE = 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedInputs:
-    """What the encoder is given, the depth range in scene units, and what the user should know."""
+    """What the encoder is given, the depth range in scene units, and what the user should know.
+
+    unit: length of the encoder's unit in scene units.
+    """
 
     views: ContextViews
     near: float
     far: float
+    unit: float
     warnings: tuple[str, ...]
 
 
@@ -50,24 +54,31 @@ def prepare_inputs(scene: Scene, config: MVSplatConfig) -> PreparedInputs:
         if float(spread) < SMALLEST_BASELINE * near
         else ()
     )
+    unit = near if config.normalise_scale else 1.0
+    poses = scene.inputs.world_from_camera.float().clone()
+    poses[:, :3, 3] /= unit
     count = len(scene.inputs)
     views = ContextViews(
         images=images[None],
-        world_from_camera=scene.inputs.world_from_camera.float()[None],
+        world_from_camera=poses[None],
         intrinsics=intrinsics[None],
-        near=torch.full((1, count), near, device=images.device),
-        far=torch.full((1, count), far, device=images.device),
+        near=torch.full((1, count), near / unit, device=images.device),
+        far=torch.full((1, count), far / unit, device=images.device),
     )
     return PreparedInputs(
-        views=views, near=near, far=far, warnings=(*range_warnings, *size_warnings, *parallax)
+        views=views,
+        near=near,
+        far=far,
+        unit=unit,
+        warnings=(*range_warnings, *size_warnings, *parallax),
     )
 
 
 def depth_range(scene: Scene, config: MVSplatConfig) -> tuple[float, float, tuple[str, ...]]:
     """Return near, far and warnings: the option's values, else the scene's, else 1 and 100.
 
-    The network has no scale normalisation: the range must fit the unit of the poses. If only one
-    end is known, the other follows by the reference's ratio of 100.
+    The range must fit the unit of the poses. If only one end is known, the other follows by the
+    reference's ratio of 100.
 
     Raises:
         SceneError: the range is not finite, not positive or not ordered.
@@ -122,7 +133,11 @@ def _fitted(
     got = images.shape[2], images.shape[3]
     if got == source:
         return images, intrinsics, ()
-    return images, intrinsics, (f"mvsplat encodes the inputs at {_named(got)}, not {_named(source)}",)
+    return (
+        images,
+        intrinsics,
+        (f"mvsplat encodes the inputs at {_named(got)}, not {_named(source)}",),
+    )
 
 
 def _named(size: tuple[int, int]) -> str:

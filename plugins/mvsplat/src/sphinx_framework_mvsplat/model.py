@@ -51,7 +51,7 @@ class MVSplat:
             JobError: the network's output is not finite.
         """
         prepared = prepare_inputs(scene.to(self.device), self.config)
-        encoded = self.encoder(prepared.views).scene(0)
+        encoded = self.encoder(prepared.views).scene(0, prepared.unit)
         gaussians = replace(encoded, harmonics=standard_from_mvsplat(encoded.harmonics))
         self._require_finite(gaussians)
         render = render_views(

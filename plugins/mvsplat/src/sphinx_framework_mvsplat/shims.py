@@ -1,4 +1,4 @@
-"""The authors' data path: rescale and centre-crop inputs, as the weights were trained (section 3)."""
+"""The authors' data path: rescale and centre-crop the inputs (spec section 3)."""
 
 import numpy as np
 import torch

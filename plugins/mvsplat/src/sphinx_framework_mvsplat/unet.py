@@ -1,4 +1,4 @@
-"""The small U-Net of both refiners: norms after the convolutions, attention across views (sec. 6)."""
+"""The U-Net of both refiners: norms after convolutions, attention across views (section 6)."""
 
 import torch
 from jaxtyping import Float

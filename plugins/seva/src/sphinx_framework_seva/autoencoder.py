@@ -56,6 +56,7 @@ def build_autoencoder(config: SevaConfig, device: torch.device) -> Autoencoder:
     ensure_torchvision_imports()
     from diffusers import AutoencoderKL
 
+    vae: Any
     if config.vae in ("random", "random-tiny"):
         with torch.device("meta"):
             vae = AutoencoderKL(

@@ -50,9 +50,8 @@ def pluecker_maps(
     """
     height, width = latent_size
     relative = torch.linalg.inv(poses[:1]) @ poses
-    options = {"dtype": poses.dtype, "device": poses.device}
-    rows = torch.arange(height, **options) + 0.5
-    columns = torch.arange(width, **options) + 0.5
+    rows = torch.arange(height).to(poses) + 0.5
+    columns = torch.arange(width).to(poses) + 0.5
     y, x = torch.meshgrid(rows, columns, indexing="ij")
     cells = torch.stack([x, y, torch.ones_like(x)])
     scaled = intrinsics * intrinsics.new_tensor([[width], [height], [1.0]])

@@ -191,8 +191,7 @@ def build_network(config: SevaConfig, device: torch.device) -> UNet:
         tensors = read_tensors(_checkpoint(config), WHAT)
         load_strictly(network, tensors, WHAT, dtype=dtype, device=device)
     if config.channels_last:
-        network.memory_format = torch.channels_last
-        network.to(memory_format=torch.channels_last)
+        network.use_channels_last()
     return network
 
 

@@ -1,6 +1,7 @@
 """The U-Net, with the keys of the released checkpoints (spec sections 2 and 3)."""
 
 import math
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -24,11 +25,10 @@ def sinusoidal_embedding(steps: Int[Tensor, " n"], channels: int) -> Float[Tenso
     return F.pad(torch.cat([angles.cos(), angles.sin()], dim=-1), (0, channels % 2))
 
 
-def resized(maps: Float[Tensor, "T P h w"], factor: int) -> Float[Tensor, "T P i j"]:
+def resized(maps: Float[Tensor, "T P h w"], size: tuple[int, int]) -> Float[Tensor, "T P i j"]:
     """Pluecker maps of a level: bilinear with aligned corners."""
-    if factor == 1:
+    if size == tuple(maps.shape[2:]):
         return maps
-    size = (maps.shape[2] // factor, maps.shape[3] // factor)
     return F.interpolate(maps.float(), size, mode="bilinear", align_corners=True).to(maps.dtype)
 
 
@@ -113,17 +113,25 @@ class UNet(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """What the network computes in."""
-        return self.out[2].weight.dtype
+        return next(self.parameters()).dtype
+
+    def use_channels_last(self) -> None:
+        """Keep weights and activations of convolutions in channels-last layout."""
+        self.memory_format = torch.channels_last
+        for parameter in self.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
     def _pyramid(self, dense: Tensor, ops: Executor) -> dict[int, Tensor]:
         """Pluecker maps at every level, resized once per request."""
-        maps = {}
-        for level in range(len(self.architecture.channel_mult)):
-            factor = 2**level
-            maps[factor] = ops.constant(
-                f"pluecker.{factor}", lambda factor=factor: resized(dense, factor)
+        height, width = dense.shape[2:]
+        factors = [2**level for level in range(len(self.architecture.channel_mult))]
+        return {
+            factor: ops.constant(
+                f"pluecker.{factor}", partial(resized, dense, (height // factor, width // factor))
             )
-        return maps
+            for factor in factors
+        }
 
     def _build_encoder(self) -> list[int]:
         """Returns the channels of every stage's output, for the decoder's skips."""

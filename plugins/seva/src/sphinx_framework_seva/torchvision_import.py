@@ -7,6 +7,7 @@ open_clip calls them for what this plugin uses, but both import torchvision.
 
 import functools
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 
 import torch
@@ -24,7 +25,7 @@ def ensure_torchvision_imports() -> tuple[torch.library.Library, ...]:
     if "torchvision" in sys.modules or find_spec("torchvision") is None:
         return ()
     try:
-        import torchvision  # noqa: F401
+        import_module("torchvision")
     except RuntimeError:
         library = torch.library.Library("torchvision", "FRAGMENT")
         for operator in ("nms", "qnms"):

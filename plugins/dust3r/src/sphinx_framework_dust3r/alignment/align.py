@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 
+from sphinx_framework.errors import JobError
 from sphinx_framework_dust3r.alignment.known_poses import start_from_poses
 from sphinx_framework_dust3r.alignment.objective import build_objective
 from sphinx_framework_dust3r.alignment.optimiser import optimise
@@ -21,6 +22,9 @@ def global_alignment(
     """Optimise depths, pair frames and whatever is unknown of the cameras.
 
     With known poses the result is in their world and unit; otherwise world and unit are arbitrary.
+
+    Raises:
+        JobError: the optimisation diverged.
     """
     objective = build_objective(pairs, known, config.pixel_centre)
     if known.poses is None:
@@ -37,6 +41,11 @@ def global_alignment(
         config.pixel_centre,
         warnings,
     )
+    if not bool(torch.isfinite(reconstruction.points).all()):
+        raise JobError(
+            "the global alignment diverged: its points hold NaN or infinity.",
+            hint="Lower alignment.learning_rate, or look for photos that show another place.",
+        )
     return replace(reconstruction, losses=tuple(losses))
 
 

@@ -38,11 +38,14 @@ def start_from_poses(
     pairs = objective.pairs
     own = _own_pairs(pairs)
     centres = known.centres(objective.image_centres)
+    warnings: tuple[str, ...] = ()
     focals = known.focals
     if focals is None:
-        focals = image_focals(pairs.first_points[own], objective.grid, centres, config.focal_range)
+        focals, warnings = image_focals(
+            pairs.first_points[own], objective.grid, centres, config.focal_range
+        )
     matrices = intrinsic_matrices(focals, centres)
-    to_world, warnings = _pairs_to_world(objective, poses, matrices, config)
+    to_world, unscaled = _pairs_to_world(objective, poses, matrices, config)
     depths = pairs.first_points[own][..., 2] * to_world.scale[own][:, None, None]
     state = AlignmentState(
         edges=encode_edges(to_world),
@@ -51,7 +54,7 @@ def start_from_poses(
         depths=encode_depths(depths),
         principal_points=(centres - objective.image_centres) / PRINCIPAL_POINT_CODE,
     )
-    return state, warnings
+    return state, (*warnings, *unscaled)
 
 
 def _own_pairs(pairs: PairPredictions) -> list[int]:
@@ -69,33 +72,47 @@ def _pairs_to_world(
     matrices: Float[Tensor, "N 3 3"],
     config: AlignmentConfig,
 ) -> tuple[Similarity, tuple[str, ...]]:
-    """Similarity of every pair's frame to the world, from where PnP sees its second camera."""
-    pairs = objective.pairs
-    second_cameras = []
-    everywhere = torch.ones(pairs.image_size, dtype=torch.bool, device=poses.device)
-    for row, (i, j) in enumerate(pairs.edges):
-        pose = pose_from_points(
-            pairs.second_points[row],
-            objective.grid,
-            everywhere,
-            matrices[i if config.upstream_slips else j],
-            iterations=PNP_ITERATIONS,
-        )
-        assert pose is not None
-        second_cameras.append(pose)
-    second = torch.stack(second_cameras)
-    if MODE == "spec":
+    """Similarity of every pair's frame to the world.
+
+    A pair's frame is its first camera, whose pose is known; its scale is the known distance of
+    the two cameras over that which PnP finds in the pair.
+    """
+    second = _second_cameras(objective, matrices, config)
+    world = poses[objective.first], poses[objective.second]
+    if config.upstream_start:
         source = torch.stack((torch.eye(4).to(second).expand_as(second), second), dim=1)
-        target = torch.stack((poses[objective.first], poses[objective.second]), dim=1)
-        return align_poses(source, target), ()
-    base = torch.linalg.vector_norm(
-        poses[objective.second][:, :3, 3] - poses[objective.first][:, :3, 3], dim=-1
-    )
-    return Similarity(
-        base / torch.linalg.vector_norm(second[:, :3, 3], dim=-1),
-        poses[objective.first][:, :3, :3],
-        poses[objective.first][:, :3, 3],
-    ), ()
+        return align_poses(source, torch.stack(world, dim=1)), ()
+    baseline = torch.linalg.vector_norm(world[1][:, :3, 3] - world[0][:, :3, 3], dim=-1)
+    scale = baseline / torch.linalg.vector_norm(second[:, :3, 3], dim=-1)
+    scale, warnings = _filled(scale)
+    return Similarity(scale, world[0][:, :3, :3], world[0][:, :3, 3]), warnings
 
 
-MODE = "spec"
+def _second_cameras(
+    objective: Objective, matrices: Float[Tensor, "N 3 3"], config: AlignmentConfig
+) -> Float[Tensor, "E 4 4"]:
+    """Pose of every pair's second camera in the pair's frame; the identity where PnP fails."""
+    pairs = objective.pairs
+    # Upstream masks by confidence > min(3, smallest confidence - 0.1), which every pixel passes.
+    everywhere = torch.ones(pairs.image_size, dtype=torch.bool, device=matrices.device)
+    cameras = []
+    for points, (i, j) in zip(pairs.second_points, pairs.edges, strict=True):
+        camera = matrices[i if config.upstream_start else j]
+        pose = pose_from_points(
+            points, objective.grid, everywhere, camera, iterations=PNP_ITERATIONS
+        )
+        cameras.append(torch.eye(4).to(points) if pose is None else pose)
+    return torch.stack(cameras)
+
+
+def _filled(scale: Float[Tensor, " E"]) -> tuple[Float[Tensor, " E"], tuple[str, ...]]:
+    """Replace scales that are not positive and finite by the geometric mean of the others."""
+    usable = torch.isfinite(scale) & (scale > 0)
+    if bool(usable.all()):
+        return scale, ()
+    if not bool(usable.any()):
+        warning = "the unit of length could not be found from the known poses; depths are arbitrary"
+        return torch.ones_like(scale), (warning,)
+    mean = scale[usable].log().mean().exp()
+    warning = f"the scale of {int((~usable).sum())} of {len(scale)} pairs is that of the others"
+    return torch.where(usable, scale, mean), (warning,)

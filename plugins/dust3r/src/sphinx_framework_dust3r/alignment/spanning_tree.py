@@ -44,11 +44,12 @@ def start_from_tree(
     walk, placed, tree_poses = _attach(pairs, maximum_spanning_tree(pairs))
     points = torch.stack([placed[image] for image in range(pairs.num_images)])
     centres = known.centres(objective.image_centres)
+    warnings: tuple[str, ...] = ()
     focals = known.focals
     if focals is None:
         own = pairs.first_points[_own_pairs(pairs, walk, config)]
-        focals = image_focals(own, objective.grid, centres, config.focal_range)
-    poses, warnings = _poses(objective, points, tree_poses, (focals, centres), config)
+        focals, warnings = image_focals(own, objective.grid, centres, config.focal_range)
+    poses, lost = _poses(objective, points, tree_poses, (focals, centres), config)
     to_world = weighted_similarity(
         pairs.first_points.flatten(1, 2),
         points[objective.first].flatten(1, 2),
@@ -64,7 +65,7 @@ def start_from_tree(
         depths=encode_depths(transform(inverse_pose(poses), points)[..., 2]),
         principal_points=(centres - objective.image_centres) / PRINCIPAL_POINT_CODE,
     )
-    return state, warnings
+    return state, (*warnings, *lost)
 
 
 def maximum_spanning_tree(pairs: PairPredictions) -> list[int]:
@@ -124,7 +125,7 @@ def _own_pairs(pairs: PairPredictions, walk: list[int], config: AlignmentConfig)
     """Row of the pair whose first pointmap tells an image's focal length: its tree pair or best."""
     source: dict[int, int] = {}
     for row, before in zip(walk, [walk[0], *walk], strict=False):
-        source.setdefault(pairs.edges[row][0], before if config.upstream_slips else row)
+        source.setdefault(pairs.edges[row][0], before if config.upstream_start else row)
     for row in _best_first(pairs):
         source.setdefault(pairs.edges[row][0], row)
     return [source[image] for image in range(pairs.num_images)]

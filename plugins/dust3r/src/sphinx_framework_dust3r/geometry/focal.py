@@ -17,24 +17,17 @@ def focal_from_points(
     centred_pixels: Float[Tensor, "H W 2"],
     *,
     mode: Literal["weiszfeld", "median"] = "weiszfeld",
-    bounds: tuple[float, float] | None = None,
 ) -> float:
     """Focal length in pixels that best explains where a pointmap's points are seen.
 
     centred_pixels: image positions minus the principal point.
     mode: weiszfeld: the L1 fit of ``f (x, y)/z`` to the positions, by reweighted least squares;
         median: the middle of all votes ``u z/x`` and ``v z/y``.
-    bounds: in units of the focal length of a 60 degree view along the longer side.
     """
     if mode == "weiszfeld":
-        focal = _weiszfeld(points, centred_pixels)
-    else:
-        votes = centred_pixels * points[..., 2:] / points[..., :2]
-        focal = float(torch.nanmedian(votes))
-    if bounds is None:
-        return focal
-    unit = max(points.shape[:2]) / (2 * math.tan(REFERENCE_FIELD_OF_VIEW / 2))
-    return min(max(focal, bounds[0] * unit), bounds[1] * unit)
+        return _weiszfeld(points, centred_pixels)
+    votes = centred_pixels * points[..., 2:] / points[..., :2]
+    return float(torch.nanmedian(votes))
 
 
 def image_focals(
@@ -42,13 +35,25 @@ def image_focals(
     grid: Float[Tensor, "H W 2"],
     principal_points: Float[Tensor, "N 2"],
     bounds: tuple[float, float] | None,
-) -> Float[Tensor, "N 2"]:
-    """Focal lengths, equal along x and y, of images whose own pointmaps are given."""
-    focals = [
-        focal_from_points(own, grid - centre, bounds=bounds)
-        for own, centre in zip(points, principal_points, strict=True)
-    ]
-    return torch.tensor(focals).to(points)[:, None].expand(-1, 2)
+) -> tuple[Float[Tensor, "N 2"], tuple[str, ...]]:
+    """Focal lengths, equal along x and y, of images whose own pointmaps are given, and warnings.
+
+    bounds: in units of the focal length of a 60 degree view along the longer side; that view is
+    assumed where a pointmap makes no sense.
+    """
+    unit = max(points.shape[1:3]) / (2 * math.tan(REFERENCE_FIELD_OF_VIEW / 2))
+    focals, warnings = [], []
+    for image, (own, centre) in enumerate(zip(points, principal_points, strict=True)):
+        focal = focal_from_points(own, grid - centre)
+        if not (math.isfinite(focal) and focal > 0):
+            warnings.append(
+                f"the pointmap of photo {image} fits no camera; a 60 degree view is assumed"
+            )
+            focal = unit
+        if bounds is not None:
+            focal = min(max(focal, bounds[0] * unit), bounds[1] * unit)
+        focals.append(focal)
+    return torch.tensor(focals).to(points)[:, None].expand(-1, 2), tuple(warnings)
 
 
 def _weiszfeld(points: Tensor, centred_pixels: Tensor) -> float:

@@ -9,6 +9,7 @@ from torch import Tensor
 from sphinx_framework_dust3r.geometry.pinhole import rigid
 
 EPSILON_SHARE = 100
+SMALLEST = 1e-12
 
 
 class Similarity(NamedTuple):
@@ -46,7 +47,8 @@ def weighted_similarity(
     signs[..., 2] = torch.where(mirrored, -1.0, 1.0)
     rotation = left @ (signs[..., :, None] * right)
     variance = (share[..., 0] * from_mean_x.square().sum(-1)).sum(-1)
-    scale = (singular * signs).sum(-1) / variance
+    # Kept positive for points that fit no similarity, so that a logarithm can be taken.
+    scale = ((singular * signs).sum(-1) / variance.clamp(min=SMALLEST)).clamp(min=SMALLEST)
     translation = mean_y - scale[..., None] * (rotation @ mean_x[..., None])[..., 0]
     return Similarity(
         scale.to(source.dtype), rotation.to(source.dtype), translation.to(source.dtype)

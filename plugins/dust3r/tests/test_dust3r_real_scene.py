@@ -1,0 +1,169 @@
+"""The geometry on a real posed capture, with made-up depths in place of the network."""
+
+import json
+import math
+from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from sphinx_framework_dust3r.config import (
+    AlignmentConfig,
+    DUSt3RConfig,
+    KnownPoseAlignmentConfig,
+)
+from sphinx_framework_dust3r.geometry.pinhole import (
+    inverse_pose,
+    pixel_grid,
+    transform,
+    unproject,
+)
+from sphinx_framework_dust3r.images import Preparation, preparation
+from sphinx_framework_dust3r.pairs import Edge, PairPredictions
+from sphinx_framework_dust3r.poses import DUSt3RPoseEstimator
+from sphinx_framework_dust3r.solve import solve_photos
+from torch import Tensor
+
+from sphinx_framework.io.images import read_image
+from sphinx_framework.io.poses import opencv_world_from_camera
+from sphinx_framework.testing.goldens import goldens_folder
+
+CPU = torch.device("cpu")
+IMAGE_SIZE = 96
+ROTATION_LIMIT = 1.0
+DIRECTION_LIMIT = 2.0
+NOISE = 0.01
+
+
+@dataclass(frozen=True)
+class Capture:
+    folder: Path
+    transforms: dict[str, Any]
+
+    def frames(self, *shares: float) -> list[int]:
+        """Frame numbers at shares of the capture's length."""
+        last = len(self.transforms["frames"]) - 1
+        return [round(share * last) for share in shares]
+
+    def photos(self, frames: list[int]) -> Tensor:
+        files = [self.transforms["frames"][i]["file_path"] for i in frames]
+        return torch.stack([read_image(self.folder / file) for file in files])
+
+    def poses(self, frames: list[int]) -> Tensor:
+        matrices = [self.transforms["frames"][i]["transform_matrix"] for i in frames]
+        return torch.stack(
+            [opencv_world_from_camera(torch.tensor(m), "opengl_c2w") for m in matrices]
+        )
+
+    @property
+    def intrinsics(self) -> Tensor:
+        t = self.transforms
+        return torch.tensor([[t["fl_x"], 0, t["cx"]], [0, t["fl_y"], t["cy"]], [0, 0, 1]])
+
+
+class MadeUpPointmaps:
+    """Stands in for the network: true cameras, wavy depths, a random scale per pair, noise."""
+
+    def __init__(self, poses: Tensor, intrinsics: Tensor, plan: Preparation, noise: float) -> None:
+        self.poses, self.noise = poses, noise
+        self.generator = torch.Generator().manual_seed(0)
+        height, width = plan.size
+        v, u = torch.meshgrid(
+            torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij"
+        )
+        waves = [
+            0.6 * torch.sin(5 * u + i) + 0.5 * torch.cos(7 * v + 2 * i) for i in range(len(poses))
+        ]
+        self.depth = 1.5 + u + torch.stack(waves)
+        matrix = plan.intrinsics_to_network(intrinsics)
+        focals = matrix.diagonal()[:2].expand(len(poses), 2)
+        grid = pixel_grid(plan.size, 0.5, CPU)
+        self.points = unproject(self.depth, grid, focals, matrix[:2, 2].expand(len(poses), 2))
+
+    def __call__(self, images: Tensor, edges: tuple[Edge, ...]) -> PairPredictions:
+        assert images.shape[-2:] == self.depth.shape[-2:]
+        first, second = [], []
+        for i, j in edges:
+            scale = float(torch.empty(1).uniform_(0.5, 2, generator=self.generator))
+            j_to_i = inverse_pose(self.poses[i]) @ self.poses[j]
+            first.append(self.noisy(self.points[i]) * scale)
+            second.append(self.noisy(transform(j_to_i, self.points[j])) * scale)
+        shape = (len(edges), *self.depth.shape[1:])
+        return PairPredictions(
+            edges=edges,
+            first_points=torch.stack(first),
+            first_confidence=1 + 9 * torch.rand(shape, generator=self.generator),
+            second_points=torch.stack(second),
+            second_confidence=1 + 9 * torch.rand(shape, generator=self.generator),
+        )
+
+    def noisy(self, points: Tensor) -> Tensor:
+        return points * (1 + self.noise * torch.randn(points.shape, generator=self.generator))
+
+
+@pytest.fixture(scope="module")
+def capture() -> Capture:
+    folder = goldens_folder().parent / "data" / "re10k_room"
+    file = folder / "transforms.json"
+    if not file.exists():
+        pytest.skip(f"the real scene is not in {folder}")
+    return Capture(folder, json.loads(file.read_text()))
+
+
+def angle(cosine: Tensor) -> float:
+    return math.degrees(math.acos(float(cosine.clamp(-1, 1))))
+
+
+def worst_errors(found: Tensor, true: Tensor) -> tuple[float, float]:
+    """Largest angles between found and true relative rotations, and translation directions."""
+    rotations, directions = [], []
+    for i, j in permutations(range(len(true)), 2):
+        ours = inverse_pose(found[i].double()) @ found[j].double()
+        theirs = inverse_pose(true[i].double()) @ true[j].double()
+        trace = (ours[:3, :3].T @ theirs[:3, :3]).trace()
+        rotations.append(angle((trace - 1) / 2))
+        directions.append(angle(torch.cosine_similarity(ours[:3, 3], theirs[:3, 3], dim=0)))
+    return max(rotations), max(directions)
+
+
+@pytest.mark.parametrize("noise", [0.0, NOISE])
+@pytest.mark.parametrize(
+    "shares", [(0.0, 1.0), (0.0, 0.5), (0.5, 0.65), (0.0, 0.5, 1.0), (0.0, 0.3, 0.7, 1.0)]
+)
+def test_relative_poses_of_unposed_photos_are_recovered(
+    capture: Capture, shares: tuple[float, ...], noise: float
+) -> None:
+    frames = capture.frames(*shares)
+    photos, poses = capture.photos(frames), capture.poses(frames)
+    plan = preparation((photos.shape[2], photos.shape[3]), IMAGE_SIZE)
+    pointmaps = MadeUpPointmaps(poses, capture.intrinsics, plan, noise)
+    config = DUSt3RConfig(image_size=IMAGE_SIZE, alignment=AlignmentConfig(iterations=60))
+    estimate = DUSt3RPoseEstimator(config, CPU, pointmaps).estimate_with_points(photos)
+    rotation, direction = worst_errors(estimate.cameras.world_from_camera, poses)
+    assert estimate.warnings == ()
+    assert rotation < ROTATION_LIMIT
+    assert direction < DIRECTION_LIMIT
+    focals = estimate.cameras.intrinsics[:, 0, 0]
+    torch.testing.assert_close(
+        focals / capture.intrinsics[0, 0], torch.ones(len(frames)), rtol=0.01, atol=0
+    )
+
+
+@pytest.mark.parametrize("shares", [(0.0, 1.0), (0.5, 0.65), (0.0, 0.3, 0.7, 1.0)])
+def test_known_poses_give_depths_in_the_unit_of_the_capture(
+    capture: Capture, shares: tuple[float, ...]
+) -> None:
+    frames = capture.frames(*shares)
+    photos, poses = capture.photos(frames), capture.poses(frames)
+    plan = preparation((photos.shape[2], photos.shape[3]), IMAGE_SIZE)
+    pointmaps = MadeUpPointmaps(poses, capture.intrinsics, plan, NOISE)
+    config = DUSt3RConfig(image_size=IMAGE_SIZE, alignment=KnownPoseAlignmentConfig())
+    intrinsics = capture.intrinsics.expand(len(frames), 3, 3)
+    solved = solve_photos(photos, pointmaps, config, CPU, poses=poses, intrinsics=intrinsics)
+    result = solved.reconstruction
+    assert torch.equal(result.poses, poses)
+    torch.testing.assert_close(result.cameras.intrinsics, plan.intrinsics_to_network(intrinsics))
+    relative = (result.depth / pointmaps.depth - 1).abs()
+    assert float(relative.median()) < NOISE

@@ -1,0 +1,1 @@
+"""The paper's quality score: MUSIQ, through pyiqa (non-commercial)."""

@@ -1,0 +1,17 @@
+"""Options of the quality estimator (torch-free)."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class MusiqConfig(BaseModel):
+    """Options of ``musiq``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weights: str = Field(
+        "koniq10k",
+        description="koniq10k (the paper's), spaq or paq2piq: downloaded by pyiqa; or a "
+        "checkpoint's path; or random (tests)",
+    )
+    batch: int = Field(8, ge=1, description="images scored at once")
+    seed: int = Field(0, description="of random weights")

@@ -1,0 +1,43 @@
+"""MUSIQ scores of a batch of images of one size."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sphinx_framework.errors import JobError
+from sphinx_framework_musiq.config import MusiqConfig
+from sphinx_framework_musiq.network import musiq_network
+
+
+class MusiqQuality:
+    """``musiq``: multi-scale image quality transformer (KonIQ-10k weights: about 0 to 100).
+
+    It looks at the images only: opacity does not enter.
+    """
+
+    def __init__(self, config: MusiqConfig, device: torch.device) -> None:
+        self.config = config
+        self.device = device
+        self.network: Any = musiq_network(config.weights, config.seed).to(device)
+
+    @torch.no_grad()
+    def score(
+        self, images: Float[Tensor, "V 3 H W"], opacity: Float[Tensor, "V H W"] | None = None
+    ) -> Float[Tensor, " V"]:
+        """Score images, clamped to [0, 1]; larger is better.
+
+        Raises :class:`JobError` when an image holds NaN.
+        """
+        bad = torch.nonzero(images.isnan().flatten(1).any(dim=1)).flatten().tolist()
+        if bad:
+            raise JobError(
+                f"images {bad} cannot be scored: they hold NaN.",
+                hint="Check the stage that made them, and its precision.",
+            )
+        scores = [
+            self.network(chunk.to(self.device).float().clamp(0, 1))
+            for chunk in images.split(self.config.batch)
+        ]
+        return torch.cat(scores).flatten()

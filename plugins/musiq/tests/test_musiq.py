@@ -1,0 +1,111 @@
+from pathlib import Path
+
+import pytest
+import torch
+from sphinx_framework_musiq.config import MusiqConfig
+
+from sphinx_framework.errors import JobError, WeightsError
+
+CPU = torch.device("cpu")
+pytestmark = pytest.mark.usefixtures("torchvision_operators")
+
+
+@pytest.fixture(scope="module")
+def pyiqa_arch(torchvision_operators):
+    return pytest.importorskip("pyiqa.archs.musiq_arch", reason="pyiqa is not installed")
+
+
+@pytest.fixture(scope="module")
+def estimator(pyiqa_arch):
+    from sphinx_framework_musiq.estimator import MusiqQuality
+
+    return MusiqQuality(MusiqConfig(weights="random", batch=2), CPU)
+
+
+@pytest.fixture(scope="module")
+def images() -> torch.Tensor:
+    return torch.rand(3, 3, 40, 64, generator=torch.Generator().manual_seed(0)) * 1.4 - 0.2
+
+
+@pytest.fixture(scope="module")
+def scores(estimator, images: torch.Tensor) -> torch.Tensor:
+    return estimator.score(images.clamp(0, 1))
+
+
+def network(weights: str, seed: int = 0) -> torch.nn.Module:
+    from sphinx_framework_musiq.network import musiq_network
+
+    return musiq_network(weights, seed)
+
+
+def test_every_image_has_one_finite_score(scores: torch.Tensor) -> None:
+    assert scores.shape == (3,)
+    assert torch.isfinite(scores).all()
+    assert len(set(scores.tolist())) == 3
+
+
+def test_neither_the_batch_nor_opacity_nor_colours_out_of_range_matter(
+    estimator, images, scores
+) -> None:
+    alone = estimator.score(images[2:], opacity=torch.zeros(1, 40, 64))
+    assert torch.allclose(alone, scores[2:], atol=1e-4)
+
+
+def test_images_that_are_no_numbers_are_one_clear_error(estimator) -> None:
+    with pytest.raises(JobError, match=r"images \[0\]"):
+        estimator.score(torch.full((1, 3, 40, 64), torch.nan))
+
+
+def test_random_weights_are_those_of_the_seed(estimator) -> None:
+    before = torch.random.get_rng_state()
+    same, other = (network("random", seed).state_dict() for seed in (0, 1))
+    assert torch.equal(before, torch.random.get_rng_state())
+    state = estimator.network.state_dict()
+    assert all(torch.equal(state[key], same[key]) for key in state)
+    assert not torch.equal(state["embedding.weight"], other["embedding.weight"])
+
+
+@pytest.mark.parametrize("name", ["musiq.pth", "musiq.safetensors"])
+def test_a_checkpoint_file_is_loaded(estimator, tmp_path: Path, name: str) -> None:
+    from safetensors.torch import save_file
+
+    state = estimator.network.state_dict()
+    if name.endswith(".pth"):
+        torch.save({f"module.{key}": value for key, value in state.items()}, tmp_path / name)
+    else:
+        save_file(state, tmp_path / name)
+    loaded = network(str(tmp_path / name)).state_dict()
+    assert all(torch.equal(loaded[key], state[key]) for key in state)
+
+
+def test_a_wrong_checkpoint_lists_its_keys(pyiqa_arch, tmp_path: Path) -> None:
+    torch.save({"stem.weight": torch.zeros(2)}, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match=r"missing \(block1.*unknown \(stem\.weight\)"):
+        network(str(tmp_path / "other.pth"))
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint"])
+def test_an_unreadable_checkpoint_is_one_clear_error(
+    pyiqa_arch, tmp_path: Path, content: bytes
+) -> None:
+    for name in ("musiq.pth", "musiq.safetensors"):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(WeightsError, match="not a readable checkpoint"):
+            network(str(tmp_path / name))
+
+
+def test_missing_weights_are_one_clear_error(pyiqa_arch) -> None:
+    with pytest.raises(WeightsError, match="Did you mean 'koniq10k'"):
+        network("koniq")
+
+
+def test_a_failed_download_is_one_clear_error_and_leaves_standard_output_alone(
+    pyiqa_arch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    from pyiqa.utils import download_util
+
+    monkeypatch.setattr(download_util, "DEFAULT_CACHE_DIR", str(tmp_path))
+    monkeypatch.setitem(pyiqa_arch.default_model_urls, "koniq10k", "http://127.0.0.1:9/musiq.pth")
+    with pytest.raises(WeightsError, match=r"127\.0\.0\.1.*quality\.weights=PATH"):
+        network("koniq10k")
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,119 @@
+"""Laws of the DDIM schedule and of guidance."""
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import given, settings
+from sphinx_framework_viewcrafter.config import DiffusionConfig
+from sphinx_framework_viewcrafter.guidance import Guidance
+from sphinx_framework_viewcrafter.sampler import DdimSchedule, timesteps
+from sphinx_framework_viewcrafter.training_schedule import TrainingSchedule
+
+from sphinx_framework.errors import ConfigError
+from sphinx_framework.executors.dense import DenseExecutor
+from sphinx_framework.protocols import SolverStep
+
+TRAINING = TrainingSchedule.from_config(DiffusionConfig())
+
+
+def state(seed: int) -> torch.Tensor:
+    return torch.randn(2, 4, 3, 3, generator=torch.Generator().manual_seed(seed))
+
+
+def no_noise() -> torch.Tensor:
+    raise AssertionError("a deterministic move must not draw noise")
+
+
+@settings(deadline=None)
+@given(count=st.integers(1, 300))
+def test_trailing_grids_start_at_the_last_training_step_and_descend(count: int) -> None:
+    grid = timesteps(count, 1000, "uniform_trailing")
+    assert len(grid) == count
+    assert grid[0] == 999
+    assert grid == sorted(set(grid), reverse=True)
+    assert grid[-1] >= 0
+
+
+@settings(deadline=None)
+@given(count=st.integers(1, 200), eta=st.sampled_from([0.3, 1.0]))
+def test_the_first_move_is_finite_for_every_number_of_steps(count: int, eta: float) -> None:
+    grid = DdimSchedule(count, TRAINING, eta=eta)
+    move = SolverStep(step=0, next_step=1, previous=None, draw=lambda: state(3))
+    assert torch.isfinite(grid.advance(state(1), state(2), move)).all()
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_without_fresh_noise_a_perfect_prediction_keeps_signal_and_noise_apart(
+    data: st.DataObject,
+) -> None:
+    grid = DdimSchedule(data.draw(st.integers(2, 60)), TRAINING, eta=0.0)
+    step = data.draw(st.integers(0, grid.num_steps - 2))
+    later = data.draw(st.integers(step + 1, grid.num_steps - 1))
+    clean, noise = state(1), state(2)
+    move = SolverStep(step=step, next_step=later, previous=None, draw=no_noise)
+    moved = grid.advance(grid.noised(clean, noise, step), clean, move)
+    torch.testing.assert_close(moved, grid.noised(clean, noise, later), rtol=1e-4, atol=1e-4)
+
+
+@settings(deadline=None)
+@given(step=st.integers(0, 49))
+def test_v_prediction_inverts_the_noising(step: int) -> None:
+    grid = DdimSchedule(50, TRAINING)
+    clean, noise = state(1), state(2)
+    alpha, shrunk = grid.alphas[step], grid.scales[step] * clean
+    v = alpha**0.5 * noise - (1 - alpha) ** 0.5 * shrunk
+    found = grid.denoised(grid.noised(clean, noise, step), v, step)
+    torch.testing.assert_close(found, clean, rtol=1e-4, atol=1e-5)
+
+
+def test_noising_to_the_end_of_the_grid_is_the_clean_state() -> None:
+    grid = DdimSchedule(8, TRAINING)
+    assert torch.equal(grid.noised(state(1), state(2), 8), state(1))
+
+
+def test_the_first_step_is_pure_noise() -> None:
+    grid = DdimSchedule(8, TRAINING)
+    assert torch.equal(grid.noised(state(1), state(2), 0), state(2))
+
+
+@pytest.mark.parametrize(("final", "left"), [("sample", True), ("denoised", False)])
+def test_the_last_move_leaves_a_trace_of_noise_unless_the_prediction_is_asked_for(
+    final: str, left: bool
+) -> None:
+    grid = DdimSchedule(8, TRAINING, final=final)  # type: ignore[arg-type]
+    move = SolverStep(step=7, next_step=8, previous=None, draw=lambda: state(3))
+    moved = grid.advance(state(1), state(2), move)
+    assert torch.equal(moved, state(2)) != left
+    assert (moved - state(2)).std() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("count", "spacing"), [(0, "uniform_trailing"), (1001, "uniform_trailing"), (30, "uniform")]
+)
+def test_a_grid_that_does_not_exist_is_refused_with_advice(count: int, spacing: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        DdimSchedule(count, TRAINING, spacing=spacing)  # type: ignore[arg-type]
+    assert caught.value.hint
+
+
+def test_the_dynamic_rescale_can_be_switched_off() -> None:
+    tables = TrainingSchedule.from_config(DiffusionConfig(dynamic_rescale=False))
+    assert torch.equal(tables.scales, torch.ones_like(tables.scales))
+
+
+def test_without_zero_terminal_snr_the_last_step_keeps_some_signal() -> None:
+    tables = TrainingSchedule.from_config(DiffusionConfig(zero_terminal_snr=False))
+    assert tables.alphas_cumprod[-1] > 0
+    assert TRAINING.alphas_cumprod[-1] == 0
+
+
+def test_full_rescale_gives_the_guided_clip_the_conditional_deviation() -> None:
+    unconditional, conditional = state(1), state(2)
+    guided = Guidance(7.5, 1.0, 4)(unconditional, conditional, DenseExecutor(2))
+    torch.testing.assert_close(guided.std(), conditional.std(), rtol=1e-5, atol=0.0)
+
+
+def test_guidance_of_constant_predictions_is_finite() -> None:
+    zero = torch.zeros(2, 4, 3, 3)
+    assert torch.isfinite(Guidance(7.5, 0.7, 4)(zero, zero, DenseExecutor(2))).all()
