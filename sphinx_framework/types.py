@@ -203,11 +203,13 @@ class StartSteps:
     """One start step per target and why: ``num_steps`` serves the regression frame as it is.
 
     cluster: the scene cluster the rules were chosen for, or ``None`` when they do not depend on it.
+    notes: how the rules were chosen. warnings: why they may not hold for this scene.
     """
 
     steps: tuple[int, ...]
     cluster: int | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 RefineMask = Bool[Tensor, "T H W"]

@@ -55,7 +55,7 @@ def render(arguments: argparse.Namespace) -> int:
 def plan(arguments: argparse.Namespace) -> int:
     """Everything up to the start of diffusion."""
     engine, scene, _ = _open(arguments)
-    _, decisions = engine.plan(scene, quality=arguments.quality, mode=arguments.mode)
+    coarse, decisions = engine.plan(scene, quality=arguments.quality, mode=arguments.mode)
     frames = [
         {
             "index": index,
@@ -81,7 +81,8 @@ def plan(arguments: argparse.Namespace) -> int:
         "predicted_denoise_seconds": decisions.predicted_seconds,
         "cost_model": engine.config.cost.measured or "assumed, not measured",
         "licences": list(engine.components.licences),
-        "warnings": [*scene.warnings, *decisions.warnings],
+        "notes": list(decisions.notes),
+        "warnings": [*scene.warnings, *coarse.warnings, *decisions.start_steps.warnings],
     }
     if arguments.json:
         print(json.dumps(plan_data))
@@ -155,7 +156,7 @@ def _summary(console: Console, report: Report, out: Path) -> None:
         f"quality {seconds.quality:.2f}, plan {seconds.plan:.2f}, encode {seconds.encode:.2f}, "
         f"denoise {seconds.denoise:.2f}, decode {seconds.decode:.2f}, write {seconds.write:.2f}"
     )
-    _notes(console, report.licences, report.warnings)
+    _notes(console, report.licences, report.notes, report.warnings)
     console.print(
         f"look at {escape(str(out / 'contact_sheet.png'))} (every stage side by side), "
         f"{escape(str(out / 'frames'))}, {escape(str(out / 'video.mp4'))}, "
@@ -198,10 +199,14 @@ def _plan_text(console: Console, data: dict[str, Any]) -> None:
             f"{entry['role']}: {entry['component']} ({entry['distribution']}), licence "
             f"{entry['licence']}{weights}"
         )
-    _notes(console, data["licences"], data["warnings"])
+    _notes(console, data["licences"], data["notes"], data["warnings"])
 
 
-def _notes(console: Console, licences: list[dict[str, Any]], warnings: list[str]) -> None:
+def _notes(
+    console: Console, licences: list[dict[str, Any]], notes: list[str], warnings: list[str]
+) -> None:
+    for note in notes:
+        console.print(f"note: {escape(note)}")
     restricted = [entry["component"] for entry in licences if entry["non_commercial"]]
     if restricted:
         console.print(f"non-commercial use only, because of: {', '.join(sorted(set(restricted)))}")

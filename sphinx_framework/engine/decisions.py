@@ -41,7 +41,7 @@ class Decisions:
     layouts: tuple[ClipLayout, ...]
     schedules: tuple[Schedule, ...]
     predicted_seconds: float | None
-    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def assess(
@@ -72,7 +72,6 @@ def decide(
     mask = components.mask.mask(coarse, scene, chosen.cluster).cpu()
     starts = list(chosen.steps)
     region: Bool[Tensor, "T y x"] | None = None
-    warnings = list(chosen.notes)
     if mode == "selective":
         region = tiles_of(
             mask, diffusion.latent_factor, diffusion.tile, config.plan.region_dilation
@@ -105,7 +104,7 @@ def decide(
         predicted_seconds=(
             sum(p for p in predictions if p is not None) if None not in predictions else None
         ),
-        warnings=(*warnings, *notes),
+        notes=(*chosen.notes, *notes),
     )
 
 

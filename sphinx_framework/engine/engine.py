@@ -184,7 +184,7 @@ class Engine:
             if ratio < request.quality and decisions.starts[i] > 0
         ]
         if self.config.engine.retry and missed and request.mode in ("coarse", "fine", "selective"):
-            request.warnings.append(f"targets {missed} missed the target and were refined again")
+            request.notes.append(f"targets {missed} missed the quality and were refined again")
             second = retried(self.components, decisions, missed, self.config)
             yield from self._denoised(request, coarse, second, images)
             achieved = self._score(request, images)
@@ -241,7 +241,7 @@ class Engine:
             mode=request.mode,
             quality=request.quality,
         )
-        request.warnings.extend(decisions.warnings)
+        request.warnings.extend(decisions.start_steps.warnings)
         request.clock("plan", started)
         return decisions
 

@@ -83,6 +83,7 @@ def build_report(
             )
             for clip, schedule, move in request.moves
         ],
+        notes=list(dict.fromkeys([*decisions.notes, *request.notes])),
         warnings=list(dict.fromkeys(request.warnings)),
     )
 

@@ -21,6 +21,7 @@ class Request:
     seconds: Seconds = field(default_factory=Seconds)
     moves: list[tuple[int, Schedule, Move]] = field(default_factory=list)
     cache_bytes_peak: int = 0
+    notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def clock(self, stage: str, started: float) -> StageDone:

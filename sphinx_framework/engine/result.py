@@ -94,6 +94,7 @@ class Report(Closed):
     energy_joules: float | None
     energy_note: str
     trace: list[StepTrace]
+    notes: list[str]
     warnings: list[str]
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)

@@ -18,6 +18,8 @@ from sphinx_framework_dust3r.network.pair_network import PairNetwork
 
 RANDOM = "random"
 LISTED = 5
+# Below one, so that the residual units of the DPT head do not pile up to huge points.
+RANDOM_GAIN = 0.5
 FILE_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 LICENCE_NOTE = "The official weights are CC BY-NC-SA 4.0: no commercial use."
 
@@ -165,7 +167,7 @@ def initialise(network: nn.Module, seed: int) -> None:
             with torch.no_grad():
                 if parameter.ndim > 1:
                     fan_in = parameter[0].numel()
-                    parameter.normal_(0, 1 / math.sqrt(fan_in), generator=generator)
+                    parameter.normal_(0, RANDOM_GAIN / math.sqrt(fan_in), generator=generator)
                 else:
                     parameter.fill_(1.0 if name == "weight" else 0.0)
 
