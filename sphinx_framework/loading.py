@@ -22,7 +22,5 @@ def load_scene(path: str | Path, *, registry: Registry | None = None, **options:
         registry = registry or Registry.from_entry_points()
         for name in registry.names("scene_reader"):
             defaults = registry.options("scene_reader", name, {}, "scene reader")
-            readers.append(
-                registry.build("scene_reader", name, defaults, torch.device("cpu"))
-            )
+            readers.append(registry.build("scene_reader", name, defaults, torch.device("cpu")))
     return load_folder_or_read(path, extra_readers=readers, **options)

@@ -40,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     _job_commands(commands)
     _study_commands(commands)
+    _evaluate_command(commands)
     _inspection_commands(commands)
     return parser
 
@@ -85,6 +86,18 @@ def _study_commands(commands: "Commands[Parser]") -> None:
     calibrate.add_argument("--confidence", type=float, default=0.9, help="of the kept share")
     calibrate.add_argument("--set", action="append", default=[], metavar="A.B=V", dest="overrides")
     calibrate.add_argument("--device", default="auto")
+
+
+def _evaluate_command(commands: "Commands[Parser]") -> None:
+    evaluate = _command(commands, "evaluate", "evaluate:evaluate_command", "compare with baselines")
+    evaluate.add_argument("--config", required=True, metavar="NAME|TOML")
+    evaluate.add_argument("--scenes", required=True, nargs="+", metavar="DIR")
+    evaluate.add_argument("--out", required=True, metavar="DIR")
+    evaluate.add_argument("--modes", default="diffusion,regression,coarse,fine,selective")
+    evaluate.add_argument("--qualities", default="0.98,0.95,0.90", metavar="Q,Q")
+    evaluate.add_argument("--show", metavar="SYSTEM", help="whose contact sheets to keep")
+    evaluate.add_argument("--set", action="append", default=[], metavar="A.B=V", dest="overrides")
+    evaluate.add_argument("--device", default="cpu")
 
 
 def _inspection_commands(commands: "Commands[Parser]") -> None:

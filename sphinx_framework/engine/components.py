@@ -93,8 +93,7 @@ def build_components(
         role: registry.build(ROLES[role], component.use, options[role], device)
         for role, component in config.pipeline.items()
     }
-    if built.get("embedder") is not None and hasattr(built["steps"], "use_embedder"):
-        built["steps"].use_embedder(built["embedder"])
+    _give_embedder(built, config, where)
     spec = registry.find("diffusion", config.pipeline["diffusion"].use)
     return Components(
         regression=built["regression"],
@@ -106,3 +105,20 @@ def build_components(
         capabilities=spec.capabilities,
         licences=pipeline_licences(config, registry),
     )
+
+
+def _give_embedder(built: dict[str, Any], config: PipelineConfig, where: str) -> None:
+    """Hand the embedder to a step policy that chooses rules by scene cluster.
+
+    Raises :class:`ConfigError` when the policy needs one and the pipeline has none.
+    """
+    steps, embedder = built["steps"], built.get("embedder")
+    if embedder is not None and hasattr(steps, "use_embedder"):
+        steps.use_embedder(embedder)
+    elif getattr(steps, "needs_embedder", False):
+        name = config.pipeline["steps"].use
+        raise ConfigError(
+            f"{where}: step policy {name!r} chooses its rules by scene cluster, and the pipeline "
+            "has no embedder.",
+            hint=f"Add [pipeline.embedder] use = {steps.embedder_name!r}, or fix the cluster.",
+        )

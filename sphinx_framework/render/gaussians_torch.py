@@ -18,9 +18,10 @@ from sphinx_framework.render.gaussians import (
     GaussianRender,
 )
 from sphinx_framework.render.harmonics import harmonic_colours
+from sphinx_framework.render.segments import transmittance_before
 from sphinx_framework.types import Cameras, Gaussians
 
-RECORDS_PER_BAND = 2**20
+RECORDS_PER_BAND = 2**18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,20 +158,3 @@ def _expand(
     column = left[splat] + within % columns[splat]
     row = top[splat] - rows[0] + within // columns[splat]
     return splat, row * width + column
-
-
-def transmittance_before(
-    pixels: Int[Tensor, " P"], alphas: Float[Tensor, " P"]
-) -> Float[Tensor, " P"]:
-    """Light that reaches each record: the product of ``1 - alpha`` over its pixel's earlier ones.
-
-    pixels: sorted; alphas below 1. The product is a difference of float64 cumulative logarithms,
-    accurate to about 1e-9 for ten million records.
-    """
-    logs = torch.log1p(-alphas.double())
-    before = logs.cumsum(0) - logs
-    first = torch.ones_like(pixels, dtype=torch.bool)
-    first[1:] = pixels[1:] != pixels[:-1]
-    index = torch.arange(len(pixels), device=pixels.device)
-    start = torch.where(first, index, 0).cummax(0).values if len(pixels) else index
-    return torch.exp(before - before[start]).to(alphas.dtype)

@@ -3,6 +3,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+
+from sphinx_framework.testing.goldens import Golden, golden, goldens_folder
 from sphinx_framework_dust3r.alignment.align import fixed_variables, global_alignment
 from sphinx_framework_dust3r.alignment.known_poses import start_from_poses
 from sphinx_framework_dust3r.alignment.objective import Objective, build_objective
@@ -13,9 +16,6 @@ from sphinx_framework_dust3r.cleaning import cleaned_confidence
 from sphinx_framework_dust3r.config import AlignmentConfig
 from sphinx_framework_dust3r.pairs import PairPredictions
 from sphinx_framework_dust3r.reconstruction import KnownCameras, assemble, half_image
-from torch import Tensor
-
-from sphinx_framework.testing.goldens import Golden, golden, goldens_folder
 
 ReadPairs = Callable[[Golden], PairPredictions]
 PREFIX = "dust3r_global_alignment_"

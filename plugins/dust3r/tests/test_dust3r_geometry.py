@@ -4,6 +4,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
+
 from sphinx_framework_dust3r.geometry.focal import focal_from_points, image_focals
 from sphinx_framework_dust3r.geometry.pinhole import inverse_pose, pixel_grid, rigid, unproject
 from sphinx_framework_dust3r.geometry.pnp import pose_from_points
@@ -12,7 +14,6 @@ from sphinx_framework_dust3r.geometry.quaternions import (
     rotation_from_quaternion,
 )
 from sphinx_framework_dust3r.geometry.similarity import align_poses, weighted_similarity
-from torch import Tensor
 
 CPU = torch.device("cpu")
 

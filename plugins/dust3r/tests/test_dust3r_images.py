@@ -7,6 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torch import Tensor
+
+from sphinx_framework.errors import SceneError
+from sphinx_framework.testing.goldens import Golden, golden
 from sphinx_framework_dust3r.images import (
     PATCH,
     SQUARE_SIZE,
@@ -15,10 +19,6 @@ from sphinx_framework_dust3r.images import (
     preparation,
     prepare_photos,
 )
-from torch import Tensor
-
-from sphinx_framework.errors import SceneError
-from sphinx_framework.testing.goldens import Golden, golden
 
 OUTPUT = re.compile(r"out/(?P<image>\w+?)_size(?P<size>\d+)(_square_ok(?P<square_ok>[01]))?$")
 

@@ -2,15 +2,15 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
+
+from sphinx_framework.errors import SceneError
+from sphinx_framework.testing.goldens import Golden, golden
 from sphinx_framework_dust3r.config import NetworkConfig
 from sphinx_framework_dust3r.network.heads import DPTHead
 from sphinx_framework_dust3r.network.pair_network import PairNetwork
 from sphinx_framework_dust3r.network.rope import rotary_table, rotate, token_positions
 from sphinx_framework_dust3r.weights import canonical_names, load_strictly
-from torch import Tensor, nn
-
-from sphinx_framework.errors import SceneError
-from sphinx_framework.testing.goldens import Golden, golden
 
 MANIFESTS = ("dust3r_full_manifest", "dust3r_linear_full_manifest")
 PAIRS = ("dust3r_pair_dpt", "dust3r_pair_linear")

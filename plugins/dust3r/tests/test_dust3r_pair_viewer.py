@@ -2,16 +2,16 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
+
+from sphinx_framework.errors import SceneError
+from sphinx_framework.testing.goldens import Golden, golden, goldens_folder
 from sphinx_framework_dust3r.config import AlignmentConfig
 from sphinx_framework_dust3r.geometry.focal import focal_from_points
 from sphinx_framework_dust3r.geometry.pinhole import pixel_grid
 from sphinx_framework_dust3r.pair_viewer import pair_viewer, single_view
 from sphinx_framework_dust3r.pairs import PairPredictions
 from sphinx_framework_dust3r.reconstruction import KnownCameras, Reconstruction, half_image
-from torch import Tensor
-
-from sphinx_framework.errors import SceneError
-from sphinx_framework.testing.goldens import Golden, golden, goldens_folder
 
 ReadPairs = Callable[[Golden], PairPredictions]
 PREFIX = "dust3r_pairviewer_"

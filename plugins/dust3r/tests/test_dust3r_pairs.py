@@ -2,13 +2,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from sphinx_framework.errors import ConfigError
 from sphinx_framework_dust3r.alignment.spanning_tree import maximum_spanning_tree
 from sphinx_framework_dust3r.config import DUSt3RConfig
 from sphinx_framework_dust3r.network.pair_network import PairNetwork
 from sphinx_framework_dust3r.pairs import PairPredictions, pair_graph, predict_pairs
 from sphinx_framework_dust3r.weights import build_network
-
-from sphinx_framework.errors import ConfigError
 
 CPU = torch.device("cpu")
 

@@ -1,10 +1,10 @@
 import pytest
 import torch
-from sphinx_framework_dust3r.config import AlignmentConfig, DUSt3RConfig
-from sphinx_framework_dust3r.poses import DUSt3RPoseEstimator, estimate_poses
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
+from sphinx_framework_dust3r.config import AlignmentConfig, DUSt3RConfig
+from sphinx_framework_dust3r.poses import DUSt3RPoseEstimator, estimate_poses
 
 CPU = torch.device("cpu")
 

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from sphinx_framework_dust3r.config import DUSt3RConfig
-from sphinx_framework_dust3r.network.pair_network import PairNetwork
-from sphinx_framework_dust3r.weights import build_network
 from torch import Tensor
 
 from sphinx_framework.errors import WeightsError
+from sphinx_framework_dust3r.config import DUSt3RConfig
+from sphinx_framework_dust3r.network.pair_network import PairNetwork
+from sphinx_framework_dust3r.weights import build_network
 
 CPU = torch.device("cpu")
 PROJECTION = "downstream_head1.dpt.scratch.layer{}_rn.weight"

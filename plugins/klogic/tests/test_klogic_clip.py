@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
+from sphinx_framework.errors import ConfigError, WeightsError
 from sphinx_framework_klogic.clip import ClipEmbedder
 from sphinx_framework_klogic.config import ClipConfig, KLogicConfig
 from sphinx_framework_klogic.policy import KLogicSteps
-
-from sphinx_framework.errors import ConfigError, WeightsError
 
 pytestmark = pytest.mark.usefixtures("torchvision_operators")
 

@@ -1,7 +1,7 @@
 import torch
-from sphinx_framework_klogic.plugin import sphinx_framework_components
 
 from sphinx_framework.registry import Registry
+from sphinx_framework_klogic.plugin import sphinx_framework_components
 
 
 def test_the_step_policy_builds_with_its_default_options_and_asks_for_clip() -> None:

@@ -1,13 +1,13 @@
 import pytest
 import torch
+
+from sphinx_framework.testing.goldens import golden
 from sphinx_framework_klogic.centres import cluster_centres
 from sphinx_framework_klogic.clusters import nearest
 from sphinx_framework_klogic.config import KLogicConfig
 from sphinx_framework_klogic.load import RuleFile
 from sphinx_framework_klogic.lookup import Lookup
 from sphinx_framework_klogic.rules import SCHEMA, Rules
-
-from sphinx_framework.testing.goldens import golden
 
 # The authors' grid and the step where they stop instead of serving the regression frame.
 NUM_STEPS, LATEST = 50, 40

@@ -4,12 +4,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from sphinx_framework.errors import InputError
 from sphinx_framework_klogic.config import RE10K_RULES
 from sphinx_framework_klogic.load import load_rules
 from sphinx_framework_klogic.lookup import Lookup
 from sphinx_framework_klogic.rules import SCHEMA, Rules
-
-from sphinx_framework.errors import InputError
 
 RE10K = load_rules(RE10K_RULES).rules
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sphinx_framework_klogic.config import KLogicConfig
-from sphinx_framework_klogic.policy import KLogicSteps
 from torch import Tensor
 
 from sphinx_framework.errors import ConfigError, InputError, WeightsError
 from sphinx_framework.types import Cameras, QualityReport, Scene, StartSteps
+from sphinx_framework_klogic.config import KLogicConfig
+from sphinx_framework_klogic.policy import KLogicSteps
 
 CLUSTERED = """
 schema = "sphinx-framework/rules/1"
@@ -118,7 +118,7 @@ def test_rules_without_clusters_need_no_embedder(tmp_path: Path) -> None:
 
 
 def test_placeholder_rules_say_so(tmp_path: Path) -> None:
-    assert any("placeholder" in note for note in steps(policy(tmp_path, FLAT), 0.6).notes)
+    assert any("placeholder" in note for note in steps(policy(tmp_path, FLAT), 0.6).warnings)
 
 
 def test_clusters_within_the_margin_give_the_earliest_start(tmp_path: Path) -> None:
@@ -146,12 +146,12 @@ def test_an_unmeasured_quality_is_refused(tmp_path: Path) -> None:
 def test_a_ratio_that_is_no_number_gets_full_diffusion(tmp_path: Path) -> None:
     found = steps(policy(tmp_path, FLAT), math.nan, 0.6)
     assert found.steps == (0, 10)
-    assert any("not a number" in note for note in found.notes)
+    assert any("not a number" in note for note in found.warnings)
 
 
 def test_frames_on_rows_of_few_samples_are_told(tmp_path: Path) -> None:
     found = steps(policy(tmp_path, cluster=0), 0.6, 0.9, 0.7, 1.2)
-    assert any("fewer than 20 samples for frames 0, 2" in note for note in found.notes)
+    assert any("fewer than 20 samples for frames 0, 2" in note for note in found.warnings)
 
 
 def test_an_impossible_cluster_is_refused(tmp_path: Path) -> None:

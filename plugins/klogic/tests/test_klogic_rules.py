@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
-from sphinx_framework_klogic.load import load_rules
 
 from sphinx_framework.errors import ConfigError
+from sphinx_framework_klogic.load import load_rules
 
 HEAD = 'schema = "sphinx-framework/rules/1"\nname = "mine"\nnum_steps = 50\n'
 ONE = "[[table]]\nquality = 0.95\nrows = [[0.5, 0.8, 10], [0.8, 1.0, 20]]\n"

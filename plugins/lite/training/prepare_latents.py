@@ -105,7 +105,7 @@ def main() -> None:
             latents = autoencoder.encode(everything).float()
         ends, targets = latents[:2], latents[2 : 2 + TARGETS]
         cameras = Cameras(
-            world_from_camera=torch.from_numpy(scenes.maps["poses"][index]).float(),
+            world_from_camera=torch.from_numpy(np.array(scenes.maps["poses"][index])).float(),
             intrinsics=scene.inputs.intrinsics[:1].repeat(FRAMES, 1, 1),
             image_size=scene.inputs.image_size,
         )
@@ -123,7 +123,7 @@ def main() -> None:
             out["coarse"][index] = np.round(coarse.permute(0, 2, 3, 1).numpy() * 255)
             out["coarse_opacity"][index] = fused.opacity.numpy()
         out["done"][index] = 1
-        if index % 100 == 0:
+        if index % 50 == 0:
             print(index, flush=True)
 
 

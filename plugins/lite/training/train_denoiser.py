@@ -31,7 +31,7 @@ class Latents:
         self.maps = {n: np.load(folder / f"{n}.npy", mmap_mode="r") for n in names}
 
     def take(self, name: str, scene: int) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(self.maps[name][scene])).float()
+        return torch.from_numpy(np.array(self.maps[name][scene])).float()
 
 
 def clip(data: Latents, scene: int, targets: list[int], drop: Tensor, give: bool) -> dict[str, Tensor]:

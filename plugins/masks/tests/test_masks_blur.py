@@ -1,8 +1,9 @@
 import torch
-from sphinx_framework_masks.blur import blurry_by_otsu, grey_levels, otsu_threshold, to_uint8
-from sphinx_framework_masks.sharpness import blurrier_than_inputs
 from torch import Tensor
 from torch.nn import functional
+
+from sphinx_framework_masks.blur import blurry_by_otsu, grey_levels, otsu_threshold, to_uint8
+from sphinx_framework_masks.sharpness import blurrier_than_inputs
 
 HEIGHT, WIDTH = 64, 96
 WALL = 64

@@ -1,8 +1,8 @@
 import pytest
 import torch
-from sphinx_framework_masks.plugin import sphinx_framework_components
 
 from sphinx_framework.registry import Registry
+from sphinx_framework_masks.plugin import sphinx_framework_components
 
 
 @pytest.mark.parametrize("spec", sphinx_framework_components(), ids=lambda spec: spec.name)

@@ -1,5 +1,9 @@
 import pytest
 import torch
+from torch import Tensor
+
+from sphinx_framework.policy.region import pooled, tiles_of
+from sphinx_framework.testing.goldens import Golden, golden
 from sphinx_framework_masks.blur import (
     blurry_by_otsu,
     grey_levels,
@@ -10,10 +14,6 @@ from sphinx_framework_masks.blur import (
 from sphinx_framework_masks.combine import any_evidence
 from sphinx_framework_masks.opacity import low_opacity
 from sphinx_framework_masks.smoothing import closed, opened, smoothed
-from torch import Tensor
-
-from sphinx_framework.policy.region import pooled, tiles_of
-from sphinx_framework.testing.goldens import Golden, golden
 
 # The golden's "exactness" entry: isolated pixels may differ behind the truncation to uint8.
 ISOLATED_PIXELS = 0.002

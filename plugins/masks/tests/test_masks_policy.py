@@ -3,12 +3,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from sphinx_framework_masks.config import OpacityBlurConfig, OpacityConfig
-from sphinx_framework_masks.policy import EverywhereMask, OpacityBlurMask, OpacityMask
 from torch import Tensor
 
 from sphinx_framework.registry import NoOptions
 from sphinx_framework.types import Cameras, CoarseViews, RefineMask, Scene
+from sphinx_framework_masks.config import OpacityBlurConfig, OpacityConfig
+from sphinx_framework_masks.policy import EverywhereMask, OpacityBlurMask, OpacityMask
 
 CPU = torch.device("cpu")
 SIZE = (24, 32)

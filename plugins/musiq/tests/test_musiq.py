@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from sphinx_framework_musiq.config import MusiqConfig
 
 from sphinx_framework.errors import JobError, WeightsError
+from sphinx_framework_musiq.config import MusiqConfig
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.usefixtures("torchvision_operators")

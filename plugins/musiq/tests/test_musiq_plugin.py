@@ -1,8 +1,7 @@
 import sys
 
-from sphinx_framework_musiq.plugin import sphinx_framework_components
-
 from sphinx_framework.registry import Registry
+from sphinx_framework_musiq.plugin import sphinx_framework_components
 
 
 def test_the_licence_is_declared_non_commercial() -> None:

@@ -9,10 +9,20 @@ from sphinx_framework_mvsplat.config import MVSplatConfig
 from sphinx_framework_mvsplat.model import MVSplat
 
 from sphinx_framework.errors import ConfigError, JobError, SceneError, WeightsError
+from sphinx_framework.testing.contracts import RegressionContract
 from sphinx_framework.testing.fakes import fake_cameras, fake_scene
 from sphinx_framework.types import Cameras
 
 CPU = torch.device("cpu")
+
+
+class TestContract(RegressionContract):
+    @pytest.fixture(autouse=True)
+    def _built(self, tiny_model):
+        self.model = tiny_model
+
+    def make(self):
+        return self.model
 
 
 def with_poses(cameras: Cameras, change) -> Cameras:

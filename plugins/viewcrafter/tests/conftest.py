@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+
+from sphinx_framework.testing.goldens import Golden
 from sphinx_framework_viewcrafter.config import (
     AutoencoderConfig,
     ImageTowerConfig,
@@ -13,9 +16,6 @@ from sphinx_framework_viewcrafter.config import (
     tiny_config,
 )
 from sphinx_framework_viewcrafter.model import ViewCrafter
-from torch import Tensor
-
-from sphinx_framework.testing.goldens import Golden
 
 CPU = torch.device("cpu")
 

@@ -2,9 +2,9 @@
 
 import hypothesis.strategies as st
 from hypothesis import given, settings
-from sphinx_framework_viewcrafter.clips import layouts
 
 from sphinx_framework.testing.fakes import fake_scene
+from sphinx_framework_viewcrafter.clips import layouts
 
 
 @settings(deadline=None, max_examples=40)

@@ -1,20 +1,26 @@
 """The framework's contract of a diffusion model, and the prediction of its cache."""
 
+from functools import cache
 from typing import Any
 
 import pytest
 import torch
-from sphinx_framework_viewcrafter import plugin
-from sphinx_framework_viewcrafter.config import tiny_config
-from sphinx_framework_viewcrafter.model import ViewCrafter
 
 from sphinx_framework.engine.footprint import predicted_cache_bytes
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.record import RecordExecutor
 from sphinx_framework.policy.schedule import Full, Schedule
 from sphinx_framework.testing.contracts import DiffusionContract
+from sphinx_framework_viewcrafter import plugin
+from sphinx_framework_viewcrafter.config import tiny_config
+from sphinx_framework_viewcrafter.model import ViewCrafter
 
 CPU = torch.device("cpu")
+
+
+@cache
+def tiny() -> ViewCrafter:
+    return ViewCrafter(tiny_config(), CPU)
 
 
 class TestViewCrafter(DiffusionContract):
@@ -22,7 +28,7 @@ class TestViewCrafter(DiffusionContract):
     capabilities = plugin.sphinx_framework_components()[0].capabilities
 
     def make(self) -> ViewCrafter:
-        return ViewCrafter(tiny_config(), CPU)
+        return tiny()
 
 
 @pytest.fixture
@@ -40,7 +46,7 @@ def test_the_cache_size_is_predicted_without_computing(
         starts=(0,) * len(x),
         num_steps=10,
     )
-    cache = LatentCache()
-    cache.begin_record(0)
-    tiny_model.denoise(x, 0, condition, RecordExecutor(len(x), cache))
-    assert predicted_cache_bytes(tiny_model, x, condition, schedule) == cache.bytes_peak
+    recorded = LatentCache()
+    recorded.begin_record(0)
+    tiny_model.denoise(x, 0, condition, RecordExecutor(len(x), recorded))
+    assert predicted_cache_bytes(tiny_model, x, condition, schedule) == recorded.bytes_peak

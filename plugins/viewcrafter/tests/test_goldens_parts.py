@@ -4,14 +4,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
+
+from sphinx_framework.testing.goldens import Golden, golden
 from sphinx_framework_viewcrafter.center_crop import center_crop
 from sphinx_framework_viewcrafter.clip_image import ImageTower, preprocess
 from sphinx_framework_viewcrafter.clip_text import TextTower
 from sphinx_framework_viewcrafter.resampler import Resampler
 from sphinx_framework_viewcrafter.vae import Autoencoder
-from torch import nn
-
-from sphinx_framework.testing.goldens import Golden, golden
 
 
 def filled(network: nn.Module, fixture: Golden, prefix: str = "param/") -> nn.Module:

@@ -4,14 +4,14 @@ import re
 from typing import Any
 
 import torch
-from sphinx_framework_viewcrafter.config import DiffusionConfig
-from sphinx_framework_viewcrafter.guidance import Guidance
-from sphinx_framework_viewcrafter.sampler import DdimSchedule
-from sphinx_framework_viewcrafter.training_schedule import TrainingSchedule
 
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.protocols import SolverStep
 from sphinx_framework.testing.goldens import Golden, golden
+from sphinx_framework_viewcrafter.config import DiffusionConfig
+from sphinx_framework_viewcrafter.guidance import Guidance
+from sphinx_framework_viewcrafter.sampler import DdimSchedule
+from sphinx_framework_viewcrafter.training_schedule import TrainingSchedule
 
 
 def training(fixture: Golden, base_scale: float) -> TrainingSchedule:

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 import torch
+
+from sphinx_framework.testing.goldens import Golden, golden
 from sphinx_framework_viewcrafter.trajectories import (
     around_object,
     between_views,
@@ -14,8 +16,6 @@ from sphinx_framework_viewcrafter.trajectories import (
     path_to,
     smoothed,
 )
-
-from sphinx_framework.testing.goldens import Golden, golden
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 from typing import Any
 
 import torch
-from sphinx_framework_viewcrafter.blocks import Context
-from sphinx_framework_viewcrafter.network import UNet
 from torch import Tensor, nn
 
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.testing.goldens import Golden, golden
+from sphinx_framework_viewcrafter.blocks import Context
+from sphinx_framework_viewcrafter.network import UNet
 
 
 def network_of(fixture: Golden, upstream: Any) -> UNet:

@@ -1,10 +1,10 @@
 """Keys and shapes of the official configuration, without allocating it."""
 
 import torch
-from sphinx_framework_viewcrafter.checkpoint import PREFIXES, Networks, expected_shapes
-from sphinx_framework_viewcrafter.config import ViewCrafterConfig
 
 from sphinx_framework.testing.goldens import golden
+from sphinx_framework_viewcrafter.checkpoint import PREFIXES, Networks, expected_shapes
+from sphinx_framework_viewcrafter.config import ViewCrafterConfig
 
 
 def test_the_default_configuration_has_exactly_the_official_keys_and_shapes() -> None:

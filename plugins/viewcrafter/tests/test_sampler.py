@@ -4,14 +4,14 @@ import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import given, settings
-from sphinx_framework_viewcrafter.config import DiffusionConfig
-from sphinx_framework_viewcrafter.guidance import Guidance
-from sphinx_framework_viewcrafter.sampler import DdimSchedule, timesteps
-from sphinx_framework_viewcrafter.training_schedule import TrainingSchedule
 
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.protocols import SolverStep
+from sphinx_framework_viewcrafter.config import DiffusionConfig
+from sphinx_framework_viewcrafter.guidance import Guidance
+from sphinx_framework_viewcrafter.sampler import DdimSchedule, timesteps
+from sphinx_framework_viewcrafter.training_schedule import TrainingSchedule
 
 TRAINING = TrainingSchedule.from_config(DiffusionConfig())
 

@@ -6,9 +6,6 @@ import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import given, settings
-from sphinx_framework_viewcrafter.conditioning import Condition
-from sphinx_framework_viewcrafter.config import tiny_config
-from sphinx_framework_viewcrafter.model import ViewCrafter
 
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.executors.frame_subset import FrameSubsetExecutor
@@ -20,6 +17,9 @@ from sphinx_framework.testing.oracle import (
     fresh_cache_errors,
     relative_error,
 )
+from sphinx_framework_viewcrafter.conditioning import Condition
+from sphinx_framework_viewcrafter.config import tiny_config
+from sphinx_framework_viewcrafter.model import ViewCrafter
 
 CPU = torch.device("cpu")
 SIZE = (32, 48)

@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
+
+from sphinx_framework.errors import WeightsError
+from sphinx_framework.testing.fakes import fake_scene
 from sphinx_framework_viewcrafter.checkpoint import (
     PREFIXES,
     Networks,
@@ -14,10 +18,6 @@ from sphinx_framework_viewcrafter.config import DiffusionConfig, ViewCrafterConf
 from sphinx_framework_viewcrafter.model import ViewCrafter
 from sphinx_framework_viewcrafter.training_schedule import TrainingSchedule
 from sphinx_framework_viewcrafter.weights import DEEPSPEED_PREFIX, locate
-from torch import Tensor
-
-from sphinx_framework.errors import WeightsError
-from sphinx_framework.testing.fakes import fake_scene
 
 CPU = torch.device("cpu")
 

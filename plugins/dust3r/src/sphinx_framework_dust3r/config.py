@@ -131,7 +131,7 @@ class DUSt3RConfig(_Options):
 class DUSt3RRegressionConfig(DUSt3RConfig):
     """Options of the regression model: which points are drawn, and how."""
 
-    alignment: AlignmentConfig = Field(
+    alignment: KnownPoseAlignmentConfig = Field(
         default_factory=KnownPoseAlignmentConfig,
         description="how pairs are brought to the scene's cameras",
     )

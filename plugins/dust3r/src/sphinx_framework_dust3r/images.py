@@ -42,9 +42,13 @@ class Preparation:
         """Factors of the rows of an intrinsic matrix from photo to resized photo."""
         return self.resized[1] / self.source[1], self.resized[0] / self.source[0], 1.0
 
+    def intrinsics_to_resized(self, intrinsics: Float[Tensor, "*V 3 3"]) -> Float[Tensor, "*V 3 3"]:
+        """Intrinsics of the photo to those of the resized, uncut photo."""
+        return intrinsics * intrinsics.new_tensor(self.scale)[:, None]
+
     def intrinsics_to_network(self, intrinsics: Float[Tensor, "*V 3 3"]) -> Float[Tensor, "*V 3 3"]:
         """Intrinsics of the photo to those of the network image (centres at half-integers)."""
-        moved = intrinsics * intrinsics.new_tensor(self.scale)[:, None]
+        moved = self.intrinsics_to_resized(intrinsics)
         moved[..., 0, 2] -= self.left
         moved[..., 1, 2] -= self.top
         return moved

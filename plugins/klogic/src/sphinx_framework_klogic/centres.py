@@ -114,7 +114,7 @@ def _parsed(data: bytes, name: str, sha256: str = "") -> Tensor:
 
 def _fetched(url: str, sha256: str) -> Path:
     """Path of the cached download; the network is used only the first time."""
-    import pooch  # type: ignore[import-untyped]
+    import pooch
     from requests.exceptions import RequestException
 
     pooch.get_logger().setLevel(logging.WARNING)

@@ -64,14 +64,16 @@ class KLogicSteps:
             min(self.lookup.start_step(self.rules, c, target, r, num_steps) for c in candidates)
             for r in known
         )
-        if known != ratios and any(math.isnan(r) for r in ratios):
-            notes.append("a quality ratio is not a number: that frame starts at 0")
-        notes.extend(self._thin_rows(candidates[0], target, known))
+        warnings = self._thin_rows(candidates[0], target, known)
+        if any(math.isnan(r) for r in ratios):
+            warnings.append("a quality ratio is not a number: that frame starts at 0")
         if self.rules.placeholder:
-            notes.append(
+            warnings.append(
                 f"rules {self.rules.name!r} are a placeholder: their numbers were not measured"
             )
-        return StartSteps(steps=steps, cluster=candidates[0], notes=tuple(notes))
+        return StartSteps(
+            steps=steps, cluster=candidates[0], notes=tuple(notes), warnings=tuple(warnings)
+        )
 
     def _clusters(self, scene: Scene) -> tuple[tuple[int | None, ...], list[str]]:
         """The scene's cluster first, then others too near to rule out; and what to say of it."""

@@ -111,9 +111,13 @@ def source_renders(
         z[slots, chosen] = splats.depth
     if stride > 1:
         full = scene.images.shape[-2:]
-        joined = torch.cat([colours, opacity[:, :, None], z[:, :, None]], dim=2).flatten(0, 1)
-        joined = functional.interpolate(joined, full, mode="bilinear").unflatten(0, shape)
-        colours, opacity, z = joined[:, :, :3], joined[:, :, 3], joined[:, :, 4]
+        # Empty cells hold no colour: they must not bleed into their neighbours.
+        landed = (opacity > 0).to(colours.dtype)[:, :, None]
+        joined = torch.cat([colours * landed, z[:, :, None] * landed, opacity[:, :, None], landed], 2)
+        joined = functional.interpolate(joined.flatten(0, 1), full, mode="bilinear")
+        joined = joined.unflatten(0, shape)
+        share = joined[:, :, 5:].clamp(min=1e-3)
+        colours, opacity, z = joined[:, :, :3] / share, joined[:, :, 4], (joined[:, :, 3:4] / share)[:, :, 0]
     return [
         Splats(images=colours[s], opacity=opacity[s], depth=z[s]) for s in range(SOURCES)
     ]

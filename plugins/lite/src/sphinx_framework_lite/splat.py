@@ -15,8 +15,10 @@ from numba import njit
 from torch import Tensor
 from torch.nn import functional
 
-# Standard deviation of a footprint over the apparent pixel size, and where it is cut.
-FOOTPRINT, CUT = 0.45, 1.6
+# Standard deviation of a footprint over its size, and where it is cut.
+FOOTPRINT, CUT = 0.45, 1.1
+# Footprints are larger than pixels appear, so that slanted surfaces have no gaps.
+OVERLAP = 1.25
 MAX_RADIUS = 4.0
 # Points farther than this fraction behind the front surface are hidden.
 HIDDEN = 0.04
@@ -52,8 +54,8 @@ def _splat(points: Any, colours: Any, certain: Any, extent: Any, matrix: Any, k:
             x = matrix[0, 0] * px + matrix[0, 1] * py + matrix[0, 2] * pz + matrix[0, 3]
             y = matrix[1, 0] * px + matrix[1, 1] * py + matrix[1, 2] * pz + matrix[1, 3]
             u, v = k[0, 0] * x / z + k[0, 2], k[1, 1] * y / z + k[1, 2]
-            size = min(max(extent[p] * k[0, 0] / z, 0.8), MAX_RADIUS)
-            reach = 0.75 * size if sweep == 0 else CUT * FOOTPRINT * 2 * size * 0.75
+            size = min(max(OVERLAP * extent[p] * k[0, 0] / z, 0.9), MAX_RADIUS)
+            reach = 0.6 * size if sweep == 0 else CUT * size
             if u < -reach or v < -reach or u > width + reach or v > height + reach:
                 continue
             first_row, last_row = int(max(0, math.ceil(v - reach - 0.5))), int(min(height - 1, math.floor(v + reach - 0.5)))
@@ -67,7 +69,7 @@ def _splat(points: Any, colours: Any, certain: Any, extent: Any, matrix: Any, k:
                         continue
                     du, dv = (column + 0.5 - u) / size, (row + 0.5 - v) / size
                     w = certain[p] * math.exp(-0.5 * (du * du + dv * dv) / (FOOTPRINT * FOOTPRINT))
-                    w /= 2 * math.pi * FOOTPRINT * FOOTPRINT
+                    w /= 2 * math.pi * FOOTPRINT * FOOTPRINT / OVERLAP
                     for c in range(3):
                         out[c, row, column] += w * colours[p, c]
                     out[3, row, column] += w

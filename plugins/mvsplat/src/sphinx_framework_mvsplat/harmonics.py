@@ -41,7 +41,8 @@ def rotation_matrix(
 def band_values(directions: Float[Tensor, "*n 3"], band: int) -> Float[Tensor, "*n m"]:
     """Real harmonics of one band at unit directions, up to a common factor.
 
-    Without the Condon-Shortley sign. The usual formulas hold with the axes renamed cyclically: X = z, Y = x, Z = y.
+    The usual formulas hold, without the Condon-Shortley sign, with the axes renamed cyclically:
+    X = z, Y = x, Z = y.
     """
     y, z, x = directions.unbind(-1)
     one = torch.ones_like(x)

@@ -20,7 +20,9 @@ class UNetConfig(Options):
 
     in_channels: int = Field(8, ge=2, description="noisy latent and condition latent channels")
     out_channels: int = Field(4, ge=1)
-    model_channels: int = Field(320, ge=32, description="channels at full latent resolution")
+    model_channels: int = Field(
+        320, ge=32, multiple_of=32, description="channels at full latent resolution"
+    )
     channel_mult: tuple[int, ...] = Field((1, 2, 4, 4), min_length=1)
     num_res_blocks: int = Field(2, ge=1, description="residual blocks per level on the way down")
     attention_resolutions: tuple[int, ...] = Field(
@@ -34,7 +36,7 @@ class UNetConfig(Options):
 class AutoencoderConfig(Options):
     """Sizes of the Stable-Diffusion KL autoencoder."""
 
-    channels: int = Field(128, ge=32)
+    channels: int = Field(128, ge=32, multiple_of=32, description="at full resolution")
     channel_mult: tuple[int, ...] = Field((1, 2, 4, 4), min_length=1)
     num_res_blocks: int = Field(2, ge=1)
     latent_channels: int = Field(4, ge=1)
@@ -156,6 +158,11 @@ class ViewCrafterConfig(Options):
         ):
             if width != unet.context_dim:
                 raise ValueError(f"{name} is {width}, unet.context_dim is {unet.context_dim}")
+        if unet.model_channels % unet.head_channels:
+            raise ValueError(
+                f"unet.head_channels {unet.head_channels} does not divide unet.model_channels "
+                f"{unet.model_channels}"
+            )
         if self.resampler.embedding_dim != self.image_tower.width:
             raise ValueError(
                 f"resampler.embedding_dim is {self.resampler.embedding_dim}, image_tower.width is "

@@ -141,9 +141,10 @@ class ViewCrafter:
                 hint="Set the pipeline's size, for example to [576, 1024].",
             )
         size = self.config.autoencoder_batch
-        draws = [None] * len(images) if noise is None else list(noise.split(size))
-        parts = zip(images.split(size), draws, strict=False)
-        return torch.cat([self._encode_batch(part, draw) for part, draw in parts])
+        batches = images.split(size)
+        draws = [None] * len(batches) if noise is None else list(noise.split(size))
+        parts = zip(batches, draws, strict=True)
+        return torch.cat([self._encode_batch(batch, draw) for batch, draw in parts])
 
     def _encode_batch(self, images: Tensor, noise: Tensor | None) -> Tensor:
         autoencoder = self._networks.autoencoder

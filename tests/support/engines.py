@@ -1,0 +1,100 @@
+"""Engines on fakes whose decisions a test can dictate, and a fake model of two clips."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sphinx_framework.engine.engine import Engine
+from sphinx_framework.plugin import Capabilities
+from sphinx_framework.testing.fakes import FakeConfig, FakeDiffusion
+from sphinx_framework.testing.pipeline import fake_engine
+from sphinx_framework.types import (
+    ClipLayout,
+    CoarseViews,
+    QualityReport,
+    Scene,
+    Slot,
+    StartSteps,
+)
+
+CPU = torch.device("cpu")
+
+
+class FixedSteps:
+    """Start steps dictated by the test."""
+
+    def __init__(self, steps: Sequence[int]) -> None:
+        self.steps = tuple(steps)
+
+    def start_steps(
+        self, report: QualityReport, scene: Scene, target: float, num_steps: int
+    ) -> StartSteps:
+        return StartSteps(steps=self.steps, cluster=1, notes=("decided by the test",))
+
+
+class FixedMask:
+    """The same marked rectangle in every target, as ``(top, bottom, left, right)`` pixels."""
+
+    def __init__(self, *boxes: tuple[int, int, int, int] | None) -> None:
+        self.boxes = boxes
+
+    def mask(self, coarse: CoarseViews, scene: Scene, cluster: int | None) -> Tensor:
+        mask = torch.zeros(len(scene.targets), *scene.targets.image_size, dtype=torch.bool)
+        for target, box in zip(mask, self.boxes, strict=False):
+            if box is not None:
+                target[box[0] : box[1], box[2] : box[3]] = True
+        return mask
+
+
+class FixedQuality:
+    """Scores dictated by the test: renders with opacity get ``coarse``, anything else ``other``."""
+
+    def __init__(self, coarse: float, other: float) -> None:
+        self.coarse, self.other = coarse, other
+
+    def score(self, images: Tensor, opacity: Tensor | None = None) -> Tensor:
+        return torch.full((len(images),), self.other if opacity is None else self.coarse)
+
+
+class TwoClipDiffusion(FakeDiffusion):
+    """Makes the middle target first, then the others around it, given the middle one."""
+
+    def __init__(self, config: FakeConfig, device: torch.device) -> None:
+        super().__init__(config, device)
+        self.encoded: list[Tensor] = []
+
+    def layouts(self, scene: Scene) -> tuple[ClipLayout, ...]:
+        middle = len(scene.targets) // 2
+        first, last = Slot(kind="input", index=0), Slot(kind="input", index=len(scene.inputs) - 1)
+        others = [Slot(kind="target", index=i) for i in range(len(scene.targets)) if i != middle]
+        return (
+            ClipLayout(slots=(first, Slot(kind="target", index=middle), last)),
+            ClipLayout(slots=(first, Slot(kind="target", index=middle, given=True), *others, last)),
+        )
+
+    def encode(self, images: Tensor) -> Tensor:
+        self.encoded.append(images.clone())
+        return super().encode(images)
+
+
+def engine_with(
+    *, capabilities: Capabilities | None = None, parts: dict[str, Any] | None = None, **config: Any
+) -> Engine:
+    """A fake engine with some components replaced by ``parts``."""
+    engine = fake_engine(capabilities, **config)
+    engine.components = replace(engine.components, **(parts or {}))
+    return engine
+
+
+def fixed_engine(steps: Sequence[int], **config: Any) -> Engine:
+    """A fake engine with dictated start steps."""
+    return engine_with(parts={"steps": FixedSteps(steps)}, **config)
+
+
+def calls_of(engine: Engine) -> list[tuple[int, int]]:
+    """``(step, rows)`` of every call of the fake network."""
+    diffusion: Any = engine.components.diffusion
+    return list(diffusion.calls)

@@ -1,0 +1,164 @@
+"""Noise schedules against diffusers' solver, the papers' formulas and exact solutions."""
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sphinx_framework.noise import SigmaSchedule, karras_sigmas
+from sphinx_framework.protocols import SolverStep
+
+SOLVERS = ("euler", "dpmpp_2m")
+
+
+def denoiser(x, sigma):
+    """Some smooth denoiser whose answer changes along the walk."""
+    return torch.tanh(x / math.sqrt(1 + sigma**2)) * 0.7 + 0.1 * math.cos(sigma)
+
+
+def walk(schedule, x, visited, denoise=denoiser):
+    """Run the schedule's solver over the visited steps, with the history that it asks for."""
+    previous = None
+    for step, next_step in pairwise(visited):
+        denoised = denoise(x, schedule.sigmas[step])
+        move = SolverStep(
+            step=step, next_step=next_step, previous=previous, draw=lambda: torch.zeros(1)
+        )
+        x = schedule.advance(x, denoised, move)
+        previous = (step, denoised)
+    return x
+
+
+def some_state(sigma):
+    generator = torch.Generator().manual_seed(0)
+    return sigma * torch.randn(2, 3, 4, 4, generator=generator)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("solver", "order"), [("euler", 1), ("dpmpp_2m", 2)])
+@pytest.mark.parametrize("stride", [1, 4])
+def test_the_walk_is_that_of_diffusers(solver, order, stride):
+    diffusers = pytest.importorskip("diffusers", exc_type=ImportError)
+    sigmas = karras_sigmas(20, 0.02, 8.0)
+    visited = [*range(0, 20, stride), 20]
+    levels = sigmas[visited].float()
+    theirs = diffusers.DPMSolverMultistepScheduler(
+        algorithm_type="dpmsolver++",
+        solver_order=order,
+        solver_type="midpoint",
+        prediction_type="sample",
+        lower_order_final=False,
+        final_sigmas_type="zero",
+    )
+    theirs.set_timesteps(len(visited) - 1)
+    theirs.sigmas = levels
+    theirs.set_begin_index(0)
+    x = some_state(8.0)
+    # Their state is variance-preserving: ours times 1 / sqrt(1 + sigma**2).
+    scaled = x / (1 + levels[0] ** 2).sqrt()
+    for timestep, sigma in zip(theirs.timesteps, levels, strict=False):
+        state = scaled * (1 + sigma**2).sqrt()
+        scaled = theirs.step(denoiser(state, float(sigma)), timestep, scaled).prev_sample
+
+    ours = walk(SigmaSchedule(sigmas, solver), x, visited)
+
+    torch.testing.assert_close(ours, scaled, rtol=1e-4, atol=1e-4)
+
+
+def test_euler_is_the_textbook_step():
+    schedule = SigmaSchedule(torch.tensor([4.0, 1.0, 0.0]), "euler")
+    x, denoised = torch.tensor([3.0]), torch.tensor([1.0])
+    move = SolverStep(step=0, next_step=1, previous=None, draw=lambda: x)
+    slope = (x - denoised) / 4.0
+    torch.testing.assert_close(schedule.advance(x, denoised, move), x + slope * (1.0 - 4.0))
+
+
+def test_two_step_extrapolation_follows_the_paper():
+    """Lu et al. 2022, algorithm 2 (2M), data prediction, written out for three levels."""
+    levels = [5.0, 2.0, 0.7, 0.0]
+    schedule = SigmaSchedule(torch.tensor(levels), "dpmpp_2m")
+    x, now, before = torch.tensor([1.3]), torch.tensor([0.4]), torch.tensor([-0.2])
+    move = SolverStep(step=1, next_step=2, previous=(0, before), draw=lambda: x)
+
+    lam = [-math.log(level) for level in levels[:3]]
+    h, h_before = lam[2] - lam[1], lam[1] - lam[0]
+    r = h_before / h
+    d = (1 + 1 / (2 * r)) * now - 1 / (2 * r) * before
+    expected = levels[2] / levels[1] * x - (math.exp(-h) - 1) * d
+
+    torch.testing.assert_close(schedule.advance(x, now, move), expected)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_the_last_step_lands_on_the_prediction(solver):
+    schedule = SigmaSchedule(torch.tensor([2.0, 1.0, 0.0]), solver)
+    denoised = some_state(1.0)
+    move = SolverStep(
+        step=1, next_step=2, previous=(0, some_state(3.0)), draw=lambda: some_state(1.0)
+    )
+    assert torch.equal(schedule.advance(some_state(9.0), denoised, move), denoised)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@given(stride=st.integers(1, 9), start=st.integers(0, 8))
+def test_a_perfect_denoiser_is_recovered_from_any_start_at_any_stride(solver, stride, start):
+    schedule = SigmaSchedule(karras_sigmas(10, 0.02, 8.0), solver)
+    clean = torch.linspace(-1, 1, 5)
+    x = schedule.noised(clean, torch.ones(5), start)
+    visited = [*range(start, 10, stride), 10]
+    torch.testing.assert_close(walk(schedule, x, visited, lambda _, __: clean), clean)
+
+
+def test_the_multistep_solver_is_more_accurate_with_few_steps():
+    """Gaussian data: the exact denoiser and the exact flow are known in closed form."""
+    variance, sigmas = 0.25, karras_sigmas(12, 0.02, 8.0).tolist()
+
+    def exact(x, sigma):
+        return x * variance / (variance + sigma**2)
+
+    x = some_state(8.0)
+    truth = x * math.sqrt(variance / (variance + 8.0**2))
+    errors = {
+        solver: float(
+            (walk(SigmaSchedule(torch.tensor(sigmas), solver), x, range(13), exact) - truth)
+            .abs()
+            .max()
+        )
+        for solver in SOLVERS
+    }
+    assert errors["dpmpp_2m"] < 0.5 * errors["euler"]
+
+
+def test_states_are_clean_plus_sigma_noise_and_clean_at_the_end():
+    schedule = SigmaSchedule(torch.tensor([3.0, 1.0, 0.0]))
+    clean, noise = some_state(1.0), some_state(2.0)
+    torch.testing.assert_close(schedule.noised(clean, noise, 0), clean + 3 * noise)
+    assert torch.equal(schedule.noised(clean, noise, schedule.num_steps), clean)
+
+
+@pytest.mark.parametrize("levels", [[1.0, 2.0, 0.0], [1.0, 1.0, 0.0], [2.0, 1.0], [0.0, 0.0]])
+def test_levels_that_do_not_descend_to_zero_are_refused(levels):
+    with pytest.raises(ValueError, match="strictly descending and end in 0"):
+        SigmaSchedule(torch.tensor(levels))
+
+
+@given(num_steps=st.integers(2, 100), low=st.floats(0.001, 0.1), high=st.floats(1, 700))
+def test_karras_levels_run_from_max_to_min_and_then_to_zero(num_steps, low, high):
+    sigmas = karras_sigmas(num_steps, low, high)
+    assert len(sigmas) == num_steps + 1
+    assert float(sigmas[0]) == pytest.approx(high)
+    assert float(sigmas[-2]) == pytest.approx(low)
+    assert SigmaSchedule(sigmas).num_steps == num_steps
+
+
+def test_karras_levels_are_evenly_spaced_in_their_seventh_root():
+    roots = karras_sigmas(9, 0.02, 8.0)[:-1] ** (1 / 7)
+    gaps = roots.diff()
+    torch.testing.assert_close(gaps, gaps[0].expand(8))
+
+
+def test_a_grid_of_one_step_is_possible():
+    assert SigmaSchedule(karras_sigmas(1, 0.02, 8.0)).num_steps == 1
