@@ -127,7 +127,8 @@ def load_cost(source: str | Path) -> CostModel:
         raise ConfigError(f"{source}: has no [cost] table.") from None
     except ValidationError as error:
         problem = error.errors()[0]
-        raise ConfigError(f"{source}, [cost]: {problem['loc'][-1]}: {problem['msg']}.") from None
+        where = "".join(f"{part}: " for part in problem["loc"])
+        raise ConfigError(f"{source}, [cost]: {where}{problem['msg']}.") from None
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -188,7 +189,7 @@ def _apply(data: dict[str, Any], override: str) -> None:
     """Apply ``a.b=value``; a role's name may stand for ``pipeline.role``."""
     key, value = parse_override(override)
     parts = key.split(".")
-    if parts[0] in ROLES:
+    if parts[0] in ROLES and len(parts) > 1:  # `quality=0.9` alone is the quality asked for
         parts = ["pipeline", *parts]
     table = data
     for part in parts[:-1]:

@@ -177,6 +177,8 @@ class Gaussians:
 class CoarseViews:
     """What the regression model renders at the targets.
 
+    images: straight colours, holes filled plausibly; ``images * opacity`` is the premultiplied
+        render.
     opacity: 1 where the render is certain, 0 where nothing was splatted; ``None`` if unknown.
     depth: camera-z in scene units, 0 where empty.
     """

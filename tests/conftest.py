@@ -1,6 +1,7 @@
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
@@ -10,3 +11,23 @@ settings.register_profile(
     "suite", deadline=None, max_examples=40, derandomize=True, database=None, print_blob=False
 )
 settings.load_profile("suite")
+
+
+@pytest.fixture
+def plugin_folder(tmp_path, monkeypatch):
+    """A folder for temporary plugin distributions, importable during the test."""
+    from distributions import PluginFolder
+
+    folder = PluginFolder(tmp_path / "site")
+    monkeypatch.syspath_prepend(folder.path)
+    monkeypatch.delenv("SPHINX_FRAMEWORK_PLUGINS", raising=False)
+    yield folder
+    folder.forget()
+
+
+@pytest.fixture
+def photo_scene(tmp_path):
+    """A folder with two input photos and three targets of 32x40 pixels."""
+    from photo_scenes import write_photo_scene
+
+    return write_photo_scene(tmp_path / "scene")

@@ -165,10 +165,11 @@ def retried(
         start // 2 if index in missed else config.num_steps
         for index, start in enumerate(decisions.starts)
     )
+    uncapped = config.plan.model_copy(update={"max_start": None})  # held targets stay held
     schedules = []
     for layout in decisions.layouts:
         own = layout.targets
         slots = [starts[own[p]] if p in own else None for p in range(len(layout))]
-        planned = plan("fine", slots, config.num_steps, config.plan)
+        planned = plan("fine", slots, config.num_steps, uncapped)
         schedules.append(lower(planned, components.capabilities, config.cost))
     return replace(decisions, starts=starts, schedules=tuple(schedules), keep=None)

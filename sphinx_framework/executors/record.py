@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sphinx_framework.executors.dense import DenseExecutor
+from sphinx_framework.executors.dense import DenseExecutor, affine
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.protocols import Reach
 
@@ -25,8 +25,9 @@ def normalised(
     """Group normalisation with given statistics."""
     width = x.shape[1] // norm.num_groups
     # One multiply and one add per element: y = x * scale + shift, with per-channel factors.
-    scale = inverse_deviation.repeat_interleave(width, 1) * norm.weight.float()
-    shift = norm.bias.float() - mean.repeat_interleave(width, 1) * scale
+    weight, bias = affine(norm, x.device)
+    scale = inverse_deviation.repeat_interleave(width, 1) * weight
+    shift = bias - mean.repeat_interleave(width, 1) * scale
     y = torch.addcmul(shift[:, :, None, None], x.float(), scale[:, :, None, None])
     return y.to(x.dtype)
 
@@ -63,10 +64,11 @@ class RecordExecutor(DenseExecutor):
         if reach == "frame":
             if not self.tiles:
                 return super().group_norm(site, norm, x, reach)
+            weight, bias = affine(norm, x.device)
             y, mean, inverse = torch.native_group_norm(
                 x.float().contiguous(),
-                norm.weight.float(),
-                norm.bias.float(),
+                weight,
+                bias,
                 x.shape[0],
                 x.shape[1],
                 x.shape[2] * x.shape[3],

@@ -2,7 +2,7 @@
 
 The splats of a tile are walked nearest first, and each is blended into the rows of the tile that
 its ellipse touches. A row is 16 pixels wide and free of branches, so that the compiler turns it
-into vector instructions (8 ns a row on one AVX-512 core, 30 times the scalar loop).
+into vector instructions.
 """
 
 import math

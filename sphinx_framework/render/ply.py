@@ -145,7 +145,7 @@ def _read_header(file: BinaryIO, path: Path) -> list[list[str]]:
     """The words of every header line after the magic word."""
     if file.readline(16).strip() != b"ply":
         raise SceneError(f"{path}: is no ply file.")
-    lines = []
+    lines: list[list[str]] = []
     for _ in range(_MAX_HEADER_LINES):
         words = file.readline(1000).decode("ascii", errors="replace").split()
         if words == ["end_header"] and lines:

@@ -66,7 +66,6 @@ def render_points(
     sums = torch.cat(parts) if parts else points.new_zeros(0, colours.shape[1] + 2, height, width)
     images, opacity, depth = sums[:, :-2], sums[:, -2], sums[:, -1]
     if not premultiplied:
-        # A disc's rim has opacity near 0, where the quotient of two small sums is still exact.
         images = torch.where(opacity[:, None] > 0, images / opacity[:, None], images)
     return PointRender(images=images, opacity=opacity, depth=depth)
 
@@ -80,7 +79,7 @@ def _render_batch(
 ) -> Float[Tensor, "V D H W"]:
     """Sums of colour, weight and weighted depth over the nearest points of every pixel."""
     height, width = cameras.image_size
-    view, point, z, pixel, alpha = _hits(points, cameras, reach)
+    point, z, pixel, alpha = _hits(points, cameras, reach)
     pixel, order = pixel.int().sort(stable=True)
     rank = torch.arange(len(pixel), device=pixel.device) - run_starts(pixel)
     near = rank < points_per_pixel
@@ -102,12 +101,11 @@ def _hits(
     points: Float[Tensor, "P 3"], cameras: Cameras, reach: float
 ) -> tuple[
     Int[Tensor, " K"],
-    Int[Tensor, " K"],
     Float[Tensor, " K"],
     Int[Tensor, " K"],
     Float[Tensor, " K"],
 ]:
-    """Every (point, pixel) pair of every view: view, point, camera z, pixel and opacity.
+    """Every (point, pixel) pair of every view: point, camera z, pixel and opacity.
 
     Pairs of a view come nearest point first, equal depths by index; pixels count through all views.
     """
@@ -132,4 +130,4 @@ def _hits(
     column, line = x[record, 0, dx], y[record, dy, 0]
     pixel = (view[record] * height + line) * width + column
     alpha = 1 - distance[record, dy, dx] / reach**2
-    return view[record], point[record], z[record], pixel, alpha
+    return point[record], z[record], pixel, alpha

@@ -20,8 +20,8 @@ def transmittance_before(
 ) -> Float[Tensor, " P"]:
     """Light that reaches each record: the product of ``1 - alpha`` over its pixel's earlier ones.
 
-    pixels: sorted; alphas: below 1. The product is a difference of float64 cumulative logarithms,
-    accurate to about 1e-9 for ten million records.
+    pixels: sorted; alphas: below 1. The product is a difference of cumulative logarithms, in
+    float64 because the sum runs over all records.
     """
     logs = torch.log1p(-alphas.double())
     before = logs.cumsum(0) - logs

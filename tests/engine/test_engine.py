@@ -133,7 +133,7 @@ def test_a_model_without_sparsity_renders_the_selective_mode_in_full_steps():
     engine = fixed_engine(MIXED, capabilities=Capabilities())
     report = engine.render(fake_scene(), mode="selective").report
     assert report.counts.partial_steps == 0
-    assert any("no frame subsets" in warning for warning in report.warnings)
+    assert any("no frame subsets" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("quality", [0, -0.5, 1.01, float("nan")])

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
@@ -33,6 +33,7 @@ def sample(image: torch.Tensor, x: float, y: float) -> torch.Tensor:
     return functional.grid_sample(image[None], place, align_corners=False)[0, :, 0, 0]
 
 
+@settings(deadline=None)
 @given(sides, sides, sides, sides, st.sampled_from(FITS), st.floats(0.3, 0.7), st.floats(0.3, 0.7))
 def test_a_projected_point_lands_on_the_same_content(h0, w0, h, w, fit, share_x, share_y):
     k = torch.tensor([[1.3 * w0, 0, 0.45 * w0], [0, 1.1 * h0, 0.55 * h0], [0, 0, 1]])
@@ -51,6 +52,7 @@ def test_a_projected_point_lands_on_the_same_content(h0, w0, h, w, fit, share_x,
         torch.testing.assert_close(value, torch.tensor([share_x, share_y]), rtol=0, atol=2e-3)
 
 
+@settings(deadline=None)
 @given(sides, sides, sides, sides)
 def test_crop_covers_and_pad_holds_the_canvas(h0, w0, h, w):
     cover = place((h0, w0), (h, w), "crop").resized
@@ -59,6 +61,7 @@ def test_crop_covers_and_pad_holds_the_canvas(h0, w0, h, w):
     assert max(inside[0] - h, inside[1] - w) == 0
 
 
+@settings(deadline=None)
 @given(sides, sides, sides, sides, st.sampled_from(FITS))
 def test_images_get_the_size_asked_for_and_stay_in_range(h0, w0, h, w, fit):
     noise = torch.rand(2, 3, h0, w0, generator=torch.Generator().manual_seed(0))

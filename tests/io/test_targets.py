@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scene_folders import random_poses, transforms_scene, write_json
 
@@ -31,6 +31,7 @@ def converging(count: int) -> Cameras:
     return cameras(poses)
 
 
+@settings(deadline=None)
 @given(st.integers(2, 5), st.integers(1, 9), st.integers(0, 500))
 def test_interpolated_cameras_are_rigid_and_strictly_between(inputs, count, seed):
     made, places = interpolate(cameras(random_poses(inputs, seed)), count)
@@ -39,6 +40,7 @@ def test_interpolated_cameras_are_rigid_and_strictly_between(inputs, count, seed
     assert 0 < float(places.min()) <= float(places.max()) < inputs - 1
 
 
+@settings(deadline=None)
 @given(st.integers(0, 500))
 def test_half_way_between_two_cameras_is_equally_far_from_both(seed):
     ends = cameras(random_poses(2, seed))

@@ -230,7 +230,7 @@ def test_a_bad_split_is_one_clear_error(tmp_path, split, message):
         load_scene(tmp_path)
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(
     st.integers(1, 4),
     st.integers(0, 1000),

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.plugin import Capabilities
-from sphinx_framework.testing.fakes import FakeConfig, FakeDiffusion
+from sphinx_framework.testing.fakes import FakeConfig, FakeDiffusion, FakeSteps
 from sphinx_framework.testing.pipeline import fake_engine
 from sphinx_framework.types import (
     ClipLayout,
@@ -33,6 +33,16 @@ class FixedSteps:
         self, report: QualityReport, scene: Scene, target: float, num_steps: int
     ) -> StartSteps:
         return StartSteps(steps=self.steps, cluster=1, notes=("decided by the test",))
+
+
+class ListeningSteps(FakeSteps):
+    """A step policy that chooses its rules through an embedder."""
+
+    embedder_name = "fake"
+    needs_embedder = True
+
+    def use_embedder(self, embedder: Any) -> None:
+        self.given = embedder
 
 
 class FixedMask:

@@ -14,6 +14,7 @@ from torch import Tensor
 from sphinx_framework.io.images import read_image
 from sphinx_framework.io.poses import opencv_world_from_camera
 from sphinx_framework.testing.goldens import goldens_folder
+from sphinx_framework.types import Cameras
 from sphinx_framework_dust3r.config import (
     AlignmentConfig,
     DUSt3RConfig,
@@ -23,6 +24,7 @@ from sphinx_framework_dust3r.geometry.pinhole import inverse_pose
 from sphinx_framework_dust3r.images import preparation
 from sphinx_framework_dust3r.poses import DUSt3RPoseEstimator
 from sphinx_framework_dust3r.solve import solve_photos
+from sphinx_framework_dust3r.synthetic import SyntheticPointmaps
 
 CPU = torch.device("cpu")
 IMAGE_SIZE = 96
@@ -45,16 +47,16 @@ class Capture:
         files = [self.transforms["frames"][i]["file_path"] for i in frames]
         return torch.stack([read_image(self.folder / file) for file in files])
 
-    def poses(self, frames: list[int]) -> Tensor:
-        matrices = [self.transforms["frames"][i]["transform_matrix"] for i in frames]
-        return torch.stack(
-            [opencv_world_from_camera(torch.tensor(m), "opengl_c2w") for m in matrices]
-        )
-
-    @property
-    def intrinsics(self) -> Tensor:
+    def cameras(self, frames: list[int]) -> Cameras:
         t = self.transforms
-        return torch.tensor([[t["fl_x"], 0, t["cx"]], [0, t["fl_y"], t["cy"]], [0, 0, 1]])
+        matrices = [t["frames"][i]["transform_matrix"] for i in frames]
+        poses = [opencv_world_from_camera(torch.tensor(m), "opengl_c2w") for m in matrices]
+        matrix = torch.tensor([[t["fl_x"], 0, t["cx"]], [0, t["fl_y"], t["cy"]], [0, 0, 1]])
+        return Cameras(
+            world_from_camera=torch.stack(poses),
+            intrinsics=matrix.repeat(len(frames), 1, 1),
+            image_size=(t["h"], t["w"]),
+        )
 
 
 @pytest.fixture(scope="module")
@@ -93,37 +95,50 @@ def worst_errors(found: Tensor, true: Tensor) -> tuple[float, float]:
     ],
 )
 def test_relative_poses_of_unposed_photos_are_recovered(
-    capture: Capture, made_up_pointmaps: Any, shares: tuple[float, ...], noise: float
+    capture: Capture, shares: tuple[float, ...], noise: float
 ) -> None:
     frames = capture.frames(*shares)
-    photos, poses = capture.photos(frames), capture.poses(frames)
-    plan = preparation((photos.shape[2], photos.shape[3]), IMAGE_SIZE)
-    pointmaps = made_up_pointmaps(poses, capture.intrinsics, plan, noise)
+    cameras = capture.cameras(frames)
+    pointmaps = SyntheticPointmaps(
+        cameras, preparation(cameras.image_size, IMAGE_SIZE), noise=noise
+    )
     config = DUSt3RConfig(image_size=IMAGE_SIZE, alignment=AlignmentConfig(iterations=60))
-    estimate = DUSt3RPoseEstimator(config, CPU, pointmaps).estimate_with_points(photos)
-    rotation, direction = worst_errors(estimate.cameras.world_from_camera, poses)
+    estimate = DUSt3RPoseEstimator(config, CPU, pointmaps).estimate_with_points(
+        capture.photos(frames)
+    )
+    rotation, direction = worst_errors(
+        estimate.cameras.world_from_camera, cameras.world_from_camera
+    )
     assert estimate.warnings == ()
     assert rotation < ROTATION_LIMIT
     assert direction < DIRECTION_LIMIT
-    focals = estimate.cameras.intrinsics[:, 0, 0]
-    torch.testing.assert_close(
-        focals / capture.intrinsics[0, 0], torch.ones(len(frames)), rtol=0.01, atol=0
-    )
+    focals, true = estimate.cameras.intrinsics[:, 0, 0], cameras.intrinsics[:, 0, 0]
+    torch.testing.assert_close(focals, true, rtol=0.01, atol=0)
 
 
 @pytest.mark.parametrize("shares", [(0.5, 0.65), (0.0, 0.3, 0.7, 1.0)])
 def test_known_poses_give_depths_in_the_unit_of_the_capture(
-    capture: Capture, made_up_pointmaps: Any, shares: tuple[float, ...]
+    capture: Capture, shares: tuple[float, ...]
 ) -> None:
     frames = capture.frames(*shares)
-    photos, poses = capture.photos(frames), capture.poses(frames)
-    plan = preparation((photos.shape[2], photos.shape[3]), IMAGE_SIZE)
-    pointmaps = made_up_pointmaps(poses, capture.intrinsics, plan, NOISE)
-    config = DUSt3RConfig(image_size=IMAGE_SIZE, alignment=KnownPoseAlignmentConfig())
-    intrinsics = capture.intrinsics.expand(len(frames), 3, 3)
-    solved = solve_photos(photos, pointmaps, config, CPU, poses=poses, intrinsics=intrinsics)
-    result = solved.reconstruction
-    assert torch.equal(result.poses, poses)
-    torch.testing.assert_close(result.cameras.intrinsics, plan.intrinsics_to_network(intrinsics))
-    relative = (result.depth / pointmaps.depth - 1).abs()
-    assert float(relative.median()) < NOISE
+    cameras, photos = capture.cameras(frames), capture.photos(frames)
+    plan = preparation(cameras.image_size, IMAGE_SIZE)
+    errors = []
+    for steps in (0, KnownPoseAlignmentConfig().iterations):
+        pointmaps = SyntheticPointmaps(cameras, plan, noise=NOISE)
+        config = DUSt3RConfig(
+            image_size=IMAGE_SIZE, alignment=KnownPoseAlignmentConfig(iterations=steps)
+        )
+        result = solve_photos(
+            photos,
+            pointmaps,
+            config,
+            CPU,
+            poses=cameras.world_from_camera,
+            intrinsics=cameras.intrinsics,
+        ).reconstruction
+        assert torch.equal(result.poses, cameras.world_from_camera)
+        expected = plan.intrinsics_to_network(cameras.intrinsics)
+        torch.testing.assert_close(result.cameras.intrinsics, expected)
+        errors.append(float((result.depth / pointmaps.depth - 1).abs().median()))
+    assert errors[1] < errors[0] < NOISE

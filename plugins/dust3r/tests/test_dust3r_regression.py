@@ -7,11 +7,17 @@ import torch
 from sphinx_framework.testing.contracts import RegressionContract
 from sphinx_framework.testing.fakes import fake_cameras, fake_scene
 from sphinx_framework.types import Scene
-from sphinx_framework_dust3r.config import DUSt3RConfig, DUSt3RRegressionConfig
+from sphinx_framework_dust3r.config import (
+    DUSt3RConfig,
+    DUSt3RRegressionConfig,
+    KnownPoseAlignmentConfig,
+)
 from sphinx_framework_dust3r.images import preparation
 from sphinx_framework_dust3r.point_cloud import kept_pixels
+from sphinx_framework_dust3r.poses import DUSt3RPoseEstimator
 from sphinx_framework_dust3r.reconstruction import assemble, half_image
 from sphinx_framework_dust3r.regression import DUSt3RRegression, PointViews, in_depth_range
+from sphinx_framework_dust3r.synthetic import SyntheticPointmaps
 
 CPU = torch.device("cpu")
 SIZE = (48, 64)
@@ -19,7 +25,13 @@ SIZE = (48, 64)
 
 @pytest.fixture(scope="session")
 def config(tiny_config: DUSt3RConfig) -> DUSt3RRegressionConfig:
-    return DUSt3RRegressionConfig(weights="random", network=tiny_config.network, image_size=64)
+    return DUSt3RRegressionConfig(
+        weights="random",
+        network=tiny_config.network,
+        image_size=64,
+        radius=0.06,
+        alignment=KnownPoseAlignmentConfig(iterations=20),
+    )
 
 
 class TestContract(RegressionContract):
@@ -41,13 +53,12 @@ def scene() -> Scene:
 
 
 @pytest.fixture(scope="module")
-def pointmaps(scene: Scene, made_up_pointmaps: Any) -> Any:
-    plan = preparation(SIZE, 64)
-    return made_up_pointmaps(scene.inputs.world_from_camera, scene.inputs.intrinsics[0], plan)
+def pointmaps(scene: Scene) -> SyntheticPointmaps:
+    return SyntheticPointmaps(scene.inputs, preparation(SIZE, 64))
 
 
 @pytest.fixture(scope="module")
-def model(config: DUSt3RRegressionConfig, pointmaps: Any) -> DUSt3RRegression:
+def model(config: DUSt3RRegressionConfig, pointmaps: SyntheticPointmaps) -> DUSt3RRegression:
     return DUSt3RRegression(config, CPU, pointmaps)
 
 
@@ -58,26 +69,33 @@ def at_inputs(scene: Scene, model: DUSt3RRegression) -> PointViews:
 
 
 def test_seen_from_its_own_camera_a_photo_is_itself(
-    scene: Scene, config: DUSt3RRegressionConfig, made_up_pointmaps: Any
+    scene: Scene, config: DUSt3RRegressionConfig
 ) -> None:
-    single = Scene(
-        images=scene.images[:1],
-        inputs=scene.inputs[:1],
-        targets=scene.inputs[:1],
-        near=1.0,
-        far=9.0,
+    single = replace(
+        scene, images=scene.images[:1], inputs=scene.inputs[:1], targets=scene.inputs[:1]
     )
-    pointmaps = made_up_pointmaps(
-        single.inputs.world_from_camera, single.inputs.intrinsics[0], preparation(SIZE, 64)
-    )
-    views = DUSt3RRegression(config, CPU, pointmaps).predict(single)
-    seen = views.opacity[0] > 0.9
-    assert float(seen.float().mean()) > 0.9
-    difference = (views.images[0] - scene.images[0]).abs().mean(0)[seen]
-    assert float(difference.mean()) < 0.02
+    # Discs that reach no neighbour: every pixel is its own point, exactly in its middle.
+    small = config.model_copy(update={"radius": 0.03})
+    pointmaps = SyntheticPointmaps(single.inputs, preparation(SIZE, 64))
+    views = DUSt3RRegression(small, CPU, pointmaps).predict(single)
+    torch.testing.assert_close(views.opacity, torch.ones_like(views.opacity), rtol=0, atol=1e-3)
+    torch.testing.assert_close(views.images, single.images, rtol=0, atol=0.5 / 255 + 1e-4)
 
 
-def test_depth_comes_out_in_the_unit_of_the_scene(at_inputs: PointViews, pointmaps: Any) -> None:
+def test_two_unposed_photos_become_views_of_their_own_scene(
+    scene: Scene, tiny_config: DUSt3RConfig, config: DUSt3RRegressionConfig
+) -> None:
+    cameras = DUSt3RPoseEstimator(tiny_config, CPU).estimate(scene.images)
+    unposed = replace(scene, inputs=cameras, targets=cameras, order=None)
+    unposed.validate()
+    views = DUSt3RRegression(config, CPU).predict(unposed)
+    assert views.images.shape == scene.images.shape
+    assert torch.isfinite(views.images).all()
+
+
+def test_depth_comes_out_in_the_unit_of_the_scene(
+    at_inputs: PointViews, pointmaps: SyntheticPointmaps
+) -> None:
     seen = at_inputs.opacity > 0.9
     relative = (at_inputs.depth / pointmaps.depth - 1).abs()[seen]
     assert float(relative.median()) < 0.05
@@ -104,13 +122,10 @@ def test_a_target_that_looks_away_is_empty(scene: Scene, model: DUSt3RRegression
 
 
 def test_square_photos_keep_the_field_of_view_of_their_targets(
-    config: DUSt3RRegressionConfig, made_up_pointmaps: Any
+    config: DUSt3RRegressionConfig,
 ) -> None:
     square = fake_scene(targets=1, inputs=2, size=(64, 64))
-    plan = preparation((64, 64), 64)
-    pointmaps = made_up_pointmaps(
-        square.inputs.world_from_camera, square.inputs.intrinsics[0], plan
-    )
+    pointmaps = SyntheticPointmaps(square.inputs, preparation((64, 64), 64))
     views = DUSt3RRegression(config, CPU, pointmaps).predict(square)
     assert views.images.shape[-2:] == (64, 64)
     # The network saw 4:3; above and below it there is nothing to draw.

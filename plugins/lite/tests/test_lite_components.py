@@ -122,10 +122,7 @@ def test_other_counts_and_sizes_work(regression, diffusion, inputs, targets, siz
     assert coarse.images.shape == (targets, 3, *size)
     layout = diffusion.layouts(scene)[0]
     frames = torch.stack(
-        [
-            (scene.images if s.kind == "input" else coarse.images)[s.index]
-            for s in layout.slots
-        ]
+        [(scene.images if s.kind == "input" else coarse.images)[s.index] for s in layout.slots]
     )
     clean = diffusion.encode(frames)
     condition = diffusion.condition(scene, coarse, layout, clean)
@@ -169,10 +166,7 @@ def test_a_walk_from_noise_ends_near_the_truth(diffusion, regression, scene):
     coarse = regression.predict(scene)
     layout = diffusion.layouts(scene)[0]
     frames = torch.stack(
-        [
-            (scene.images if s.kind == "input" else coarse.images)[s.index]
-            for s in layout.slots
-        ]
+        [(scene.images if s.kind == "input" else coarse.images)[s.index] for s in layout.slots]
     )
     clean = diffusion.encode(frames)
     condition = diffusion.condition(scene, coarse, layout, clean)

@@ -11,6 +11,7 @@ walks that start from the regression latents at k = 0, 5, ..., 45 and the regres
 import argparse
 import json
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -62,9 +63,7 @@ def measure(options: argparse.Namespace) -> None:
             GAMMA,
         )
         reference = scorer.score(clip.walk(grid, list(range(STEPS)), from_noise=True))
-        scores = {
-            k: scorer.score(clip.walk(grid, list(range(k, STEPS)))) for k in STARTS
-        }
+        scores = {k: scorer.score(clip.walk(grid, list(range(k, STEPS)))) for k in STARTS}
         scores[STEPS] = scorer.score(coarse.images)
         with options.samples.open("a") as file:
             for target in range(count):
@@ -112,7 +111,7 @@ def table(rows: list[dict], edges: list[float], quality: float) -> list[tuple[in
     """Per bin: the largest start whose mean share reaches the quality, its count and bound."""
     found = []
     floor = 0
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         inside = [r for r in rows if low <= r["ratio"] < high]
         start = 0
         for k in (*STARTS, STEPS):
@@ -133,9 +132,7 @@ def fit(options: argparse.Namespace) -> None:
     """Write the rule file."""
     rows = [json.loads(line) for line in options.fit.read_text().splitlines()]
     numbers = sorted({r["scene"] for r in rows})
-    embeddings = np.array(
-        [next(r["embedding"] for r in rows if r["scene"] == n) for n in numbers]
-    )
+    embeddings = np.array([next(r["embedding"] for r in rows if r["scene"] == n) for n in numbers])
     centres, labels = clusters(embeddings)
     cluster = dict(zip(numbers, labels.tolist(), strict=True))
     out = [
@@ -193,6 +190,7 @@ def fit(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--scenes", type=int, default=40)

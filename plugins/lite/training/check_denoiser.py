@@ -5,6 +5,8 @@ python training/check_denoiser.py --data D --weights W --scenes 12
 
 import argparse
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +14,47 @@ import torch
 from common import Scenes
 from prepare_latents import stored_scene
 from similarity import gradient_similarity, psnr, sharpness, ssim
+from torch import Tensor
+from walks import Clip, spread_steps
+
+from sphinx_framework.noise import SigmaSchedule
+from sphinx_framework.types import CoarseViews, Scene
 from sphinx_framework_lite.config import DiffusionConfig, QualityConfig, RegressionConfig
 from sphinx_framework_lite.model import LiteDiffusion
 from sphinx_framework_lite.quality import LiteQuality
 from sphinx_framework_lite.regression import LiteRegression
-from walks import Clip, spread_steps
 
 STEPS = 50
 
 
+def walks(
+    model: LiteDiffusion, scene: Scene, coarse: CoarseViews, clip: Clip, few: SigmaSchedule
+) -> dict[str, Callable[[], Tensor]]:
+    """Everything that is compared, by name."""
+    truth = scene.target_images
+    assert truth is not None
+    grid = model.noise_schedule(STEPS)
+    results: dict[str, Callable[[], Tensor]] = {
+        "ground truth": lambda: truth,
+        "AE of ground truth": lambda: model.decode(model.encode(truth)),
+        "regression": lambda: coarse.images,
+        "regression after AE": lambda: model.decode(clip.clean[clip.targets]),
+    }
+    for count in (50, 25, 10, 5, 2):
+        results[f"diffusion {count}"] = partial(
+            clip.walk, grid, spread_steps(0, count, STEPS), from_noise=True
+        )
+    results["diffusion 10 dpmpp_2m"] = partial(
+        clip.walk, few, spread_steps(0, 10, STEPS), from_noise=True
+    )
+    for k in (10, 20, 25, 30, 35, 40):
+        results[f"start {k}"] = partial(clip.walk, grid, list(range(k, STEPS)))
+    results["start 20, 5 steps dpmpp_2m"] = partial(clip.walk, few, spread_steps(20, 5, STEPS))
+    return results
+
+
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", default="packaged")
@@ -37,7 +70,6 @@ def main() -> None:
     few = LiteDiffusion(
         DiffusionConfig(weights=options.weights, solver="dpmpp_2m"), device
     ).noise_schedule(STEPS)
-    grid = model.noise_schedule(STEPS)
     scenes = Scenes(options.data / "calibration")
     rows: dict[str, list[torch.Tensor]] = {}
     sheet = []
@@ -47,22 +79,7 @@ def main() -> None:
         coarse = regression.predict(scene)
         hole = (coarse.opacity < 0.3).float()
         clip = Clip(model, scene, coarse, seed=index)
-        results = {
-            "ground truth": lambda: truth,
-            "AE of ground truth": lambda: model.decode(model.encode(truth)),
-            "regression": lambda: coarse.images,
-            "regression after AE": lambda: model.decode(clip.clean[clip.targets]),
-        }
-        for count in (50, 25, 10, 5, 2):
-            results[f"diffusion {count}"] = lambda count=count: clip.walk(
-                grid, spread_steps(0, count, STEPS), from_noise=True
-            )
-        results["diffusion 10 dpmpp_2m"] = lambda: clip.walk(
-            few, spread_steps(0, 10, STEPS), from_noise=True
-        )
-        for k in (10, 20, 25, 30, 35, 40):
-            results[f"start {k}"] = lambda k=k: clip.walk(grid, list(range(k, STEPS)))
-        results["start 20, 5 steps dpmpp_2m"] = lambda: clip.walk(few, spread_steps(20, 5, STEPS))
+        results = walks(model, scene, coarse, clip, few)
         strip = []
         for name, make in results.items():
             started = time.process_time()
@@ -78,7 +95,14 @@ def main() -> None:
                 torch.full((len(images),), seconds),
             ]
             rows.setdefault(name, []).append(torch.stack(values, 1).mean(0))
-            if name in ("ground truth", "regression", "diffusion 50", "diffusion 2", "start 20", "start 35"):
+            if name in (
+                "ground truth",
+                "regression",
+                "diffusion 50",
+                "diffusion 2",
+                "start 20",
+                "start 35",
+            ):
                 strip.append(torch.cat(list(images[[1, 3]]), 2))
         sheet.append(torch.cat(strip, 2))
     print(f"{'':28s}   PSNR   hole   SSIM   GMS    lap   score   CPU-s")

@@ -11,6 +11,7 @@ import torch
 from common import Scenes
 from prepare_latents import stored_scene
 from similarity import gradient_similarity, psnr, sharpness, ssim
+
 from sphinx_framework_lite.depth import DepthNetwork
 from sphinx_framework_lite.predict import InputDepth, input_depth, source_closeness, source_renders
 from sphinx_framework_lite.splat import fill_holes, fuse
@@ -19,6 +20,7 @@ from sphinx_framework_lite.weights import build
 
 @torch.no_grad()
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", default="packaged")
@@ -64,8 +66,10 @@ def main() -> None:
     print(f"{'':24s}   PSNR  visible  hole%   SSIM    GMS    lap")
     for name, values in rows.items():
         mean = torch.stack(values).mean(0).tolist()
-        print(f"{name:24s} {mean[0]:6.2f}  {mean[1]:6.2f}  {mean[2]:5.1f}  {mean[3]:.3f}  "
-              f"{mean[4]:.3f}  {mean[5]:.2f}")
+        print(
+            f"{name:24s} {mean[0]:6.2f}  {mean[1]:6.2f}  {mean[2]:5.1f}  {mean[3]:.3f}  "
+            f"{mean[4]:.3f}  {mean[5]:.2f}"
+        )
     if options.sheet:
         from PIL import Image
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
+
 from sphinx_framework_lite.autoencoder import Autoencoder
 from sphinx_framework_lite.denoiser import Denoiser
 from sphinx_framework_lite.depth import DepthNetwork
@@ -23,6 +24,7 @@ NETWORKS = {
 
 
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--only", nargs="*", default=list(NETWORKS))

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from common import Scenes
+
+from sphinx_framework.types import Cameras, Scene
 from sphinx_framework_lite.autoencoder import Autoencoder
 from sphinx_framework_lite.denoiser import plucker_rays
 from sphinx_framework_lite.depth import DepthNetwork
@@ -16,8 +18,6 @@ from sphinx_framework_lite.model import middle
 from sphinx_framework_lite.predict import input_depth, source_closeness, source_renders
 from sphinx_framework_lite.splat import fill_holes, fuse
 from sphinx_framework_lite.weights import build
-
-from sphinx_framework.types import Cameras, Scene
 
 FRAMES, CELLS, CHANNELS, TARGETS = 8, 24, 12, 6
 KEPT_IMAGES = 400
@@ -46,6 +46,7 @@ def stored_scene(scenes: Scenes, index: int) -> Scene:
 
 
 def arrays(folder: Path, count: int) -> dict[str, np.memmap]:
+    """Open (or create) the memory maps of one split."""
     maps = (CELLS, CELLS)
     shapes = {
         "clean": ((FRAMES, CHANNELS, *maps), np.float16),
@@ -67,12 +68,15 @@ def arrays(folder: Path, count: int) -> dict[str, np.memmap]:
         if path.exists():
             opened[name] = np.lib.format.open_memmap(path, mode="r+")
         else:
-            opened[name] = np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=(rows, *shape))
+            opened[name] = np.lib.format.open_memmap(
+                path, mode="w+", dtype=kind, shape=(rows, *shape)
+            )
     return opened
 
 
 @torch.no_grad()
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", default="packaged")
@@ -96,7 +100,8 @@ def main() -> None:
         sources = source_renders(scene, found, scene.targets)
         closeness = source_closeness(scene, scene.targets)
         fused = fuse(
-            sources if stride == 1 else source_renders(scene, found, scene.targets, stride), closeness
+            sources if stride == 1 else source_renders(scene, found, scene.targets, stride),
+            closeness,
         )
         coarse = fill_holes(fused.images, fused.opacity).clamp(0, 1)
         filled = [fill_holes(s.images, s.opacity).clamp(0, 1) for s in sources]

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+
 from sphinx_framework_lite.scenes.generate import posed_world
 
 FRAMES, SIDE = 8, 96
@@ -40,6 +41,7 @@ def arrays(folder: Path, scenes: int) -> dict[str, np.memmap]:
 
 
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--split", default="train")
     parser.add_argument("--scenes", type=int, default=4500)

@@ -16,6 +16,7 @@ def psnr(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def grey(images: Tensor) -> Tensor:
+    """Luminance, ``[V 1 H W]``."""
     weights = images.new_tensor([0.299, 0.587, 0.114])[:, None, None]
     return (images * weights).sum(dim=1, keepdim=True)
 

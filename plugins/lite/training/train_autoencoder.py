@@ -8,16 +8,15 @@ import math
 import numpy as np
 import torch
 from common import Run, Scenes, arguments
-from sphinx_framework_lite.autoencoder import LATENT_CHANNELS, Autoencoder, gradient_l1
 from torch import Tensor
 from torch.nn import functional
+
+from sphinx_framework_lite.autoencoder import LATENT_CHANNELS, Autoencoder, gradient_l1
 
 FRAMES = 8
 
 
-def draw(
-    scenes: Scenes, ready: np.ndarray, count: int, generator: torch.Generator
-) -> Tensor:
+def draw(scenes: Scenes, ready: np.ndarray, count: int, generator: torch.Generator) -> Tensor:
     """Frames, mirrored, tinted, sometimes softened like regression renders are."""
     pick = torch.randint(len(ready), (count,), generator=generator).numpy()
     frame = torch.randint(FRAMES, (count,), generator=generator).numpy()
@@ -25,13 +24,16 @@ def draw(
     images = torch.from_numpy(np.ascontiguousarray(rows)).permute(0, 3, 1, 2).float() / 255
     random = torch.rand(4, count, generator=generator)
     images = torch.where(random[0][:, None, None, None] < 0.5, images.flip(-1), images)
-    soft = functional.interpolate(functional.avg_pool2d(images, 2), scale_factor=2.0, mode="bilinear")
+    soft = functional.interpolate(
+        functional.avg_pool2d(images, 2), scale_factor=2.0, mode="bilinear"
+    )
     images = torch.where(random[1][:, None, None, None] < 0.15, soft, images)
     gain = 0.7 + 0.6 * torch.rand(count, 3, 1, 1, generator=generator)
     return (images * gain).clamp(0, 1).contiguous()
 
 
 def main() -> None:
+    """Run the command line."""
     options = arguments(__doc__ or "").parse_args()
     torch.manual_seed(options.seed)
     network = Autoencoder()

@@ -2,11 +2,11 @@
 
     python training/train_denoiser.py --data D --run R --minutes 55 --batch 4
 
-A clip's state is ``base + (1 - u) r - v u base + sigma n`` with ``r`` the residual to learn: ``u = 0``
-is ordinary diffusion; ``u = sigma / start`` is what a walk that starts at noise level ``start`` from
-the regression latents (``v = 0``) or from pure noise (``v = 1``) looks like on its way down, so the
-network learns to undo the regression's blur wherever the engine starts. ``u = 1`` are frames held
-at the regression until their own start.
+A clip's state is ``base + (1 - u) r - v u base + sigma n`` with ``r`` the residual to learn:
+``u = 0`` is ordinary diffusion; ``u = sigma / start`` is what a walk that starts at noise level
+``start`` from the regression latents (``v = 0``) or from pure noise (``v = 1``) looks like on its
+way down, so the network learns to undo the regression's blur wherever the engine starts. ``u = 1``
+are frames held at the regression until their own start.
 """
 
 from pathlib import Path
@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from common import Run, arguments
-from sphinx_framework_lite.denoiser import Denoiser, condition_maps
 from torch import Tensor
 
 from sphinx_framework.executors.dense import DenseExecutor
+from sphinx_framework_lite.denoiser import Denoiser, condition_maps
 
 FRAMES, SOURCES = 8, 2
 TOP = 8.0
@@ -34,7 +34,9 @@ class Latents:
         return torch.from_numpy(np.array(self.maps[name][scene])).float()
 
 
-def clip(data: Latents, scene: int, targets: list[int], drop: Tensor, give: bool) -> dict[str, Tensor]:
+def clip(
+    data: Latents, scene: int, targets: list[int], drop: Tensor, give: bool
+) -> dict[str, Tensor]:
     """One clip: first input, chosen targets (numbered from 0), last input."""
     frames = [0, *[t + 1 for t in targets], FRAMES - 1]
     clean = data.take("clean", scene)[frames]
@@ -62,7 +64,9 @@ def clip(data: Latents, scene: int, targets: list[int], drop: Tensor, give: bool
     return {"clean": clean, "base": base, "maps": maps, "given": given}
 
 
-def noisy(batch: dict[str, Tensor], generator: torch.Generator, deviation: float) -> dict[str, Tensor]:
+def noisy(
+    batch: dict[str, Tensor], generator: torch.Generator, deviation: float
+) -> dict[str, Tensor]:
     """Noise levels, states and loss weights, one level per clip, one start per frame."""
     clips, frames = batch["clean"].shape[:2]
 
@@ -95,6 +99,7 @@ def noisy(batch: dict[str, Tensor], generator: torch.Generator, deviation: float
 
 
 def main() -> None:
+    """Run the command line."""
     options = arguments(__doc__ or "").parse_args()
     torch.manual_seed(options.seed)
     network = Denoiser()
@@ -121,9 +126,7 @@ def main() -> None:
         made = noisy(batch, generator, deviation)
         flat = {name: value.flatten(0, 1) for name, value in {**batch, **made}.items()}
         with torch.autocast("cpu", torch.bfloat16):
-            out = network.raw(
-                flat["state"], flat["sigma"], flat["maps"], DenseExecutor(count + 2)
-            )
+            out = network.raw(flat["state"], flat["sigma"], flat["maps"], DenseExecutor(count + 2))
         skip, scale, _ = network.coefficients(flat["sigma"][:, None, None, None])
         wanted = (flat["residual"] - skip * flat["state"]) / scale
         error = flat["weight"] * (out.float() - wanted).square()

@@ -6,14 +6,15 @@ python training/train_depth.py --data D --run R --minutes 25
 import numpy as np
 import torch
 from common import Run, Scenes, arguments
+from torch import Tensor
+from torch.nn import functional
+
 from sphinx_framework_lite.depth import (
     PLANES,
     DepthNetwork,
     DepthPrediction,
     depth_to_place,
 )
-from torch import Tensor
-from torch.nn import functional
 
 FRAMES = 8
 TOLERANCE = 1.5
@@ -34,7 +35,9 @@ def mirrored(batch: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def draw(scenes: Scenes, count: int, generator: torch.Generator, ready: np.ndarray) -> dict[str, Tensor]:
+def draw(
+    scenes: Scenes, count: int, generator: torch.Generator, ready: np.ndarray
+) -> dict[str, Tensor]:
     """A batch of input pairs, randomly mirrored, tinted and with loosened depth ranges."""
     pick = torch.randint(len(ready), (count,), generator=generator).numpy()
     chosen = ready[pick]
@@ -85,6 +88,7 @@ def losses(out: DepthPrediction, batch: dict[str, Tensor]) -> tuple[Tensor, dict
 
 
 def main() -> None:
+    """Run the command line."""
     options = arguments(__doc__ or "").parse_args()
     torch.manual_seed(options.seed)
     network = DepthNetwork()

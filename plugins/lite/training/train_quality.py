@@ -15,19 +15,21 @@ from prepare_latents import stored_scene
 from safetensors.torch import save_file
 from scipy.stats import spearmanr
 from similarity import quality
+from torch import Tensor
+from torch.nn import functional
+from walks import Clip, spread_steps
+
 from sphinx_framework_lite.config import DiffusionConfig, RegressionConfig
 from sphinx_framework_lite.model import LiteDiffusion
 from sphinx_framework_lite.quality import QualityNetwork
 from sphinx_framework_lite.regression import LiteRegression
 from sphinx_framework_lite.statistics import natural_statistics, opacity_statistics
-from torch import Tensor
-from torch.nn import functional
-from walks import Clip, spread_steps
 
 LOW = 0.45
 
 
 def stretched(value: Tensor) -> Tensor:
+    """Similarity to the scale of the score."""
     return ((value - LOW) / (1 - LOW)).clamp(0.01, 0.99)
 
 
@@ -47,7 +49,11 @@ def degraded(images: Tensor, generator: torch.Generator) -> list[Tensor]:
 
 
 def examples(
-    scenes: Scenes, wanted: list[int], regression: list[LiteRegression], model: LiteDiffusion, walks: int
+    scenes: Scenes,
+    wanted: list[int],
+    regression: list[LiteRegression],
+    model: LiteDiffusion,
+    walks: int,
 ) -> dict[str, Tensor]:
     """Features, opacity features (NaN if none), targets, and the scene of every example."""
     features, opacities, targets, numbers, kinds = [], [], [], [], []
@@ -58,7 +64,9 @@ def examples(
         truth = scene.target_images
         assert truth is not None
 
-        def add(images: Tensor, reference: Tensor, kind: int, opacity: Tensor | None = None) -> None:
+        def add(
+            images: Tensor, reference: Tensor, kind: int, opacity: Tensor | None = None
+        ) -> None:
             stats = natural_statistics(images)
             features.append(stats)
             none = torch.full((len(images), 5), float("nan"))
@@ -125,14 +133,16 @@ def fit(network: QualityNetwork, data: dict[str, Tensor], steps: int) -> None:
 
 
 def report(network: QualityNetwork, data: dict[str, Tensor]) -> None:
+    """Print rank correlations and means by kind of image."""
     natural, opacity, target = data["natural"], data["opacity"], data["target"]
     with torch.no_grad():
         image = network.image(natural)
         render = network.render(torch.cat([natural, opacity], dim=1))
     coarse = data["kind"] == 0
-    print(f"Spearman, all images, image head:        {spearmanr(image, target)[0]:.3f}")
-    print(f"Spearman, coarse views, image head:      {spearmanr(image[coarse], target[coarse])[0]:.3f}")
-    print(f"Spearman, coarse views, opacity head:    {spearmanr(render[coarse], target[coarse])[0]:.3f}")
+    print(f"Spearman, all images, image head: {spearmanr(image, target)[0]:.3f}")
+    for name, score in (("image", image), ("opacity", render)):
+        rank = spearmanr(score[coarse], target[coarse])[0]
+        print(f"Spearman, coarse views, {name} head: {rank:.3f}")
     names = ("coarse", "photos", "degraded", "autoencoded", "diffused")
     for kind, name in enumerate(names):
         rows = data["kind"] == kind
@@ -144,6 +154,7 @@ def report(network: QualityNetwork, data: dict[str, Tensor]) -> None:
 
 
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", default="packaged")
@@ -155,7 +166,9 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     device = torch.device("cpu")
-    stages = [LiteRegression(RegressionConfig(weights=options.weights, stride=s), device) for s in (2, 1)]
+    stages = [
+        LiteRegression(RegressionConfig(weights=options.weights, stride=s), device) for s in (2, 1)
+    ]
     model = LiteDiffusion(DiffusionConfig(weights=options.weights, precision="bfloat16"), device)
     # Scenes that the U-Net did not train on.
     train = Scenes(options.data / "train")

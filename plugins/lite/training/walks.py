@@ -1,19 +1,21 @@
 """Denoising walks of the trained model, dense, without the engine: what the reports measure."""
 
 import torch
-from sphinx_framework_lite.model import LiteDiffusion
 from torch import Tensor
 
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.noise import SigmaSchedule
 from sphinx_framework.protocols import SolverStep
 from sphinx_framework.types import CoarseViews, Scene
+from sphinx_framework_lite.model import LiteDiffusion
 
 
 class Clip:
     """One scene ready for walks: base latents, condition and one noise for all walks."""
 
-    def __init__(self, model: LiteDiffusion, scene: Scene, coarse: CoarseViews, seed: int = 0) -> None:
+    def __init__(
+        self, model: LiteDiffusion, scene: Scene, coarse: CoarseViews, seed: int = 0
+    ) -> None:
         self.model = model
         self.layout = model.layouts(scene)[0]
         frames = torch.stack(

@@ -11,6 +11,7 @@ import sys
 import time
 
 import torch
+
 from sphinx_framework_mvsplat.config import EncoderConfig, MVSplatConfig
 from sphinx_framework_mvsplat.encoder import ContextViews, Encoder
 from sphinx_framework_mvsplat.plane_sweep import depth_candidates, plane_sweep

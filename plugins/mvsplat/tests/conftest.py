@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
+
+from sphinx_framework.testing.goldens import Golden
 from sphinx_framework_mvsplat.config import EncoderConfig, MVSplatConfig
 from sphinx_framework_mvsplat.encoder import ContextViews
 from sphinx_framework_mvsplat.model import MVSplat
-
-from sphinx_framework.testing.goldens import Golden
 
 TINY = EncoderConfig(
     d_feature=8,

@@ -1,9 +1,9 @@
 import torch
+
+from sphinx_framework.testing.goldens import golden
 from sphinx_framework_mvsplat.adapter import degree_weights, gaussians_of
 from sphinx_framework_mvsplat.config import EncoderConfig
 from sphinx_framework_mvsplat.harmonics import rotate_harmonics, rotation_matrix
-
-from sphinx_framework.testing.goldens import golden
 
 
 def adapted(given, degree=None):

@@ -2,6 +2,7 @@ import torch
 from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
+
 from sphinx_framework_mvsplat.windows import grouped_attention, window_groups
 
 

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 from pydantic import ValidationError
+
 from sphinx_framework_mvsplat.config import EncoderConfig, MVSplatConfig
 from sphinx_framework_mvsplat.plugin import sphinx_framework_components
 

@@ -3,11 +3,11 @@ import json
 import pytest
 import torch
 from safetensors.torch import save_file
+
+from sphinx_framework.testing.goldens import golden, goldens_folder
 from sphinx_framework_mvsplat.config import EncoderConfig, MVSplatConfig
 from sphinx_framework_mvsplat.encoder import Encoder
 from sphinx_framework_mvsplat.weights import load_weights
-
-from sphinx_framework.testing.goldens import golden, goldens_folder
 
 EXPECTED = {"mvsplat_encoder_tiny", "mvsplat_encoder_tiny_3view"}
 FOUND = {path.stem for path in goldens_folder().glob("mvsplat_encoder_*.json")}

@@ -5,13 +5,13 @@ import torch
 from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
-from sphinx_framework_mvsplat.config import MVSplatConfig
-from sphinx_framework_mvsplat.inputs import prepare_inputs
-from sphinx_framework_mvsplat.shims import crop_to_multiple, rescale_and_crop
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.testing.fakes import fake_scene
 from sphinx_framework.testing.goldens import golden
+from sphinx_framework_mvsplat.config import MVSplatConfig
+from sphinx_framework_mvsplat.inputs import prepare_inputs
+from sphinx_framework_mvsplat.shims import crop_to_multiple, rescale_and_crop
 
 
 def test_rescale_and_crop_agrees_with_the_golden(stated_tolerances):

@@ -5,13 +5,13 @@ import torch
 from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
-from sphinx_framework_mvsplat.config import MVSplatConfig
-from sphinx_framework_mvsplat.model import MVSplat
 
 from sphinx_framework.errors import ConfigError, JobError, SceneError, WeightsError
 from sphinx_framework.testing.contracts import RegressionContract
 from sphinx_framework.testing.fakes import fake_cameras, fake_scene
 from sphinx_framework.types import Cameras
+from sphinx_framework_mvsplat.config import MVSplatConfig
+from sphinx_framework_mvsplat.model import MVSplat
 
 CPU = torch.device("cpu")
 

@@ -2,8 +2,9 @@ import torch
 from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
-from sphinx_framework_mvsplat.plane_sweep import depth_candidates, plane_sweep
 from torch.nn import functional
+
+from sphinx_framework_mvsplat.plane_sweep import depth_candidates, plane_sweep
 
 
 def sweep_by_warping(features, poses, intrinsics, inverse_depths):

@@ -3,11 +3,11 @@ import functools
 import pytest
 import torch
 from safetensors.torch import save_file
+
+from sphinx_framework.errors import WeightsError
 from sphinx_framework_mvsplat.config import MVSplatConfig
 from sphinx_framework_mvsplat.encoder import Encoder
 from sphinx_framework_mvsplat.weights import load_weights, read_checkpoint
-
-from sphinx_framework.errors import WeightsError
 
 
 def built(config):

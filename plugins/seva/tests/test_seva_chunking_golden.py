@@ -2,6 +2,9 @@
 
 import pytest
 import torch
+from torch import Tensor
+
+from sphinx_framework.testing.goldens import golden
 from sphinx_framework_seva.chunking import (
     Chunk,
     Frames,
@@ -11,9 +14,6 @@ from sphinx_framework_seva.chunking import (
     padded,
     relative_positions,
 )
-from torch import Tensor
-
-from sphinx_framework.testing.goldens import golden
 
 
 def cases(key: str) -> list[dict]:

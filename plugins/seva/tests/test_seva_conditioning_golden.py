@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from sphinx_framework_seva.cameras import normalised_poses, pluecker_maps
-from sphinx_framework_seva.clip_images import clip_images
-from sphinx_framework_seva.conditioning import assembled
-from sphinx_framework_seva.images import over_white, prepared, size_of_short_side
 from torch import Tensor
 from torch.nn import functional as F
 
 from sphinx_framework.testing.goldens import Golden, golden
+from sphinx_framework_seva.cameras import normalised_poses, pluecker_maps
+from sphinx_framework_seva.clip_images import clip_images
+from sphinx_framework_seva.conditioning import assembled
+from sphinx_framework_seva.images import over_white, prepared, size_of_short_side
 
 
 @pytest.fixture(scope="module")

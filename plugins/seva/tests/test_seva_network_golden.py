@@ -2,16 +2,16 @@
 
 import pytest
 import torch
-from sphinx_framework_seva.blocks import Downsample, ResBlock, Upsample
-from sphinx_framework_seva.config import Architecture
-from sphinx_framework_seva.network import UNet, resized, sinusoidal_embedding
-from sphinx_framework_seva.signals import Signals
-from sphinx_framework_seva.transformer import MultiviewTransformer
 from torch import nn
 
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.nn import bind_sites
 from sphinx_framework.testing.goldens import Golden, golden
+from sphinx_framework_seva.blocks import Downsample, ResBlock, Upsample
+from sphinx_framework_seva.config import Architecture
+from sphinx_framework_seva.network import UNet, resized, sinusoidal_embedding
+from sphinx_framework_seva.signals import Signals
+from sphinx_framework_seva.transformer import MultiviewTransformer
 
 
 def architecture(values: dict) -> Architecture:

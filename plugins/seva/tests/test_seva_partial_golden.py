@@ -4,13 +4,6 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from sphinx_framework_seva.conditioning import SevaCondition
-from sphinx_framework_seva.config import Architecture
-from sphinx_framework_seva.guidance import guidance_scale
-from sphinx_framework_seva.model import denoise_rows
-from sphinx_framework_seva.network import UNet
-from sphinx_framework_seva.noise_levels import noise_levels
-from sphinx_framework_seva.schedule import SevaSchedule
 from torch import Tensor
 
 from sphinx_framework.engine.loop import Refinement
@@ -21,6 +14,13 @@ from sphinx_framework.executors.record import RecordExecutor
 from sphinx_framework.policy.schedule import Full, Partial, Schedule
 from sphinx_framework.protocols import Executor, SolverStep
 from sphinx_framework.testing.goldens import Golden, golden
+from sphinx_framework_seva.conditioning import SevaCondition
+from sphinx_framework_seva.config import Architecture
+from sphinx_framework_seva.guidance import guidance_scale
+from sphinx_framework_seva.model import denoise_rows
+from sphinx_framework_seva.network import UNet
+from sphinx_framework_seva.noise_levels import noise_levels
+from sphinx_framework_seva.schedule import SevaSchedule
 
 
 @dataclass

@@ -4,6 +4,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
+
+from sphinx_framework.executors.dense import DenseExecutor
+from sphinx_framework.protocols import SolverStep
+from sphinx_framework.testing.goldens import Golden, golden
 from sphinx_framework_seva.conditioning import SevaCondition
 from sphinx_framework_seva.config import Architecture
 from sphinx_framework_seva.denoiser import denoised, scaled, with_inputs
@@ -18,11 +23,6 @@ from sphinx_framework_seva.noise_levels import (
     step_indices,
 )
 from sphinx_framework_seva.schedule import SevaSchedule
-from torch import Tensor
-
-from sphinx_framework.executors.dense import DenseExecutor
-from sphinx_framework.protocols import SolverStep
-from sphinx_framework.testing.goldens import Golden, golden
 
 
 @pytest.fixture(scope="module")

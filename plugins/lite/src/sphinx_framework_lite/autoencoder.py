@@ -24,6 +24,8 @@ class RunningStandard(nn.Module):
     def __init__(self, channels: int, momentum: float = 0.03) -> None:
         super().__init__()
         self.momentum = momentum
+        self.mean: Tensor
+        self.deviation: Tensor
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("deviation", torch.ones(channels))
 

@@ -44,7 +44,10 @@ def plucker_rays(
     reference: world_from_camera of the frame of coordinates. unit: length that counts as 1.
     """
     height, width = (s // LATENT_FACTOR for s in cameras.image_size)
-    k = cameras.intrinsics / cameras.intrinsics.new_tensor([LATENT_FACTOR, LATENT_FACTOR, 1])[:, None]
+    k = (
+        cameras.intrinsics
+        / cameras.intrinsics.new_tensor([LATENT_FACTOR, LATENT_FACTOR, 1])[:, None]
+    )
     rotation, origin = reference[:3, :3], reference[:3, 3]
     pose = rotation.T @ cameras.world_from_camera[:, :3, :3]
     centre = (cameras.centres - origin) @ rotation / unit
@@ -66,7 +69,7 @@ def condition_maps(
 
     Given frames show themselves as their sources, fully opaque.
     """
-    size = base.shape[-2:]
+    size = (base.shape[-2], base.shape[-1])
     known = given[:, None, None, None]
 
     def pooled(values: Tensor) -> Tensor:
@@ -86,6 +89,7 @@ class Denoiser(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.network = MultiViewUNet(LATENT_CHANNELS, CONDITION_CHANNELS)
+        self.deviation: Tensor
         self.register_buffer("deviation", torch.tensor(RESIDUAL_DEVIATION))
 
     def forward(

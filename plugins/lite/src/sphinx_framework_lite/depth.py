@@ -77,9 +77,7 @@ def _warped(
     return sampled.reshape(shape), visible.reshape(batch, planes, height, width)
 
 
-def _matching(
-    reference: Tensor, sampled: Tensor, visible: Tensor
-) -> tuple[Tensor, Tensor]:
+def _matching(reference: Tensor, sampled: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
     """Group-wise correlation summed over visible neighbours, ``[B, G, P, i, j]``, and a count."""
     batch, channels, planes, height, width = sampled.shape
     product = reference.float()[:, :, None] * sampled
@@ -197,7 +195,7 @@ class DepthNetwork(nn.Module):
                 relative = torch.linalg.inv(poses[:, other]) @ poses[:, view]
                 unproject = torch.linalg.inv(k[:, view])
                 rotation = k[:, other] @ relative[:, :3, :3] @ unproject
-                shift = (k[:, other] @ relative[:, :3, 3:])
+                shift = k[:, other] @ relative[:, :3, 3:]
                 projection = torch.cat([rotation, shift], dim=2)
                 sampled, visible = _warped(
                     features[:, other], cells[:, view], projection, near[::views], far[::views]
@@ -218,9 +216,9 @@ class DepthNetwork(nn.Module):
 def _local_mean(logits: Float[Tensor, "B D h w"], planes: Tensor) -> Float[Tensor, "B h w"]:
     """Mean place around the strongest plane: sub-plane precision without mixing two surfaces."""
     mass = torch.softmax(logits, dim=1)
-    peak = functional.avg_pool1d(
-        mass.detach().permute(0, 2, 3, 1).flatten(0, 2)[:, None], 3, 1, 1
-    )[:, 0].argmax(dim=1)
+    peak = functional.avg_pool1d(mass.detach().permute(0, 2, 3, 1).flatten(0, 2)[:, None], 3, 1, 1)[
+        :, 0
+    ].argmax(dim=1)
     peak = peak.reshape(logits.shape[0], 1, *logits.shape[-2:])
     index = torch.arange(PLANES, device=logits.device)[None, :, None, None]
     window = mass * ((index - peak).abs() <= 2)

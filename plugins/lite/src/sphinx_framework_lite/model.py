@@ -1,5 +1,7 @@
 """The diffusion stage: autoencoder, condition and U-Net behind the framework's protocol."""
 
+from itertools import pairwise
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -69,7 +71,7 @@ class LiteDiffusion:
         bounds = [round(i * targets / clips) for i in range(clips + 1)]
         note = (f"{targets} targets in {clips} clips of at most {room}",) if clips > 1 else ()
         layouts = []
-        for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+        for first, last in pairwise(bounds):
             slots = [Slot(kind="input", index=0)]
             slots += [Slot(kind="target", index=i) for i in range(first, last)]
             slots += [Slot(kind="input", index=i) for i in range(1, inputs)]

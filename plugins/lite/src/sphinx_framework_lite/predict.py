@@ -58,8 +58,12 @@ def input_depth(network: DepthNetwork, scene: Scene, shorter_side: int = 128) ->
     neighbours = [[j for j in row if j != i][:NEIGHBOURS] for i, row in enumerate(around)]
     limits = poses.new_tensor([[near], [far]])
     out = network(
-        images[None], poses[None], scaled_intrinsics(scene.inputs, work)[None],
-        limits[0], limits[1], neighbours,
+        images[None],
+        poses[None],
+        scaled_intrinsics(scene.inputs, work)[None],
+        limits[0],
+        limits[1],
+        neighbours,
     )
     place = out.place[0].float().clamp(0, 1.2)
     confidence = torch.sigmoid(out.confidence_logit[0].float())
@@ -102,9 +106,14 @@ def source_renders(
         slots = torch.tensor([s for s, _ in uses])
         chosen = torch.tensor([t for _, t in uses])
         splats = splat_view(
-            images[source], depth[source], confidence[source],
-            scene.inputs.world_from_camera[source], k[source],
-            targets.world_from_camera[chosen], target_k[chosen], size,
+            images[source],
+            depth[source],
+            confidence[source],
+            scene.inputs.world_from_camera[source],
+            k[source],
+            targets.world_from_camera[chosen],
+            target_k[chosen],
+            size,
         )
         colours[slots, chosen] = splats.images
         opacity[slots, chosen] = splats.opacity
@@ -113,14 +122,18 @@ def source_renders(
         full = scene.images.shape[-2:]
         # Empty cells hold no colour: they must not bleed into their neighbours.
         landed = (opacity > 0).to(colours.dtype)[:, :, None]
-        joined = torch.cat([colours * landed, z[:, :, None] * landed, opacity[:, :, None], landed], 2)
+        joined = torch.cat(
+            [colours * landed, z[:, :, None] * landed, opacity[:, :, None], landed], 2
+        )
         joined = functional.interpolate(joined.flatten(0, 1), full, mode="bilinear")
         joined = joined.unflatten(0, shape)
         share = joined[:, :, 5:].clamp(min=1e-3)
-        colours, opacity, z = joined[:, :, :3] / share, joined[:, :, 4], (joined[:, :, 3:4] / share)[:, :, 0]
-    return [
-        Splats(images=colours[s], opacity=opacity[s], depth=z[s]) for s in range(SOURCES)
-    ]
+        colours, opacity, z = (
+            joined[:, :, :3] / share,
+            joined[:, :, 4],
+            (joined[:, :, 3:4] / share)[:, :, 0],
+        )
+    return [Splats(images=colours[s], opacity=opacity[s], depth=z[s]) for s in range(SOURCES)]
 
 
 def source_closeness(scene: Scene, targets: Cameras) -> Float[Tensor, "S T"]:

@@ -22,6 +22,8 @@ class Head(nn.Module):
 
     def __init__(self, features: int) -> None:
         super().__init__()
+        self.mean: Tensor
+        self.deviation: Tensor
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("deviation", torch.ones(features))
         self.layers = nn.Sequential(

@@ -16,9 +16,10 @@ from torch import Tensor
 from torch.nn import functional
 
 # Standard deviation of a footprint over its size, and where it is cut.
-FOOTPRINT, CUT = 0.45, 1.1
-# Footprints are larger than pixels appear, so that slanted surfaces have no gaps.
-OVERLAP = 1.25
+FOOTPRINT, CUT = 0.42, 1.25
+# A cell is covered by this share of a full surface's weight, so that slanted surfaces, whose
+# footprints lie farther apart, have no gaps.
+COVERED = 0.4
 MAX_RADIUS = 4.0
 # Points farther than this fraction behind the front surface are hidden.
 HIDDEN = 0.04
@@ -39,8 +40,13 @@ class Splats:
 
 
 @njit(cache=True, nogil=True)
-def _splat(points: Any, colours: Any, certain: Any, extent: Any, matrix: Any, k: Any, out: Any) -> None:
-    """Splat ``[P, 3]`` world points into one target; out: ``[5, H, W]`` (rgb, weight, depth)."""
+def _splat(
+    points: Any, colours: Any, certain: Any, extent: Any, matrix: Any, k: Any, out: Any
+) -> None:
+    """Splat ``[P, 3]`` world points into one target.
+
+    out: ``[6, H, W]``, sums of weighted rgb, of weights, of weighted depth, and of footprints.
+    """
     height, width = out.shape[1], out.shape[2]
     front = np.full((height, width), 1e30, np.float32)
     for sweep in range(2):
@@ -54,12 +60,18 @@ def _splat(points: Any, colours: Any, certain: Any, extent: Any, matrix: Any, k:
             x = matrix[0, 0] * px + matrix[0, 1] * py + matrix[0, 2] * pz + matrix[0, 3]
             y = matrix[1, 0] * px + matrix[1, 1] * py + matrix[1, 2] * pz + matrix[1, 3]
             u, v = k[0, 0] * x / z + k[0, 2], k[1, 1] * y / z + k[1, 2]
-            size = min(max(OVERLAP * extent[p] * k[0, 0] / z, 0.9), MAX_RADIUS)
+            size = min(max(extent[p] * k[0, 0] / z, 0.8), MAX_RADIUS)
             reach = 0.6 * size if sweep == 0 else CUT * size
             if u < -reach or v < -reach or u > width + reach or v > height + reach:
                 continue
-            first_row, last_row = int(max(0, math.ceil(v - reach - 0.5))), int(min(height - 1, math.floor(v + reach - 0.5)))
-            first, last = int(max(0, math.ceil(u - reach - 0.5))), int(min(width - 1, math.floor(u + reach - 0.5)))
+            first_row, last_row = (
+                int(max(0, math.ceil(v - reach - 0.5))),
+                int(min(height - 1, math.floor(v + reach - 0.5))),
+            )
+            first, last = (
+                int(max(0, math.ceil(u - reach - 0.5))),
+                int(min(width - 1, math.floor(u + reach - 0.5))),
+            )
             for row in range(first_row, last_row + 1):
                 for column in range(first, last + 1):
                     if sweep == 0:
@@ -68,12 +80,14 @@ def _splat(points: Any, colours: Any, certain: Any, extent: Any, matrix: Any, k:
                     if z > front[row, column] * (1 + HIDDEN):
                         continue
                     du, dv = (column + 0.5 - u) / size, (row + 0.5 - v) / size
-                    w = certain[p] * math.exp(-0.5 * (du * du + dv * dv) / (FOOTPRINT * FOOTPRINT))
-                    w /= 2 * math.pi * FOOTPRINT * FOOTPRINT / OVERLAP
+                    bell = math.exp(-0.5 * (du * du + dv * dv) / (FOOTPRINT * FOOTPRINT))
+                    bell /= 2 * math.pi * FOOTPRINT * FOOTPRINT
+                    w = certain[p] * bell
                     for c in range(3):
                         out[c, row, column] += w * colours[p, c]
                     out[3, row, column] += w
                     out[4, row, column] += w * z
+                    out[5, row, column] += bell
 
 
 def splat_view(
@@ -92,8 +106,10 @@ def splat_view(
         image: colours in [0, 1] of the source.
         depth: its camera-z.
         confidence: in [0, 1]; scales what a pixel contributes, hence the opacity.
-        world_from_camera: the source's pose; intrinsics in pixels of ``image``.
-        targets: poses of the targets; target_intrinsics in pixels of ``size``.
+        world_from_camera: the source's pose.
+        intrinsics: of the source, in pixels of ``image``.
+        targets: poses of the targets.
+        target_intrinsics: in pixels of ``size``.
         size: ``(height, width)`` of the renders.
 
     Returns:
@@ -106,7 +122,7 @@ def splat_view(
     local = torch.linalg.inv(intrinsics.double()).to(depth) @ grid * depth.reshape(1, -1)
     points = (world_from_camera[:3, :3] @ local + world_from_camera[:3, 3:]).T
     extent = depth.reshape(-1) / intrinsics[0, 0]
-    rendered = np.zeros((len(targets), 5, *size), np.float32)
+    rendered = np.zeros((len(targets), 6, *size), np.float32)
     inverse = torch.linalg.inv(targets.double()).cpu().numpy()
     k = target_intrinsics.double().cpu().numpy()
     values = (
@@ -119,10 +135,12 @@ def splat_view(
         _splat(*values, inverse[target], k[target], rendered[target])
     out = torch.from_numpy(rendered).to(image.device)
     weight = out[:, 3].clamp(min=1e-6)
-    landed = out[:, 3] > 0.02
+    landed = out[:, 3] > 0.005
+    certain = out[:, 3] / out[:, 5].clamp(min=1e-6)
+    opacity = certain * (out[:, 5] / COVERED).clamp(max=1.0)
     return Splats(
         images=torch.where(landed[:, None], out[:, :3] / weight[:, None], 0.0).clamp(0, 1),
-        opacity=torch.where(landed, out[:, 3].clamp(max=1.0), 0.0),
+        opacity=torch.where(landed, opacity.clamp(0, 1), 0.0),
         depth=torch.where(landed, out[:, 4] / weight, 0.0),
     )
 

@@ -55,7 +55,9 @@ def natural_statistics(images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, "V F"]
         parts += [(deviation.flatten(1).mean(1) + 1e-4).log()]
         parts += _moments(normal[..., 1:] * normal[..., :-1])
         parts += _moments(normal[..., 1:, :] * normal[..., :-1, :])
-        second = functional.conv2d(grey, grey.new_tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]])[None, None])
+        second = functional.conv2d(
+            grey, grey.new_tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]])[None, None]
+        )
         first = grey[..., 1:, 1:] - grey[..., :-1, :-1]
         edge = first.abs().flatten(1)
         curvature = second.abs().flatten(1)

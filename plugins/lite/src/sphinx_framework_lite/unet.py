@@ -5,6 +5,7 @@ or cells it holds. Three levels: frames of 24x24 cells become 12x12 and 6x6.
 """
 
 import math
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -51,7 +52,9 @@ class TimedResidual(nn.Module):
 class TokenMixer(nn.Module):
     """Transformer block: self-attention of one or more reaches, then a pointwise network."""
 
-    def __init__(self, channels: int, heads: int, head_width: int, reaches: tuple[Reach, ...]) -> None:
+    def __init__(
+        self, channels: int, heads: int, head_width: int, reaches: tuple[Reach, ...]
+    ) -> None:
         super().__init__()
         self.norms = nn.ModuleList([nn.LayerNorm(channels) for _ in reaches])
         self.mixers = nn.ModuleList(
@@ -61,7 +64,7 @@ class TokenMixer(nn.Module):
         self.wide = nn.Linear(channels, 2 * channels)
         self.narrow = nn.Linear(2 * channels, channels)
         for mixer in self.mixers:
-            nn.init.zeros_(mixer.to_out[0].weight)  # type: ignore[union-attr, index, arg-type]
+            nn.init.zeros_(mixer.to_out[0].weight)  # type: ignore[union-attr, index]
         nn.init.zeros_(self.narrow.weight)
 
     def forward(self, x: Float[Tensor, "R C a b"], ops: Executor) -> Float[Tensor, "R C a b"]:
@@ -102,20 +105,12 @@ class MultiViewUNet(nn.Module):
         self.conv_in = Conv2d(channels + condition_channels, WIDTHS[0], 3, padding=1)
         self.down = nn.ModuleList([_Level(i, (w, w)) for i, w in enumerate(WIDTHS[:-1])])
         self.shrink = nn.ModuleList(
-            [
-                Conv2d(a, b, 3, stride=2, padding=1)
-                for a, b in zip(WIDTHS[:-1], WIDTHS[1:], strict=True)
-            ]
+            [Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(WIDTHS)]
         )
         last = len(WIDTHS) - 1
         self.middle = _Level(last, (WIDTHS[last], WIDTHS[last]))
         self.middle_out = _Level(last, (WIDTHS[last],))
-        self.grow = nn.ModuleList(
-            [
-                Conv2d(b, a, 3, padding=1)
-                for a, b in zip(WIDTHS[:-1], WIDTHS[1:], strict=True)
-            ]
-        )
+        self.grow = nn.ModuleList([Conv2d(b, a, 3, padding=1) for a, b in pairwise(WIDTHS)])
         self.up = nn.ModuleList([_Level(i, (2 * w, w)) for i, w in enumerate(WIDTHS[:-1])])
         self.norm_out = GroupNorm(GROUPS, WIDTHS[0])
         self.conv_out = Conv2d(WIDTHS[0], channels, 3, padding=1)
@@ -147,8 +142,6 @@ class MultiViewUNet(nn.Module):
 
 def _fourier(log_sigma: Float[Tensor, "#R"]) -> Float[Tensor, "#R E"]:
     """Sines and cosines of a quarter of the log noise level."""
-    frequencies = torch.exp(
-        torch.linspace(0, math.log(40.0), FREQUENCIES, device=log_sigma.device)
-    )
+    frequencies = torch.exp(torch.linspace(0, math.log(40.0), FREQUENCIES, device=log_sigma.device))
     angle = log_sigma[:, None] / 4 * frequencies
     return torch.cat([angle.sin(), angle.cos()], dim=1)

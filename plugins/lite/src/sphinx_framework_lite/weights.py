@@ -38,9 +38,13 @@ def build(
         path = (folder if source == "packaged" else Path(source)) / f"{name}.safetensors"
         hint = "Reinstall sphinx-framework-lite, or set weights to 'random' for a test run."
         if not path.exists():
-            raise WeightsError(f"the weights of lite's {name} network are not at {path}.", hint=hint)
+            raise WeightsError(
+                f"the weights of lite's {name} network are not at {path}.", hint=hint
+            )
         try:
-            state = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
+            state = {
+                k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()
+            }
             network.load_state_dict(state)
         except (SafetensorError, RuntimeError) as error:
             raise WeightsError(

@@ -67,18 +67,18 @@ def build_autoencoder(config: SevaConfig, device: torch.device) -> Autoencoder:
             )
         randomise(vae, config.seed, dtype=dtype, device=device)
     else:
-        vae = _pretrained(AutoencoderKL, config).to(device=device, dtype=dtype)
+        vae = _pretrained(AutoencoderKL, config, dtype).to(device)
         freeze(vae)
     return Autoencoder(vae, dtype, device, config.vae_batch)
 
 
-def _pretrained(autoencoder: Any, config: SevaConfig) -> Any:
+def _pretrained(autoencoder: Any, config: SevaConfig, dtype: torch.dtype) -> Any:
     """From a repository or a local folder, with the VAE in it or in its subfolder ``vae``."""
     folder = Path(config.vae)
     subfolder = "" if (folder / "config.json").is_file() else "vae"
     try:
         return autoencoder.from_pretrained(
-            config.vae, subfolder=subfolder, revision=config.vae_revision
+            config.vae, subfolder=subfolder, revision=config.vae_revision, torch_dtype=dtype
         )
     except Exception as error:  # diffusers, the hub client and safetensors raise many kinds
         first = (str(error).splitlines() or [""])[0]

@@ -16,6 +16,7 @@ from torch import Tensor
 from sphinx_framework.errors import ConfigError
 
 FINISHED_SHARE = 0.33
+MANY_INPUTS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +95,14 @@ def anchor_count(
     """Anchors that the first of two passes makes, and the frames of that pass.
 
     The second pass runs ``strategy`` between the anchors in windows of ``window`` frames. The first
-    pass makes at least as many anchors as fit its window, and grows for many inputs.
+    pass makes at least as many anchors as fit its window; it grows for nine inputs or more.
     """
     between = window - 2 - (num_inputs if strategy.endswith("-gt") else 0)
     if between < 1:
         raise _too_many_inputs(num_inputs, window, strategy)
     anchors = max(math.ceil(num_targets / between * ratio) + 1, window - num_inputs)
-    return anchors, max(window, num_inputs + anchors)
+    grown = num_inputs + anchors if num_inputs >= MANY_INPUTS else window
+    return anchors, max(window, grown)
 
 
 def relative_positions(source: Sequence[float], target: Sequence[float]) -> list[float]:

@@ -118,7 +118,12 @@ class SevaConfig(Architecture):
     camera_scale: float = Field(
         2.0, gt=0, description="distance of the first camera after normalisation"
     )
-    clip_frames: int = Field(21, ge=2, description="most frames of one pass, inputs included")
+    clip_frames: int = Field(
+        21,
+        ge=2,
+        description="most frames of one pass, inputs included (interp chunking takes more in its "
+        "first pass from nine inputs on)",
+    )
     chunking: str = Field(
         "nearest-gt",
         pattern=r"^(gt|gt-nearest|gt-ltr|nearest|nearest-gt|nearest-[1-9]\d*|interp|interp-gt)$",

@@ -137,7 +137,7 @@ def randomise(network: nn.Module, seed: int, *, dtype: torch.dtype, device: torc
             parameter.normal_(std=fan_in**-0.5, generator=generator)
         else:
             parameter.fill_(1.0 if name.endswith("weight") else 0.0)
-    network.to(dtype)
+    nn.Module.to(network, dtype)  # the plain method: diffusers' own logs a warning
     freeze(network)
 
 

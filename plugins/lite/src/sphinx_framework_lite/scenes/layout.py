@@ -127,9 +127,7 @@ def _object(draw: _Draw, floor: float, back: float) -> Primitive:
         radius = float(np.exp(rng.uniform(np.log(0.18), np.log(0.65)))) * (0.6 + z / 10)
         y = float(rng.uniform(-0.9, 0.3)) if floating else floor - radius
         axes = _rotation(rng.uniform(0, 6.28), rng.uniform(-1, 1))
-        return draw.primitive(
-            SPHERE, (x, y, z), (radius,) * 3, axes=axes, specular=draw.gloss()
-        )
+        return draw.primitive(SPHERE, (x, y, z), (radius,) * 3, axes=axes, specular=draw.gloss())
     thin = rng.random() < 0.6
     radius = float(rng.uniform(0.025, 0.08) if thin else rng.uniform(0.15, 0.45))
     length = float(rng.uniform(0.5, 1.3))
@@ -137,8 +135,8 @@ def _object(draw: _Draw, floor: float, back: float) -> Primitive:
     tilt = np.pi / 2 + (0.0 if upright else rng.uniform(-1.0, 1.0))
     y = floor - length if upright else float(rng.uniform(-0.6, 0.4))
     axes = _rotation(rng.uniform(0, np.pi), tilt)
-    half = (radius, radius, length)
-    return draw.primitive(CYLINDER, (x, y, z), half, axes=axes, specular=draw.gloss())
+    pillar = (radius, radius, length)
+    return draw.primitive(CYLINDER, (x, y, z), pillar, axes=axes, specular=draw.gloss())
 
 
 def _poster(draw: _Draw, back: float) -> Primitive:
@@ -158,9 +156,9 @@ def _occluder(draw: _Draw) -> Primitive:
     side = 1.0 if rng.random() < 0.5 else -1.0
     x = side * float(rng.uniform(0.15, 0.6)) * z
     if rng.random() < 0.5:
-        half = (float(rng.uniform(0.02, 0.12)), 0.0, float(rng.uniform(0.8, 2.0)))
+        rod = (float(rng.uniform(0.02, 0.12)), 0.0, float(rng.uniform(0.8, 2.0)))
         axes = _rotation(0.0, np.pi / 2 + rng.uniform(-0.5, 0.5), 0.0)
-        return draw.primitive(CYLINDER, (x, 0.2, z), half, axes=axes, specular=draw.gloss())
+        return draw.primitive(CYLINDER, (x, 0.2, z), rod, axes=axes, specular=draw.gloss())
     half = rng.uniform(0.08, 0.3, 3)
     axes = _rotation(rng.uniform(0, np.pi), rng.uniform(-0.4, 0.4))
     return draw.primitive(

@@ -22,7 +22,9 @@ EPSILON = 1e-4
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _slabs(inside: bool, h: Any, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
+def _slabs(
+    inside: bool, h: Any, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float
+) -> float:
     near, far = -FAR_AWAY, FAR_AWAY
     for axis in range(3):
         o = ox if axis == 0 else (oy if axis == 1 else oz)
@@ -42,9 +44,11 @@ def _slabs(inside: bool, h: Any, ox: float, oy: float, oz: float, dx: float, dy:
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _distance(kind: int, h: Any, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
+def _distance(
+    kind: int, h: Any, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float
+) -> float:
     """Ray parameter of the visible hit with one primitive in its own axes, or FAR_AWAY."""
-    if kind == BOX or kind == ROOM:
+    if kind in (BOX, ROOM):
         return _slabs(kind == ROOM, h, ox, oy, oz, dx, dy, dz)
     if kind == GROUND:
         if abs(dy) < 1e-9:
@@ -84,7 +88,7 @@ def _surface(kind: int, h: Any, x: float, y: float, z: float) -> Any:
         if abs(z) > h[2] - 1e-6 * (1 + h[2]):
             return 0.0, 0.0, math.copysign(1.0, z), x, y, 1
         return x / h[0], y / h[0], 0.0, math.atan2(y, x) * h[0], z, 0
-    if kind == SPHERE or kind == SKY:
+    if kind in (SPHERE, SKY):
         r = h[0]
         elevation = math.asin(min(1.0, max(-1.0, y / r)))
         sign = -1.0 if kind == SKY else 1.0
@@ -99,7 +103,9 @@ def _surface(kind: int, h: Any, x: float, y: float, z: float) -> Any:
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _closest(kinds: Any, centres: Any, axes: Any, halves: Any, o: Any, d: Any, limit: float, shells: bool) -> Any:
+def _closest(
+    kinds: Any, centres: Any, axes: Any, halves: Any, o: Any, d: Any, limit: float, shells: bool
+) -> Any:
     """Nearest primitive along a ray: its index (-1: none) and ray parameter."""
     best, which = limit, -1
     for p in range(kinds.shape[0]):
@@ -149,7 +155,18 @@ def _sample(pyramid: Any, u: float, v: float, footprint: float, out: Any) -> Non
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _shade(p: int, t: float, footprint: float, geometry: Any, material: Any, light: Any, o: Any, d: Any, scratch: Any, out: Any) -> None:
+def _shade(  # noqa: PLR0913 - numba takes no dataclass
+    p: int,
+    t: float,
+    footprint: float,
+    geometry: Any,
+    material: Any,
+    light: Any,
+    o: Any,
+    d: Any,
+    scratch: Any,
+    out: Any,
+) -> None:
     """Add the colour seen along one ray to ``out``; scratch: ``[4, 3]``, overwritten."""
     kinds, centres, axes, halves = geometry
     textures, atlas, repeats, offsets, speculars = material
@@ -172,7 +189,13 @@ def _shade(p: int, t: float, footprint: float, geometry: Any, material: Any, lig
         facing += normal[a] * d[a]
     scale = repeats[p, face]
     texels = footprint * t / max(abs(facing), 0.2) * scale * SIZE
-    _sample(atlas[textures[p, face]], u * scale + offsets[p, 0], v * scale + offsets[p, 1], texels, colour)
+    _sample(
+        atlas[textures[p, face]],
+        u * scale + offsets[p, 0],
+        v * scale + offsets[p, 1],
+        texels,
+        colour,
+    )
     if kinds[p] == SKY:
         for c in range(3):
             out[c] += colour[c]
@@ -189,7 +212,11 @@ def _shade(p: int, t: float, footprint: float, geometry: Any, material: Any, lig
     lit = 1.0
     if shadows and cosine > 0:
         limit = FAR_AWAY if directional else reach
-        start[0], start[1], start[2] = hx + 2e-3 * normal[0], hy + 2e-3 * normal[1], hz + 2e-3 * normal[2]
+        start[0], start[1], start[2] = (
+            hx + 2e-3 * normal[0],
+            hy + 2e-3 * normal[1],
+            hz + 2e-3 * normal[2],
+        )
         blocker, _ = _closest(kinds, centres, axes, halves, start, to_light, limit, False)
         lit = 0.0 if blocker >= 0 else 1.0
     diffuse = ambient + strength * max(cosine, 0.0) * lit
@@ -200,7 +227,16 @@ def _shade(p: int, t: float, footprint: float, geometry: Any, material: Any, lig
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def cast_colour(geometry: Any, material: Any, light: Any, poses: Any, intrinsics: Any, height: int, width: int, samples: int) -> Any:
+def cast_colour(
+    geometry: Any,
+    material: Any,
+    light: Any,
+    poses: Any,
+    intrinsics: Any,
+    height: int,
+    width: int,
+    samples: int,
+) -> Any:
     """Render ``[V, H, W, 3]`` images in [0, 1] with ``samples**2`` rays a pixel."""
     kinds, centres, axes, halves = geometry
     views = poses.shape[0]
@@ -222,7 +258,9 @@ def cast_colour(geometry: Any, material: Any, light: Any, poses: Any, intrinsics
                             d[a] = (pose[a, 0] * cx + pose[a, 1] * cy + pose[a, 2]) / norm
                         p, t = _closest(kinds, centres, axes, halves, o, d, FAR_AWAY, True)
                         if p >= 0:
-                            _shade(p, t, footprint, geometry, material, light, o, d, scratch, colour)
+                            _shade(
+                                p, t, footprint, geometry, material, light, o, d, scratch, colour
+                            )
                 for c in range(3):
                     images[view, row, column, c] = min(1.0, colour[c] / (samples * samples))
     return images

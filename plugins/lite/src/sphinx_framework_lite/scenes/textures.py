@@ -52,7 +52,7 @@ def _ramp(values: Array, colours: Array) -> Array:
 def _grid() -> tuple[Array, Array]:
     axis = (np.arange(SIZE, dtype=np.float32) + 0.5) / SIZE
     y, x = np.meshgrid(axis, axis, indexing="ij")
-    return y, x
+    return y.astype(np.float32), x.astype(np.float32)
 
 
 def _clouds(rng: Generator) -> Array:

@@ -1,0 +1,209 @@
+"""Where weights come from, and the one clear error for everything that can be wrong with them."""
+
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from sphinx_framework.errors import ConfigError, WeightsError
+from sphinx_framework_seva.autoencoder import build_autoencoder
+from sphinx_framework_seva.config import SevaConfig
+from sphinx_framework_seva.image_encoder import ImageEncoder, build_image_encoder, vision_tensors
+from sphinx_framework_seva.model import SevaModel, build_network
+from sphinx_framework_seva.torchvision_import import ensure_torchvision_imports
+from sphinx_framework_seva.weights import DTYPES
+
+CPU = torch.device("cpu")
+Options = dict[str, Any]
+
+
+def network(tiny: Options, weights: Path | str, **options: Any) -> Any:
+    return build_network(SevaConfig(**{**tiny, "weights": str(weights), **options}), CPU)
+
+
+@pytest.fixture
+def tensors(model: SevaModel) -> dict[str, torch.Tensor]:
+    return {k: v.contiguous() for k, v in model.network.state_dict().items()}
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".ckpt"])
+@pytest.mark.parametrize("stored", ["float32", "bfloat16", "float16"])
+def test_checkpoints_of_any_dtype_load_in_any_key_order(
+    tiny: Options, tensors: dict[str, torch.Tensor], tmp_path: Path, suffix: str, stored: str
+) -> None:
+    path = tmp_path / f"model{suffix}"
+    shuffled = {key: tensors[key].to(DTYPES[stored]) for key in reversed(tensors)}
+    if suffix == ".safetensors":
+        save_file(shuffled, path)
+    else:
+        torch.save({"state_dict": shuffled}, path)
+    loaded = network(tiny, path).state_dict()
+    assert all(value.dtype == torch.float32 for value in loaded.values())
+    assert all(torch.equal(loaded[key], value.float()) for key, value in shuffled.items())
+
+
+def test_a_missing_file_is_named(tiny: Options, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"there is no file .*nothing\.safetensors"):
+        network(tiny, tmp_path / "nothing.safetensors")
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".ckpt"])
+def test_a_damaged_file_is_said_to_be_unreadable(
+    tiny: Options, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"model{suffix}"
+    path.write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00not json and not a checkpoint")
+    with pytest.raises(WeightsError, match="cannot be read as a checkpoint"):
+        network(tiny, path)
+
+
+def test_a_checkpoint_without_tensors_is_refused(tiny: Options, tmp_path: Path) -> None:
+    torch.save({"epoch": 3}, tmp_path / "model.pt")
+    with pytest.raises(WeightsError, match="holds no tensors"):
+        network(tiny, tmp_path / "model.pt")
+
+
+def test_a_wrong_checkpoint_is_refused_with_counts_and_the_first_five_keys(
+    tiny: Options, tensors: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    keys = list(tensors)
+    for key in keys[:3]:
+        del tensors[key]
+    tensors[keys[3]] = torch.zeros(2, 3)
+    for number in range(3):
+        tensors[f"lora.{number}"] = torch.zeros(1)
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(WeightsError) as caught:
+        network(tiny, tmp_path / "model.safetensors")
+    message = caught.value.message
+    assert f"7 of {len(keys)} keys disagree" in message
+    assert [f"{key} is missing" in message for key in keys[:3]] == [True] * 3
+    assert f"{keys[3]} is (2, 3), expected" in message
+    assert "lora.0 is unexpected" in message
+    assert "lora.1" not in message
+    assert "and 2 more" in message
+
+
+@pytest.fixture
+def hub() -> Iterator[Callable[[int, str], str]]:
+    """A hub on this machine that answers every request with one status and error code."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(status: int, code: str) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_HEAD(self) -> None:
+                self.send_response(status)
+                self.send_header("X-Error-Code", code)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            do_GET = do_HEAD  # noqa: N815
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "hint"),
+    [
+        (403, "GatedRepo", "is gated", "Accept the licence"),
+        (404, "RepoNotFound", "does not exist there, or is private", "Check repository"),
+        (404, "EntryNotFound", "does not exist there", "Check repository"),
+    ],
+)
+def test_what_the_hub_refuses_is_told_with_what_to_do(
+    tiny: Options, hub: Callable[[int, str], str], status: int, code: str, message: str, hint: str
+) -> None:
+    endpoint = hub(status, code)
+    with pytest.raises(WeightsError) as caught:
+        network(tiny, "official", hub_endpoint=endpoint, weights_repo="tests/no-such-model")
+    assert message in caught.value.message
+    assert "tests/no-such-model" in caught.value.message
+    assert hint in caught.value.hint
+    assert "path of a downloaded file" in caught.value.hint
+
+
+def test_a_hub_that_does_not_answer_is_told_with_what_to_do(tiny: Options) -> None:
+    with pytest.raises(WeightsError) as caught:
+        network(
+            tiny, "official", hub_endpoint="http://127.0.0.1:9", weights_repo="tests/no-such-model"
+        )
+    assert "path of a downloaded file" in caught.value.hint
+
+
+def test_a_vae_is_loaded_from_a_folder_or_its_subfolder(
+    tiny: Options, model: SevaModel, tmp_path: Path
+) -> None:
+    model.autoencoder.vae.save_pretrained(tmp_path / "whole" / "vae")
+    images = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    expected = model.encode(images)
+    for folder in (tmp_path / "whole", tmp_path / "whole" / "vae"):
+        config = SevaConfig(**{**tiny, "vae": str(folder)})
+        assert torch.equal(build_autoencoder(config, CPU).encode(images), expected)
+
+
+def test_a_missing_vae_is_told_with_what_to_do(tiny: Options, tmp_path: Path) -> None:
+    config = SevaConfig(**{**tiny, "vae": str(tmp_path / "nothing")})
+    with pytest.raises(WeightsError, match="VAE .* cannot be loaded") as caught:
+        build_autoencoder(config, CPU)
+    assert "Stable Diffusion 2.1 VAE" in caught.value.hint
+
+
+def test_the_vision_part_of_a_clip_checkpoint_gives_open_clips_embedding() -> None:
+    ensure_torchvision_imports()
+    from open_clip.model import CLIP
+    from open_clip.transformer import VisionTransformer
+
+    from sphinx_framework_seva.clip_images import SIDE, clip_images
+
+    sizes = {"image_size": SIDE, "patch_size": 56, "width": 16, "layers": 1}
+    whole = CLIP(
+        embed_dim=8,
+        vision_cfg={**sizes, "head_width": 8},
+        text_cfg={"context_length": 4, "vocab_size": 10, "width": 16, "heads": 2, "layers": 1},
+    ).requires_grad_(False)
+    tower = VisionTransformer(heads=2, mlp_ratio=4.0, output_dim=8, **sizes).requires_grad_(False)
+    tower.load_state_dict(vision_tensors(whole.state_dict()))
+    images = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    expected = whole.encode_image(clip_images(images), normalize=False)
+    result = ImageEncoder(tower, torch.float32, CPU)(images)
+    torch.testing.assert_close(result, expected)
+
+
+def test_a_clip_checkpoint_without_a_vision_tower_is_refused() -> None:
+    with pytest.raises(WeightsError, match="no vision tower"):
+        vision_tensors({"logit_scale": torch.ones(()), "text_projection": torch.ones(2, 2)})
+
+
+def test_a_clip_checkpoint_of_another_size_is_refused_with_its_keys(
+    tiny: Options, model: SevaModel, tmp_path: Path
+) -> None:
+    path = tmp_path / "clip.safetensors"
+    save_file({f"visual.{k}": v for k, v in model.image_encoder.tower.state_dict().items()}, path)
+    config = SevaConfig(**{**tiny, "clip": str(path), "context_dim": 1024})
+    with pytest.raises(WeightsError, match="CLIP image encoder: .* keys disagree"):
+        build_image_encoder(config, CPU)
+
+
+def test_the_official_image_encoder_needs_its_embedding_size(
+    tiny: Options, model: SevaModel, tmp_path: Path
+) -> None:
+    path = tmp_path / "clip.safetensors"
+    save_file({f"visual.{k}": v for k, v in model.image_encoder.tower.state_dict().items()}, path)
+    with pytest.raises(ConfigError, match="context_dim is 16"):
+        build_image_encoder(SevaConfig(**{**tiny, "clip": str(path)}), CPU)

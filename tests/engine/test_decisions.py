@@ -1,0 +1,101 @@
+"""From coarse views to schedules."""
+
+import pytest
+import torch
+from engines import FixedMask, FixedSteps, engine_with, fixed_engine
+
+from sphinx_framework.errors import CapabilityError
+from sphinx_framework.plugin import Capabilities
+from sphinx_framework.testing.fakes import fake_scene
+
+FRAMES_ONLY = Capabilities(frame_subset=True)
+
+
+def decisions(engine, mode="fine", **options):
+    return engine.plan(fake_scene(), mode=mode, **options)[1]
+
+
+def test_start_steps_are_adjusted_by_the_mode():
+    engine = fixed_engine((10, 20, 30, 50))
+    starts = {mode: decisions(engine, mode).starts for mode in ("coarse", "fine", "diffusion")}
+    assert starts["coarse"] == (10, 10, 10, 10)
+    assert starts["fine"] == (10, 20, 30, 50)
+    assert starts["diffusion"] == (0, 0, 0, 0)
+    assert decisions(engine, "regression").starts == (50, 50, 50, 50)
+
+
+def test_the_decision_of_the_policy_is_kept_beside_the_adjusted_one():
+    decided = decisions(fixed_engine((10, 20, 30, 50)), "coarse")
+    assert decided.start_steps.steps == (10, 20, 30, 50)
+
+
+def test_coarse_scores_see_the_opacity_and_photos_do_not():
+    seen = []
+
+    class Recording:
+        def score(self, images, opacity=None):
+            seen.append((len(images), opacity is not None))
+            return torch.ones(len(images))
+
+    decisions(engine_with(parts={"quality": Recording()}))
+    assert seen == [(4, True), (2, False)]
+
+
+def test_references_lie_at_the_targets_true_positions():
+    class Rising:
+        def score(self, images, opacity=None):
+            return torch.tensor([1.0, 3.0]) if len(images) == 2 else torch.ones(len(images))
+
+    decided = decisions(engine_with(parts={"quality": Rising()}, gamma=1.0))
+    expected = 1 + 2 * torch.arange(1, 5) / 5  # inputs at 0 and 5 of the track, targets between
+    torch.testing.assert_close(decided.quality.reference, expected)
+
+
+def test_only_selective_plans_keep_pixels():
+    engine = engine_with(parts={"steps": FixedSteps((10,) * 4)})
+    assert decisions(engine, "fine").keep is None
+    assert decisions(engine, "selective").keep is not None
+
+
+def test_kept_pixels_are_those_that_no_tile_covers():
+    masks = FixedMask((0, 4, 0, 4), None, (0, 32, 0, 32), (31, 32, 31, 32))
+    engine = engine_with(
+        parts={"steps": FixedSteps((10,) * 4), "mask": masks}, plan={"region_dilation": 0}
+    )
+    decided = decisions(engine, "selective")
+    refined = ~decided.keep
+    assert refined[0].nonzero().max(0).values.tolist() == [7, 7]
+    assert refined[1].all()  # served as a whole, nothing to composite
+    assert refined[2].all()
+    assert refined[3].nonzero().min(0).values.tolist() == [24, 24]
+    assert decided.starts == (10, 50, 10, 10)
+
+
+def test_crowded_frames_keep_no_pixels():
+    masks = FixedMask(*[(0, 32, 0, 31)] * 4)
+    engine = engine_with(parts={"steps": FixedSteps((10,) * 4), "mask": masks})
+    assert not decisions(engine, "selective").keep.any()
+
+
+@pytest.mark.parametrize("mode", ["fine", "selective"])
+def test_what_the_model_cannot_do_is_noted(mode):
+    engine = fixed_engine((10, 20, 30, 40), capabilities=Capabilities())
+    assert any("no frame subsets" in note for note in decisions(engine, mode).notes)
+
+
+def test_strict_pipelines_refuse_to_do_less_than_asked():
+    engine = fixed_engine((10, 20, 30, 40), capabilities=FRAMES_ONLY, engine={"strict": True})
+    with pytest.raises(CapabilityError, match=r"'selective' cannot be run.*no block sparsity"):
+        decisions(engine, "selective")
+    assert decisions(engine, "fine").starts == (10, 20, 30, 40)
+
+
+def test_a_strict_pipeline_accepts_tiles_that_merely_do_not_pay():
+    engine = fixed_engine((10, 20, 30, 40), cost={"tiles_base": 9.0}, engine={"strict": True})
+    assert decisions(engine, "selective").schedules[0].partial_steps > 0
+
+
+def test_predictions_need_a_measured_cost():
+    assert decisions(fixed_engine((10,) * 4)).predicted_seconds is None
+    cost = {"full": 2.0, "measured": "a bench", "num_frames": 6}
+    assert decisions(fixed_engine((48,) * 4, cost=cost), "coarse").predicted_seconds == 4.0

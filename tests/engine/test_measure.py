@@ -1,0 +1,53 @@
+"""Measuring step times on this machine."""
+
+import pytest
+import torch
+from engines import calls_of
+
+from sphinx_framework.engine.measure import configurations, measure_steps, prepare, timed
+from sphinx_framework.errors import CapabilityError
+from sphinx_framework.plugin import Capabilities
+from sphinx_framework.testing.fakes import fake_scene
+from sphinx_framework.testing.pipeline import fake_engine
+
+
+def test_every_kind_of_step_is_measured_and_a_model_is_fitted():
+    engine = fake_engine()
+    cost, samples = measure_steps(engine, fake_scene(), seconds=0.01)
+    assert {sample.kind for sample in samples} == {"full", "frames", "tiles"}
+    assert all(sample.seconds > 0 for sample in samples)
+    assert all(0 < sample.share <= 1 for sample in samples)
+    assert cost.num_frames == 6
+    assert cost.full == next(s.seconds for s in samples if s.kind == "full")
+    assert "6 frames of 32x32, fake" in cost.measured
+
+
+def test_a_model_without_tiles_is_measured_without_them():
+    engine = fake_engine(Capabilities(frame_subset=True))
+    _, samples = measure_steps(engine, fake_scene(), seconds=0.01)
+    assert {sample.kind for sample in samples} == {"full", "frames"}
+
+
+def test_a_model_that_runs_full_steps_only_has_nothing_to_measure():
+    with pytest.raises(CapabilityError, match="'fake' runs full steps only"):
+        measure_steps(fake_engine(Capabilities()), fake_scene(), seconds=0.01)
+
+
+def test_every_configuration_computes_the_share_it_claims():
+    engine = fake_engine()
+    subject = prepare(engine, fake_scene())
+    engine.components.diffusion.calls.clear()
+    with torch.no_grad():
+        for kind, share, call in configurations(subject, tiles=True):
+            call()
+            _, rows = calls_of(engine)[-1]
+            tiles = (subject.x.shape[2] // 2) * (subject.x.shape[3] // 2)
+            computed = rows / (6 * tiles) if kind == "tiles" else rows / 6
+            assert computed == pytest.approx(share)
+
+
+def test_a_call_is_timed_at_least_three_times_after_a_warm_up():
+    runs = []
+    seconds = timed(lambda: runs.append(1) or torch.zeros(1), torch.device("cpu"), 0.0)
+    assert len(runs) == 4
+    assert seconds >= 0

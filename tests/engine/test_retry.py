@@ -1,0 +1,73 @@
+"""Frames that missed their quality are refined again, the others are left alone."""
+
+import pytest
+import torch
+from engines import FixedQuality, FixedSteps, engine_with
+
+from sphinx_framework.testing.fakes import fake_scene
+
+
+class OneBadFrame:
+    """Every image scores 1, except the target at ``index``."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+    def score(self, images, opacity=None):
+        score = torch.ones(len(images))
+        if len(images) == 4:  # the targets, not the two inputs
+            score[self.index] = 0.5
+        return score
+
+
+def engine(steps, quality, *, retry=True, **plan):
+    parts = {"steps": FixedSteps(steps), "quality": quality}
+    return engine_with(parts=parts, engine={"retry": retry}, plan=plan)
+
+
+def images(engine, mode="fine"):
+    result = engine.render(fake_scene(), mode=mode)
+    return result.images, result.report
+
+
+def test_only_the_frame_that_missed_is_refined_again():
+    steps = (20, 30, 50, 40)
+    before, first = images(engine(steps, OneBadFrame(1), retry=False))
+    after, second = images(engine(steps, OneBadFrame(1)))
+    assert not torch.equal(before[1], after[1])
+    assert torch.equal(before[[0, 2, 3]], after[[0, 2, 3]])
+    assert [f.steps_run for f in first.frames] == [30, 20, 0, 10]
+    assert [f.steps_run for f in second.frames] == [30, 20 + 35, 0, 10]
+    assert any("refined again" in note for note in second.notes)
+
+
+def test_a_served_frame_that_missed_is_refined_after_all():
+    _, report = images(engine((20, 30, 50, 40), OneBadFrame(2)))
+    assert report.frames[2].served == "refined"
+    assert report.frames[2].steps_run == 25
+
+
+def test_a_cap_on_the_start_step_does_not_drag_good_frames_along():
+    steps = (20, 30, 40, 40)
+    before, _ = images(engine(steps, OneBadFrame(1), retry=False, max_start=40))
+    after, report = images(engine(steps, OneBadFrame(1), max_start=40))
+    assert torch.equal(before[[0, 2, 3]], after[[0, 2, 3]])
+    assert [f.steps_run for f in report.frames] == [30, 55, 10, 10]
+
+
+def test_a_frame_that_started_from_the_beginning_is_not_tried_again():
+    _, report = images(engine((0, 30, 50, 40), OneBadFrame(0)))
+    assert report.frames[0].steps_run == 50
+    assert report.frames[0].missed
+    assert not any("refined again" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("mode", ["diffusion", "regression"])
+def test_the_baselines_are_never_tried_again(mode):
+    _, report = images(engine((20, 30, 50, 40), OneBadFrame(1)), mode)
+    assert not any("refined again" in note for note in report.notes)
+
+
+def test_nothing_is_tried_again_when_everything_is_good():
+    _, report = images(engine((20, 30, 50, 40), FixedQuality(1.0, 1.0)))
+    assert [f.steps_run for f in report.frames] == [30, 20, 0, 10]
