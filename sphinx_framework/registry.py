@@ -27,6 +27,7 @@ from sphinx_framework.plugin import API_VERSION, ENTRY_POINT_GROUP, KINDS, PROJE
 
 PLUGINS_VARIABLE = "SPHINX_FRAMEWORK_PLUGINS"
 Status = Literal["ok", "broken", "blocked", "duplicate", "api mismatch"]
+USUAL: tuple[Status, ...] = ("ok", "blocked")  # nothing to mend
 
 
 class NoOptions(BaseModel):
@@ -121,9 +122,11 @@ class Registry:
                     hint="Details: sphinx-nvs plugins --verbose.",
                 )
         known = self.names(kind)
+        refused = [f"{p.name} ({p.status})" for p in self.plugins if p.status not in USUAL]
         raise UnknownComponentError(
             f"no {kind} component is named {name!r}.",
-            hint=f"{suggestion(name, known)}Known: {', '.join(known) or 'none installed'}.",
+            hint=f"{suggestion(name, known)}Known: {', '.join(known) or 'none installed'}."
+            + (f" Unusable plugins: {', '.join(refused)}." if refused else ""),
         )
 
     def options_model(self, spec: ComponentSpec) -> type[BaseModel]:

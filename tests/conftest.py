@@ -31,3 +31,14 @@ def photo_scene(tmp_path):
     from photo_scenes import write_photo_scene
 
     return write_photo_scene(tmp_path / "scene")
+
+
+@pytest.fixture
+def command(plugin_folder, photo_scene, tmp_path, monkeypatch, capsys):
+    """The command line, with a plugin of fakes as the only one, a pipeline of it and a scene."""
+    import structlog
+    from commands import Command
+
+    monkeypatch.setenv("SPHINX_FRAMEWORK_PLUGINS", "fakes")
+    yield Command(tmp_path, plugin_folder, photo_scene, capsys)
+    structlog.reset_defaults()  # the command bound its logs to this test's stderr

@@ -1,34 +1,120 @@
 """Naming many scenes on the command line."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from sphinx_framework.errors import ConfigError
+import torch
 
-RANGE = re.compile(r"^(procedural:.*/)(\d+)-(\d+)$")
+from sphinx_framework.config import PipelineConfig
+from sphinx_framework.errors import ConfigError, SceneError
+from sphinx_framework.loading import load_scene
+from sphinx_framework.protocols import SceneReader
+from sphinx_framework.registry import Registry
+from sphinx_framework.study.datasets import (
+    chunk_scenes,
+    folder_scene,
+    is_chunk_folder,
+    read_index,
+    transforms_folder,
+)
+from sphinx_framework.study.samples import SceneSource
+
+from sphinx_framework.types import Scene
+
+RANGE = re.compile(r"^([a-z0-9_-]+:.*/)(\d+)-(\d+)$")
+# Files and folders that mark a scene of a built-in reader.
+MARKS = ("transforms.json", "cameras.json", "sparse", "colmap", "nerfstudio")
+SCENES_HELP = (
+    "scene folders, folders of scene folders, procedural:report/0-9, or (with --index) a folder of "
+    ".torch chunks or of DL3DV scenes"
+)
 
 
-def scene_names(given: Sequence[str]) -> list[str]:
+def scene_sources(
+    given: Sequence[str], index: str | None, config: PipelineConfig, registry: Registry
+) -> list[SceneSource]:
+    """Every scene that is named, with a call that loads it at the pipeline's size.
+
+    Raises :class:`ConfigError` or :class:`SceneError` when a name leads to no scene.
+    """
+    names = scene_names(given, registry) if index is None else []
+    sources = [(name, partial(_load, name, config, registry)) for name in names]
+    if index is not None:
+        sources = [s for name in given for s in _indexed(Path(name), Path(index), config)]
+    name, count = Counter(name for name, _ in sources).most_common(1)[0]
+    if count > 1:
+        raise ConfigError(f"scene {name} is named twice.", hint="Name every scene once.")
+    return sources
+
+
+def scene_names(given: Sequence[str], registry: Registry) -> list[str]:
     """Expand ``procedural:report/0-39`` and folders of scene folders; keep everything else.
 
-    Raises :class:`ConfigError` when nothing is left.
+    Raises :class:`ConfigError` for an empty range, :class:`SceneError` for a folder without scenes.
     """
     names: list[str] = []
+    readers = [
+        registry.build("scene_reader", reader, options, torch.device("cpu"))
+        for reader in registry.names("scene_reader")
+        for options in [registry.options("scene_reader", reader, {}, "scene reader")]
+    ]
     for name in given:
         counted = RANGE.match(name)
-        if counted:
+        folder = Path(name).expanduser()
+        if counted and not folder.exists():
             first, last = int(counted[2]), int(counted[3])
+            if last < first:
+                raise ConfigError(f"--scenes {name}: the range is empty.")
             names += [f"{counted[1]}{i}" for i in range(first, last + 1)]
-            continue
-        folder = Path(name)
-        inner = (
-            sorted(p.parent for p in folder.glob("*/transforms.json")) if folder.is_dir() else []
-        )
-        inner += sorted(p.parent for p in folder.glob("*/cameras.json")) if folder.is_dir() else []
-        names += [str(p) for p in inner] or [name]
-    if not names:
-        raise ConfigError(
-            "no scenes were given.", hint="Name scene folders, or procedural:report/0-9."
-        )
+        elif not folder.is_dir() or _is_scene(folder, readers):
+            names.append(name)
+        elif is_chunk_folder(folder):
+            raise ConfigError(
+                f"{name}: .torch chunks hold whole videos; which frames to use is not said.",
+                hint="Add --index with an evaluation index, such as evaluation_index_re10k.json.",
+            )
+        else:
+            inner = [p for p in sorted(folder.iterdir()) if p.is_dir() and _is_scene(p, readers)]
+            if not inner:
+                raise SceneError(
+                    f"{name}: is no scene, and holds no folder that is one.",
+                    hint=f"A scene folder has one of: {', '.join(MARKS)}.",
+                )
+            names += [str(path) for path in inner]
     return names
+
+
+def _is_scene(folder: Path, readers: Sequence[SceneReader]) -> bool:
+    marked = any((folder / mark).exists() for mark in MARKS)
+    return marked or any(reader.can_read(folder) for reader in readers)
+
+
+def _load(name: str, config: PipelineConfig, registry: Registry) -> Scene:
+    folder = Path(name).expanduser()
+    place = transforms_folder(folder) if folder.is_dir() else None
+    if place is not None and not (place / "images").exists() and any(place.glob("images_*")):
+        return folder_scene(folder, None, config.size, config.fit)
+    return load_scene(name, registry=registry, size=config.size, fit=config.fit)
+
+
+def _indexed(folder: Path, index: Path, config: PipelineConfig) -> list[SceneSource]:
+    """Scenes of an evaluation index, in chunks or in scene folders."""
+    folder = folder.expanduser()
+    if not folder.is_dir():
+        raise SceneError(f"{folder}: no such folder.")
+    if is_chunk_folder(folder):
+        return chunk_scenes(folder, index, config.size, config.fit)
+    views = read_index(index)
+    found = [key for key in views if transforms_folder(folder / key) is not None]
+    if not found:
+        raise SceneError(
+            f"{folder}: holds no chunks and none of the {len(views)} scene folders of {index}.",
+            hint="Give the folder that the index was made for.",
+        )
+    return [
+        (str(folder / key), partial(folder_scene, folder / key, views[key], config.size, config.fit))
+        for key in found
+    ]

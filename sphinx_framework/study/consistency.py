@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from sphinx_framework.protocols import Embedder
 from sphinx_framework.types import Cameras
 
 DEPTH_AGREEMENT = 0.03
@@ -51,3 +52,19 @@ def _reproject(
     scale = torch.tensor([2 / width, 2 / height])[:, None]
     grid = (place * scale - 1).T.reshape(1, height, width, 2)
     return grid, points[2].reshape(height, width)
+
+
+@torch.no_grad()
+def feature_difference(
+    images: Float[Tensor, "T 3 H W"], embedder: Embedder, device: torch.device
+) -> Float[Tensor, " T"]:
+    """One minus the cosine of every frame's embedding to its predecessor's; NaN for the first.
+
+    Needs no depth. It also rises with the motion of the camera, so compare it on one scene only.
+    """
+    result = torch.full((len(images),), float("nan"))
+    vectors = [embedder.embed(image[None].to(device)).float().cpu() for image in images]
+    for now in range(1, len(vectors)):
+        cosine = F.cosine_similarity(vectors[now - 1], vectors[now], dim=0)
+        result[now] = (1 - cosine).clamp(min=0)
+    return result

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1200px;padding:0 1rem;color:#1c2026}
+body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1200px}
+body{padding:0 1rem;color:#1c2026}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}
 table{border-collapse:collapse;font-size:12.5px;display:block;overflow-x:auto}
 td,th{padding:.25rem .55rem;border-bottom:1px solid #e3e3e0;text-align:right;white-space:nowrap}

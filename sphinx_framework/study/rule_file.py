@@ -1,31 +1,29 @@
 """Writing fitted rules as a rule file that the ``klogic`` step policy loads."""
 
 import json
-from collections.abc import Sequence
 from datetime import date
 
 from sphinx_framework.config import PipelineConfig
-from sphinx_framework.study.clusters import Clustering
-from sphinx_framework.study.rules import FittedRule
+from sphinx_framework.study.calibration import Calibration
+from sphinx_framework.study.rules import Fit, FittedRule
 
 SCHEMA = "sphinx-framework/rules/1"
 
 
 def rule_file(
     config: PipelineConfig,
-    rules: Sequence[FittedRule],
-    clustering: Clustering,
+    calibration: Calibration,
+    fit: Fit,
     *,
     name: str,
     dataset: str,
     command: str,
-    confidence: float,
-    min_samples: int,
+    notes: str,
 ) -> str:
     """TOML text: provenance, clusters if there are several, a table per quality and cluster."""
     used = {role: component.use for role, component in config.pipeline.items()}
     lines = [
-        f"# Start steps fitted by: {command}",
+        f"# Start steps fitted by: {_one_line(command)}",
         f"schema = {_text(SCHEMA)}",
         f"name = {_text(name)}",
         f"num_steps = {config.num_steps}",
@@ -38,15 +36,16 @@ def rule_file(
         f"date = {_text(date.today().isoformat())}",
         f"scorer = {_text(used['quality'])}",
         f"source = {_text(command)}",
-        f"confidence = {confidence}",
-        f"min_samples = {min_samples}",
+        f"notes = {_text(notes)}",
+        f"confidence = {fit.confidence}",
+        f"min_samples = {fit.min_samples}",
     ]
-    if clustering.centres:
+    centres = calibration.clustering.centres
+    if centres:
         lines += ["", "[clusters]", f"embedder = {_text(used['embedder'])}", "centres = ["]
-        for centre in clustering.centres:
-            lines.append(f"    [{', '.join(f'{x:.6f}' for x in centre)}],")
+        lines += [f"    [{', '.join(f'{x:.6f}' for x in centre)}]," for centre in centres]
         lines.append("]")
-    for rule in rules:
+    for rule in calibration.rules:
         lines += ["", "[[table]]", f"quality = {rule.quality}"]
         if rule.cluster is not None:
             lines.append(f"cluster = {rule.cluster}")
@@ -54,8 +53,28 @@ def rule_file(
         lines.append(f"rows = [{rows}]")
         lines.append(f"samples = {list(rule.samples)}")
         lines.append(f"lower_bound = {list(rule.bounds)}")
+        lines.append(f"notes = {_text(served_note(rule))}")
     return "\n".join(lines) + "\n"
 
 
+def served_note(rule: FittedRule) -> str:
+    """What the samples say about serving regression frames as they are."""
+    said = "regression frames are never served as they are: the samples do not justify it"
+    if rule.served_bound is not None:
+        said = (
+            f"regression frames are served as they are from ratio {rule.rows[-1][1]:g}: "
+            f"{rule.served_samples} targets, which keep at least {rule.served_bound:.3f}"
+        )
+    if rule.thin:
+        rows = ", ".join(str(row) for row in rule.thin)
+        said += f"; too few samples in rows {rows}: full diffusion"
+    return said
+
+
+def _one_line(value: str) -> str:
+    return " ".join(value.split())
+
+
 def _text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    """A TOML basic string; JSON's escapes are TOML's, but DEL must be escaped in TOML."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")

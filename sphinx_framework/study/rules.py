@@ -1,23 +1,46 @@
 """Fitting start-step rules to samples: monotone, and never later than the samples justify.
 
-Ratios are cut into bins with enough samples each. In a bin, a start step is justified when the
-lower confidence bound of the kept share of full diffusion's score reaches the quality. The rule
-takes the latest justified start of a bin, lowered to that of every better bin, so that it never
-falls as the ratio rises (paper sections 5.1 and 5.4).
+Ratios are cut into bins with enough samples each. In a bin, a start step is *justified* when the
+lower confidence bound of the kept share of full diffusion's score reaches the quality, and enough
+of the bin's scenes reach it themselves, for this start and for all earlier ones. Serving the
+regression frame is judged by itself: it loses nothing to the autoencoder. From the best bin down, a
+bin takes its latest justified start that is not later than the next better bin's. So the rule never
+falls as the ratio rises, every entry is justified by its own bin, and a higher quality, for which
+less is justified in the same bins, never starts later (paper sections 5.1 and 5.4).
+
+Below the smallest ratio seen, and in bins with too few samples, nothing is justified: start 0.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
+from sphinx_framework.study.bounds import lower_bound
 from sphinx_framework.study.samples import SceneSample
 
-RESAMPLES = 500
-NEVER = 99.0
+NEVER = 1e9
+SMALLEST_ROW = 1e-4
+DECIMALS = 4
 Row = tuple[float, float, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """How rules are fitted.
+
+    bins: of the ratio, at most. min_samples: targets per bin (and in them, two scenes).
+    confidence: of the lower bound of the mean kept share.
+    scenes_met: share of a bin's scenes that must keep the quality in their own mean.
+    """
+
+    bins: int = 6
+    min_samples: int = 20
+    confidence: float = 0.9
+    scenes_met: float = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +48,8 @@ class FittedRule:
     """Rows ``[low, high, start]``; a ratio at or above the last ``high`` serves the regression.
 
     samples, bounds: per row, how many targets it rests on and the kept share's lower bound.
+    served_samples, served_bound: the same for the frames that are served as they are.
+    thin: rows that start at 0 because of too few samples.
     """
 
     quality: float
@@ -32,6 +57,15 @@ class FittedRule:
     rows: tuple[Row, ...]
     samples: tuple[int, ...]
     bounds: tuple[float, ...]
+    served_samples: int = 0
+    served_bound: float | None = None
+    thin: tuple[int, ...] = ()
+
+    def start(self, ratio: float, num_steps: int) -> int:
+        """Start step of a ratio, as a policy reads the rows."""
+        if ratio >= self.rows[-1][1]:
+            return num_steps
+        return next((start for low, high, start in self.rows if low <= ratio < high), 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,106 +73,139 @@ class Observed:
     """All targets of a cluster: ratio, scene number, and kept share by start step."""
 
     ratio: Float[np.ndarray, " n"]
-    scene: Float[np.ndarray, " n"]
+    scene: Int[np.ndarray, " n"]
     kept: dict[int, Float[np.ndarray, " n"]]
 
     @classmethod
     def of(cls, samples: Sequence[SceneSample]) -> "Observed":
-        """Stack the targets of several scenes."""
-        rows = [(t, i) for i, sample in enumerate(samples) for t in sample.targets]
+        """Stack the targets of several scenes, by scene name: the order given does not matter."""
+        ordered = sorted(samples, key=lambda sample: sample.scene)
+        rows = [(t, i) for i, sample in enumerate(ordered) for t in sample.targets]
         starts = sorted(rows[0][0].scores) if rows else []
         return cls(
-            ratio=np.array([t.ratio for t, _ in rows]),
-            scene=np.array([i for _, i in rows]),
-            kept={s: np.array([t.kept(s) for t, _ in rows]) for s in starts},
+            ratio=np.array([t.ratio for t, _ in rows], dtype=float),
+            scene=np.array([i for _, i in rows], dtype=int),
+            kept={s: np.array([t.kept(s) for t, _ in rows], dtype=float) for s in starts},
         )
 
 
-def lower_bound(
-    values: Float[np.ndarray, " n"], scenes: Float[np.ndarray, " n"], confidence: float
-) -> float:
-    """One-sided bootstrap bound of the mean over whole scenes: their targets go together."""
-    if len(values) == 0:
-        return float("-inf")
-    distinct, index = np.unique(scenes, return_inverse=True)
-    sums, counts = np.bincount(index, values), np.bincount(index)
-    draws = np.random.default_rng(0).integers(0, len(distinct), (RESAMPLES, len(distinct)))
-    means = sums[draws].sum(1) / counts[draws].sum(1)
-    return float(np.quantile(means, 1 - confidence))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """Ratios ``low <= ratio < high``: targets in it, and what each start keeps there.
+
+    bound: start -> lower bound of the mean kept share; met: start -> kept shares of the scenes.
+    """
+
+    low: float
+    high: float
+    count: int
+    enough: bool
+    bound: dict[int, float]
+    by_scene: dict[int, Float[np.ndarray, " s"]]
+
+    def keeps(self, start: int, quality: float, scenes_met: float) -> bool:
+        """Whether ``start`` is known to keep the quality here."""
+        if start == 0:
+            return True
+        share = float((self.by_scene[start] >= quality).mean()) if self.enough else 0.0
+        return self.enough and self.bound[start] >= quality and share >= scenes_met
+
+    def justified(self, quality: float, num_steps: int, scenes_met: float) -> list[int]:
+        """Start steps that may be used, ascending; 0 always may."""
+        allowed = [0]
+        for start in sorted(s for s in self.bound if 0 < s < num_steps):
+            if not self.keeps(start, quality, scenes_met):
+                break
+            allowed.append(start)
+        if self.keeps(num_steps, quality, scenes_met):
+            allowed.append(num_steps)
+        return allowed
 
 
-def fit_rule(
-    observed: Observed,
-    quality: float,
-    *,
-    cluster: int | None,
-    num_steps: int,
-    bins: int,
-    min_samples: int,
-    confidence: float,
-) -> FittedRule:
-    """Fit the rule of one cluster and quality.
+def fit_rules(
+    observed: Observed, qualities: Sequence[float], *, cluster: int | None, num_steps: int, fit: Fit
+) -> list[FittedRule]:
+    """Fit the rules of one cluster for several qualities, on common bins.
 
     Raises ``ValueError`` when there is no sample at all.
     """
     if len(observed.ratio) == 0:
         raise ValueError("a rule needs at least one sample")
-    edges = _edges(observed.ratio, bins, min_samples)
-    starts = sorted(s for s in observed.kept if s < num_steps)
-    chosen, counts = [], []
-    members = [(observed.ratio >= low) & (observed.ratio < high) for low, high in pairwise(edges)]
-    for inside in members:
-        counts.append(int(inside.sum()))
-        justified = 0
-        for start in starts:
-            bound = lower_bound(observed.kept[start][inside], observed.scene[inside], confidence)
-            if bound < quality and start > 0:
-                break
-            justified = start
-        chosen.append(justified)
-    monotone = np.minimum.accumulate(np.array(chosen)[::-1])[::-1]
-    served = _serving_ratio(observed, quality, num_steps, min_samples, confidence)
-    rows: list[Row] = []
-    kept_counts: list[int] = []
-    bounds: list[float] = []
-    for position, (low, high) in enumerate(pairwise(edges)):
-        last = position == len(edges) - 2
-        end = served if last or high > served else high
-        if low >= end:
-            continue
-        start = int(monotone[position])
-        inside = members[position]
-        rows.append((round(float(low), 4), round(float(end), 4), start))
-        kept_counts.append(counts[position])
-        bound = lower_bound(observed.kept[start][inside], observed.scene[inside], confidence)
-        bounds.append(round(bound, 4))
-    return FittedRule(
-        quality=quality,
-        cluster=cluster,
-        rows=tuple(rows) or ((0.0, round(served, 4), 0),),
-        samples=tuple(kept_counts) or (0,),
-        bounds=tuple(bounds) or (1.0,),
+    bins = [
+        _bin(observed, low, high, fit)
+        for low, high in pairwise(bin_edges(observed.ratio, observed.scene, fit))
+    ]
+    return [_rule(bins, quality, cluster, num_steps, fit) for quality in qualities]
+
+
+def bin_edges(
+    ratio: Float[np.ndarray, " n"], scene: Int[np.ndarray, " n"], fit: Fit
+) -> list[float]:
+    """Borders at quantiles, from the smallest ratio seen; thin bins join their lower neighbour."""
+    smallest = max(0.0, math.floor(float(ratio.min()) * 10**DECIMALS) / 10**DECIMALS)
+    inner = np.quantile(ratio, np.arange(1, fit.bins) / fit.bins) if fit.bins > 1 else []
+    edges = sorted({round(float(edge), DECIMALS) for edge in inner})
+    edges = [smallest, *(edge for edge in edges if smallest < edge < NEVER), NEVER]
+    position = len(edges) - 2
+    while position >= 0 and len(edges) > 2:
+        inside = (ratio >= edges[position]) & (ratio < edges[position + 1])
+        if not _enough(inside, scene, fit):
+            del edges[position if position > 0 else 1]
+        position -= 1
+    return edges
+
+
+def _enough(inside: Bool[np.ndarray, " n"], scene: Int[np.ndarray, " n"], fit: Fit) -> bool:
+    return int(inside.sum()) >= fit.min_samples and len(np.unique(scene[inside])) >= 2
+
+
+def _bin(observed: Observed, low: float, high: float, fit: Fit) -> Bin:
+    inside = (observed.ratio >= low) & (observed.ratio < high)
+    enough = _enough(inside, observed.scene, fit)
+    scenes = observed.scene[inside]
+    kept = {start: values[inside] for start, values in observed.kept.items()} if enough else {}
+    _, index = np.unique(scenes, return_inverse=True)
+    return Bin(
+        low=low,
+        high=high,
+        count=int(inside.sum()),
+        enough=enough,
+        bound={
+            start: 1.0 if start == 0 else lower_bound(values, scenes, fit.confidence)
+            for start, values in kept.items()
+        },
+        by_scene={
+            start: np.bincount(index, values) / np.bincount(index) for start, values in kept.items()
+        },
     )
 
 
-def _edges(ratio: Float[np.ndarray, " n"], bins: int, min_samples: int) -> list[float]:
-    """Bin borders at quantiles, with at least ``min_samples`` in each bin; the first is 0."""
-    most = max(1, min(bins, len(ratio) // max(1, min_samples)))
-    inner = np.quantile(ratio, np.arange(1, most) / most) if most > 1 else np.array([])
-    rounded = sorted({round(float(edge), 4) for edge in inner if edge > 0})
-    return [0.0, *rounded, NEVER]
-
-
-def _serving_ratio(
-    observed: Observed, quality: float, num_steps: int, min_samples: int, confidence: float
-) -> float:
-    """Smallest ratio from which on regression frames keep the quality; ``NEVER`` without proof."""
-    best = NEVER
-    for candidate in np.unique(np.quantile(observed.ratio, np.linspace(0, 1, 21))):
-        above = observed.ratio >= candidate
-        if above.sum() < min_samples:
-            continue
-        bound = lower_bound(observed.kept[num_steps][above], observed.scene[above], confidence)
-        if bound >= quality:
-            best = min(best, max(round(float(candidate), 4), 1e-4))
-    return best
+def _rule(
+    bins: Sequence[Bin], quality: float, cluster: int | None, num_steps: int, fit: Fit
+) -> FittedRule:
+    """Choose from the best bin down; bins that serve the regression frame become the open end."""
+    chosen: list[int] = []
+    limit = num_steps
+    for part in reversed(bins):
+        limit = max(s for s in part.justified(quality, num_steps, fit.scenes_met) if s <= limit)
+        chosen.insert(0, limit)
+    refined = [(b, start) for b, start in zip(bins, chosen, strict=True) if start < num_steps]
+    served = bins[len(refined) :]
+    if not refined:
+        # A table needs a row; this one only says that nothing was seen below the first bin.
+        high = max(bins[0].low, SMALLEST_ROW)
+        rows, samples, bounds = [(0.0, high, 0)], [0], [1.0]
+    else:
+        rows = [(b.low, b.high, start) for b, start in refined]
+        samples = [b.count for b, _ in refined]
+        bounds = [round(b.bound[start], 4) if start else 1.0 for b, start in refined]
+    return FittedRule(
+        quality=quality,
+        cluster=cluster,
+        rows=tuple(rows),
+        samples=tuple(samples),
+        bounds=tuple(bounds),
+        served_samples=sum(b.count for b in served),
+        served_bound=min((round(b.bound[num_steps], 4) for b in served), default=None),
+        thin=tuple(i for i, (b, _) in enumerate(refined) if not b.enough),
+    )

@@ -1,21 +1,32 @@
 """What calibration measures: scores of a scene refined from every start step of a grid.
 
-One JSON file per scene, written atomically, so that a killed run goes on where it was.
+One JSON file per scene, written whole, so that a killed run goes on where it was.
 """
 
+import hashlib
 import json
-import os
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sphinx_framework.engine.engine import Engine
-from sphinx_framework.errors import ConfigError
+from sphinx_framework.errors import ConfigError, JobError
+from sphinx_framework.policy.schedule import Mode
+from sphinx_framework.study.files import file_stem, write_whole
+from sphinx_framework.study.settings import (
+    Settings,
+    engine_settings,
+    refuse_other_settings,
+    scene_seed,
+)
 from sphinx_framework.types import QualityReport, Scene, StartSteps
+
+SceneSource = tuple[str, Callable[[], Scene]]
 
 
 class TargetSample(BaseModel):
@@ -31,19 +42,49 @@ class TargetSample(BaseModel):
 
     def kept(self, start: int) -> float:
         """Share of full diffusion's score that is kept when refinement starts at ``start``."""
-        return self.scores[start] / max(self.scores[0], 1e-9)
+        return self.scores[start] / self.scores[0]
 
 
 class SceneSample(BaseModel):
-    """All targets of one scene, with its embedding where the pipeline has an embedder."""
+    """All targets of one scene, with its embedding where the pipeline has an embedder.
+
+    settings: what the scores depend on; see :mod:`sphinx_framework.study.settings`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     scene: str
-    pipeline: str
     num_steps: int
+    settings: Settings
     embedding: tuple[float, ...]
     targets: tuple[TargetSample, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How scenes are measured.
+
+    spacing: between the start steps tried. mode: of the refined renders; ``coarse`` is the
+    authors' measurement, ``fine`` and ``selective`` include what the cache and the masks cost.
+    """
+
+    spacing: int = 5
+    mode: Mode = "coarse"
+    seed: int = 0
+
+    def starts(self, num_steps: int) -> tuple[int, ...]:
+        """Start steps to render, from full diffusion to the regression frame."""
+        return (0, *range(self.spacing, num_steps, self.spacing), num_steps)
+
+    def settings(self, engine: Engine) -> Settings:
+        """What the scores depend on; step policy (and in mode ``coarse`` the mask) do not count."""
+        left_out = ("steps", "mask") if self.mode == "coarse" else ("steps",)
+        return {
+            **engine_settings(engine, left_out),
+            "spacing": self.spacing,
+            "mode": self.mode,
+            "seed": self.seed,
+        }
 
 
 class FixedStart:
@@ -59,85 +100,112 @@ class FixedStart:
         return StartSteps(steps=(self.step,) * len(scene.targets))
 
 
-def start_grid(num_steps: int, spacing: int) -> tuple[int, ...]:
-    """Start steps between full diffusion and the regression frame."""
-    return tuple(range(spacing, num_steps, spacing))
+def sample_scene(
+    engine: Engine,
+    scene: Scene,
+    name: str,
+    sampling: Sampling,
+    rendered: Callable[[], None] = lambda: None,
+) -> SceneSample:
+    """Render a scene by full diffusion and from every start step, and keep the scores.
 
-
-def sample_scene(engine: Engine, scene: Scene, name: str, spacing: int) -> SceneSample:
-    """Render a scene by full diffusion and from every start step, and keep the scores."""
+    rendered: called after every render, for progress.
+    Raises :class:`JobError` when a score is no positive number: shares of it mean nothing then.
+    """
     steps = engine.config.num_steps
     plain = engine.config.model_copy(
         update={"engine": engine.config.engine.model_copy(update={"retry": False})}
     )
-
-    def scores(start: int) -> tuple[list[float], list[float]]:
-        components = replace(engine.components, steps=FixedStart(start))
-        mode = "diffusion" if start == 0 else "regression" if start == steps else "coarse"
-        fixed = Engine(components, plain, engine.device)
-        report = fixed.render(scene, mode=mode, seed=0).report  # type: ignore[arg-type]
-        return [f.achieved_score for f in report.frames], [f.ratio for f in report.frames]
-
     by_start: dict[int, list[float]] = {}
     ratios: list[float] = []
-    for start in (0, *start_grid(steps, spacing), steps):
-        by_start[start], ratios = scores(start)
-    embedder = engine.components.embedder
-    embedding = () if embedder is None else embedder.embed(scene.images.to(engine.device)).tolist()
+    for start in sampling.starts(steps):
+        mode: Mode = "diffusion" if start == 0 else "regression" if start == steps else sampling.mode
+        fixed = replace(engine.components, steps=FixedStart(start))
+        seed = scene_seed(name, sampling.seed)
+        report = Engine(fixed, plain, engine.device).render(scene, mode=mode, seed=seed).report
+        by_start[start] = [frame.achieved_score for frame in report.frames]
+        ratios = [frame.ratio for frame in report.frames]
+        rendered()
+    _check_scores(name, by_start, ratios)
     targets = tuple(
         TargetSample(ratio=ratio, scores={start: by_start[start][i] for start in by_start})
         for i, ratio in enumerate(ratios)
     )
     return SceneSample(
         scene=name,
-        pipeline=engine.config.name,
         num_steps=steps,
-        embedding=tuple(embedding),
+        settings=sampling.settings(engine),
+        embedding=embedding_of(engine, scene),
         targets=targets,
     )
 
 
-def collect(
-    engine: Engine, scenes: Sequence[tuple[str, Any]], folder: Path, spacing: int
-) -> Iterator[SceneSample]:
-    """Measure every scene that has no file yet; ``scenes`` pairs a name with a loading call.
+def embedding_of(engine: Engine, scene: Scene) -> tuple[float, ...]:
+    """The scene's embedding, as the step policy will see it; empty without an embedder."""
+    embedder = engine.components.embedder
+    if embedder is None:
+        return ()
+    with torch.no_grad():
+        return tuple(embedder.embed(scene.images.to(engine.device)).cpu().tolist())
 
-    Raises :class:`ConfigError` when the folder holds samples of another pipeline or step grid.
+
+def collect(
+    engine: Engine,
+    scenes: Sequence[SceneSource],
+    folder: Path,
+    sampling: Sampling,
+    *,
+    rendered: Callable[[], None] = lambda: None,
+    resumed: Callable[[int], None] = lambda count: None,
+) -> Iterator[SceneSample]:
+    """Measure every scene that has no file yet, and yield all of them in order.
+
+    rendered: called after every render. resumed: called once, with the number of scenes that an
+    earlier run has measured.
+    Raises :class:`ConfigError` when the folder holds samples of other settings.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, load in scenes:
-        path = folder / f"{_file_name(name)}.json"
-        if path.exists():
-            sample = _read(path)
-            if (sample.pipeline, sample.num_steps) != (engine.config.name, engine.config.num_steps):
-                raise ConfigError(
-                    f"{path}: was measured with pipeline {sample.pipeline!r} and "
-                    f"{sample.num_steps} steps, not with this one.",
-                    hint="Choose another --samples folder, or delete this one.",
-                )
-        else:
-            with torch.no_grad():
-                sample = sample_scene(engine, load(), name, spacing)
-            part = path.with_suffix(".part")
-            part.write_text(sample.model_dump_json(indent=1), encoding="utf-8")
-            os.replace(part, path)
+    settings = sampling.settings(engine)
+    paths = [folder / f"{file_stem(name)}.json" for name, _ in scenes]
+    recorded = {path: _read(path) for path in paths if path.exists()}
+    for path, sample in recorded.items():
+        refuse_other_settings(sample.settings, settings, str(path))
+    resumed(len(recorded))
+    for (name, load), path in zip(scenes, paths, strict=True):
+        if path in recorded:
+            yield recorded[path]
+            continue
+        sample = sample_scene(engine, load(), name, sampling, rendered)
+        write_whole(path, sample.model_dump_json(indent=1))
         yield sample
 
 
 def read_samples(folder: Path) -> list[SceneSample]:
-    """All recorded scenes of a folder, by name."""
-    return [_read(path) for path in sorted(folder.glob("*.json"))]
+    """All recorded scenes of a folder, by scene name."""
+    return sorted((_read(path) for path in folder.glob("*.json")), key=lambda s: s.scene)
+
+
+def samples_digest(samples: Sequence[SceneSample]) -> str:
+    """Short digest of what was measured: the same samples give the same rules."""
+    ordered = sorted(samples, key=lambda sample: sample.scene)
+    text = "\n".join(sample.model_dump_json() for sample in ordered)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _check_scores(name: str, by_start: dict[int, list[float]], ratios: list[float]) -> None:
+    values: list[Any] = [*ratios, *(score for scores in by_start.values() for score in scores)]
+    if not all(math.isfinite(value) for value in values) or min(by_start[0]) <= 0:
+        raise JobError(
+            f"{name}: the quality estimator gave a score that is not a positive number "
+            f"(full diffusion: {min(by_start[0]):.3g} at least).",
+            hint="Rules are shares of full diffusion's score; choose another quality component.",
+        )
 
 
 def _read(path: Path) -> SceneSample:
     try:
         return SceneSample.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
+    except (ValueError, OSError, ValidationError) as error:
         first = str(error).splitlines()[0]
         raise ConfigError(
             f"{path}: is no recorded sample: {first}.", hint="Delete it; it is measured again."
         ) from None
-
-
-def _file_name(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)

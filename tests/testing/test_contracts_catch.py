@@ -1,5 +1,6 @@
 """Every check of the contract suites catches a component that breaks it."""
 
+import unittest
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -56,8 +57,7 @@ def caught(suite: Contract, check: str) -> bool:
 
 
 def suite_of(kind: str, component: Any) -> Contract:
-    suite = type("Suite", (CONTRACTS[kind],), {"make": lambda _: component})()
-    return suite
+    return type("Suite", (CONTRACTS[kind],), {"make": lambda _: component})()
 
 
 def views(change: Callable[[CoarseViews], dict[str, Any]]) -> Callable[..., CoarseViews]:
@@ -99,16 +99,8 @@ def looks_at_neighbours(fake, denoise, state, x, step, condition, ops):
     return denoise(x, step, condition, ops) + F.conv2d(x, kernel, padding=1, groups=8)
 
 
-def reads_rows_of_the_wrong_frames(fake, denoise, state, x, step, condition, ops):
-    return (
-        denoise(x, step, condition[: len(x)].repeat(9, 1, 1, 1)[: len(condition)], ops)
-        + (
-            condition[: len(x)].mean((2, 3), keepdim=True)
-            if len(x) <= len(condition)
-            else torch.zeros(1)
-        )
-        + torch.arange(len(x)).view(-1, 1, 1, 1)
-    )
+def counts_its_own_rows(fake, denoise, state, x, step, condition, ops):
+    return denoise(x, step, condition, ops) + torch.arange(float(len(x))).view(-1, 1, 1, 1)
 
 
 def remembers_other_requests(fake, denoise, state, x, step, condition, ops):
@@ -173,7 +165,7 @@ BROKEN = [
     ("diffusion", "denoise", looks_at_all_frames, "fresh_cache_equivalence_of_frames"),
     ("diffusion", "denoise", looks_at_all_frames, "fresh_cache_equivalence_of_tiles"),
     ("diffusion", "denoise", looks_at_neighbours, "fresh_cache_equivalence_of_tiles"),
-    ("diffusion", "denoise", reads_rows_of_the_wrong_frames, "fresh_cache_equivalence_of_frames"),
+    ("diffusion", "denoise", counts_its_own_rows, "fresh_cache_equivalence_of_frames"),
     ("diffusion", "denoise", remembers_other_requests, "interleaved_requests_equal_sequential"),
     ("quality", "score", lambda f, q, s, *x: q(*x)[:1], "one_finite_positive_score"),
     ("quality", "score", lambda f, q, s, *x: -q(*x), "one_finite_positive_score"),
@@ -192,7 +184,7 @@ BROKEN = [
     (
         "mask",
         "mask",
-        lambda f, m, s, *x: s.setdefault("mask", ~m(*x)).logical_not_(),
+        lambda f, m, s, *x: s.setdefault("mask", m(*x)).logical_not_().clone(),
         "is_deterministic",
     ),
     (
@@ -262,6 +254,10 @@ class DenseOnly(DiffusionContract):
 def test_checks_of_what_a_model_does_not_claim_do_not_apply(check):
     with pytest.raises(NotApplicable):
         getattr(DenseOnly(), f"test_{check}")()
+
+
+def test_what_does_not_apply_counts_as_skipped_for_test_runners():
+    assert issubclass(NotApplicable, unittest.SkipTest)
 
 
 def test_a_suite_without_a_component_says_what_to_write():

@@ -154,8 +154,8 @@ def flat(depth: float, count: int = 3, confidence: float = 2.0) -> Any:
 
 
 def test_a_depth_range_sets_the_unit_of_a_single_photo() -> None:
-    scaled, warnings = in_depth_range(flat(3.0, count=1), 2.0, 8.0)
-    assert warnings == ()
+    scaled = in_depth_range(flat(3.0, count=1), 2.0, 8.0)
+    assert scaled.warnings == ()
     torch.testing.assert_close(scaled.depth, torch.full((1, *SIZE), 4.0))
     torch.testing.assert_close(scaled.points[..., 2], scaled.depth)
 

@@ -115,7 +115,7 @@ def main() -> None:
     if options.sheet:
         from PIL import Image
 
-        pixels = torch.cat(sheet[:10], 1).permute(1, 2, 0).numpy()
+        pixels = torch.cat(sheet[:8], 1).permute(1, 2, 0).numpy()
         Image.fromarray((pixels * 255).astype(np.uint8)).save(options.sheet)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from muon import Muon
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -23,6 +24,7 @@ def arguments(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rate", type=float, default=1.5e-3, help="peak learning rate")
+    parser.add_argument("--optimiser", choices=("adamw", "muon"), default="adamw")
     parser.add_argument("--batch", type=int, default=8)
     return parser
 
@@ -44,9 +46,14 @@ class Run:
         self.network = network
         self.ema = ema
         self.average = {k: v.detach().clone() for k, v in network.state_dict().items()}
-        self.optimiser = torch.optim.AdamW(
-            network.parameters(), lr=options.rate, weight_decay=1e-2, betas=(0.9, 0.98)
-        )
+        self.kind: str = options.optimiser
+        self.optimiser: torch.optim.Optimizer
+        if self.kind == "muon":
+            self.optimiser = Muon(network, options.rate)
+        else:
+            self.optimiser = torch.optim.AdamW(
+                network.parameters(), lr=options.rate, weight_decay=1e-2, betas=(0.9, 0.98)
+            )
         self.step, self.used, self.wall = 0, 0.0, 0.0
         self.start, self.wall_start = time.process_time(), time.time()
         self.saved = self.logged = time.time()
@@ -56,7 +63,8 @@ class Run:
             state = torch.load(path, weights_only=True)
             network.load_state_dict(state["network"])
             self.average = state["average"]
-            self.optimiser.load_state_dict(state["optimiser"])
+            if state.get("kind", "adamw") == self.kind:
+                self.optimiser.load_state_dict(state["optimiser"])
             self.step, self.used, self.wall = state["step"], state["used"], state["wall"]
             print(f"resumed at step {self.step}, {self.used:.0f} s used", flush=True)
         self.generator = torch.Generator().manual_seed(options.seed + 7919 * self.step)
@@ -120,6 +128,7 @@ class Run:
             "network": self.network.state_dict(),
             "average": self.average,
             "optimiser": self.optimiser.state_dict(),
+            "kind": self.kind,
             "step": self.step,
             "used": self.seconds,
             "wall": self.wall_seconds,

@@ -4,10 +4,12 @@ python training/train_autoencoder.py --data D --run R --minutes 20
 """
 
 import math
+from pathlib import Path
 
 import numpy as np
 import torch
 from common import Run, Scenes, arguments
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
@@ -34,10 +36,17 @@ def draw(scenes: Scenes, ready: np.ndarray, count: int, generator: torch.Generat
 
 def main() -> None:
     """Run the command line."""
-    options = arguments(__doc__ or "").parse_args()
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--decoder-of", type=Path, help="keep this encoder, train its decoder on")
+    options = parser.parse_args()
     torch.manual_seed(options.seed)
     network = Autoencoder()
     network.train()
+    if options.decoder_of:
+        state = load_file(options.decoder_of)
+        network.load_state_dict({k: v.float() for k, v in state.items()})
+        network.encoder.requires_grad_(False)
+        network.standard.eval()
     print(f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters")
     run = Run(options, network)
     scenes = Scenes(options.data / "train")
@@ -60,10 +69,10 @@ def main() -> None:
         loss = l1 + 0.5 * gradient_l1(out, images) + 4 * mse
         values = {"l1": float(l1.detach()), "psnr": -10 * math.log10(float(mse.detach()))}
         if run.step % 200 == 199:
-            network.eval()
+            network.standard.eval()
             with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
                 again = network(held)[0].clamp(0, 1)
-            network.train()
+            network.standard.train(not options.decoder_of)
             errors = (again - held).square().mean(dim=(1, 2, 3))
             values["held_psnr"] = float((-10 * errors.log10()).mean())
         run.update(loss, **values)

@@ -36,9 +36,10 @@ def stretched(value: Tensor) -> Tensor:
 def degraded(images: Tensor, generator: torch.Generator) -> list[Tensor]:
     """A blur ladder, noise and coarse speckle."""
     out = []
-    for side in (48, 32, 24, 16):
+    for side in (64, 48, 32, 16):
         small = functional.interpolate(images, (side, side), mode="bilinear", antialias=True)
-        out.append(functional.interpolate(small, images.shape[-2:], mode="bicubic").clamp(0, 1))
+        mode = "bicubic" if side % 48 else "bilinear"
+        out.append(functional.interpolate(small, images.shape[-2:], mode=mode).clamp(0, 1))
     for level in (0.04, 0.1):
         noise = torch.randn(images.shape, generator=generator)
         out.append((images + level * noise).clamp(0, 1))
@@ -109,16 +110,17 @@ def fit(network: QualityNetwork, data: dict[str, Tensor], steps: int) -> None:
         head.deviation.copy_(deviation.clamp(min=1e-4))
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=3e-2)
     generator = torch.Generator().manual_seed(1)
-    render = held.nonzero()[:, 0]
+    rows_of = [(data["scene"] == n).nonzero()[:, 0] for n in data["scene"].unique()]
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = 3e-3 * (1 - step / steps) + 1e-5
-        any_rows = torch.randint(len(natural), (192,), generator=generator)
-        rows = render[torch.randint(len(render), (192,), generator=generator)]
+        # Whole scenes: images of the same place are what the score must put in order.
+        pick = torch.randint(len(rows_of), (8,), generator=generator).tolist()
+        rows = torch.cat([rows_of[i] for i in pick])
         loss = torch.zeros(())
         for head, chosen, values in (
-            (network.image, any_rows, natural),
-            (network.render, rows, joint),
+            (network.image, rows, natural),
+            (network.render, rows[held[rows]], joint),
         ):
             score = head(values[chosen])
             target = data["target"][chosen]
@@ -126,7 +128,7 @@ def fit(network: QualityNetwork, data: dict[str, Tensor], steps: int) -> None:
             same = data["scene"][chosen][:, None] == data["scene"][chosen]
             gap = target[:, None] - target
             ranked = functional.softplus(-20 * (score[:, None] - score) * gap.sign())
-            loss = loss + 0.02 * (ranked * (same & (gap.abs() > 0.02))).sum() / same.sum()
+            loss = loss + 0.05 * (ranked * (same & (gap.abs() > 0.02))).sum() / same.sum()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

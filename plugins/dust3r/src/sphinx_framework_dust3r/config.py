@@ -106,7 +106,7 @@ class DUSt3RConfig(_Options):
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="of encoder and decoders; the heads always run in float32"
     )
-    network: NetworkConfig = Field(default_factory=NetworkConfig, description="network sizes")
+    network: NetworkConfig = Field(NetworkConfig(), description="network sizes")
     image_size: int = Field(
         512,
         ge=16,
@@ -123,16 +123,14 @@ class DUSt3RConfig(_Options):
         "... following, K of them), oneref-R (all with photo R)",
     )
     pair_batch: int = Field(1, ge=1, description="pairs decoded at once")
-    alignment: AlignmentConfig = Field(
-        default_factory=AlignmentConfig, description="how pairs become one world"
-    )
+    alignment: AlignmentConfig = Field(AlignmentConfig(), description="how pairs become one world")
 
 
 class DUSt3RRegressionConfig(DUSt3RConfig):
     """Options of the regression model: which points are drawn, and how."""
 
     alignment: KnownPoseAlignmentConfig = Field(
-        default_factory=KnownPoseAlignmentConfig,
+        KnownPoseAlignmentConfig(),
         description="how pairs are brought to the scene's cameras",
     )
     keep: Literal["auto", "all", "confident"] = Field(

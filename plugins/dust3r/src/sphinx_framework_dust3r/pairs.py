@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import ConfigError
-from sphinx_framework_dust3r.network.pair_network import PairNetwork
+from sphinx_framework_dust3r.network.pair_network import EncodedImages, PairNetwork
 
 Edge = tuple[int, int]
 
@@ -95,7 +95,7 @@ def predict_pairs(
     # Attention memory grows with the batch; images go through the encoder as pairs do.
     encoded = [network.encode(chunk) for chunk in images.split(batch)]
     tokens = torch.cat([chunk.tokens for chunk in encoded])
-    everything = type(encoded[0])(tokens=tokens, grid=encoded[0].grid)
+    everything = EncodedImages(tokens=tokens, grid=encoded[0].grid)
     outputs = []
     for start in range(0, len(edges), batch):
         rows = edges[start : start + batch]

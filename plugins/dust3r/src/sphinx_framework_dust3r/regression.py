@@ -1,14 +1,14 @@
 """The regression model: DUSt3R's point cloud in the scene's coordinates, drawn at the targets."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
-from sphinx_framework.render.points import render_points
 from torch import Tensor
 from torch.nn import functional
 
+from sphinx_framework.render.points import render_points
 from sphinx_framework.types import Cameras, CoarseViews, Scene
 from sphinx_framework_dust3r.config import DUSt3RRegressionConfig
 from sphinx_framework_dust3r.images import Preparation
@@ -68,12 +68,12 @@ class DUSt3RRegression:
             SceneError: photos too elongated for the network.
             JobError: the alignment diverged.
         """
-        solved, warnings = self.reconstruct(scene)
-        cloud = point_cloud(solved, self.config)
-        return self.draw(cloud, scene.targets, solved.plan, scene.images.device, warnings)
+        solved = self.reconstruct(scene)
+        views = self.draw(point_cloud(solved, self.config), scene.targets, solved.plan)
+        return replace(views, warnings=solved.reconstruction.warnings)
 
-    def reconstruct(self, scene: Scene) -> tuple[SolvedPhotos, tuple[str, ...]]:
-        """Depths of the input photos in the unit of the scene, and warnings."""
+    def reconstruct(self, scene: Scene) -> SolvedPhotos:
+        """Depths of the input photos in the unit of the scene."""
         solved = solve_photos(
             scene.images,
             self.predict_pairs,
@@ -82,22 +82,12 @@ class DUSt3RRegression:
             poses=scene.inputs.world_from_camera,
             intrinsics=scene.inputs.intrinsics,
         )
-        reconstruction = solved.reconstruction
-        warnings = reconstruction.warnings
-        if len(scene.inputs) == 1:
-            reconstruction, unit_warnings = in_depth_range(reconstruction, scene.near, scene.far)
-            warnings = (*warnings, *unit_warnings)
-        solved = SolvedPhotos(reconstruction=reconstruction, pixels=solved.pixels, plan=solved.plan)
-        return solved, warnings
+        if len(scene.inputs) > 1:
+            return solved
+        in_range = in_depth_range(solved.reconstruction, scene.near, scene.far)
+        return replace(solved, reconstruction=in_range)
 
-    def draw(
-        self,
-        cloud: PointCloud,
-        targets: Cameras,
-        plan: Preparation,
-        device: torch.device,
-        warnings: tuple[str, ...] = (),
-    ) -> PointViews:
+    def draw(self, cloud: PointCloud, targets: Cameras, plan: Preparation) -> PointViews:
         """Draw points at the network's resolution and bring the views to the targets' size."""
         canvas = Cameras(
             world_from_camera=targets.world_from_camera,
@@ -115,7 +105,7 @@ class DUSt3RRegression:
         layers = torch.cat((drawn.images, drawn.opacity[:, None], drawn.depth[:, None]), dim=1)
         full = functional.interpolate(
             layers, targets.image_size, mode="bilinear", align_corners=False
-        ).to(device)
+        ).to(targets.intrinsics.device)
         opacity = full[:, 4]
         straight = torch.where(
             opacity[:, None] > LEAST_OPACITY, full / opacity[:, None].clamp(min=LEAST_OPACITY), 0
@@ -125,22 +115,19 @@ class DUSt3RRegression:
             opacity=opacity.clamp(0, 1),
             depth=straight[:, 5],
             confidence=straight[:, 3],
-            warnings=warnings,
         )
 
 
 def in_depth_range(
     reconstruction: Reconstruction, near: float | None, far: float | None
-) -> tuple[Reconstruction, tuple[str, ...]]:
+) -> Reconstruction:
     """One photo has no unit of length: put its median depth into the middle of the depth range.
 
-    The middle is the geometric mean of ``near`` and ``far``; without them nothing changes.
+    The middle is the geometric mean of ``near`` and ``far``; without them a warning is added.
     """
     depth = reconstruction.depth
     ahead = depth[depth > 0]
     if near is None or far is None or len(ahead) == 0:
-        warning = (
-            "depths of a single photo have an arbitrary unit; give the scene near and far to set it"
-        )
-        return reconstruction, (warning,)
-    return reconstruction.scaled(math.sqrt(near * far) / float(ahead.median())), ()
+        warning = "depths of a single photo have an arbitrary unit; near and far would set it"
+        return replace(reconstruction, warnings=(*reconstruction.warnings, warning))
+    return reconstruction.scaled(math.sqrt(near * far) / float(ahead.median()))

@@ -97,7 +97,9 @@ class SevaConfig(Architecture):
     )
     clip_file: str = Field("open_clip_pytorch_model.bin", description="file of the CLIP repo")
     clip_revision: str | None = Field(None, description="commit, branch or tag of the CLIP repo")
-    hub_endpoint: str | None = Field(None, description="address of a mirror of the hub")
+    hub_endpoint: str | None = Field(
+        None, description="address of a mirror of the hub (U-Net, CLIP)"
+    )
     seed: int = Field(0, description="of random weights")
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="of all weights and activations; the state stays float32"

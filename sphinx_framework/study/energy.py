@@ -1,0 +1,144 @@
+"""Energy of a block of work, through whatever meter this machine has; never zero for 'unknown'.
+
+A meter is started, stopped, and then says how many joules it counted and what it counted, or why it
+counted nothing. Meters count everything the device does, also for other programs.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from sphinx_framework.errors import ConfigError
+
+NAMES = ("auto", "zeus", "nvml", "rapl", "none")
+NOTHING = "not measured: no energy meter"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Energy:
+    """joules: ``None`` when not measured. note: what was counted, or why nothing was."""
+
+    joules: float | None
+    note: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Reading:
+    """What :func:`measure_energy` hands out; filled when its block ends."""
+
+    joules: float | None = None
+    note: str = NOTHING
+
+
+class EnergyMeter(Protocol):
+    """Counts the joules between ``start`` and ``stop``."""
+
+    def start(self) -> None:
+        """Begin to count."""
+        ...
+
+    def stop(self) -> Energy:
+        """End, and say what was counted since ``start``."""
+        ...
+
+
+class NullMeter:
+    """Measures nothing, and says why."""
+
+    def __init__(self, reason: str = "no energy meter") -> None:
+        self.reason = reason
+
+    def start(self) -> None:
+        """Nothing to begin."""
+
+    def stop(self) -> Energy:
+        """Not measured."""
+        return Energy(joules=None, note=f"not measured: {self.reason}")
+
+
+class SumOfMeters:
+    """Several meters of different devices at once; not measured unless all of them are."""
+
+    def __init__(self, meters: list[EnergyMeter]) -> None:
+        self.meters = meters
+
+    def start(self) -> None:
+        """Begin all."""
+        for meter in self.meters:
+            meter.start()
+
+    def stop(self) -> Energy:
+        """End all and add up."""
+        parts = [meter.stop() for meter in self.meters]
+        known = [part.joules for part in parts if part.joules is not None]
+        if len(known) < len(parts):
+            missing = next(part.note for part in parts if part.joules is None)
+            return Energy(joules=None, note=missing)
+        return Energy(joules=sum(known), note="; ".join(part.note for part in parts))
+
+
+@contextmanager
+def measure_energy(meter: EnergyMeter | None) -> Iterator[Reading]:
+    """Count the energy of a block; the reading is filled when the block ends.
+
+    Work queued on a CUDA device is waited for at both ends. A meter that fails in mid-work costs
+    the reading, never the work.
+    """
+    reading = Reading()
+    if meter is None:
+        yield reading
+        return
+    _synchronise()
+    try:
+        meter.start()
+        failed = ""
+    except Exception as error:
+        failed = f"{type(error).__name__}: {error}"
+    yield reading
+    _synchronise()
+    if not failed:
+        try:
+            energy = meter.stop()
+            reading.joules, reading.note = energy.joules, energy.note
+        except Exception as error:
+            failed = f"{type(error).__name__}: {error}"
+    if failed:
+        reading.note = f"not measured: the meter failed ({failed})"
+
+
+def choose_meter(name: str, device: torch.device) -> EnergyMeter:
+    """Build a meter by name; ``auto`` takes what counts the device that does the work.
+
+    On CUDA: NVML, and RAPL beside it where readable. On the CPU: RAPL. A meter that is named but
+    cannot work becomes a :class:`NullMeter` with its reason.
+    Raises :class:`ConfigError` for an unknown name.
+    """
+    from sphinx_framework.study.energy_meters import NvmlMeter, RaplMeter, Unavailable, ZeusMeter
+
+    if name not in NAMES:
+        raise ConfigError(f"--energy {name}: unknown.", hint=f"Meters: {', '.join(NAMES)}.")
+    if name == "none":
+        return NullMeter("no energy meter was asked for")
+    try:
+        if name == "zeus":
+            return ZeusMeter(device)
+        if name == "nvml":
+            return NvmlMeter(device)
+        if name == "rapl":
+            return RaplMeter()
+        if device.type != "cuda":
+            return RaplMeter()
+        try:
+            return SumOfMeters([NvmlMeter(device), RaplMeter()])
+        except Unavailable:
+            return NvmlMeter(device)
+    except Unavailable as reason:
+        return NullMeter(str(reason))
+
+
+def _synchronise() -> None:
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.synchronize()

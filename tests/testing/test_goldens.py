@@ -1,0 +1,46 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from sphinx_framework.testing.goldens import golden, goldens_folder
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPHINX_GOLDENS", str(tmp_path))
+    return tmp_path
+
+
+def test_the_folder_can_be_chosen(folder):
+    assert goldens_folder() == folder
+
+
+def test_the_default_folder_lies_beside_the_repository(monkeypatch):
+    monkeypatch.delenv("SPHINX_GOLDENS", raising=False)
+    assert goldens_folder().parts[-2:] == ("shared", "goldens")
+
+
+def test_an_absent_golden_skips_the_test_and_says_which(folder):
+    with pytest.raises(pytest.skip.Exception, match="'missing' is not in"):
+        golden("missing")
+
+
+def test_description_and_tensors_are_loaded_together(folder):
+    (folder / "one.json").write_text(json.dumps({"size": 3}))
+    save_file({"in/x": torch.ones(2), "in/y": torch.zeros(1)}, folder / "one.safetensors")
+    loaded = golden("one")
+    assert loaded.info == {"size": 3}
+    assert loaded.under("in/").keys() == {"x", "y"}
+
+
+def test_a_golden_may_be_a_description_only(folder):
+    (folder / "one.json").write_text("{}")
+    assert golden("one").tensors == {}
+
+
+def test_parameters_in_eight_bits_are_widened(folder):
+    (folder / "one.json").write_text("{}")
+    save_file({"p": torch.ones(2).to(torch.float8_e4m3fn)}, folder / "one.safetensors")
+    assert golden("one").tensors["p"].dtype == torch.float32
