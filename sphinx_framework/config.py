@@ -25,8 +25,9 @@ ROLES: dict[str, str] = {
     "mask": "mask",
     "steps": "steps",
     "embedder": "embedder",
+    "poses": "poses",
 }
-OPTIONAL_ROLES = ("embedder",)
+OPTIONAL_ROLES = ("embedder", "poses")
 
 
 class Frozen(BaseModel):

@@ -1,11 +1,16 @@
-"""Opening scenes of any format an installed plugin reads."""
+"""Opening scenes of any format an installed plugin reads, and photos that have no cameras yet."""
 
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from sphinx_framework.errors import SceneError
+from sphinx_framework.io.resize import fit_scene
 from sphinx_framework.io.scenes import load_scene as load_folder_or_read
+from sphinx_framework.io.targets import check_count, choose_targets, parse_targets
+from sphinx_framework.io.unposed import photo_files, posed_scene, read_photo_stack
+from sphinx_framework.protocols import PoseEstimator
 from sphinx_framework.registry import Registry
 from sphinx_framework.types import Scene
 
@@ -24,3 +29,36 @@ def load_scene(path: str | Path, *, registry: Registry | None = None, **options:
             defaults = registry.options("scene_reader", name, {}, "scene reader")
             readers.append(registry.build("scene_reader", name, defaults, torch.device("cpu")))
     return load_folder_or_read(path, extra_readers=readers, **options)
+
+
+def is_unposed(path: str | Path) -> bool:
+    """Whether a path is a folder of photos without any cameras."""
+    return bool(photo_files(Path(path).expanduser()))
+
+
+def load_unposed(
+    path: str | Path,
+    estimator: PoseEstimator,
+    *,
+    size: tuple[int, int] | None = None,
+    fit: str = "crop",
+    targets: str | None = None,
+) -> Scene:
+    """Estimate the cameras of a folder of photos; all of them are inputs.
+
+    Raises :class:`SceneError` when no path of targets is given: photos alone name none.
+    """
+    if targets is None or targets == "split":
+        raise SceneError(
+            f"{path}: has photos only, so it names no targets.",
+            hint="Choose a camera path, for example --targets interpolate:23.",
+        )
+    spec = parse_targets(targets)
+    images = read_photo_stack(photo_files(Path(path).expanduser()))
+    scene = posed_scene(images, estimator.estimate_poses(images), Path(path).name)
+    if size is not None and size != tuple(images.shape[-2:]):
+        scene = fit_scene(scene, size, fit)
+    scene = choose_targets(scene, spec, fit=fit, convention="auto")
+    check_count(len(scene.targets))
+    scene.validate()
+    return scene

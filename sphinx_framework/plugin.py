@@ -14,7 +14,9 @@ PROJECT = "sphinx_framework"
 ENTRY_POINT_GROUP = "sphinx_framework"
 API_VERSION = 1
 
-Kind = Literal["regression", "diffusion", "quality", "mask", "steps", "embedder", "scene_reader"]
+Kind = Literal[
+    "regression", "diffusion", "quality", "mask", "steps", "embedder", "poses", "scene_reader"
+]
 KINDS: tuple[Kind, ...] = (
     "regression",
     "diffusion",
@@ -22,6 +24,7 @@ KINDS: tuple[Kind, ...] = (
     "mask",
     "steps",
     "embedder",
+    "poses",
     "scene_reader",
 )
 

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sphinx_framework.types import (
+    Cameras,
     ClipLayout,
     CoarseViews,
     QualityReport,
@@ -70,6 +71,41 @@ class Embedder(Protocol):
 
     def embed(self, images: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " D"]:
         """Return one L2-normalised vector for all inputs together."""
+        ...
+
+
+class EstimatedCameras(Protocol):
+    """Cameras of unposed photos in a frame and a unit of length of the estimator's choice.
+
+    near, far: range of the confident depths, ``None`` when there are none.
+    """
+
+    @property
+    def cameras(self) -> Cameras:
+        """One camera per photo, for the photos' own pixels."""
+        ...
+
+    @property
+    def near(self) -> float | None:
+        """Nearest confident depth."""
+        ...
+
+    @property
+    def far(self) -> float | None:
+        """Farthest confident depth."""
+        ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes the estimate doubtful."""
+        ...
+
+
+class PoseEstimator(Protocol):
+    """Finds the cameras of unposed photos."""
+
+    def estimate_poses(self, images: Float[Tensor, "N 3 H W"]) -> EstimatedCameras:
+        """Estimate one camera per photo; images in [0, 1]."""
         ...
 
 

@@ -4,7 +4,6 @@ import pytest
 from pydantic import ValidationError
 
 from sphinx_framework.config import (
-    ROLES,
     config_from_dict,
     load_config,
     load_cost,
@@ -15,7 +14,7 @@ from sphinx_framework.errors import ConfigError
 from sphinx_framework.registry import Registry
 from sphinx_framework.testing.pipeline import fake_config, fake_specs
 
-PIPELINE = "\n".join(f'[pipeline.{role}]\nuse = "fake"\n' for role in ROLES)
+PIPELINE = "\n".join(f'[pipeline.{spec.kind}]\nuse = "fake"\n' for spec in fake_specs())
 
 
 @pytest.fixture

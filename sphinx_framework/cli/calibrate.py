@@ -2,106 +2,170 @@
 
 import argparse
 import json
-import os
-import shlex
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress
 
-from sphinx_framework.cli.scenes import scene_names
-from sphinx_framework.config import load_config
+from sphinx_framework.cli.scenes import scene_sources
+from sphinx_framework.cli.study_progress import study_progress
+from sphinx_framework.cli.study_run import check_seed, command_line, numbers
+from sphinx_framework.config import PipelineConfig, load_config
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.errors import ConfigError
-from sphinx_framework.loading import load_scene
-from sphinx_framework.study.clusters import cluster_scenes
-from sphinx_framework.study.rule_file import rule_file
-from sphinx_framework.study.rules import FittedRule, Observed, fit_rule
-from sphinx_framework.study.samples import SceneSample, collect
+from sphinx_framework.io.results import prepare_folder
+from sphinx_framework.policy.schedule import Mode
+from sphinx_framework.registry import Registry
+from sphinx_framework.study.calibration import Calibration, calibrated
+from sphinx_framework.study.files import write_whole
+from sphinx_framework.study.rule_file import rule_file, served_note
+from sphinx_framework.study.rules import Fit, FittedRule
+from sphinx_framework.study.samples import Sampling, SceneSample, collect, samples_digest
+
+MODES: tuple[Mode, ...] = ("coarse", "fine", "selective")
 
 
 def calibrate(arguments: argparse.Namespace) -> int:
     """Measure (or go on measuring), cluster, fit, and write the rule file."""
-    qualities = _qualities(arguments.qualities)
+    qualities = numbers(arguments.qualities, "--qualities")
+    if qualities[0] >= 1:
+        raise ConfigError("--qualities: quality 1 is full diffusion and needs no rule.")
     config = load_config(arguments.config, arguments.overrides)
-    names = scene_names(arguments.scenes)
+    sampling = _sampling(arguments, config)
+    fit = _fit(arguments)
     out = Path(arguments.out)
+    if out.is_dir():
+        raise ConfigError(f"--out {out}: is a folder; name the rule file to write.")
+    prepare_folder(out.parent)
     folder = Path(arguments.samples) if arguments.samples else out.with_suffix(".samples")
-    engine = Engine.from_config(config, device=arguments.device)
-    loading = [(n, partial(load_scene, n, size=config.size, fit=config.fit)) for n in names]
-    samples: list[SceneSample] = []
-    with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task("scenes", total=len(loading))
-        for sample in collect(engine, loading, folder, arguments.spacing):
-            samples.append(sample)
-            progress.advance(task)
-    clustering = cluster_scenes(samples, arguments.clusters, arguments.min_scenes)
-    rules: list[FittedRule] = []
-    for quality in qualities:
-        for cluster in range(max(1, len(clustering.centres))):
-            members = [
-                s for s, label in zip(samples, clustering.labels, strict=True) if label == cluster
-            ]
-            rules.append(
-                fit_rule(
-                    Observed.of(members),
-                    quality,
-                    cluster=cluster if clustering.centres else None,
-                    num_steps=config.num_steps,
-                    bins=arguments.bins,
-                    min_samples=arguments.min_samples,
-                    confidence=arguments.confidence,
-                )
-            )
-    command = "sphinx-nvs calibrate " + shlex.join(
-        ["--config", arguments.config, "--scenes", *arguments.scenes]
+    prepare_folder(folder)
+    samples = _measured(arguments, config, sampling, folder)
+    calibration = calibrated(
+        samples,
+        qualities,
+        clusters=arguments.clusters,
+        min_scenes=arguments.min_scenes,
+        fit=fit,
     )
     text = rule_file(
         config,
-        rules,
-        clustering,
+        calibration,
+        fit,
         name=out.stem,
-        dataset=f"{len(samples)} scenes",
-        command=command,
-        confidence=arguments.confidence,
-        min_samples=arguments.min_samples,
+        dataset=f"{len(samples)} scenes: {', '.join(arguments.scenes)}",
+        command=command_line(),
+        notes=_notes(sampling, fit, samples),
     )
-    part = out.with_name(f".{out.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, out)
+    write_whole(out, text)
     if arguments.json:
-        tables = [
-            {"quality": r.quality, "cluster": r.cluster, "rows": r.rows, "samples": r.samples}
-            for r in rules
-        ]
-        print(json.dumps({"out": str(out), "scenes": len(samples), "tables": tables}))
+        print(json.dumps(_as_json(out, samples, calibration), allow_nan=False))
     else:
-        _show(Console(), rules, clustering.silhouette, out)
+        _show(Console(), calibration, out)
     return 0
 
 
-def _qualities(text: str) -> list[float]:
-    try:
-        values = sorted({float(part) for part in text.split(",")}, reverse=True)
-    except ValueError:
-        raise ConfigError(f"--qualities {text}: expected numbers such as 0.98,0.95,0.90.") from None
-    if not all(0 < value < 1 for value in values):
-        raise ConfigError(f"--qualities {text}: every quality must lie between 0 and 1.")
-    return values
+def _measured(
+    arguments: argparse.Namespace, config: PipelineConfig, sampling: Sampling, folder: Path
+) -> list[SceneSample]:
+    registry = Registry.from_entry_points()
+    scenes = scene_sources(arguments.scenes, arguments.index, config, registry)
+    if arguments.clusters is not None and arguments.clusters * arguments.min_scenes > len(scenes):
+        raise ConfigError(
+            f"{len(scenes)} scenes cannot make {arguments.clusters} clusters of "
+            f"{arguments.min_scenes} or more.",
+            hint="Give more scenes, fewer --clusters, or smaller --min-scenes.",
+        )
+    engine = Engine.from_config(config, device=arguments.device, registry=registry)
+    renders = len(sampling.starts(config.num_steps))
+    with study_progress(len(scenes) * renders) as progress:
+
+        def resumed(count: int) -> None:
+            if count:
+                progress.skip(count * renders, f"{folder}: goes on after {count} recorded scenes")
+
+        return list(
+            collect(engine, scenes, folder, sampling, rendered=progress.advance, resumed=resumed)
+        )
 
 
-def _show(console: Console, rules: list[FittedRule], silhouette: float | None, out: Path) -> None:
+def _sampling(arguments: argparse.Namespace, config: PipelineConfig) -> Sampling:
+    modes = [mode for mode in MODES if mode == arguments.mode]
+    if not modes:
+        raise ConfigError(f"--mode {arguments.mode}: unknown. Modes: {', '.join(MODES)}.")
+    if not 1 <= arguments.spacing <= config.num_steps:
+        raise ConfigError(f"--spacing {arguments.spacing}: must lie in 1..{config.num_steps}.")
+    check_seed(arguments.seed)
+    return Sampling(spacing=arguments.spacing, mode=modes[0], seed=arguments.seed)
+
+
+def _fit(arguments: argparse.Namespace) -> Fit:
+    for name in ("bins", "min_samples", "min_scenes", "clusters"):
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} {value}: must be at least 1.")
+    if not 0.5 <= arguments.confidence < 1:
+        raise ConfigError(f"--confidence {arguments.confidence:g}: must lie in [0.5, 1).")
+    if not 0 <= arguments.scenes_met <= 1:
+        raise ConfigError(f"--scenes-met {arguments.scenes_met:g}: must lie in [0, 1].")
+    return Fit(
+        bins=arguments.bins,
+        min_samples=arguments.min_samples,
+        confidence=arguments.confidence,
+        scenes_met=arguments.scenes_met,
+    )
+
+
+def _notes(sampling: Sampling, fit: Fit, samples: list[SceneSample]) -> str:
+    targets = sum(len(sample.targets) for sample in samples)
+    return (
+        f"{targets} targets; every {sampling.spacing}th start tried in mode {sampling.mode}; a row "
+        f"keeps its quality in the mean (lower bound at {fit.confidence:g}) and in "
+        f"{fit.scenes_met:.0%} of its scenes; samples {samples_digest(samples)}"
+    )
+
+
+def _as_json(out: Path, samples: list[SceneSample], calibration: Calibration) -> dict[str, object]:
+    tables = [
+        {
+            "quality": rule.quality,
+            "cluster": rule.cluster,
+            "rows": rule.rows,
+            "samples": rule.samples,
+            "lower_bound": rule.bounds,
+            "thin_rows": rule.thin,
+            "served_samples": rule.served_samples,
+            "served_bound": rule.served_bound,
+        }
+        for rule in calibration.rules
+    ]
+    return {
+        "out": str(out),
+        "scenes": len(samples),
+        "samples": samples_digest(samples),
+        "clusters": calibration.clustering.count,
+        "silhouette": calibration.clustering.silhouette,
+        "tables": tables,
+    }
+
+
+def _show(console: Console, calibration: Calibration, out: Path) -> None:
+    silhouette = calibration.clustering.silhouette
     if silhouette is not None:
-        console.print(f"clusters: silhouette {silhouette:.2f}")
-    for rule in rules:
+        console.print(f"{calibration.clustering.count} clusters: silhouette {silhouette:.2f}")
+    for rule in calibration.rules:
         where = "all scenes" if rule.cluster is None else f"cluster {rule.cluster}"
         console.print(f"quality {rule.quality:g}, {where}:")
-        for (low, high, start), count, bound in zip(
-            rule.rows, rule.samples, rule.bounds, strict=True
-        ):
-            console.print(
-                f"  ratio {low:.3f} to {high:.3f}: start {start:>2}   {count} targets, keeps at "
-                f"least {bound:.3f}"
-            )
-    console.print(f"wrote {out}; use it with: --set steps.rules={out}")
+        for line in _rows(rule):
+            console.print(f"  {line}", highlight=False)
+        console.print(f"  {served_note(rule)}", highlight=False)
+    console.print(f"wrote {out}; use it with: --set steps.rules={out}", markup=False)
+
+
+def _rows(rule: FittedRule) -> list[str]:
+    lines = []
+    rows = zip(rule.rows, rule.samples, rule.bounds, strict=True)
+    for number, ((low, high, start), count, bound) in enumerate(rows):
+        told = f"ratio {low:.3f} to {high:.3f}: " if high < 10 else f"ratio {low:.3f} and more: "
+        told += f"start {start:>2}   {count} targets"
+        told += ", too few" if number in rule.thin else f", keeps at least {bound:.3f}"
+        lines.append(told)
+    return lines

@@ -8,9 +8,11 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 
 from sphinx_framework import __version__
+from sphinx_framework.cli.study_arguments import add_study_commands
 from sphinx_framework.errors import InputError, SphinxError
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
@@ -39,8 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands.required = True
 
     _job_commands(commands)
-    _study_commands(commands)
-    _evaluate_command(commands)
+    add_study_commands(partial(_command, commands))
     _inspection_commands(commands)
     return parser
 
@@ -62,6 +63,17 @@ def _job_commands(commands: "Commands[Parser]") -> None:
     _render_options(plan)
     plan.add_argument("--out", metavar="DIR", help=argparse.SUPPRESS)
 
+    importing = _command(
+        commands, "import", "import_scene:import_scene", "give photos cameras; convert scenes"
+    )
+    importing.add_argument("source", metavar="PATH", help="folder of photos, or any scene")
+    importing.add_argument("--out", required=True, metavar="DIR", help="scene folder to write")
+    importing.add_argument("--poses", metavar="NAME", help="pose estimator, for example dust3r")
+    importing.add_argument("--convention", default="auto", help="pose convention of the source")
+    importing.add_argument("--set", action="append", default=[], metavar="A=V", dest="overrides")
+    importing.add_argument("--device", default="auto")
+    importing.add_argument("--licence-policy", default="any", metavar="any|permissive")
+
     measure = _command(commands, "measure", "measure:measure", "measure step times on this machine")
     measure.add_argument("--config", required=True, metavar="NAME|TOML")
     measure.add_argument("--scene", default="procedural:demo", metavar="PATH")
@@ -69,35 +81,6 @@ def _job_commands(commands: "Commands[Parser]") -> None:
     measure.add_argument("--set", action="append", default=[], metavar="A.B=V", dest="overrides")
     measure.add_argument("--device", default="auto")
     measure.add_argument("--seconds", type=float, default=20.0, help="time to spend")
-
-
-def _study_commands(commands: "Commands[Parser]") -> None:
-    calibrate = _command(commands, "calibrate", "calibrate:calibrate", "fit the rules to scenes")
-    calibrate.add_argument("--config", required=True, metavar="NAME|TOML")
-    calibrate.add_argument("--scenes", required=True, nargs="+", metavar="DIR")
-    calibrate.add_argument("--out", required=True, metavar="TOML", help="rule file to write")
-    calibrate.add_argument("--samples", metavar="DIR", help="where measured scenes are kept")
-    calibrate.add_argument("--qualities", default="0.98,0.95,0.90", metavar="Q,Q")
-    calibrate.add_argument("--clusters", type=int, metavar="K", help="default: as many as separate")
-    calibrate.add_argument("--min-scenes", type=int, default=8, help="per cluster")
-    calibrate.add_argument("--spacing", type=int, default=5, help="of the start steps tried")
-    calibrate.add_argument("--bins", type=int, default=6, help="of the quality ratio, at most")
-    calibrate.add_argument("--min-samples", type=int, default=20, help="targets per bin")
-    calibrate.add_argument("--confidence", type=float, default=0.9, help="of the kept share")
-    calibrate.add_argument("--set", action="append", default=[], metavar="A.B=V", dest="overrides")
-    calibrate.add_argument("--device", default="auto")
-
-
-def _evaluate_command(commands: "Commands[Parser]") -> None:
-    evaluate = _command(commands, "evaluate", "evaluate:evaluate_command", "compare with baselines")
-    evaluate.add_argument("--config", required=True, metavar="NAME|TOML")
-    evaluate.add_argument("--scenes", required=True, nargs="+", metavar="DIR")
-    evaluate.add_argument("--out", required=True, metavar="DIR")
-    evaluate.add_argument("--modes", default="diffusion,regression,coarse,fine,selective")
-    evaluate.add_argument("--qualities", default="0.98,0.95,0.90", metavar="Q,Q")
-    evaluate.add_argument("--show", metavar="SYSTEM", help="whose contact sheets to keep")
-    evaluate.add_argument("--set", action="append", default=[], metavar="A.B=V", dest="overrides")
-    evaluate.add_argument("--device", default="cpu")
 
 
 def _inspection_commands(commands: "Commands[Parser]") -> None:

@@ -12,14 +12,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from sphinx_framework.cli.progress import show_progress
-from sphinx_framework.config import load_config, load_cost
-from sphinx_framework.engine.components import pipeline_licences
+from sphinx_framework.config import PipelineConfig, load_config, load_cost
+from sphinx_framework.engine.components import choose_device, pipeline_licences
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.report import schedule_text
 from sphinx_framework.engine.result import Report
-from sphinx_framework.errors import ConfigError
+from sphinx_framework.errors import ConfigError, SceneError
 from sphinx_framework.io.results import prepare_folder, write_result
-from sphinx_framework.loading import load_scene
+from sphinx_framework.loading import is_unposed, load_scene, load_unposed
 from sphinx_framework.policy.schedule import MODES
 from sphinx_framework.registry import Registry
 from sphinx_framework.types import Scene
@@ -106,15 +106,7 @@ def _open(arguments: argparse.Namespace) -> tuple[Engine, Scene, float]:
     registry = Registry.from_entry_points()
     pipeline_licences(config, registry)
     started = perf_counter()
-    scene = load_scene(
-        arguments.scene,
-        registry=registry,
-        size=config.size,
-        fit=config.fit,
-        targets=arguments.targets,
-        split=arguments.split,
-        convention=arguments.convention,
-    )
+    scene = _load(arguments, config, registry)
     load_seconds = perf_counter() - started
     engine = Engine.from_config(
         config,
@@ -123,6 +115,35 @@ def _open(arguments: argparse.Namespace) -> tuple[Engine, Scene, float]:
         licence_policy=arguments.licence_policy,
     )
     return engine, scene, load_seconds
+
+
+def _load(arguments: argparse.Namespace, config: PipelineConfig, registry: Registry) -> Scene:
+    """Load the scene; photos without cameras get them from the pipeline's pose estimator."""
+    if is_unposed(arguments.scene):
+        if "poses" not in config.pipeline:
+            raise SceneError(
+                f"{arguments.scene}: has photos but no cameras.",
+                hint="Run sphinx-nvs import first, or add [pipeline.poses] to the config.",
+            )
+        role = config.pipeline["poses"]
+        options = registry.options("poses", role.use, role.options, f"{config.name}, [poses]")
+        estimator = registry.build("poses", role.use, options, choose_device(arguments.device))
+        return load_unposed(
+            arguments.scene,
+            estimator,
+            size=config.size,
+            fit=config.fit,
+            targets=arguments.targets,
+        )
+    return load_scene(
+        arguments.scene,
+        registry=registry,
+        size=config.size,
+        fit=config.fit,
+        targets=arguments.targets,
+        split=arguments.split,
+        convention=arguments.convention,
+    )
 
 
 def _summary(console: Console, report: Report, out: Path) -> None:

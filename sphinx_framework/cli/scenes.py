@@ -21,16 +21,11 @@ from sphinx_framework.study.datasets import (
     transforms_folder,
 )
 from sphinx_framework.study.samples import SceneSource
-
 from sphinx_framework.types import Scene
 
 RANGE = re.compile(r"^([a-z0-9_-]+:.*/)(\d+)-(\d+)$")
 # Files and folders that mark a scene of a built-in reader.
 MARKS = ("transforms.json", "cameras.json", "sparse", "colmap", "nerfstudio")
-SCENES_HELP = (
-    "scene folders, folders of scene folders, procedural:report/0-9, or (with --index) a folder of "
-    ".torch chunks or of DL3DV scenes"
-)
 
 
 def scene_sources(
@@ -40,10 +35,12 @@ def scene_sources(
 
     Raises :class:`ConfigError` or :class:`SceneError` when a name leads to no scene.
     """
-    names = scene_names(given, registry) if index is None else []
-    sources = [(name, partial(_load, name, config, registry)) for name in names]
-    if index is not None:
-        sources = [s for name in given for s in _indexed(Path(name), Path(index), config)]
+    sources: list[SceneSource] = []
+    if index is None:
+        names = scene_names(given, registry)
+        sources += [(name, partial(_load, name, config, registry)) for name in names]
+    else:
+        sources += [s for name in given for s in _indexed(Path(name), Path(index), config)]
     name, count = Counter(name for name, _ in sources).most_common(1)[0]
     if count > 1:
         raise ConfigError(f"scene {name} is named twice.", hint="Name every scene once.")
@@ -115,6 +112,9 @@ def _indexed(folder: Path, index: Path, config: PipelineConfig) -> list[SceneSou
             hint="Give the folder that the index was made for.",
         )
     return [
-        (str(folder / key), partial(folder_scene, folder / key, views[key], config.size, config.fit))
+        (
+            str(folder / key),
+            partial(folder_scene, folder / key, views[key], config.size, config.fit),
+        )
         for key in found
     ]

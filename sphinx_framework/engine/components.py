@@ -92,6 +92,7 @@ def build_components(
     built = {
         role: registry.build(ROLES[role], component.use, options[role], device)
         for role, component in config.pipeline.items()
+        if role != "poses"  # built by the loader, and only for photos without cameras
     }
     _give_embedder(built, config, where)
     spec = registry.find("diffusion", config.pipeline["diffusion"].use)

@@ -116,7 +116,12 @@ def choose_meter(name: str, device: torch.device) -> EnergyMeter:
     cannot work becomes a :class:`NullMeter` with its reason.
     Raises :class:`ConfigError` for an unknown name.
     """
-    from sphinx_framework.study.energy_meters import NvmlMeter, RaplMeter, Unavailable, ZeusMeter
+    from sphinx_framework.study.energy_meters import (
+        NvmlMeter,
+        RaplMeter,
+        UnavailableError,
+        ZeusMeter,
+    )
 
     if name not in NAMES:
         raise ConfigError(f"--energy {name}: unknown.", hint=f"Meters: {', '.join(NAMES)}.")
@@ -133,9 +138,9 @@ def choose_meter(name: str, device: torch.device) -> EnergyMeter:
             return RaplMeter()
         try:
             return SumOfMeters([NvmlMeter(device), RaplMeter()])
-        except Unavailable:
+        except UnavailableError:
             return NvmlMeter(device)
-    except Unavailable as reason:
+    except UnavailableError as reason:
         return NullMeter(str(reason))
 
 

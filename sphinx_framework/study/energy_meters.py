@@ -11,7 +11,7 @@ POWERCAP = Path("/sys/class/powercap")
 ZEUS_WINDOW = "sphinx-framework"
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """This meter cannot work here; the message says why."""
 
 
@@ -24,11 +24,11 @@ class NvmlMeter:
 
     def __init__(self, device: torch.device) -> None:
         if device.type != "cuda":
-            raise Unavailable(f"NVML counts GPUs, and the device is {device.type}")
+            raise UnavailableError(f"NVML counts GPUs, and the device is {device.type}")
         try:
-            import pynvml
+            import pynvml  # type: ignore[import-not-found, import-untyped, unused-ignore]
         except ImportError:
-            raise Unavailable("NVML needs the package nvidia-ml-py") from None
+            raise UnavailableError("NVML needs the package nvidia-ml-py") from None
         self._nvml: Any = pynvml
         try:
             pynvml.nvmlInit()
@@ -38,7 +38,7 @@ class NvmlMeter:
             self._handle = pynvml.nvmlDeviceGetHandleByUUID(name)
             self._millijoules()
         except Exception as error:
-            raise Unavailable(f"NVML has no energy counter for {device} ({error})") from None
+            raise UnavailableError(f"NVML has no energy counter for {device} ({error})") from None
         self._before = 0
 
     def start(self) -> None:
@@ -73,7 +73,7 @@ class RaplMeter:
                 limit = int((zone / "max_energy_range_uj").read_text())
                 (zone / "energy_uj").read_text()
             except PermissionError:
-                raise Unavailable(
+                raise UnavailableError(
                     f"{zone / 'energy_uj'} cannot be read (it needs root or a changed permission)"
                 ) from None
             except (OSError, ValueError):
@@ -81,7 +81,7 @@ class RaplMeter:
             self._domains.append((zone / "energy_uj", limit))
             packages.append(name)
         if not any(name.startswith("package") for name in packages):
-            raise Unavailable(f"there is no CPU energy counter under {folder}")
+            raise UnavailableError(f"there is no CPU energy counter under {folder}")
         self.note = f"{' and '.join(sorted({_domain(name) for name in packages}))} (RAPL)"
         self._before: list[int] = []
 
@@ -105,7 +105,7 @@ class RaplMeter:
 
 
 class ZeusMeter:
-    """The ``zeus`` package, which also reads AMD, Apple and Jetson devices.
+    """The ``zeus`` package: GPUs, and CPUs where RAPL is readable or its daemon runs.
 
     ``Measurement.total_energy`` counts GPUs only and is 0 where nothing can be measured, so the
     parts are added here and no part at all means not measured.
@@ -113,14 +113,17 @@ class ZeusMeter:
 
     def __init__(self, device: torch.device) -> None:
         try:
-            from zeus.monitor import ZeusMonitor
+            from zeus.monitor import (  # type: ignore[import-not-found, unused-ignore]
+                ZeusMonitor,
+            )
         except ImportError:
-            raise Unavailable("zeus is not installed (pip install zeus)") from None
-        indices = [device.index or 0] if device.type == "cuda" else []
+            raise UnavailableError("zeus is not installed (pip install zeus)") from None
+        self._labels = ("gpu", "cpu", "dram") if device.type == "cuda" else ("cpu", "dram")
+        indices = [device.index or 0] if device.type == "cuda" else None
         try:
-            self._monitor: Any = ZeusMonitor(gpu_indices=indices or None)
+            self._monitor: Any = ZeusMonitor(gpu_indices=indices)
         except Exception as error:
-            raise Unavailable(f"zeus cannot measure here ({error})") from None
+            raise UnavailableError(f"zeus cannot measure here ({error})") from None
 
     def start(self) -> None:
         """Open a window, dropping one that an interrupted block left."""
@@ -128,29 +131,17 @@ class ZeusMeter:
 
     def stop(self) -> Energy:
         """Close the window and add its parts."""
-        return zeus_energy(self._monitor.end_window(ZEUS_WINDOW))
+        return zeus_energy(self._monitor.end_window(ZEUS_WINDOW), self._labels)
 
 
-def zeus_energy(measurement: Any) -> Energy:
-    """Add the parts of a zeus measurement (GPU, CPU, DRAM dictionaries, SoC) that exist."""
-    parts: dict[str, float] = {}
-    for label in ("gpu", "cpu", "dram"):
-        counted = getattr(measurement, f"{label}_energy", None)
-        if counted:
-            parts[label.upper()] = float(sum(counted.values()))
-    board = getattr(measurement, "soc_energy", None)
-    if board is not None:
-        parts["SoC"] = _total(board)
-    joules = sum(parts.values())
+def zeus_energy(measurement: Any, labels: tuple[str, ...] = ("gpu", "cpu", "dram")) -> Energy:
+    """Add the parts of a zeus measurement that exist (dictionaries of joules by device)."""
+    counted = {label: getattr(measurement, f"{label}_energy", None) for label in labels}
+    parts = {label.upper(): sum(values.values()) for label, values in counted.items() if values}
+    joules = float(sum(parts.values()))
     if joules <= 0:
         return Energy(joules=None, note="not measured: zeus found nothing to count")
     return Energy(joules=joules, note=f"{', '.join(parts)} (zeus)")
-
-
-def _total(board: Any) -> float:
-    """Joules of a zeus system-on-chip measurement: the numbers among its fields, in mJ."""
-    values = [v for v in vars(board).values() if isinstance(v, int | float)]
-    return sum(values) / 1000
 
 
 def _domain(name: str) -> str:

@@ -1,65 +1,127 @@
 """Running every system on every scene: one JSON file per scene, so that a killed run resumes."""
 
-import json
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 import torch
 from torch import Tensor
 
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.result import RenderResult
-from sphinx_framework.study.consistency import warped_difference
+from sphinx_framework.protocols import Embedder
+from sphinx_framework.study.consistency import feature_difference, warped_difference
+from sphinx_framework.study.energy import EnergyMeter, Reading, measure_energy
+from sphinx_framework.study.files import file_stem
 from sphinx_framework.study.metrics import gradient_similarity, psnr, sharpness, ssim
-from sphinx_framework.study.systems import DENSE, System
+from sphinx_framework.study.perceptual import Distance
+from sphinx_framework.study.records import (
+    Measured,
+    SceneRecord,
+    SystemRecord,
+    known,
+    read_record,
+    write_record,
+)
+from sphinx_framework.study.samples import SceneSource
+from sphinx_framework.study.settings import (
+    Settings,
+    engine_settings,
+    refuse_other_settings,
+    scene_seed,
+)
+from sphinx_framework.study.systems import System
 from sphinx_framework.types import Scene
 
 HOLE_OPACITY = 0.5
 STAGES = ("regression", "quality", "plan", "encode", "denoise", "decode")
 METHOD_STAGES = ("quality", "plan")
-Measured = dict[str, float]
+SMALLEST_SSIM_SIDE = 11
+CPU = torch.device("cpu")
 
 
-def request_seconds(result: RenderResult) -> dict[str, float]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What all measurements of a study have in common.
+
+    repeats: timed runs per system and scene; the median counts. machine: recorded, because times of
+    two machines must not be mixed.
+    """
+
+    engines: dict[str, Engine]
+    systems: Sequence[System]
+    machine: str
+    seed: int = 0
+    repeats: int = 1
+    meter: EnergyMeter | None = None
+    lpips: Distance | None = None
+    rendered: Callable[[], None] = field(default=lambda: None)
+
+    def settings(self, system: System) -> Settings:
+        """What a system's record depends on."""
+        return {
+            **engine_settings(self.engines[system.name]),
+            "mode": system.mode,
+            "quality": system.quality,
+            "seed": self.seed,
+            "repeats": self.repeats,
+            "machine": self.machine,
+        }
+
+
+def request_seconds(result: RenderResult) -> Measured:
     """Seconds by stage and their sum, without loading and writing.
 
     The baselines are not charged for the scoring and planning that only the method needs.
     """
     seconds = result.report.seconds
-    baseline = result.report.mode in ("regression", "diffusion")
     stages = {s: float(getattr(seconds, s)) for s in STAGES}
-    if baseline:
+    if result.report.mode in ("regression", "diffusion"):
         stages.update(dict.fromkeys(METHOD_STAGES, 0.0))
-    if result.report.mode == "regression":
-        stages["encode"] = stages["decode"] = 0.0
     return {**{f"seconds_{s}": v for s, v in stages.items()}, "seconds": sum(stages.values())}
 
 
-def image_metrics(result: RenderResult) -> Measured:
-    """Metrics of one render; those that need ground truth or depth are left out without it."""
-    frames, coarse, scene = result.report.frames, result.coarse, result.scene
-    images = result.images
-    values: Measured = {
+def decision_figures(result: RenderResult) -> dict[str, float | None]:
+    """What was decided and run, and what was predicted of it."""
+    report = result.report
+    frames = report.frames
+    return {
         "score": float(torch.tensor([f.achieved_score for f in frames]).mean()),
-        "sharpness": float(sharpness(images).mean()),
-        "frames_met": sum(not f.missed for f in frames) / len(frames),
-        "frame_steps": float(result.report.counts.frame_steps),
+        "frame_steps": float(report.counts.frame_steps),
         "mean_start": sum(f.start_step for f in frames) / len(frames),
-        "cache_bytes": float(result.report.cache_bytes_peak),
+        "served_as_is": sum(f.served == "regression" for f in frames) / len(frames),
+        "mask_share": sum(f.mask_fraction for f in frames) / len(frames),
+        "cache_bytes": float(report.cache_bytes_peak),
+        "predicted_denoise": report.predicted_denoise_seconds,
     }
+
+
+def image_figures(
+    result: RenderResult, embedder: Embedder | None, device: torch.device, lpips: Distance | None
+) -> dict[str, float | None]:
+    """Figures of the images; those that need depth, truth or weights are absent without them."""
+    coarse, scene, images = result.coarse, result.scene, result.images
+    values: dict[str, float | None] = {"sharpness": float(sharpness(images).mean())}
     if coarse.depth is not None and len(images) > 1:
-        drift = warped_difference(images, coarse.depth.cpu(), scene.targets.to(torch.device("cpu")))
+        drift = warped_difference(images, coarse.depth.cpu(), scene.targets.to(CPU))
         values["drift"] = _mean(drift)
-        values["drift_worst"] = float(drift.nan_to_num(-1).max())
+        values["drift_worst"] = _worst(drift)
+    if embedder is not None and len(images) > 1:
+        features = feature_difference(images, embedder, device)
+        values["feature_drift"] = _mean(features)
+        values["feature_drift_worst"] = _worst(features)
     if scene.target_images is None:
         return values
     truth = scene.target_images.cpu()
     per_frame = psnr(images, truth)
     values["psnr"] = float(per_frame.mean())
     values["psnr_worst"] = float(per_frame.min())
-    values["ssim"] = float(ssim(images, truth).mean())
     values["gms"] = float(gradient_similarity(images, truth).mean())
+    if min(images.shape[-2:]) >= SMALLEST_SSIM_SIDE:
+        values["ssim"] = float(ssim(images, truth).mean())
+    if lpips is not None:
+        values["lpips"] = float(lpips(images, truth).mean())
     if coarse.opacity is not None:
         holes = coarse.opacity.cpu() < HOLE_OPACITY
         values["hole_share"] = float(holes.float().mean())
@@ -68,61 +130,102 @@ def image_metrics(result: RenderResult) -> Measured:
     return values
 
 
-def evaluate_scene(
-    engines: dict[str, Engine],
-    systems: Sequence[System],
-    scene: Scene,
-    seed: int,
-    keep: Callable[[str, RenderResult], None] | None = None,
-) -> dict[str, Measured]:
-    """All systems on one scene; speed-up and kept score are relative to full diffusion."""
-    rows: dict[str, Measured] = {}
-    for system in systems:
-        result = engines[system.name].render(
-            scene, mode=system.mode, quality=system.quality, seed=seed
-        )
-        rows[system.name] = {**image_metrics(result), **request_seconds(result)}
-        if keep is not None:
-            keep(system.name, result)
-    dense = rows[DENSE]
-    for system in systems:
-        own = rows[system.name]
-        own["speedup"] = dense["seconds"] / own["seconds"]
-        own["kept"] = own["score"] / dense["score"]
-        own["met"] = float(own["kept"] >= system.quality)
-    return rows
+def measure_scene(
+    bench: Bench, settings: Mapping[str, Settings], scene: Scene, name: str
+) -> SceneRecord:
+    """Render one scene by the systems of ``settings``, repeats interleaved, and measure them."""
+    systems = [system for system in bench.systems if system.name in settings]
+    seed = scene_seed(name, bench.seed)
+    runs: dict[str, list[Measured]] = {system.name: [] for system in systems}
+    readings: dict[str, list[Reading]] = {system.name: [] for system in systems}
+    records: dict[str, SystemRecord] = {}
+    for repeat in range(bench.repeats):
+        # Turned by one each time, so that no system always runs in another's wake.
+        turn = repeat % len(systems)
+        for system in (*systems[turn:], *systems[:turn]):
+            engine = bench.engines[system.name]
+            with measure_energy(bench.meter) as reading:
+                result = engine.render(scene, mode=system.mode, quality=system.quality, seed=seed)
+            runs[system.name].append(request_seconds(result))
+            readings[system.name].append(reading)
+            if repeat == 0:
+                records[system.name] = _record(engine, bench.lpips, settings[system.name], result)
+            bench.rendered()
+    timed = {key: _with_runs(record, runs[key], readings[key]) for key, record in records.items()}
+    return SceneRecord(scene=name, systems=timed)
+
+
+def _record(
+    engine: Engine, lpips: Distance | None, settings: Settings, result: RenderResult
+) -> SystemRecord:
+    """Everything but the times: the same in every repeat."""
+    embedder, device = engine.components.embedder, engine.device
+    figures = {**decision_figures(result), **image_figures(result, embedder, device, lpips)}
+    return SystemRecord(
+        settings=settings,
+        values=known(figures),
+        starts=tuple(frame.start_step for frame in result.report.frames),
+        scores=tuple(frame.achieved_score for frame in result.report.frames),
+    )
+
+
+def _with_runs(
+    record: SystemRecord, runs: Sequence[Measured], readings: Sequence[Reading]
+) -> SystemRecord:
+    """Add the median times, and the mean energy where every run was measured."""
+    joules = [reading.joules for reading in readings if reading.joules is not None]
+    unmeasured = [reading.note for reading in readings if reading.joules is None]
+    values = {
+        **record.values,
+        **{key: median(run[key] for run in runs) for key in runs[0]},
+        "joules": None if unmeasured else sum(joules) / len(joules),
+    }
+    note = unmeasured[0] if unmeasured else readings[0].note
+    return record.model_copy(update={"values": known(values), "energy_note": note})
 
 
 def evaluate(
-    engines: dict[str, Engine],
-    systems: Sequence[System],
-    scenes: Sequence[tuple[str, Callable[[], Scene]]],
+    bench: Bench,
+    scenes: Sequence[SceneSource],
     folder: Path,
-    keep: Callable[[str, str, RenderResult], None] | None = None,
-) -> Iterator[tuple[str, dict[str, Measured]]]:
-    """Evaluate scenes that have no file yet; yields every scene's rows in order."""
+    resumed: Callable[[int], None] = lambda renders: None,
+) -> Iterator[SceneRecord]:
+    """Measure what has no record yet, and yield every scene's record in order.
+
+    Systems that an earlier run left out are added to a scene's file; settings that differ are
+    refused before anything is rendered. resumed: called once, with the renders already recorded.
+
+    Raises :class:`~sphinx_framework.errors.ConfigError` when the folder holds other settings.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {system.name for system in systems}
-    for index, (name, load) in enumerate(scenes):
-        path = folder / f"{index:04d}.json"
-        recorded = json.loads(path.read_text()) if path.exists() else None
-        if recorded is None or recorded["scene"] != name or set(recorded["systems"]) != wanted:
-            scene = load()
-            kept = (
-                None if keep is None else (lambda system, result, n=name: keep(n, system, result))
-            )
-            rows = evaluate_scene(engines, systems, scene, index, kept)
-            part = path.with_suffix(".part")
-            part.write_text(json.dumps({"scene": name, "systems": rows}, indent=1))
-            os.replace(part, path)
-        else:
-            rows = recorded["systems"]
-        yield name, rows
+    settings = {system.name: bench.settings(system) for system in bench.systems}
+    paths = [folder / f"{file_stem(name)}.json" for name, _ in scenes]
+    recorded = {path: read_record(path) for path in paths if path.exists()}
+    for path, record in recorded.items():
+        for name in settings.keys() & record.systems.keys():
+            refuse_other_settings(record.systems[name].settings, settings[name], f"{path}, {name}")
+    done = sum(len(settings.keys() & record.systems.keys()) for record in recorded.values())
+    resumed(done * bench.repeats)
+    for (name, load), path in zip(scenes, paths, strict=True):
+        old = recorded[path].systems if path in recorded else {}
+        missing = {key: value for key, value in settings.items() if key not in old}
+        if not missing:
+            yield recorded[path]
+            continue
+        new = measure_scene(bench, missing, load(), name)
+        record = SceneRecord(scene=name, systems={**old, **new.systems})
+        write_record(path, record)
+        yield record
 
 
 def _mean(values: Tensor) -> float:
-    known = values[torch.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
+    finite = values[torch.isfinite(values)]
+    return float(finite.mean()) if len(finite) else float("nan")
+
+
+def _worst(values: Tensor) -> float:
+    finite = values[torch.isfinite(values)]
+    return float(finite.max()) if len(finite) else float("nan")
 
 
 def _pooled_psnr(images: Tensor, truth: Tensor, region: Tensor) -> float:

@@ -1,11 +1,15 @@
-"""Figures of an evaluation, as matplotlib figures: trade-off, stages, start steps."""
+"""Figures of a study, as matplotlib figures: trade-off, stages, start steps, effects of factors."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sphinx_framework.errors import ConfigError
 from sphinx_framework.study.evaluation import STAGES
+from sphinx_framework.study.pareto import mean_points, pareto
 from sphinx_framework.study.summary import Rows, intervals
+from sphinx_framework.study.systems import System
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,79 +21,150 @@ QUALITY_KEYS = (
 )
 
 
-def _family(system: str) -> str:
-    return system.split()[0].rstrip(",")
+def require_matplotlib() -> None:
+    """Raise :class:`ConfigError` now rather than after hours of measuring."""
+    try:
+        import matplotlib.figure  # noqa: F401
+        import skimage.metrics  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f"this command needs {error.name}.", hint="pip install 'sphinx-framework[study]'"
+        ) from None
 
 
-def pareto(points: dict[str, tuple[float, float]]) -> list[str]:
-    """Systems that no other beats in both seconds (less) and quality (more), by seconds."""
-    ranked = sorted(points, key=lambda name: (points[name][0], -points[name][1]))
-    best, front = float("-inf"), []
-    for name in ranked:
-        if points[name][1] > best:
-            front.append(name)
-            best = points[name][1]
-    return front
-
-
-def trade_off(rows: Rows) -> "Figure":
-    """Quality against seconds, one panel per quality measure; the front is drawn as a line."""
-    figure, panels = _panels(len(QUALITY_KEYS))
-    seconds = intervals(rows, "seconds")
-    for panel, (key, label) in zip(panels, QUALITY_KEYS, strict=True):
-        quality = intervals(rows, key)
-        points = {
-            name: (seconds[name].mean, quality[name].mean)
-            for name in rows
-            if np.isfinite(quality[name].mean)
-        }
-        for index, family in enumerate(dict.fromkeys(_family(name) for name in points)):
-            named = [name for name in points if _family(name) == family]
+def trade_off(rows: Rows, systems: Sequence[System], cost: str = "seconds") -> "Figure":
+    """Quality against cost, one panel per quality measure; the front is drawn as a line."""
+    shown = [(key, label) for key, label in QUALITY_KEYS if mean_points(rows, key, cost)]
+    figure, panels = _panels(max(1, len(shown)))
+    families = dict.fromkeys(system.family for system in systems)
+    for panel, (key, label) in zip(panels, shown, strict=False):
+        points = mean_points(rows, key, cost)
+        spread = intervals(rows, key)
+        for index, family in enumerate(families):
+            named = [s.name for s in systems if s.family == family and s.name in points]
+            if not named:
+                continue
             panel.errorbar(
                 [points[n][0] for n in named],
                 [points[n][1] for n in named],
                 yerr=[
-                    [quality[n].mean - quality[n].low for n in named],
-                    [quality[n].high - quality[n].mean for n in named],
+                    [spread[n].mean - spread[n].low for n in named],
+                    [spread[n].high - spread[n].mean for n in named],
                 ],
                 fmt="o",
-                color=f"C{index}",
+                color=f"C{index % 10}",
                 label=family,
                 markersize=5,
                 elinewidth=0.8,
             )
         front = pareto(points)
         panel.plot(
-            *zip(*(points[n] for n in front), strict=True), "k--", linewidth=0.8, label="front"
+            [points[n][0] for n in front],
+            [points[n][1] for n in front],
+            "k--",
+            linewidth=0.8,
+            label="Pareto front",
         )
         panel.set_xscale("log")
-        panel.set_xlabel("seconds per request")
+        panel.set_xlabel("joules per request" if cost == "joules" else "seconds per request")
         panel.set_ylabel(label)
         panel.grid(alpha=0.25)
-    panels[0].legend(fontsize=8)
+    if shown:
+        panels[0].legend(fontsize=8)
     figure.tight_layout()
     return figure
 
 
 def stages(rows: Rows) -> "Figure":
     """Mean seconds by stage, one bar per system."""
-    figure, (panel,) = _panels(1, width=8, height=0.32 * len(rows) + 1.2)
+    figure, (panel,) = _panels(1, width=9, height=0.3 * len(rows) + 1.4)
     names = list(rows)[::-1]
     left = np.zeros(len(names))
     for stage in STAGES:
-        means = [intervals(rows, f"seconds_{stage}")[name].mean for name in names]
+        by_system = intervals(rows, f"seconds_{stage}")
+        means = np.nan_to_num([by_system[name].mean for name in names])
         panel.barh(names, means, left=left, label=stage)
-        left += np.nan_to_num(means)
+        left += means
     panel.set_xlabel("mean seconds per request")
     panel.legend(fontsize=8)
     figure.tight_layout()
     return figure
 
 
+def start_steps(starts: Mapping[str, Sequence[int]], num_steps: int) -> "Figure":
+    """How often each start step was chosen, one panel per system; the last bar is 'as rendered'."""
+    figure, panels = _panels(max(1, len(starts)), width=3.4, height=2.8)
+    width = max(1, num_steps // 10)
+    edges = np.arange(0, num_steps + 2 * width, width)
+    for panel, (name, chosen) in zip(panels, starts.items(), strict=False):
+        counts, _ = np.histogram(chosen, edges)
+        shares = counts / max(1, len(chosen))
+        colours = ["C1" if low <= num_steps < low + width else "C0" for low in edges[:-1]]
+        panel.bar(edges[:-1], shares, width=0.9 * width, align="edge", color=colours)
+        panel.set_title(name, fontsize=9)
+        panel.set_xlabel(f"start step ({num_steps}: as rendered)")
+        panel.set_ylabel("share of frames")
+        panel.grid(alpha=0.25, axis="y")
+    figure.tight_layout()
+    return figure
+
+
+def kept_distribution(rows: Rows, systems: Sequence[System]) -> "Figure":
+    """Score kept per scene against the target, one box per system of the method."""
+    shown = [s for s in systems if s.name in rows and s.mode not in ("diffusion", "regression")]
+    figure, (panel,) = _panels(1, width=9, height=0.3 * len(shown) + 1.4)
+    values = [[scene["kept"] for scene in rows[s.name]] for s in shown[::-1]]
+    if values:
+        panel.boxplot(values, orientation="horizontal", whis=(0, 100))
+        panel.set_yticks(range(1, len(shown) + 1), [s.name for s in shown[::-1]])
+        panel.plot([s.quality for s in shown[::-1]], range(1, len(shown) + 1), "r|", markersize=12)
+    panel.set_xlabel("score kept per scene (red: the target)")
+    panel.grid(alpha=0.25, axis="x")
+    figure.tight_layout()
+    return figure
+
+
+def factor_effects(rows: Rows, systems: Sequence[System]) -> "Figure":
+    """What every factor of a sweep does to seconds and score kept, averaged over the others."""
+    varied = [s for s in systems if s.name in rows and s.mode not in ("diffusion", "regression")]
+    keys = ["quality", *dict.fromkeys(key for s in varied for key in s.changes)]
+    figure, panels = _panels(2 * len(keys), width=3.6, height=3.0)
+    for position, key in enumerate(keys):
+        for offset, (figure_key, label) in enumerate(
+            (("seconds", "seconds per request"), ("kept", "score kept"))
+        ):
+            panel = panels[2 * position + offset]
+            for mode in dict.fromkeys(s.mode for s in varied):
+                points = _effect([s for s in varied if s.mode == mode], rows, key, figure_key)
+                panel.plot(list(points), list(points.values()), "o-", label=mode, markersize=4)
+            panel.set_xlabel(key)
+            panel.set_ylabel(label)
+            panel.grid(alpha=0.25)
+    panels[0].legend(fontsize=8)
+    figure.tight_layout()
+    return figure
+
+
+def _effect(systems: Sequence[System], rows: Rows, key: str, figure_key: str) -> dict[str, float]:
+    """Mean of a figure by the value of a factor, over all systems with that value."""
+    groups: dict[Any, list[float]] = {}
+    for system in systems:
+        value = system.quality if key == "quality" else system.changes.get(key)
+        groups.setdefault(value, []).extend(scene[figure_key] for scene in rows[system.name])
+    try:
+        ordered = sorted(groups)
+    except TypeError:
+        ordered = list(groups)
+    return {f"{value}": float(np.mean(groups[value])) for value in ordered}
+
+
 def _panels(count: int, width: float = 4.6, height: float = 3.6) -> tuple["Figure", list[Any]]:
+    """Panels side by side, at most four in a row."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width * count if count > 1 else width, height), dpi=110)
+    across = min(4, count)
+    down = -(-count // across)
+    figure = Figure(figsize=(width * across, height * down), dpi=110)
     FigureCanvasAgg(figure)
-    return figure, [figure.add_subplot(1, count, i + 1) for i in range(count)]
+    return figure, [figure.add_subplot(down, across, i + 1) for i in range(count)]

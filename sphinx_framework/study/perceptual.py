@@ -28,7 +28,7 @@ class Perceptual:
 def load_lpips(device: torch.device) -> Perceptual:
     """Load LPIPS with the AlexNet backbone (smaller is closer; images in [0, 1])."""
     try:
-        import lpips
+        import lpips  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except Exception as error:  # a torchvision that does not fit torch fails in many ways
         return _absent(f"the package lpips cannot be imported ({_first(error)})")
     folder = Path(torch.hub.get_dir()) / "checkpoints"

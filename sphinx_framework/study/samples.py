@@ -119,7 +119,9 @@ def sample_scene(
     by_start: dict[int, list[float]] = {}
     ratios: list[float] = []
     for start in sampling.starts(steps):
-        mode: Mode = "diffusion" if start == 0 else "regression" if start == steps else sampling.mode
+        mode: Mode = (
+            "diffusion" if start == 0 else "regression" if start == steps else sampling.mode
+        )
         fixed = replace(engine.components, steps=FixedStart(start))
         seed = scene_seed(name, sampling.seed)
         report = Engine(fixed, plain, engine.device).render(scene, mode=mode, seed=seed).report

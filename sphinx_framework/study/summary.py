@@ -1,12 +1,12 @@
-"""Tables of an evaluation: means over scenes with intervals; what is missing is 'not measured'."""
+"""Tables of a study: means over scenes with intervals; what is missing is 'not measured'."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from sphinx_framework.study.evaluation import Measured
 from sphinx_framework.study.intervals import Interval, over_scenes
+from sphinx_framework.study.records import Measured
 
 NOT_MEASURED = "not measured"
 
@@ -26,15 +26,22 @@ COLUMNS = (
     Column(key="speedup", head="speed-up"),
     Column(key="kept", head="score kept", digits=3),
     Column(key="met", head="scenes that met", percent=True),
+    Column(key="frames_met", head="frames that met", percent=True),
     Column(key="psnr", head="PSNR"),
     Column(key="ssim", head="SSIM", digits=3),
+    Column(key="lpips", head="LPIPS", digits=3),
     Column(key="gms", head="gradient sim.", digits=3),
+    Column(key="score", head="score", digits=3),
     Column(key="sharpness", head="log sharpness"),
     Column(key="hole_psnr", head="hole PSNR"),
     Column(key="hole_gms", head="hole gradient sim.", digits=3),
     Column(key="drift", head="drift", digits=4),
     Column(key="drift_worst", head="worst drift", digits=4),
+    Column(key="feature_drift", head="feature drift", digits=4),
+    Column(key="feature_drift_worst", head="worst feature drift", digits=4),
+    Column(key="served_as_is", head="served as is", percent=True),
     Column(key="frame_steps", head="frame steps", digits=0),
+    Column(key="joules", head="joules", digits=1),
 )
 Rows = Mapping[str, Sequence[Measured]]
 
@@ -64,13 +71,38 @@ def cell(interval: Interval, column: Column) -> str:
     return interval.text(column.digits)
 
 
-def markdown_table(rows: Rows, columns: Sequence[Column] = COLUMNS) -> str:
-    """One line per system, one column per figure, plus the 95th percentile of seconds."""
-    heads = [*(c.head for c in columns), "P95 seconds"]
+def table(
+    rows: Rows, marks: Mapping[str, str] | None = None, columns: Sequence[Column] = COLUMNS
+) -> list[list[str]]:
+    """Heads, then one line per system: name, figures, 95th percentile of seconds.
+
+    marks: an extra first column after the name, by system; absent systems stay blank.
+    """
+    mark_head = [] if marks is None else ["Pareto front"]
+    lines = [["system", *mark_head, *(c.head for c in columns), "P95 seconds"]]
     by_column = [intervals(rows, c.key) for c in columns]
     tail = p95(rows)
-    lines = ["| system | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
     for system in rows:
+        mark = [] if marks is None else [marks.get(system, "")]
         cells = [cell(by[system], c) for by, c in zip(by_column, columns, strict=True)]
-        lines.append(f"| {system} | " + " | ".join([*cells, f"{tail[system]:.2f}"]) + " |")
-    return "\n".join(lines) + "\n"
+        lines.append([system, *mark, *cells, f"{tail[system]:.2f}"])
+    return lines
+
+
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table of text cells; the first line is the head."""
+    rows = ["| " + " | ".join(line) + " |" for line in lines]
+    rows.insert(1, "|---" * len(lines[0]) + "|")
+    return "\n".join(rows) + "\n"
+
+
+def stage_table(rows: Rows, stages: Sequence[str]) -> list[list[str]]:
+    """Mean and 95th percentile of the seconds of every stage, one line per system."""
+    lines = [["system", *stages]]
+    for system, scenes in rows.items():
+        cells = []
+        for stage in stages:
+            values = [scene[f"seconds_{stage}"] for scene in scenes]
+            cells.append(f"{np.mean(values):.3f} / {np.quantile(values, 0.95):.3f}")
+        lines.append([system, *cells])
+    return lines

@@ -1,86 +1,129 @@
-"""The systems that an evaluation compares, as changes of one pipeline; all share its models."""
+"""The systems that a study compares, as changes of one pipeline."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from sphinx_framework.config import PipelineConfig
-from sphinx_framework.engine.engine import Engine
+from sphinx_framework.errors import ConfigError
 from sphinx_framework.policy.schedule import Mode
+from sphinx_framework.registry import Registry
+
+FEW_STEPS = (25, 10, 5, 2)
+MULTISTEP_SOLVER = "dpmpp_2m"
+DENSE = "diffusion"
+REGRESSION = "regression"
+FEWER_STEPS = "diffusion, fewer steps"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """One row of a table. ``plan`` and ``options`` change the planner and the diffusion model."""
+    """One row of a table.
+
+    family: what the figures colour alike. changes: of the pipeline file, ``a.b`` -> value, as
+    ``--set`` takes them.
+    """
 
     name: str
+    family: str
     mode: Mode
-    quality: float = 0.95
-    num_steps: int | None = None
-    plan: dict[str, Any] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
+    quality: float
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
 
-DENSE = "diffusion"
-
-
-def baselines(few_steps: tuple[int, ...] = (25, 10, 5, 2)) -> list[System]:
+def baselines(config: PipelineConfig, few_steps: Sequence[int] = FEW_STEPS) -> list[System]:
     """Regression, full diffusion, and the natural competitor: diffusion with fewer steps."""
-    few = [System(name=f"diffusion, {n} steps", mode="diffusion", num_steps=n) for n in few_steps]
+    few = [
+        System(
+            name=f"diffusion, {n} steps",
+            family=FEWER_STEPS,
+            mode="diffusion",
+            quality=config.quality,
+            changes={"num_steps": n},
+        )
+        for n in few_steps
+        if n < config.num_steps
+    ]
     return [
-        System(name="regression", mode="regression"),
-        System(name=DENSE, mode="diffusion"),
+        System(name=REGRESSION, family=REGRESSION, mode="regression", quality=config.quality),
+        System(name=DENSE, family=DENSE, mode="diffusion", quality=config.quality),
         *few,
     ]
 
 
-def methods(modes: tuple[Mode, ...], qualities: tuple[float, ...]) -> list[System]:
+def methods(modes: Sequence[Mode], qualities: Sequence[float]) -> list[System]:
     """The method at every mode and quality."""
     return [
-        System(name=f"{mode} {quality:g}", mode=mode, quality=quality)
+        System(name=f"{mode} {quality:g}", family=mode, mode=mode, quality=quality)
         for quality in qualities
         for mode in modes
     ]
 
 
-def multistep(stride: int = 5) -> list[System]:
-    """Few-step walks with DPM-Solver++(2M), for models whose option ``solver`` knows it."""
-    second_order = {"solver": "dpmpp_2m"}
+def multistep(config: PipelineConfig, stride: int = 5) -> list[System]:
+    """Few-step walks with a second-order solver, of diffusion and of the method."""
     plain = [
         System(
-            name=f"diffusion, {n} steps, 2M", mode="diffusion", num_steps=n, options=second_order
+            name=f"diffusion, {n} steps, 2M",
+            family="diffusion, 2M",
+            mode="diffusion",
+            quality=config.quality,
+            changes={"num_steps": n, "diffusion.solver": MULTISTEP_SOLVER},
         )
         for n in (10, 5)
+        if n < config.num_steps
     ]
+    modes: tuple[Mode, ...] = ("coarse", "fine")
     method = [
         System(
-            name=f"{mode} 0.95, every {stride}th step, 2M",
+            name=f"{mode} {config.quality:g}, every {stride}th step, 2M",
+            family=f"{mode}, 2M",
             mode=mode,
-            plan={"stride": stride, "refresh_every": 3},
-            options=second_order,
+            quality=config.quality,
+            changes={
+                "plan.stride": stride,
+                "plan.refresh_every": 3,
+                "diffusion.solver": MULTISTEP_SOLVER,
+            },
         )
-        for mode in ("coarse", "fine")
+        for mode in modes
+        if stride < config.num_steps
     ]
     return [*plain, *method]
 
 
-def build_engines(base: PipelineConfig, systems: list[System], device: str) -> dict[str, Engine]:
-    """One engine per system; components are built once per set of diffusion options."""
-    parents: dict[str, Engine] = {}
-    engines: dict[str, Engine] = {}
-    for system in systems:
-        key = repr(sorted(system.options.items()))
-        if key not in parents:
-            diffusion = base.pipeline["diffusion"]
-            values = {"use": diffusion.use, **diffusion.options, **system.options}
-            pipeline = {**base.pipeline, "diffusion": type(diffusion).model_validate(values)}
-            changed = base.model_copy(update={"pipeline": pipeline})
-            parents[key] = Engine.from_config(changed, device=device)
-        parent = parents[key]
-        changes = {
-            "num_steps": system.num_steps or base.num_steps,
-            "plan": base.plan.model_copy(update=system.plan),
-        }
-        engines[system.name] = Engine(
-            parent.components, parent.config.model_copy(update=changes), parent.device
-        )
-    return engines
+def has_multistep_solver(config: PipelineConfig, registry: Registry) -> bool:
+    """Whether the diffusion component has an option ``solver`` that allows the second order."""
+    component = config.pipeline["diffusion"]
+    model = registry.options_model(registry.find("diffusion", component.use))
+    if "solver" not in model.model_fields:
+        return False
+    try:
+        values = {**component.options, "solver": MULTISTEP_SOLVER}
+        registry.options("diffusion", component.use, values, "solver")
+    except ConfigError:
+        return False
+    return True
+
+
+def grid(
+    modes: Sequence[Mode], qualities: Sequence[float], factors: Mapping[str, Sequence[Any]]
+) -> list[System]:
+    """Every combination of mode, quality and the values of further factors (``a.b`` keys)."""
+    keys = list(factors)
+    systems = []
+    for mode, quality in product(modes, qualities):
+        for values in product(*(factors[key] for key in keys)):
+            changes = dict(zip(keys, values, strict=True))
+            told = "".join(f", {key} {value}" for key, value in changes.items())
+            systems.append(
+                System(
+                    name=f"{mode} {quality:g}{told}",
+                    family=mode,
+                    mode=mode,
+                    quality=quality,
+                    changes=changes,
+                )
+            )
+    return systems

@@ -10,7 +10,7 @@ import pytest
 from distributions import PluginFolder
 
 from sphinx_framework.cli.main import main
-from sphinx_framework.config import ROLES
+from sphinx_framework.testing.pipeline import fake_specs
 
 FAKES = """
 from sphinx_framework.plugin import hookimpl
@@ -21,7 +21,7 @@ def sphinx_framework_components():
     return fake_specs()
 """
 PIPELINE = 'summary = "fakes"\nnum_steps = 12\nquality = 0.9\n' + "".join(
-    f'[pipeline.{role}]\nuse = "fake"\n' for role in ROLES
+    f'[pipeline.{spec.kind}]\nuse = "fake"\n' for spec in fake_specs()
 )
 
 

@@ -53,7 +53,7 @@ def clip() -> Callable[..., tuple[torch.Tensor, SevaCondition]]:
         model: SevaModel,
         targets: int = 3,
         inputs: int = 2,
-        size: tuple[int, int] = (48, 32),
+        size: tuple[int, int] = (64, 48),
         seed: int = 0,
     ) -> tuple[torch.Tensor, SevaCondition]:
         scene = fake_scene(targets, inputs, size, seed)

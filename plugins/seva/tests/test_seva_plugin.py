@@ -46,7 +46,7 @@ def test_spec_and_options_import_neither_torch_nor_model_libraries() -> None:
         ({"transformer_depth": (1, 1)}, "differ in length"),
         ({"chunking": "nearest-0"}, "chunking"),
         ({"guider": "none"}, "guider"),
-        ({"wieghts": "random"}, "wieghts"),
+        ({"weight": "random"}, "weight"),
     ],
 )
 def test_options_that_cannot_work_are_refused(options: dict[str, Any], message: str) -> None:

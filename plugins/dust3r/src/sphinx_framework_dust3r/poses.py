@@ -63,10 +63,10 @@ class DUSt3RPoseEstimator:
         images: Float[Tensor, "N 3 H W"],
         intrinsics: Float[Tensor, "N 3 3"] | None = None,
     ) -> Cameras:
-        """Cameras of photos with values in [0, 1]; see :meth:`estimate_with_points`."""
-        return self.estimate_with_points(images, intrinsics).cameras
+        """Cameras of photos with values in [0, 1]; see :meth:`estimate_poses`."""
+        return self.estimate_poses(images, intrinsics).cameras
 
-    def estimate_with_points(
+    def estimate_poses(
         self,
         images: Float[Tensor, "N 3 H W"],
         intrinsics: Float[Tensor, "N 3 3"] | None = None,
@@ -115,7 +115,7 @@ def estimate_poses(
 ) -> PoseEstimate:
     """Estimate cameras of photos with values in [0, 1] in one call."""
     estimator = DUSt3RPoseEstimator(config or DUSt3RConfig(), device or torch.device("cpu"))
-    return estimator.estimate_with_points(images)
+    return estimator.estimate_poses(images)
 
 
 def _depth_range(result: Reconstruction, threshold: float) -> tuple[float | None, float | None]:

@@ -8,7 +8,7 @@ from sphinx_framework.errors import SceneError
 from sphinx_framework.types import Cameras, Scene
 
 # Depth range over the input baseline, for scenes that do not say what depths they hold.
-NEAR_BASELINES, FAR_BASELINES = 1.2, 40.0
+NEAR_BASELINES, FAR_BASELINES = 0.6, 20.0
 
 
 def depth_range(scene: Scene) -> tuple[float, float]:

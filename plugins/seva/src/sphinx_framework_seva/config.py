@@ -107,8 +107,8 @@ class SevaConfig(Architecture):
     channels_last: bool = Field(False, description="channels-last layout of the U-Net")
     keep_modulations: bool = Field(
         True,
-        description="keep the Pluecker modulation of every block during a request: faster steps, "
-        "2.1 GB more at full size in bfloat16",
+        description="keep the Pluecker modulation of every block during a request: less work per "
+        "step, more memory",
     )
     solver: Solver = Field("euler", description='"euler" (SEVA\'s) or "dpmpp_2m" for few steps')
     step_noise: bool = Field(

@@ -1,0 +1,200 @@
+"""What ``evaluate`` and ``sweep`` have in common: reading arguments, measuring, writing."""
+
+import argparse
+import json
+import math
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from sphinx_framework.cli.scenes import scene_sources
+from sphinx_framework.cli.study_progress import study_progress
+from sphinx_framework.config import PipelineConfig, load_config, load_cost
+from sphinx_framework.errors import ConfigError, suggestion
+from sphinx_framework.io.contact_sheet import write_contact_sheet
+from sphinx_framework.io.results import prepare_folder
+from sphinx_framework.policy.schedule import MODES, Mode
+from sphinx_framework.registry import Registry
+from sphinx_framework.study.energy import choose_meter
+from sphinx_framework.study.engines import EngineFactory
+from sphinx_framework.study.evaluation import Bench, evaluate
+from sphinx_framework.study.figures import require_matplotlib
+from sphinx_framework.study.files import file_stem
+from sphinx_framework.study.machine import machine_name
+from sphinx_framework.study.outputs import Study, results, tables, write_study
+from sphinx_framework.study.page import Sheet
+from sphinx_framework.study.perceptual import load_lpips
+from sphinx_framework.study.records import SceneRecord
+from sphinx_framework.study.samples import SceneSource
+from sphinx_framework.study.settings import scene_seed
+from sphinx_framework.study.summary import markdown
+from sphinx_framework.study.systems import DENSE, System
+
+LARGEST_SEED = 2**31
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """Arguments that are checked already."""
+
+    config: PipelineConfig
+    registry: Registry
+    few_steps: tuple[int, ...]
+    qualities: tuple[float, ...]
+
+
+def open_study(arguments: argparse.Namespace) -> Opened:
+    """Check everything cheap, before any scene or model is loaded."""
+    require_matplotlib()
+    if arguments.repeats < 1:
+        raise ConfigError(f"--repeats {arguments.repeats}: must be at least 1.")
+    check_seed(arguments.seed)
+    config = load_config(arguments.config, arguments.overrides)
+    if arguments.cost is not None:
+        config = config.model_copy(update={"cost": load_cost(arguments.cost)})
+    steps = numbers(arguments.few_steps, "--few-steps", lowest=1, highest=1000)
+    if any(step != int(step) for step in steps):
+        raise ConfigError(f"--few-steps {arguments.few_steps}: expected whole numbers.")
+    return Opened(
+        config=config,
+        registry=Registry.from_entry_points(),
+        few_steps=tuple(int(step) for step in steps),
+        qualities=numbers(arguments.qualities, "--qualities"),
+    )
+
+
+def run_study(
+    arguments: argparse.Namespace, opened: Opened, systems: list[System], kind: str, shown: str
+) -> int:
+    """Measure (or go on measuring), write everything, print the tables.
+
+    shown: the system whose best, median and worst scene the page shows.
+    """
+    names = [system.name for system in systems]
+    if shown not in names:
+        raise ConfigError(
+            f"--show {shown}: no such system.",
+            hint=f"{suggestion(shown, names)}Systems: {', '.join(names)}.",
+        )
+    out = Path(arguments.out)
+    prepare_folder(out)
+    scenes = scene_sources(arguments.scenes, arguments.index, opened.config, opened.registry)
+    factory = EngineFactory(opened.registry, arguments.device)
+    engines = factory.engines(opened.config, systems)
+    meter = choose_meter(arguments.energy, factory.device)
+    lpips = load_lpips(factory.device)
+    with study_progress(len(scenes) * len(systems) * arguments.repeats) as progress:
+
+        def resumed(renders: int) -> None:
+            if renders:
+                progress.skip(renders, f"{out}: goes on after {renders} recorded renders")
+
+        bench = Bench(
+            engines=engines,
+            systems=systems,
+            machine=machine_name(factory.device),
+            seed=arguments.seed,
+            repeats=arguments.repeats,
+            meter=meter,
+            lpips=lpips.distance,
+            rendered=progress.advance,
+        )
+        records = list(evaluate(bench, scenes, out / "scenes", resumed))
+    study = Study(
+        kind=kind,
+        config=opened.config,
+        systems=systems,
+        records=records,
+        command=command_line(),
+        machine=bench.machine,
+        notes=[lpips.note, *_energy_notes(records)],
+    )
+    write_study(out, study, _sheets(out, study, bench, scenes, shown))
+    if arguments.json:
+        print(json.dumps({"out": str(out), **results(study)}, allow_nan=False))
+        return 0
+    console = Console()
+    for section in tables(study):
+        console.print(section.title, markup=False)
+        console.print(markdown(section.lines), markup=False, highlight=False, soft_wrap=True)
+    console.print(f"look at {out / 'index.html'}", markup=False, soft_wrap=True)
+    return 0
+
+
+def method_modes(text: str) -> list[Mode]:
+    """Modes of a comma-separated list, without the baselines, which always run."""
+    found: list[Mode] = []
+    for name in text.split(","):
+        known = [mode for mode in MODES if mode == name.strip()]
+        if not known:
+            raise ConfigError(
+                f"--modes {text}: {name.strip()!r} is unknown.", hint=f"Modes: {', '.join(MODES)}."
+            )
+        if known[0] not in ("diffusion", "regression", *found):
+            found += known
+    return found
+
+
+def numbers(
+    text: str, option: str, *, lowest: float = 0.0, highest: float = 1.0
+) -> tuple[float, ...]:
+    """Numbers of a comma-separated list, each once, the largest first.
+
+    Raises :class:`ConfigError` unless all are above 0 and in ``lowest..highest``.
+    """
+    try:
+        values = sorted({float(part) for part in text.split(",")}, reverse=True)
+    except ValueError:
+        raise ConfigError(f"{option} {text}: expected numbers such as 0.98,0.95.") from None
+    for value in values:
+        if not (math.isfinite(value) and value > 0 and lowest <= value <= highest):
+            raise ConfigError(f"{option} {text}: {value:g} is not in ({lowest:g}, {highest:g}].")
+    return tuple(values)
+
+
+def check_seed(seed: int) -> None:
+    """Raise :class:`ConfigError` for a seed that no generator takes."""
+    if not 0 <= seed < LARGEST_SEED:
+        raise ConfigError(f"--seed {seed}: must lie in 0..{LARGEST_SEED - 1}.")
+
+
+def command_line() -> str:
+    """The command as it was typed."""
+    return "sphinx-nvs " + shlex.join(sys.argv[1:])
+
+
+def _energy_notes(records: Sequence[SceneRecord]) -> list[str]:
+    notes = dict.fromkeys(r.energy_note for record in records for r in record.systems.values())
+    return [f"Energy: {note}." for note in notes]
+
+
+def _sheets(
+    out: Path, study: Study, bench: Bench, scenes: Sequence[SceneSource], shown: str
+) -> list[Sheet]:
+    """Contact sheets of the best, median and worst scene, by the shown system and by diffusion."""
+    folder = out / "sheets"
+    prepare_folder(folder)
+    kept = [scene["kept"] for scene in study.rows[shown]]
+    ranked = sorted(range(len(scenes)), key=lambda index: kept[index])
+    picks = {"Worst": ranked[0], "Median": ranked[len(ranked) // 2], "Best": ranked[-1]}
+    labels: dict[int, list[str]] = {}
+    for label, index in picks.items():
+        labels.setdefault(index, []).append(label)
+    sheets = []
+    for index, told in labels.items():
+        name, load = scenes[index]
+        scene = load()
+        for system in (s for s in study.systems if s.name in (shown, DENSE)):
+            result = bench.engines[system.name].render(
+                scene, mode=system.mode, quality=system.quality, seed=scene_seed(name, bench.seed)
+            )
+            path = folder / f"{file_stem(name)}-{file_stem(system.name)}.png"
+            write_contact_sheet(path, result)
+            share = f"score kept {kept[index]:.3f}" if system.name == shown else "full diffusion"
+            title = f"{' and '.join(told)} scene of {shown}: {name}, by {system.name}, {share}"
+            sheets.append(Sheet(title=title, png=path.read_bytes()))
+    return sheets

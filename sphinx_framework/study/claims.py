@@ -1,0 +1,157 @@
+"""The promise, checked: every headline figure with its bound, met or not, in numbers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sphinx_framework.study.intervals import over_scenes
+from sphinx_framework.study.records import Measured
+from sphinx_framework.study.summary import NOT_MEASURED, Rows, p95
+from sphinx_framework.study.systems import DENSE
+
+QUALITY = 0.95
+METHOD_MODES = ("coarse", "fine", "selective")
+LEAST_KEPT = 0.95
+LEAST_SCENES = 0.9
+LEAST_SPEEDUP = 2.0
+SLOWEST_SELECTIVE = 1.02
+PREDICTION_ERROR = 0.15
+LEAST_PREDICTED = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """met: ``None`` where nothing was measured."""
+
+    text: str
+    numbers: str
+    met: bool | None
+
+    @property
+    def state(self) -> str:
+        """``met``, ``not met`` or ``not measured``."""
+        return NOT_MEASURED if self.met is None else "met" if self.met else "not met"
+
+
+def claims(rows: Rows) -> list[Claim]:
+    """All claims that a study can check; systems are found by name (``fine 0.95``)."""
+    checked: list[Claim] = []
+    for mode in METHOD_MODES:
+        system = f"{mode} {QUALITY:g}"
+        checked += _quality_claims(system, rows.get(system))
+    fine = rows.get(f"fine {QUALITY:g}")
+    checked.append(_speed_claim(f"fine {QUALITY:g}", fine))
+    checked += _selective_claims(rows)
+    checked.append(_tail_claim(rows))
+    checked.append(_prediction_claim(rows))
+    return checked
+
+
+def claim_table(checked: Sequence[Claim]) -> list[list[str]]:
+    """One line per claim."""
+    return [["claim", "state", "numbers"], *([c.text, c.state, c.numbers] for c in checked)]
+
+
+def _quality_claims(system: str, scenes: Sequence[Measured] | None) -> list[Claim]:
+    mean = f"{system}: the mean score ratio is at least {LEAST_KEPT:g}"
+    share = f"{system}: at least {LEAST_SCENES:.0%} of scenes reach it"
+    if scenes is None:
+        return [_unmeasured(mean), _unmeasured(share)]
+    kept = over_scenes([scene["kept"] for scene in scenes])
+    met = sum(scene["met"] for scene in scenes)
+    worst = min(scene["kept"] for scene in scenes)
+    return [
+        Claim(text=mean, numbers=kept.text(3), met=kept.mean >= LEAST_KEPT),
+        Claim(
+            text=share,
+            numbers=f"{met:.0f} of {len(scenes)} scenes ({met / len(scenes):.0%}), worst "
+            f"{worst:.3f}",
+            met=met / len(scenes) >= LEAST_SCENES,
+        ),
+    ]
+
+
+def _speed_claim(system: str, scenes: Sequence[Measured] | None) -> Claim:
+    text = f"{system}: the mean end-to-end speed-up is at least {LEAST_SPEEDUP:.1f}x"
+    if scenes is None:
+        return _unmeasured(text)
+    speedup = over_scenes([scene["speedup"] for scene in scenes])
+    return Claim(text=text, numbers=f"{speedup.text()}x", met=speedup.mean >= LEAST_SPEEDUP)
+
+
+def _selective_claims(rows: Rows) -> list[Claim]:
+    """At every quality that both modes were run at: in the mean, and on the worst scene."""
+    more = f"{SLOWEST_SELECTIVE - 1:.0%}"
+    mean = f"selective is slower than fine by at most {more} in the mean over scenes"
+    never = f"selective is slower than fine by at most {more} on every scene"
+    pairs = [
+        (name, name.replace("selective", "fine", 1))
+        for name in rows
+        if name.startswith("selective ") and name.replace("selective", "fine", 1) in rows
+    ]
+    if not pairs:
+        return [_unmeasured(mean), _unmeasured(never)]
+    means, worst = {}, {}
+    for selective, fine in pairs:
+        own = np.array([scene["seconds"] for scene in rows[selective]])
+        other = np.array([scene["seconds"] for scene in rows[fine]])
+        quality = selective.split(" ", 1)[1]
+        means[quality] = float(own.mean() / other.mean())
+        worst[quality] = float((own / other).max())
+    return [
+        Claim(text=mean, numbers=_by_quality(means), met=max(means.values()) <= SLOWEST_SELECTIVE),
+        Claim(text=never, numbers=_by_quality(worst), met=max(worst.values()) <= SLOWEST_SELECTIVE),
+    ]
+
+
+def _by_quality(ratios: Mapping[str, float]) -> str:
+    listed = ", ".join(f"{quality}: {ratio:.3f}" for quality, ratio in ratios.items())
+    return f"selective over fine seconds by quality: {listed}"
+
+
+def _tail_claim(rows: Rows) -> Claim:
+    text = f"fine {QUALITY:g}: P95 latency falls at least as much as the mean"
+    fine = f"fine {QUALITY:g}"
+    if fine not in rows or DENSE not in rows:
+        return _unmeasured(text)
+    tail = p95({DENSE: rows[DENSE], fine: rows[fine]})
+    at_tail = tail[DENSE] / tail[fine]
+    means = {
+        name: float(np.mean([scene["seconds"] for scene in rows[name]])) for name in (DENSE, fine)
+    }
+    in_mean = means[DENSE] / means[fine]
+    return Claim(
+        text=text,
+        numbers=f"P95 falls {at_tail:.2f}x ({tail[DENSE]:.2f} to {tail[fine]:.2f} s), the mean "
+        f"{in_mean:.2f}x ({means[DENSE]:.2f} to {means[fine]:.2f} s)",
+        met=at_tail >= in_mean,
+    )
+
+
+def _prediction_claim(rows: Rows) -> Claim:
+    text = (
+        f"predicted denoising time is within {PREDICTION_ERROR:.0%} of the actual for at least "
+        f"{LEAST_PREDICTED:.0%} of requests"
+    )
+    pairs = [
+        (scene["predicted_denoise"], scene["seconds_denoise"])
+        for scenes in rows.values()
+        for scene in scenes
+        if scene["seconds_denoise"] > 0 and "predicted_denoise" in scene
+    ]
+    if not pairs:
+        return _unmeasured(text, "no measured cost table was given (--cost)")
+    share = within(pairs)
+    return Claim(
+        text=text, numbers=f"{share:.0%} of {len(pairs)} requests", met=share >= LEAST_PREDICTED
+    )
+
+
+def within(pairs: Sequence[tuple[float, float]], error: float = PREDICTION_ERROR) -> float:
+    """Share of (predicted, actual) pairs whose relative error is at most ``error``."""
+    return sum(abs(told - took) <= error * took for told, took in pairs) / len(pairs)
+
+
+def _unmeasured(text: str, why: str = "the systems it needs were not run") -> Claim:
+    return Claim(text=text, numbers=why, met=None)

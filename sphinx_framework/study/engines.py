@@ -1,0 +1,79 @@
+"""One engine per system; components that several systems have in common are built once."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sphinx_framework.config import ROLES, PipelineConfig, config_from_dict
+from sphinx_framework.engine.components import Components, choose_device, pipeline_licences
+from sphinx_framework.engine.engine import Engine
+from sphinx_framework.errors import ConfigError
+from sphinx_framework.registry import Registry
+from sphinx_framework.study.systems import System
+
+
+def changed_config(config: PipelineConfig, system: System) -> PipelineConfig:
+    """The pipeline with a system's changes; a role's name may stand for ``pipeline.role``.
+
+    Raises :class:`ConfigError` that names the system and the wrong key or value.
+    """
+    data = config.model_dump(mode="json")
+    for key, value in system.changes.items():
+        parts = key.split(".")
+        path = ["pipeline", *parts] if parts[0] in ROLES else parts
+        table: Any = data
+        for part in path[:-1]:
+            table = table.get(part) if isinstance(table, dict) else None
+        if not isinstance(table, dict):
+            raise ConfigError(f"{key}: the pipeline has no such table.")
+        table[path[-1]] = value
+    return config_from_dict(data, f"system {system.name!r}")
+
+
+class EngineFactory:
+    """Builds engines that share every component with equal options (weights exist once)."""
+
+    def __init__(self, registry: Registry, device: str) -> None:
+        self.registry = registry
+        self.device = choose_device(device)
+        self._built: dict[str, Any] = {}
+
+    def engines(self, config: PipelineConfig, systems: Sequence[System]) -> dict[str, Engine]:
+        """An engine per system name; all options are checked before anything is built."""
+        configs = {system.name: changed_config(config, system) for system in systems}
+        for name, changed in configs.items():
+            changed.validate_options(self.registry, f"system {name!r}")
+        return {name: self.engine(changed) for name, changed in configs.items()}
+
+    def engine(self, config: PipelineConfig) -> Engine:
+        """One engine."""
+        options = config.validate_options(self.registry, config.name)
+        built = {role: self._component(role, config, options[role]) for role in config.pipeline}
+        embedder = built.get("embedder")
+        if embedder is not None and hasattr(built["steps"], "use_embedder"):
+            built["steps"].use_embedder(embedder)
+        elif getattr(built["steps"], "needs_embedder", False):
+            raise ConfigError(
+                f"{config.name}: the step policy chooses its rules by scene cluster, and the "
+                "pipeline has no embedder.",
+                hint="Add [pipeline.embedder], or fix the cluster.",
+            )
+        spec = self.registry.find("diffusion", config.pipeline["diffusion"].use)
+        components = Components(
+            regression=built["regression"],
+            diffusion=built["diffusion"],
+            quality=built["quality"],
+            mask=built["mask"],
+            steps=built["steps"],
+            embedder=embedder,
+            capabilities=spec.capabilities,
+            licences=pipeline_licences(config, self.registry),
+        )
+        return Engine(components, config, self.device)
+
+    def _component(self, role: str, config: PipelineConfig, options: Any) -> Any:
+        use = config.pipeline[role].use
+        key = json.dumps([role, use, options.model_dump(mode="json")], sort_keys=True)
+        if key not in self._built:
+            self._built[key] = self.registry.build(ROLES[role], use, options, self.device)
+        return self._built[key]

@@ -1,0 +1,76 @@
+"""The paper's two pairs through the real command line, with tiny random networks."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sphinx_framework.cli.main import main
+from sphinx_framework.testing.goldens import goldens_folder
+
+HERE = Path(__file__).parent
+ROOM = goldens_folder().parent / "data" / "re10k_room"
+pytestmark = pytest.mark.skipif(not ROOM.exists(), reason=f"the posed scene {ROOM} is not here")
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict:
+    """Run a command with --json and return what it printed."""
+    code = main([*arguments, "--json", "--device", "cpu"])
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
+    return json.loads(printed.out)
+
+
+@pytest.mark.parametrize("mode", ["selective", "fine", "diffusion"])
+def test_mvsplat_and_seva_run_without_weights(mode, tmp_path, capsys) -> None:
+    result = run(
+        capsys, "render", "--config", str(HERE / "seva_mvsplat_tiny.toml"), "--scene", str(ROOM),
+        "--targets", "indices:3,5,8", "--mode", mode, "--out", str(tmp_path),
+    )  # fmt: skip
+    report = result["report"]
+    assert report["cluster"] in (0, 1, 2)
+    assert len(report["frames"]) == 3
+    assert any(licence["non_commercial"] for licence in report["licences"])
+    for name in ("frames/002.png", "coarse/000.png", "video.mp4", "contact_sheet.png", "scene.ply"):
+        assert (tmp_path / name).stat().st_size > 0
+
+
+def test_two_unposed_photos_through_dust3r_and_viewcrafter(tmp_path, capsys) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("004.jpg", "010.jpg"):
+        shutil.copy(ROOM / "images" / name, photos / name)
+    result = run(
+        capsys, "render", "--config", str(HERE / "viewcrafter_dust3r_tiny.toml"),
+        "--scene", str(photos), "--targets", "interpolate:4", "--out", str(tmp_path / "out"),
+    )  # fmt: skip
+    report = result["report"]
+    assert len(report["frames"]) == 4
+    assert any("placeholder" in warning for warning in report["warnings"])
+
+
+def test_import_gives_photos_cameras_that_render_reads(tmp_path, capsys) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("004.jpg", "010.jpg"):
+        shutil.copy(ROOM / "images" / name, photos / name)
+    network = "network={encoder_width=32, encoder_depth=2, encoder_heads=2, decoder_width=24, "
+    network += "decoder_depth=4, decoder_heads=2, dpt_features=16, dpt_last=8, "
+    network += "dpt_channels=[8, 8, 8, 8]}"
+    told = run(
+        capsys, "import", str(photos), "--poses", "dust3r", "--out", str(tmp_path / "scene"),
+        "--set", "weights=random", "--set", network,
+    )  # fmt: skip
+    assert told["photos"] == 2
+    scene = json.loads((tmp_path / "scene" / "transforms.json").read_text())
+    assert len(scene["frames"]) == 2
+
+
+def test_photos_without_cameras_are_refused_with_what_to_do(tmp_path, capsys) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    shutil.copy(ROOM / "images" / "004.jpg", photos / "a.jpg")
+    code = main(["import", str(photos), "--out", str(tmp_path / "scene")])
+    assert code == 2
+    assert "--poses dust3r" in capsys.readouterr().err

@@ -1,0 +1,120 @@
+"""What must stay true of the source tree as a whole."""
+
+import ast
+import importlib
+import pkgutil
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import sphinx_framework
+
+ROOT = Path(__file__).parents[1]
+CORE = ROOT / "sphinx_framework"
+SOURCES = sorted([*CORE.rglob("*.py"), *ROOT.glob("plugins/*/src/**/*.py")])
+TORCH_FREE = ("errors", "plugin", "registry", "logs", "cli.main", "cli.plugins")
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(sphinx_framework.__path__, "sphinx_framework.")
+    if not module.name.startswith(("sphinx_framework.study", "sphinx_framework.serve"))
+    and module.name != "sphinx_framework.testing.torchvision"  # fixtures of an optional package
+)
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+@cache
+def tree_of(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports_of(tree):
+    """Modules imported when the file is loaded (not those inside of functions)."""
+    found = set()
+    waiting = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            waiting += [
+                child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)
+            ]
+    return found
+
+
+def test_no_source_file_is_longer_than_400_lines():
+    assert not [name_of(p) for p in SOURCES if len(p.read_text("utf-8").splitlines()) > 400]
+
+
+def test_every_source_file_says_what_it_is_for():
+    assert not [name_of(path) for path in SOURCES if not ast.get_docstring(tree_of(path))]
+
+
+def test_no_test_file_is_longer_than_300_lines():
+    tests = (ROOT / "tests").rglob("*.py")
+    assert not [name_of(p) for p in tests if len(p.read_text("utf-8").splitlines()) > 300]
+
+
+@pytest.mark.parametrize("name", TORCH_FREE)
+def test_light_modules_import_nothing_heavy(name):
+    path = CORE / (name.replace(".", "/") + ".py")
+    heavy = {"torch", "numpy", "numba", "PIL", "av"}
+    assert not {module.split(".")[0] for module in imports_of(tree_of(path))} & heavy
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("plugins/*/src/*/plugin.py")), ids=name_of)
+def test_what_declares_a_plugin_imports_nothing_but_the_specs(path):
+    assert {module.split(".")[0] for module in imports_of(tree_of(path))} <= {"sphinx_framework"}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_of_the_core_can_be_imported(name):
+    importlib.import_module(name)
+
+
+@pytest.mark.parametrize("name", sphinx_framework.__all__)
+def test_public_names_resolve_and_are_listed(name):
+    assert getattr(sphinx_framework, name) is not None
+    assert name in dir(sphinx_framework)
+
+
+def test_an_unknown_public_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'Enjine'"):
+        _ = sphinx_framework.Enjine
+
+
+def test_the_promised_python_names_are_public():
+    assert {"Engine", "Scene", "Cameras", "load_scene", "PipelineConfig"} <= set(
+        sphinx_framework.__all__
+    )
+
+
+def test_the_package_is_typed():
+    assert (CORE / "py.typed").exists()
+
+
+def calls_of(path):
+    """Dotted names of the functions that a file calls."""
+    calls = [node.func for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
+    return {ast.unparse(function) for function in calls}
+
+
+def test_libraries_do_not_print():
+    libraries = [path for path in SOURCES if "cli" not in path.parts]
+    assert not [name_of(path) for path in libraries if "print" in calls_of(path)]
+
+
+def test_nothing_seeds_the_global_random_state():
+    seeding = {"torch.manual_seed", "np.random.seed", "numpy.random.seed", "random.seed"}
+    guard = "torch.random.fork_rng"  # which gives the global state back
+    assert not [
+        name_of(path)
+        for path in SOURCES
+        if calls_of(path) & seeding and guard not in calls_of(path)
+    ]
