@@ -56,7 +56,7 @@ def test_frames_of_a_static_plane_agree(cameras):
 
 def test_shuffled_frames_do_not(cameras):
     images, depth = textured_plane(cameras)
-    drift = warped_difference(images[[3, 0, 4, 1, 2]], depth, cameras)
+    drift = warped_difference(images[[3, 0, 4, 2, 1]], depth, cameras)
     assert (drift[1:] > 0.02).all()
 
 

@@ -1,0 +1,106 @@
+"""Fitted rules as a file that the klogic step policy loads."""
+
+import tomllib
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sphinx_framework.study.calibration import calibrated
+from sphinx_framework.study.rule_file import rule_file
+from sphinx_framework.study.rules import Fit
+from sphinx_framework.study.samples import SceneSample, TargetSample
+from sphinx_framework.testing.pipeline import fake_config
+
+STARTS = (0, 10, 20, 30, 40, 50)
+QUALITIES = (0.98, 0.95, 0.90)
+
+
+def recorded(seed, *, scenes=12, targets=8, kinds=1):
+    """Scenes of ``kinds`` well separated kinds, each kind with its own loss."""
+    rng = np.random.default_rng(seed)
+    samples = []
+    for index in range(scenes):
+        kind = index % kinds
+        direction = np.eye(3)[kind] + 0.02 * rng.standard_normal(3)
+        shares = 1 - (0.05 + 0.3 * kind) * (np.array(STARTS) / 50) ** 2
+        samples.append(
+            SceneSample(
+                scene=f"scene-{index:02d}",
+                num_steps=50,
+                settings={},
+                embedding=tuple(direction / np.linalg.norm(direction)),
+                targets=tuple(
+                    TargetSample(
+                        ratio=float(rng.uniform(0.4, 1.1)),
+                        scores=dict(zip(STARTS, shares + 0.01 * rng.random(6), strict=True)),
+                    )
+                    for _ in range(targets)
+                ),
+            )
+        )
+    return samples
+
+
+def written(samples, fit=Fit(min_samples=10), clusters=None):  # noqa: B008 - frozen
+    calibration = calibrated(samples, QUALITIES, clusters=clusters, min_scenes=4, fit=fit)
+    text = rule_file(
+        fake_config(),
+        calibration,
+        fit,
+        name="mine",
+        dataset='a "quoted" set',
+        command="sphinx-nvs calibrate --scenes 'a b'",
+        notes="back\\slash",
+    )
+    return calibration, text
+
+
+@given(seed=st.integers(0, 1000), kinds=st.integers(1, 2), least=st.sampled_from([1, 10, 500]))
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_step_policy_loads_the_file_and_gives_the_fitted_starts(
+    tmp_path_factory, seed, kinds, least
+):
+    load = pytest.importorskip("sphinx_framework_klogic.load")
+    lookup = pytest.importorskip("sphinx_framework_klogic.lookup")
+    calibration, text = written(recorded(seed, kinds=kinds), Fit(min_samples=least))
+    path = tmp_path_factory.mktemp("rules") / "rules.toml"
+    path.write_text(text)
+    rules = load.load_rules(str(path)).rules
+    for rule in calibration.rules:
+        for ratio in np.linspace(0, 1.5, 31):
+            start = lookup.Lookup().start_step(rules, rule.cluster, rule.quality, ratio, 50)
+            assert start == rule.start(ratio, 50)
+
+
+def test_the_file_says_where_it_comes_from():
+    data = tomllib.loads(written(recorded(0))[1])
+    assert data["provenance"]["dataset"] == 'a "quoted" set'
+    assert data["provenance"]["notes"] == "back\\slash"
+    assert data["provenance"]["source"] == "sphinx-nvs calibrate --scenes 'a b'"
+    assert data["provenance"]["scorer"] == "fake"
+    assert data["provenance"]["confidence"] == 0.9
+    assert data["num_steps"] == 50
+
+
+def test_clusters_are_written_with_unit_centres_and_a_table_each():
+    calibration, text = written(recorded(1, kinds=2))
+    data = tomllib.loads(text)
+    centres = np.array(data["clusters"]["centres"])
+    assert centres.shape == (2, 3)
+    np.testing.assert_allclose(np.linalg.norm(centres, axis=1), 1, atol=1e-5)
+    assert len(data["table"]) == len(calibration.rules) == 2 * len(QUALITIES)
+    assert data["clusters"]["embedder"] == "fake"
+
+
+def test_every_table_says_how_many_samples_it_rests_on():
+    data = tomllib.loads(written(recorded(2))[1])
+    for table in data["table"]:
+        assert len(table["rows"]) == len(table["samples"]) == len(table["lower_bound"])
+        assert "regression frames are" in table["notes"]
+
+
+def test_rows_of_too_few_samples_are_named():
+    data = tomllib.loads(written(recorded(2), Fit(min_samples=1000))[1])
+    assert "too few samples in rows 0" in data["table"][0]["notes"]
