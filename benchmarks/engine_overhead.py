@@ -40,8 +40,8 @@ def by_hand(engine: Engine, scene: Scene) -> torch.Tensor:
         ]
     )
     clean = model.encode(frames)
-    condition = model.condition(scene, coarse, layout, clean)
     schedule = model.noise_schedule(steps)
+    condition = model.condition(scene, coarse, layout, clean, schedule)
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     x = schedule.noised(torch.zeros_like(clean), noise, 0)
     ops = DenseExecutor(len(x))

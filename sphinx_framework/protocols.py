@@ -244,11 +244,18 @@ class DiffusionModel(Protocol[Condition]):
         ...
 
     def condition(
-        self, scene: Scene, coarse: CoarseViews, layout: ClipLayout, clean: Tensor
+        self,
+        scene: Scene,
+        coarse: CoarseViews,
+        layout: ClipLayout,
+        clean: Float[Tensor, "T C h w"],
+        schedule: NoiseSchedule,
     ) -> Condition:
         """Everything of the request that does not change from step to step (opaque).
 
-        clean: latents of the clip's frames (inputs, renders, given targets), ``[T C h w]``.
+        clean: latents of the clip's frames (inputs, renders, given targets).
+        schedule: what :meth:`noise_schedule` made for the request; it gives the step numbers of
+        ``denoise`` their meaning, so a model that needs noise levels keeps it in the condition.
         """
         ...
 

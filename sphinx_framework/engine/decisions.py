@@ -85,7 +85,11 @@ def decide(
     schedules = tuple(
         _clip_schedule(components, config, layout, starts, region, mode) for layout in layouts
     )
-    notes = tuple(dict.fromkeys(note for s in schedules for note in s.notes))
+    said = [
+        *(n for layout in layouts for n in layout.notes),
+        *(n for s in schedules for n in s.notes),
+    ]
+    notes = tuple(dict.fromkeys(said))
     if config.engine.strict and any(note.endswith(("subsets", "sparsity")) for note in notes):
         raise CapabilityError(
             f"mode {mode!r} cannot be run as asked: {'; '.join(notes)}.",

@@ -302,7 +302,8 @@ class Engine:
             ]
         )
         clean = model.encode(frames)
-        condition = model.condition(scene, coarse, layout, clean)
+        noise_schedule = model.noise_schedule(self.config.num_steps)
+        condition = model.condition(scene, coarse, layout, clean, noise_schedule)
         keys = [
             slot.index + (0 if slot.kind == "input" else len(scene.inputs)) for slot in layout.slots
         ]
@@ -317,7 +318,7 @@ class Engine:
         refinement = Refinement(
             model=model,
             schedule=schedule,
-            noise_schedule=model.noise_schedule(self.config.num_steps),
+            noise_schedule=noise_schedule,
             clean=clean,
             noise=draw(-1),
             condition=condition,

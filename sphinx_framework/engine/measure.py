@@ -52,10 +52,11 @@ def prepare(engine: Engine, scene: Scene) -> Subject:
         ]
     )
     clean = model.encode(frames)
-    condition = model.condition(scene, coarse, layout, clean)
+    schedule = model.noise_schedule(engine.config.num_steps)
+    condition = model.condition(scene, coarse, layout, clean, schedule)
     step = engine.config.num_steps // 2
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0)).to(clean)
-    x = model.noise_schedule(engine.config.num_steps).noised(clean, noise, step)
+    x = schedule.noised(clean, noise, step)
     return Subject(model=model, x=x, step=step, condition=condition, cache=LatentCache())
 
 

@@ -9,10 +9,10 @@ from jaxtyping import Float, Int
 RESAMPLES = 2000
 
 
-def lower_bound(
-    values: Float[np.ndarray, " n"], scenes: Int[np.ndarray, " n"], confidence: float
-) -> float:
-    """One-sided lower bound of the mean of ``values``, by bootstrap over whole scenes.
+def lower_bounds(
+    values: Float[np.ndarray, "k n"], scenes: Int[np.ndarray, " n"], confidence: float
+) -> Float[np.ndarray, " k"]:
+    """One-sided lower bounds of the means of ``k`` quantities, by bootstrap over whole scenes.
 
     Targets of a scene go together, because they resemble each other. A plain bootstrap is too
     narrow for few scenes, so its level is expanded as Hesterberg (2015, "What teachers should know
@@ -22,11 +22,12 @@ def lower_bound(
     distinct, index = np.unique(scenes, return_inverse=True)
     count = len(distinct)
     if count < 2:
-        return float("-inf")
-    sums, counts = np.bincount(index, values), np.bincount(index)
-    draws = np.random.default_rng(0).integers(0, count, (RESAMPLES, count))
-    means = sums[draws].sum(1) / counts[draws].sum(1)
-    return float(np.quantile(means, expanded_level(confidence, count)))
+        return np.full(len(values), -np.inf)
+    sums = np.stack([np.bincount(index, row) for row in values], axis=1)
+    # How often each scene is drawn; drawing scenes one by one would give the same numbers.
+    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), RESAMPLES)
+    means = (drawn @ sums) / (drawn @ np.bincount(index))[:, None]
+    return np.quantile(means, expanded_level(confidence, count), axis=0)
 
 
 def expanded_level(confidence: float, count: int) -> float:

@@ -19,7 +19,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from sphinx_framework.study.bounds import lower_bound
+from sphinx_framework.study.bounds import lower_bounds
 from sphinx_framework.study.samples import SceneSample
 
 NEVER = 1e9
@@ -163,19 +163,19 @@ def _bin(observed: Observed, low: float, high: float, fit: Fit) -> Bin:
     inside = (observed.ratio >= low) & (observed.ratio < high)
     enough = _enough(inside, observed.scene, fit)
     scenes = observed.scene[inside]
-    kept = {start: values[inside] for start, values in observed.kept.items()} if enough else {}
+    starts = sorted(observed.kept) if enough else []
+    kept = np.stack([observed.kept[start][inside] for start in starts]) if enough else None
+    bounds = [] if kept is None else lower_bounds(kept, scenes, fit.confidence)
     _, index = np.unique(scenes, return_inverse=True)
     return Bin(
         low=low,
         high=high,
         count=int(inside.sum()),
         enough=enough,
-        bound={
-            start: 1.0 if start == 0 else lower_bound(values, scenes, fit.confidence)
-            for start, values in kept.items()
-        },
+        bound=dict(zip(starts, map(float, bounds), strict=True)),
         by_scene={
-            start: np.bincount(index, values) / np.bincount(index) for start, values in kept.items()
+            start: np.bincount(index, observed.kept[start][inside]) / np.bincount(index)
+            for start in starts
         },
     )
 

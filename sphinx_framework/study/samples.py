@@ -166,6 +166,7 @@ def collect(
     earlier run has measured.
     Raises :class:`ConfigError` when the folder holds samples of other settings.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     settings = sampling.settings(engine)
     paths = [folder / f"{file_stem(name)}.json" for name, _ in scenes]
     recorded = {path: _read(path) for path in paths if path.exists()}

@@ -122,11 +122,12 @@ class DiffusionContract(Contract):
         )
         with torch.no_grad():
             clean = model.encode(frames)
-            condition = model.condition(scene, coarse, layout, clean)
+            schedule = model.noise_schedule(self.num_steps)
+            condition = model.condition(scene, coarse, layout, clean, schedule)
             generator = torch.Generator().manual_seed(seed + 1)
             noise = torch.randn(clean.shape, generator=generator).to(clean)
             step = self.num_steps // 2
-            return model.noise_schedule(self.num_steps).noised(clean, noise, step), condition
+            return schedule.noised(clean, noise, step), condition
 
     def test_layouts_make_every_target_once(self) -> None:
         scene = self.scene()

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from sphinx_framework.nn import Conv2d, FrameConv, GroupNorm, SelfAttention, bind_sites
 from sphinx_framework.noise import SigmaSchedule, Solver, karras_sigmas
-from sphinx_framework.protocols import Executor
+from sphinx_framework.protocols import Executor, NoiseSchedule
 from sphinx_framework.types import (
     Cameras,
     ClipLayout,
@@ -214,7 +214,12 @@ class FakeDiffusion:
         )
 
     def condition(
-        self, scene: Scene, coarse: CoarseViews, layout: ClipLayout, clean: Tensor
+        self,
+        scene: Scene,
+        coarse: CoarseViews,
+        layout: ClipLayout,
+        clean: Tensor,
+        schedule: NoiseSchedule,
     ) -> Tensor:
         """One ramp per frame."""
         ramp = torch.linspace(-1, 1, clean.shape[-1], device=clean.device)

@@ -5,8 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sphinx_framework.study.bounds import expanded_level, lower_bound
+from sphinx_framework.study.bounds import expanded_level, lower_bounds
 from sphinx_framework.study.intervals import over_scenes
+
+def lower_bound(values, scenes, confidence):
+    return float(lower_bounds(np.asarray(values)[None], scenes, confidence)[0])
+
 
 VALUES = st.lists(st.floats(0.1, 2.0), min_size=1, max_size=30)
 

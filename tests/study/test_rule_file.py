@@ -4,7 +4,7 @@ import tomllib
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sphinx_framework.study.calibration import calibrated
@@ -43,7 +43,10 @@ def recorded(seed, *, scenes=12, targets=8, kinds=1):
     return samples
 
 
-def written(samples, fit=Fit(min_samples=10), clusters=None):  # noqa: B008 - frozen
+FIT = Fit(min_samples=10)
+
+
+def written(samples, fit=FIT, clusters=1):
     calibration = calibrated(samples, QUALITIES, clusters=clusters, min_scenes=4, fit=fit)
     text = rule_file(
         fake_config(),
@@ -58,13 +61,13 @@ def written(samples, fit=Fit(min_samples=10), clusters=None):  # noqa: B008 - fr
 
 
 @given(seed=st.integers(0, 1000), kinds=st.integers(1, 2), least=st.sampled_from([1, 10, 500]))
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8)
 def test_the_step_policy_loads_the_file_and_gives_the_fitted_starts(
     tmp_path_factory, seed, kinds, least
 ):
     load = pytest.importorskip("sphinx_framework_klogic.load")
     lookup = pytest.importorskip("sphinx_framework_klogic.lookup")
-    calibration, text = written(recorded(seed, kinds=kinds), Fit(min_samples=least))
+    calibration, text = written(recorded(seed, kinds=kinds), Fit(min_samples=least), kinds)
     path = tmp_path_factory.mktemp("rules") / "rules.toml"
     path.write_text(text)
     rules = load.load_rules(str(path)).rules
@@ -85,7 +88,7 @@ def test_the_file_says_where_it_comes_from():
 
 
 def test_clusters_are_written_with_unit_centres_and_a_table_each():
-    calibration, text = written(recorded(1, kinds=2))
+    calibration, text = written(recorded(1, kinds=2), clusters=None)
     data = tomllib.loads(text)
     centres = np.array(data["clusters"]["centres"])
     assert centres.shape == (2, 3)

@@ -37,6 +37,8 @@ STARTS = (5, 10, 15, 20, 25, 30, 35, 40, 45)
 QUALITIES = (0.98, 0.95, 0.90)
 CLUSTERS = 2
 BINS = 6
+UNBOUNDED = 99.0
+PRIOR = 15
 CONFIDENCE = 0.9
 
 
@@ -108,7 +110,11 @@ def lower_bound(values: np.ndarray) -> float:
 
 
 def table(rows: list[dict], edges: list[float], quality: float) -> list[tuple[int, int, float]]:
-    """Per bin: the largest start whose mean share reaches the quality, its count and bound."""
+    """Per bin: the largest start whose mean share reaches the quality, its count and bound.
+
+    A bin's mean is drawn to its cluster's by ``PRIOR`` samples' weight: bins are small, and single
+    scenes must not open a late start.
+    """
     found = []
     floor = 0
     for low, high in pairwise(edges):
@@ -116,9 +122,9 @@ def table(rows: list[dict], edges: list[float], quality: float) -> list[tuple[in
         start = 0
         for k in (*STARTS, STEPS):
             shares = np.array([r["share"][str(k)] for r in inside])
-            if len(inside) < 3 or shares.mean() < quality:
-                break
-            start = k
+            pooled = float(np.mean([r["share"][str(k)] for r in rows]))
+            if (shares.sum() + PRIOR * pooled) / (len(shares) + PRIOR) >= quality:
+                start = k
         start = max(start, floor)
         floor = start
         bound = 1.0
@@ -151,6 +157,7 @@ def fit(options: argparse.Namespace) -> None:
         'source = "training/calibrate_rules.py"',
         f"confidence = {CONFIDENCE}",
         "min_samples = 10",
+        f'notes = "Bin means are drawn to the cluster mean with the weight of {PRIOR} samples."',
         "",
         "[clusters]",
         'embedder = "lite"',
@@ -172,9 +179,10 @@ def fit(options: argparse.Namespace) -> None:
             if ceiling is not None:
                 starts = [min(a, b) for a, b in zip(starts, ceiling, strict=True)]
             ceiling = starts
+            # Nothing was measured above the last bin: its start holds for any larger ratio.
+            tops = [*edges[1:-1], UNBOUNDED]
             triples = [
-                f"[{a:.3f}, {b:.3f}, {s}]"
-                for a, b, s in zip(edges[:-1], edges[1:], starts, strict=True)
+                f"[{a:.3f}, {b:.3f}, {s}]" for a, b, s in zip(edges[:-1], tops, starts, strict=True)
             ]
             out += [
                 "",

@@ -41,6 +41,7 @@ def main() -> None:
         keep = torch.float32 if name == "quality" else torch.float16
         state = {k: v.to(keep).contiguous() for k, v in state.items()}
         save_file(state, out / f"{name}.safetensors")
+        (out / f"{name}.safetensors").chmod(0o644)
         size = (out / f"{name}.safetensors").stat().st_size
         total += size
         print(f"{name}: {'trained' if source.exists() else 'RANDOM'}, {size / 1e6:.2f} MB")

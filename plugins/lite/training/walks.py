@@ -9,9 +9,11 @@ from sphinx_framework.protocols import SolverStep
 from sphinx_framework.types import CoarseViews, Scene
 from sphinx_framework_lite.model import LiteDiffusion
 
+STEPS = 50
+
 
 class Clip:
-    """One scene ready for walks: base latents, condition and one noise for all walks."""
+    """One scene ready for walks on the 50-step grid: condition, and one noise for all walks."""
 
     def __init__(
         self, model: LiteDiffusion, scene: Scene, coarse: CoarseViews, seed: int = 0
@@ -25,7 +27,9 @@ class Clip:
             ]
         )
         self.clean = model.encode(frames)
-        self.condition = model.condition(scene, coarse, self.layout, self.clean)
+        self.condition = model.condition(
+            scene, coarse, self.layout, self.clean, model.noise_schedule(STEPS)
+        )
         generator = torch.Generator().manual_seed(seed)
         self.noise = torch.randn(self.clean.shape, generator=generator)
         self.targets = list(self.layout.targets)

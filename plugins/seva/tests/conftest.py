@@ -62,8 +62,7 @@ def clip() -> Callable[..., tuple[torch.Tensor, SevaCondition]]:
         coarse = FakeRegression(FakeConfig(), torch.device("cpu")).predict(scene)
         generator = torch.Generator().manual_seed(seed + 7)
         x = 5 * torch.randn(clean.shape, generator=generator)
-        model.noise_schedule(50)
-        return x, model.condition(scene, coarse, layout, clean)
+        return x, model.condition(scene, coarse, layout, clean, model.noise_schedule(50))
 
     return prepared
 

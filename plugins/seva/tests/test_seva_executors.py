@@ -1,6 +1,7 @@
 """Partial steps of the network: equal to dense on a fresh cache, to the oracle on a stale one."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -124,7 +125,8 @@ def permuted(condition: SevaCondition, order: list[int]) -> SevaCondition:
     def branches(values: Tensor) -> Tensor:
         return values.unflatten(0, (2, -1))[:, order].flatten(0, 1)
 
-    return SevaCondition(
+    return replace(
+        condition,
         context=branches(condition.context),
         replace=branches(condition.replace),
         concat=branches(condition.concat),

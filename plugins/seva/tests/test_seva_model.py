@@ -148,9 +148,10 @@ def test_the_order_of_slots_after_the_first_does_not_matter(model: SevaModel) ->
     shuffled = ClipLayout(slots=tuple(layout.slots[i] for i in order))
     generator = torch.Generator().manual_seed(0)
     clean, x = torch.randn(2, 5, 4, 4, 6, generator=generator)
-    model.noise_schedule(50)
-    straight = model.denoise(x, 10, model.condition(scene, coarse, layout, clean), DenseExecutor(5))
-    given = model.condition(scene, coarse, shuffled, clean[order])
+    schedule = model.noise_schedule(50)
+    given = model.condition(scene, coarse, layout, clean, schedule)
+    straight = model.denoise(x, 10, given, DenseExecutor(5))
+    given = model.condition(scene, coarse, shuffled, clean[order], schedule)
     result = model.denoise(x[order], 10, given, DenseExecutor(5))
     assert relative_error(result, straight[order]) < 1e-4
 
@@ -161,7 +162,8 @@ def test_finished_targets_condition_like_inputs(model: SevaModel) -> None:
     slots = list(model.layouts(scene)[0].slots)
     slots[1] = type(slots[1])(kind="target", index=0, given=True)
     clean = torch.randn(5, 4, 4, 4, generator=torch.Generator().manual_seed(0))
-    condition = model.condition(scene, coarse, ClipLayout(slots=tuple(slots)), clean)
+    layout = ClipLayout(slots=tuple(slots))
+    condition = model.condition(scene, coarse, layout, clean, model.noise_schedule(50))
     conditional = condition.replace.chunk(2)[1]
     assert torch.equal(conditional[1, :4], clean[1])
     assert conditional[:, 4].mean((1, 2)).tolist() == [1, 1, 0, 0, 1]

@@ -54,7 +54,9 @@ def partial_run(name: str) -> Run:
     network = UNet(Architecture(**sizes)).requires_grad_(False)
     parameters = info["params_from"].split(".")[0]
     network.load_state_dict(golden(parameters).under("param/"))
+    schedule = SevaSchedule(noise_levels(), info["num_steps"], step_noise=False)
     condition = SevaCondition(
+        schedule=schedule,
         context=torch.cat([t["in/uc.crossattn"], t["in/c.crossattn"]]),
         replace=torch.cat([t["in/uc.replace"], t["in/c.replace"]]),
         concat=torch.cat([t["in/uc.concat"], t["in/c.concat"]]),
@@ -68,7 +70,6 @@ def partial_run(name: str) -> Run:
             info["cfg_min"],
         ),
     )
-    schedule = SevaSchedule(noise_levels(), info["num_steps"], step_noise=False)
     return Run(fixture=fixture, network=network, condition=condition, schedule=schedule)
 
 

@@ -127,10 +127,11 @@ def test_single_euler_steps_match(sampler: Golden) -> None:
         check(schedule.advance(x, prediction, move), sampler, name)
 
 
-def condition(fixture: Golden, guider: str) -> SevaCondition:
+def condition(fixture: Golden, guider: str, schedule: SevaSchedule) -> SevaCondition:
     t = fixture.tensors
     assert torch.equal(t["in/c.dense_vector"], t["in/uc.dense_vector"])
     return SevaCondition(
+        schedule=schedule,
         context=torch.cat([t["in/uc.crossattn"], t["in/c.crossattn"]]),
         replace=torch.cat([t["in/uc.replace"], t["in/c.replace"]]),
         concat=torch.cat([t["in/uc.concat"], t["in/c.concat"]]),
@@ -157,7 +158,7 @@ def sample(
 ) -> Tensor:
     """The engine's walk: raise, denoise, advance; ``noise_of`` gives the noise of a step."""
     schedule = SevaSchedule(levels(fixture), steps, step_noise=noise_of is not None)
-    given = condition(fixture, guider)
+    given = condition(fixture, guider, schedule)
     ops = DenseExecutor(fixture.info["num_frames"])
     x = fixture.tensors["in/noise"] * (1 + schedule.sigmas[0] ** 2) ** 0.5
     if noise_of is not None:

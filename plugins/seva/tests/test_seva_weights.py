@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import save_file
 
 from sphinx_framework.errors import ConfigError, WeightsError
+from sphinx_framework.torchvision_import import ensure_torchvision_imports
 from sphinx_framework_seva.autoencoder import build_autoencoder
 from sphinx_framework_seva.config import SevaConfig
 from sphinx_framework_seva.image_encoder import ImageEncoder, build_image_encoder, vision_tensors
 from sphinx_framework_seva.model import SevaModel, build_network
-from sphinx_framework_seva.torchvision_import import ensure_torchvision_imports
 from sphinx_framework_seva.weights import DTYPES
 
 CPU = torch.device("cpu")

@@ -15,6 +15,7 @@ from sphinx_framework_viewcrafter.checkpoint import Networks, build_networks
 from sphinx_framework_viewcrafter.conditioning import Condition, joined_context
 from sphinx_framework_viewcrafter.config import DiffusionConfig, ViewCrafterConfig
 from sphinx_framework_viewcrafter.model import ViewCrafter
+from sphinx_framework_viewcrafter.sampler import DdimSchedule
 
 CPU = torch.device("cpu")
 
@@ -65,7 +66,15 @@ def networks(fixture: Golden, weights: Path, upstream: Any) -> Networks:
     return build_networks(config_of(fixture, weights, upstream, 0.0), CPU)
 
 
-def run_condition(fixture: Golden, networks: Networks, upstream: Any, to_rows: Any) -> Condition:
+@pytest.fixture(scope="module")
+def schedule(fixture: Golden, weights: Path, upstream: Any) -> DdimSchedule:
+    model = ViewCrafter(config_of(fixture, weights, upstream, 0.0), CPU)
+    return model.noise_schedule(fixture.info["run"]["steps"])
+
+
+def run_condition(
+    fixture: Golden, networks: Networks, upstream: Any, to_rows: Any, schedule: DdimSchedule
+) -> Condition:
     """The golden run's condition: its own token ids and posterior noise."""
     video = to_rows(fixture.tensors["in/video"])
     text = networks.text_tower(fixture.tensors["in/tokens"].flip(0))
@@ -81,11 +90,17 @@ def run_condition(fixture: Golden, networks: Networks, upstream: Any, to_rows: A
         per_frame=image.shape[1] == upstream.queries_per_frame * len(video),
         name="run",
     )
-    return Condition(latents=networks.autoencoder.scale_factor * drawn, context=context)
+    latents = networks.autoencoder.scale_factor * drawn
+    return Condition(latents=latents, context=context, schedule=schedule)
 
 
 def test_every_conditioning_signal_equals_the_authors(
-    fixture: Golden, networks: Networks, upstream: Any, to_rows: Any, close: Any
+    fixture: Golden,
+    networks: Networks,
+    upstream: Any,
+    to_rows: Any,
+    close: Any,
+    schedule: DdimSchedule,
 ) -> None:
     tensors, middle = fixture.tensors, fixture.info["tolerance"]["mid"]
     video = to_rows(tensors["in/video"])[fixture.info["run"]["condition_index"]][None]
@@ -96,15 +111,20 @@ def test_every_conditioning_signal_equals_the_authors(
     text = networks.text_tower(tensors["in/tokens"])
     expected = torch.cat([tensors["mid/text_ctx"], tensors["mid/text_uncond_ctx"]])
     close(text, expected, fixture, **middle)
-    condition = run_condition(fixture, networks, upstream, to_rows)
+    condition = run_condition(fixture, networks, upstream, to_rows, schedule)
     close(condition.latents, tensors["mid/z_cond"], fixture, **middle)
 
 
 def test_both_branches_of_the_first_step_equal_the_authors(
-    fixture: Golden, networks: Networks, upstream: Any, to_rows: Any, close: Any
+    fixture: Golden,
+    networks: Networks,
+    upstream: Any,
+    to_rows: Any,
+    close: Any,
+    schedule: DdimSchedule,
 ) -> None:
     tensors, run = fixture.tensors, fixture.info["run"]
-    condition = run_condition(fixture, networks, upstream, to_rows)
+    condition = run_condition(fixture, networks, upstream, to_rows, schedule)
     joined = torch.cat([to_rows(tensors["in/x_T"]), condition.latents], dim=1)
     last = fixture.info["config"]["timesteps"] - 1
     v = networks.unet(
@@ -133,7 +153,7 @@ def test_a_whole_run_equals_the_authors(
     tensors, steps = fixture.tensors, fixture.info["run"]["steps"]
     model = ViewCrafter(config_of(fixture, weights, upstream, float(eta)), CPU)
     grid = model.noise_schedule(steps)
-    condition = run_condition(fixture, networks, upstream, to_rows)
+    condition = run_condition(fixture, networks, upstream, to_rows, grid)
     x: Tensor = to_rows(tensors["in/x_T"])
     ops = DenseExecutor(len(x))
     for step in range(steps):

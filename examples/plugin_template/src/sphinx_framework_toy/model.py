@@ -33,7 +33,7 @@ class Toy:
     def decode(self, latents):
         return latents.clamp(0, 1)
 
-    def condition(self, scene, coarse, layout, clean):
+    def condition(self, scene, coarse, layout, clean, schedule):
         return clean.mean((2, 3))
 
     def noise_schedule(self, num_steps):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sphinx_framework.errors import BrokenPluginError, ConfigError, WeightsError, suggestion
+from sphinx_framework.torchvision_import import ensure_torchvision_imports
 from sphinx_framework_klogic.config import ClipConfig
 
 CHUNK = 16
@@ -73,6 +74,7 @@ class ClipEmbedder:
 
 def _open_clip() -> Any:
     try:
+        ensure_torchvision_imports()
         import open_clip
     except (ImportError, RuntimeError) as error:
         raise BrokenPluginError(

@@ -29,11 +29,13 @@ class LiteCondition:
 
     base: latents of the regression render, or the clean latents where ``given``.
     maps: everything else the network sees, see :func:`condition_maps`.
+    sigmas: noise level at the entry of every step.
     """
 
     base: Float[Tensor, "T C h w"]
     maps: Float[Tensor, "T D h w"]
     given: Bool[Tensor, " T"]
+    sigmas: tuple[float, ...]
 
 
 def plucker_rays(

@@ -26,7 +26,6 @@ from sphinx_framework_lite.splat import fill_holes
 from sphinx_framework_lite.weights import build
 
 TILE = 4
-DEFAULT_STEPS = 50
 # Frames decoded at once: bounds the memory of long clips.
 DECODE_BATCH = 8
 
@@ -44,7 +43,6 @@ class LiteDiffusion:
         self._autoencoder = build(Autoencoder, "autoencoder", config.weights, device)
         self._depth = build(DepthNetwork, "depth", config.weights, device)
         self._denoiser = build(Denoiser, "denoiser", config.weights, device)
-        self._sigmas = self.noise_schedule(DEFAULT_STEPS).sigmas
 
     def layouts(self, scene: Scene) -> tuple[ClipLayout, ...]:
         """One clip if it fits ``max_frames``, else consecutive targets, each with all inputs.
@@ -91,11 +89,16 @@ class LiteDiffusion:
 
     @torch.no_grad()
     def condition(
-        self, scene: Scene, coarse: CoarseViews, layout: ClipLayout, clean: Tensor
+        self,
+        scene: Scene,
+        coarse: CoarseViews,
+        layout: ClipLayout,
+        clean: Float[Tensor, "T C h w"],
+        schedule: SigmaSchedule,
     ) -> LiteCondition:
         """Base latents, renders of each target's nearest inputs, opacity and rays.
 
-        clean: latents of the clip's slots, ``[T C h w]``.
+        clean: latents of the clip's slots. schedule: gives the steps of ``denoise`` their levels.
 
         Raises:
             SceneError: with fewer than two inputs, or no usable depth range.
@@ -123,23 +126,21 @@ class LiteDiffusion:
             self._cameras(scene, layout), scene.inputs.world_from_camera[0], middle(near, far)
         )
         maps = condition_maps(clean, opacity, latents, covered, given, rays)
-        return LiteCondition(base=clean, maps=maps, given=given)
+        return LiteCondition(base=clean, maps=maps, given=given, sigmas=tuple(schedule.sigmas))
 
     def noise_schedule(self, num_steps: int) -> SigmaSchedule:
-        """Karras levels; the steps of later ``denoise`` calls refer to the grid made last."""
+        """Karras levels with the solver of the options."""
         config = self._config
-        schedule = SigmaSchedule(
+        return SigmaSchedule(
             karras_sigmas(num_steps, config.sigma_min, config.sigma_max, config.rho), config.solver
         )
-        self._sigmas = schedule.sigmas
-        return schedule
 
     @torch.no_grad()
     def denoise(
         self, x: Float[Tensor, "R C a b"], step: int, condition: LiteCondition, ops: Executor
     ) -> Float[Tensor, "R C a b"]:
         """Predict the clean latents of the held rows."""
-        sigma = x.new_tensor([self._sigmas[step]])
+        sigma = x.new_tensor([condition.sigmas[step]])
         half = self._config.precision == "bfloat16"
         with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
             clean: Tensor = self._denoiser(x, sigma, condition, ops)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sphinx_framework.errors import BrokenPluginError, WeightsError, suggestion
+from sphinx_framework.torchvision_import import ensure_torchvision_imports
 
 SINGLE_SCORE = ("koniq10k", "spaq", "paq2piq")
 LISTED_KEYS = 5
@@ -35,6 +36,7 @@ def musiq_network(weights: str, seed: int) -> nn.Module:
 
 def _import_musiq() -> Any:
     try:
+        ensure_torchvision_imports()
         import pyiqa.archs.musiq_arch as musiq
     except (ImportError, RuntimeError) as error:
         raise BrokenPluginError(

@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import WeightsError
+from sphinx_framework.torchvision_import import ensure_torchvision_imports
 from sphinx_framework_seva.config import SevaConfig
-from sphinx_framework_seva.torchvision_import import ensure_torchvision_imports
 from sphinx_framework_seva.weights import DTYPES, freeze, randomise
 
 FACTOR = 8

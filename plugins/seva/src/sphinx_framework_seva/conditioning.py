@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from sphinx_framework_seva.schedule import SevaSchedule
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SevaCondition:
@@ -13,7 +15,8 @@ class SevaCondition:
 
     context: image-embedding tokens. replace: latents of the input frames and, as last channel,
     where they are. concat: input mask and Pluecker maps, joined to the latents. dense: Pluecker
-    maps, the same for both branches. scale: guidance scale per frame.
+    maps, the same for both branches. scale: guidance scale per frame. schedule: the grid that step
+    numbers refer to.
     """
 
     context: Float[Tensor, "gT m D"]
@@ -21,11 +24,13 @@ class SevaCondition:
     concat: Float[Tensor, "gT P1 h w"]
     dense: Float[Tensor, "T P h w"]
     scale: Float[Tensor, " T"]
+    schedule: SevaSchedule
 
 
 def assembled(
     *,
     clean: Float[Tensor, "T C h w"],
+    schedule: SevaSchedule,
     is_input: Bool[Tensor, " T"],
     embeddings: Float[Tensor, "V D"],
     pluecker: Float[Tensor, "T P h w"],
@@ -35,6 +40,7 @@ def assembled(
 
     Args:
         clean: latents; only those of input frames are read.
+        schedule: the request's noise schedule.
         is_input: frames whose content is given.
         embeddings: of the input views; their mean conditions every frame.
         pluecker: maps of all frames at latent resolution.
@@ -56,4 +62,5 @@ def assembled(
         ),
         dense=pluecker,
         scale=scale.to(clean),
+        schedule=schedule,
     )

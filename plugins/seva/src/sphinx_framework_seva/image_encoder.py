@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sphinx_framework.errors import ConfigError, WeightsError
+from sphinx_framework.torchvision_import import ensure_torchvision_imports
 from sphinx_framework_seva.clip_images import SIDE, clip_images
 from sphinx_framework_seva.config import SevaConfig
-from sphinx_framework_seva.torchvision_import import ensure_torchvision_imports
 from sphinx_framework_seva.weights import (
     DTYPES,
     fetched,

@@ -29,7 +29,6 @@ from sphinx_framework_seva.weights import (
 )
 
 WHAT = "SEVA U-Net"
-DEFAULT_STEPS = 50
 
 
 class SevaModel:
@@ -50,7 +49,6 @@ class SevaModel:
         self.network = build_network(config, device)
         self.autoencoder = build_autoencoder(config, device)
         self.image_encoder = build_image_encoder(config, device)
-        self._schedule = self.noise_schedule(DEFAULT_STEPS)
 
     def layouts(self, scene: Scene) -> tuple[ClipLayout, ...]:
         """One clip, or several by ``config.chunking``.
@@ -72,7 +70,12 @@ class SevaModel:
         return self.autoencoder.decode(latents)
 
     def condition(
-        self, scene: Scene, coarse: CoarseViews, layout: ClipLayout, clean: Float[Tensor, "T C h w"]
+        self,
+        scene: Scene,
+        coarse: CoarseViews,
+        layout: ClipLayout,
+        clean: Float[Tensor, "T C h w"],
+        schedule: SevaSchedule,
     ) -> SevaCondition:
         """Image embedding, input latents, Pluecker maps and guidance scales of a clip.
 
@@ -90,6 +93,7 @@ class SevaModel:
         )
         return assembled(
             clean=clean,
+            schedule=schedule,
             is_input=is_input,
             embeddings=self.image_encoder(shown).to(clean),
             pluecker=pluecker_maps(poses, intrinsics, (clean.shape[2], clean.shape[3])),
@@ -104,20 +108,19 @@ class SevaModel:
         )
 
     def noise_schedule(self, num_steps: int) -> SevaSchedule:
-        """The grid of that many steps; step numbers of ``denoise`` refer to the latest grid."""
-        self._schedule = SevaSchedule(
+        """The grid of that many steps."""
+        return SevaSchedule(
             self.levels,
             num_steps,
             solver=self.config.solver,
             step_noise=self.config.step_noise,
         )
-        return self._schedule
 
     def denoise(
         self, x: Float[Tensor, "R C a b"], step: int, condition: SevaCondition, ops: Executor
     ) -> Float[Tensor, "R C a b"]:
         """Guided prediction of the clean latents of the held rows."""
-        schedule = self._schedule
+        schedule = condition.schedule
         return denoise_rows(
             self.network,
             x,

@@ -22,8 +22,6 @@ from sphinx_framework_viewcrafter.guidance import Guidance
 from sphinx_framework_viewcrafter.sampler import DdimSchedule
 from sphinx_framework_viewcrafter.training_schedule import TrainingSchedule
 
-DEFAULT_STEPS = 50
-
 
 class ViewCrafter:
     """Video diffusion conditioned on one render per frame, a prompt and the first frame.
@@ -41,7 +39,6 @@ class ViewCrafter:
         self.tile = 2 ** (len(config.unet.channel_mult) - 1)
         self._dtype: torch.dtype = getattr(torch, config.dtype)
         self._training = TrainingSchedule.from_config(config.diffusion)
-        self._grid = self._schedule(DEFAULT_STEPS)
         self._networks = build_networks(config, device)
         self._guidance = Guidance(
             config.guidance, config.guidance_rescale, config.unet.out_channels
@@ -72,7 +69,12 @@ class ViewCrafter:
         return (torch.cat(parts).clamp(-1, 1) + 1) / 2
 
     def condition(
-        self, scene: Scene, coarse: CoarseViews, layout: ClipLayout, clean: Tensor
+        self,
+        scene: Scene,
+        coarse: CoarseViews,
+        layout: ClipLayout,
+        clean: Float[Tensor, "T C h w"],
+        schedule: DdimSchedule,
     ) -> Condition:
         """Encode the conditioning frames and the context.
 
@@ -99,18 +101,23 @@ class ViewCrafter:
             per_frame=self.config.per_frame_context,
             name=f"{layout.slots[0].kind}{layout.slots[0].index}",
         )
-        return Condition(latents=latents.to(self._dtype), context=context)
+        return Condition(latents=latents.to(self._dtype), context=context, schedule=schedule)
 
     def noise_schedule(self, num_steps: int) -> DdimSchedule:
-        """The DDIM grid; ``denoise`` reads its steps until another grid is asked for."""
-        self._grid = self._schedule(num_steps)
-        return self._grid
+        """The DDIM grid of that many steps."""
+        return DdimSchedule(
+            num_steps,
+            self._training,
+            eta=self.config.eta,
+            spacing=self.config.spacing,
+            final=self.config.final,
+        )
 
     def denoise(
         self, x: Float[Tensor, "R C a b"], step: int, condition: Condition, ops: Executor
     ) -> Float[Tensor, "R C a b"]:
         """Predict clean latents with classifier-free guidance over both branches."""
-        grid, branches = self._grid, self.guidance_branches
+        grid, branches = condition.schedule, self.guidance_branches
         joined = torch.cat([x.to(self._dtype), ops.maps(condition.latents)], dim=1)
         v = self._networks.unet(
             joined.repeat(branches, 1, 1, 1),
@@ -122,15 +129,6 @@ class ViewCrafter:
         if branches > 1:
             v = self._guidance(*v.chunk(branches), ops)
         return grid.denoised(x, v, step)
-
-    def _schedule(self, num_steps: int) -> DdimSchedule:
-        return DdimSchedule(
-            num_steps,
-            self._training,
-            eta=self.config.eta,
-            spacing=self.config.spacing,
-            final=self.config.final,
-        )
 
     def _encode(self, images: Float[Tensor, "V 3 H W"], noise: Tensor | None) -> Tensor:
         multiple = self.latent_factor * self.tile

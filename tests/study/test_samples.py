@@ -1,0 +1,151 @@
+"""Calibration samples: measured once, resumed, and never mixed with other settings."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from sphinx_framework.engine.engine import Engine
+from sphinx_framework.errors import ConfigError, JobError
+from sphinx_framework.study.calibration import calibrated
+from sphinx_framework.study.rules import Fit
+from sphinx_framework.study.samples import (
+    Sampling,
+    collect,
+    read_samples,
+    sample_scene,
+    samples_digest,
+)
+from sphinx_framework.study.settings import scene_seed
+from sphinx_framework.testing.fakes import fake_scene
+from sphinx_framework.testing.pipeline import fake_engine
+
+SAMPLING = Sampling(spacing=2)
+
+
+def engine(**changes):
+    return fake_engine(num_steps=4, **changes)
+
+
+def scenes(count, loaded=None):
+    def load(index):
+        if loaded is not None:
+            loaded.append(index)
+        return fake_scene(targets=2, size=(16, 16), seed=index)
+
+    return [(f"set/{i}", lambda i=i: load(i)) for i in range(count)]
+
+
+def test_a_sample_holds_what_the_engine_reports():
+    sample = sample_scene(engine(), fake_scene(seed=3), "one", SAMPLING)
+    seed = scene_seed("one", 0)
+    dense = engine().render(fake_scene(seed=3), mode="diffusion", seed=seed).report
+    plain = engine().render(fake_scene(seed=3), mode="regression", seed=seed).report
+    for index, target in enumerate(sample.targets):
+        assert sorted(target.scores) == [0, 2, 4]
+        assert target.ratio == pytest.approx(dense.frames[index].ratio)
+        assert target.scores[0] == pytest.approx(dense.frames[index].achieved_score)
+        assert target.scores[4] == pytest.approx(plain.frames[index].achieved_score)
+        assert target.kept(0) == 1
+
+
+def test_the_grid_runs_from_full_diffusion_to_the_regression_frame():
+    assert Sampling(spacing=5).starts(50) == (0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50)
+    assert Sampling(spacing=3).starts(7) == (0, 3, 6, 7)
+    assert Sampling(spacing=7).starts(7) == (0, 7)
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path):
+    running = collect(engine(), scenes(3), tmp_path, SAMPLING)
+    next(running)
+    running.close()
+    loaded, resumed = [], []
+    samples = list(
+        collect(engine(), scenes(3, loaded), tmp_path, SAMPLING, resumed=resumed.append)
+    )
+    assert loaded == [1, 2]
+    assert resumed == [1]
+    whole = list(collect(engine(), scenes(3), tmp_path / "anew", SAMPLING))
+    assert samples == whole
+
+
+def test_nothing_half_written_is_left(tmp_path):
+    list(collect(engine(), scenes(2), tmp_path, SAMPLING))
+    assert [path.suffix for path in tmp_path.iterdir()] == [".json", ".json"]
+
+
+def test_rules_fitted_to_the_recorded_samples_are_the_same(tmp_path):
+    samples = list(collect(engine(), scenes(4), tmp_path, SAMPLING))
+    options = {"clusters": None, "min_scenes": 2, "fit": Fit(min_samples=2)}
+    again = read_samples(tmp_path)
+    assert calibrated(again, (0.95,), **options) == calibrated(samples, (0.95,), **options)
+    assert samples_digest(again) == samples_digest(samples)
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"gamma": 0.7}, "gamma: 0.5 then, 0.7 now"),
+        ({"num_steps": 5}, "num_steps: 4 then, 5 now"),
+        ({"size": (24, 24)}, "size"),
+        ({"plan": {"stride": 2}}, "plan.stride: 1 then, 2 now"),
+    ],
+)
+def test_samples_of_other_settings_are_refused_by_name(tmp_path, changed, named):
+    list(collect(engine(), scenes(1), tmp_path, SAMPLING))
+    with pytest.raises(ConfigError, match=named):
+        list(collect(fake_engine(**{"num_steps": 4, **changed}), scenes(1), tmp_path, SAMPLING))
+
+
+def test_another_grid_mode_or_seed_is_refused(tmp_path):
+    list(collect(engine(), scenes(1), tmp_path, SAMPLING))
+    for other in (Sampling(spacing=1), Sampling(spacing=2, seed=1)):
+        with pytest.raises(ConfigError, match="other settings"):
+            list(collect(engine(), scenes(1), tmp_path, other))
+
+
+def test_new_weights_under_the_same_name_are_refused(tmp_path):
+    list(collect(engine(), scenes(1), tmp_path, SAMPLING))
+    trained = engine()
+    with torch.no_grad():
+        next(trained.components.diffusion.network.parameters()).mul_(1.5)
+    with pytest.raises(ConfigError, match="weights"):
+        list(collect(trained, scenes(1), tmp_path, SAMPLING))
+
+
+def test_the_step_policy_and_what_is_asked_for_do_not_matter(tmp_path):
+    list(collect(engine(), scenes(1), tmp_path, SAMPLING))
+    other = engine(quality=0.7, mode="fine", name="renamed")
+    assert len(list(collect(other, scenes(1), tmp_path, SAMPLING))) == 1
+
+
+def test_a_damaged_file_is_named_and_not_used(tmp_path):
+    list(collect(engine(), scenes(1), tmp_path, SAMPLING))
+    path = next(tmp_path.iterdir())
+    path.write_text(path.read_text()[:40])
+    with pytest.raises(ConfigError, match=f"{path.name}: is no recorded sample"):
+        list(collect(engine(), scenes(1), tmp_path, SAMPLING))
+
+
+def test_scenes_whose_names_look_alike_have_files_of_their_own(tmp_path):
+    pair = [("a/b", lambda: fake_scene(seed=0)), ("a_b", lambda: fake_scene(seed=1))]
+    list(collect(engine(), pair, tmp_path, SAMPLING))
+    assert {sample.scene for sample in read_samples(tmp_path)} == {"a/b", "a_b"}
+
+
+class NegativeQuality:
+    def score(self, images, opacity=None):
+        return -images.mean((1, 2, 3))
+
+
+def test_scores_that_are_not_positive_are_refused():
+    fakes = engine()
+    negative = Engine(replace(fakes.components, quality=NegativeQuality()), fakes.config)
+    with pytest.raises(JobError, match="not a positive number"):
+        sample_scene(negative, fake_scene(), "one", SAMPLING)
+
+
+def test_progress_hears_of_every_render(tmp_path):
+    heard = []
+    list(collect(engine(), scenes(2), tmp_path, SAMPLING, rendered=lambda: heard.append(1)))
+    assert len(heard) == 2 * 3
