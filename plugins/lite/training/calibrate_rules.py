@@ -109,7 +109,9 @@ def lower_bound(values: np.ndarray) -> float:
     return float(values.mean() - 1.2816 * values.std(ddof=1) / np.sqrt(len(values)))
 
 
-def table(rows: list[dict], edges: list[float], quality: float) -> list[tuple[int, int, float]]:
+def table(
+    rows: list[dict], edges: list[float], quality: float, ceiling: list[int]
+) -> list[tuple[int, int, float]]:
     """Per bin: the largest start whose mean share reaches the quality, its count and bound.
 
     A bin's mean is drawn to its cluster's by ``PRIOR`` samples' weight: bins are small, and single
@@ -117,7 +119,7 @@ def table(rows: list[dict], edges: list[float], quality: float) -> list[tuple[in
     """
     found = []
     floor = 0
-    for low, high in pairwise(edges):
+    for (low, high), latest in zip(pairwise(edges), ceiling, strict=True):
         inside = [r for r in rows if low <= r["ratio"] < high]
         start = 0
         for k in (*STARTS, STEPS):
@@ -125,8 +127,8 @@ def table(rows: list[dict], edges: list[float], quality: float) -> list[tuple[in
             pooled = float(np.mean([r["share"][str(k)] for r in rows]))
             if (shares.sum() + PRIOR * pooled) / (len(shares) + PRIOR) >= quality:
                 start = k
-        start = max(start, floor)
-        floor = start
+        # Starts rise with the ratio, and a higher quality never starts later.
+        start = floor = min(max(start, floor), latest)
         bound = 1.0
         if start and inside:
             bound = lower_bound(np.array([r["share"][str(start)] for r in inside]))
@@ -171,14 +173,10 @@ def fit(options: argparse.Namespace) -> None:
         inner = np.quantile(ratios, np.linspace(0, 1, BINS + 1))[1:-1]
         low, high = round(float(ratios.min()) - 0.005, 3), round(float(ratios.max()) + 0.005, 3)
         edges = sorted({low, *[round(float(e), 3) for e in inner], high})
-        ceiling: list[int] | None = None
+        starts = [STEPS] * (len(edges) - 1)
         for quality in sorted(QUALITIES):
-            found = table(mine, edges, quality)
-            # A higher quality never starts later.
+            found = table(mine, edges, quality, starts)
             starts = [f[0] for f in found]
-            if ceiling is not None:
-                starts = [min(a, b) for a, b in zip(starts, ceiling, strict=True)]
-            ceiling = starts
             # Nothing was measured above the last bin: its start holds for any larger ratio.
             tops = [*edges[1:-1], UNBOUNDED]
             triples = [

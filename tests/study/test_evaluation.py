@@ -1,0 +1,194 @@
+"""Measuring systems on scenes: recorded, resumed, relative to full diffusion."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from sphinx_framework.errors import ConfigError
+from sphinx_framework.registry import Registry
+from sphinx_framework.study.energy import Energy
+from sphinx_framework.study.engines import EngineFactory
+from sphinx_framework.study.evaluation import (
+    STAGES,
+    Bench,
+    evaluate,
+    image_figures,
+    request_seconds,
+)
+from sphinx_framework.study.metrics import psnr
+from sphinx_framework.study.records import relative
+from sphinx_framework.study.settings import scene_seed
+from sphinx_framework.study.systems import DENSE, baselines, methods
+from sphinx_framework.testing.fakes import fake_scene
+from sphinx_framework.testing.pipeline import fake_config, fake_engine, fake_specs
+
+CPU = torch.device("cpu")
+CONFIG = fake_config(num_steps=3, quality=0.9)
+SYSTEMS = [*baselines(CONFIG, (2,)), *methods(("fine",), (0.9,))]
+
+
+class Counter:
+    def __init__(self, joules):
+        self.joules = joules
+
+    def start(self):
+        pass
+
+    def stop(self):
+        return Energy(joules=self.joules, note="a counter")
+
+
+def bench(systems=SYSTEMS, config=CONFIG, **changes):
+    engines = EngineFactory(Registry.from_specs(fake_specs()), "cpu").engines(config, systems)
+    return Bench(engines=engines, systems=systems, machine="a machine", **changes)
+
+
+def scene(index):
+    plain = fake_scene(targets=2, size=(16, 16), seed=index)
+    return replace(plain, target_images=plain.images.mean(0, keepdim=True).repeat(2, 1, 1, 1))
+
+
+def scenes(count, loaded=None):
+    def load(index):
+        if loaded is not None:
+            loaded.append(index)
+        return scene(index)
+
+    return [(f"set/{i}", lambda i=i: load(i)) for i in range(count)]
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    return next(evaluate(bench(), scenes(1), tmp_path_factory.mktemp("one")))
+
+
+def test_a_record_holds_what_the_engine_made(record):
+    result = fake_engine(num_steps=3).render(
+        scene(0), mode="fine", quality=0.9, seed=scene_seed("set/0", 0)
+    )
+    own = record.systems["fine 0.9"]
+    assert own.scores == tuple(f.achieved_score for f in result.report.frames)
+    assert own.starts == tuple(f.start_step for f in result.report.frames)
+    assert own.values["psnr"] == pytest.approx(
+        float(psnr(result.images, scene(0).target_images).mean())
+    )
+    assert own.values["frame_steps"] == result.report.counts.frame_steps
+
+
+def test_seconds_are_the_sum_of_the_stages(record):
+    for system in record.systems.values():
+        stages = [system.values[f"seconds_{stage}"] for stage in STAGES]
+        assert system.values["seconds"] == pytest.approx(sum(stages))
+
+
+@pytest.mark.parametrize("mode", ["diffusion", "regression"])
+def test_baselines_are_not_charged_for_scoring_and_planning(mode):
+    result = fake_engine(num_steps=3).render(scene(0), mode=mode)
+    assert result.report.seconds.quality > 0
+    seconds = request_seconds(result)
+    assert seconds["seconds_quality"] == seconds["seconds_plan"] == 0
+
+
+def test_what_was_not_measured_is_absent(record):
+    values = record.systems[DENSE].values
+    assert not {"drift", "lpips", "joules", "predicted_denoise"} & values.keys()
+    assert {"psnr", "ssim", "gms", "hole_psnr", "feature_drift"} <= values.keys()
+
+
+def test_without_truth_only_figures_without_reference_are_there():
+    result = fake_engine(num_steps=3).render(fake_scene(seed=1), mode="regression")
+    assert set(image_figures(result, None, CPU, None)) == {"sharpness"}
+
+
+def test_frames_too_small_for_ssim_have_none():
+    small = fake_scene(targets=2, size=(8, 8))
+    small = replace(small, target_images=small.images)
+    result = fake_engine(num_steps=3).render(small, mode="regression")
+    assert "ssim" not in image_figures(result, None, CPU, None)
+
+
+def test_depth_gives_the_drift():
+    result = fake_engine(num_steps=3).render(scene(0), mode="regression")
+    deep = replace(result, coarse=replace(result.coarse, depth=torch.full((2, 16, 16), 4.0)))
+    figures = image_figures(deep, None, CPU, None)
+    assert 0 <= figures["drift"] == figures["drift_worst"]
+
+
+def test_everything_is_relative_to_full_diffusion_on_the_same_scene(record):
+    rows = relative(record, {s.name: s.quality for s in SYSTEMS}, DENSE)
+    assert rows[DENSE]["kept"] == rows[DENSE]["met"] == rows[DENSE]["frames_met"] == 1
+    assert rows[DENSE]["speedup"] == 1
+    own, dense = record.systems["fine 0.9"], record.systems[DENSE]
+    pairs = list(zip(own.scores, dense.scores, strict=True))
+    assert rows["fine 0.9"]["kept"] == pytest.approx(sum(own.scores) / sum(dense.scores))
+    assert rows["fine 0.9"]["frames_met"] == sum(a >= 0.9 * b for a, b in pairs) / len(pairs)
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path):
+    running = evaluate(bench(), scenes(2), tmp_path)
+    first = next(running)
+    running.close()
+    loaded, resumed = [], []
+    records = list(evaluate(bench(), scenes(2, loaded), tmp_path, resumed.append))
+    assert loaded == [1]
+    assert resumed == [len(SYSTEMS)]
+    assert records[0] == first
+    assert records[1].systems.keys() == first.systems.keys()
+
+
+def test_another_system_is_added_to_what_is_there(tmp_path):
+    first = next(evaluate(bench(SYSTEMS[:2]), scenes(1), tmp_path))
+    heard = []
+    more = bench(rendered=lambda: heard.append(1))
+    second = next(evaluate(more, scenes(1), tmp_path))
+    assert len(heard) == 2
+    assert second.systems[DENSE] == first.systems[DENSE]
+    assert set(second.systems) == {s.name for s in SYSTEMS}
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"config": fake_config(num_steps=3, quality=0.9, gamma=0.8)}, "gamma: 0.5 then, 0.8 now"),
+        ({"seed": 4}, "seed: 0 then, 4 now"),
+        ({"repeats": 2}, "repeats: 1 then, 2 now"),
+    ],
+)
+def test_results_of_other_settings_are_refused(tmp_path, changed, told):
+    next(evaluate(bench(SYSTEMS[:2]), scenes(1), tmp_path))
+    with pytest.raises(ConfigError, match=told):
+        next(evaluate(bench(SYSTEMS[:2], **changed), scenes(1), tmp_path))
+
+
+def test_results_of_another_machine_are_refused(tmp_path):
+    next(evaluate(bench(SYSTEMS[:2]), scenes(1), tmp_path))
+    elsewhere = replace(bench(SYSTEMS[:2]), machine="another one")
+    with pytest.raises(ConfigError, match="machine: 'a machine' then, 'another one' now"):
+        next(evaluate(elsewhere, scenes(1), tmp_path))
+
+
+def test_a_damaged_record_is_named(tmp_path):
+    next(evaluate(bench(SYSTEMS[:2]), scenes(1), tmp_path))
+    path = next(tmp_path.iterdir())
+    path.write_text("{}")
+    with pytest.raises(ConfigError, match=path.name):
+        next(evaluate(bench(SYSTEMS[:2]), scenes(1), tmp_path))
+
+
+def test_repeats_are_timed_runs_of_the_same_images(tmp_path):
+    heard = []
+    twice = bench(SYSTEMS[:2], repeats=2, rendered=lambda: heard.append(1))
+    record = next(evaluate(twice, scenes(1), tmp_path))
+    assert len(heard) == 4
+    once = next(evaluate(bench(SYSTEMS[:2]), scenes(1), tmp_path / "once"))
+    assert record.systems[DENSE].scores == once.systems[DENSE].scores
+
+
+def test_energy_is_measured_where_a_meter_counts(tmp_path):
+    counted = next(evaluate(bench(SYSTEMS[:2], meter=Counter(7.5)), scenes(1), tmp_path))
+    assert counted.systems[DENSE].values["joules"] == 7.5
+    assert counted.systems[DENSE].energy_note == "a counter"
+    silent = bench(SYSTEMS[:2], meter=Counter(None))
+    nothing = next(evaluate(silent, scenes(1), tmp_path / "silent"))
+    assert "joules" not in nothing.systems[DENSE].values
