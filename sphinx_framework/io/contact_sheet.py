@@ -59,7 +59,7 @@ def write_contact_sheet(path: Path, result: RenderResult) -> None:
         left = MARGIN + LABEL + column * (cell[1] + MARGIN)
         for line, text in enumerate(_caption(result.report.frames[target], result)):
             draw.text((left, captions + 15 * line), text, fill=SOFT, font=_font(12))
-    sheet.save(path, optimize=True)
+    sheet.save(path)
 
 
 def _title(draw: ImageDraw.ImageDraw, result: RenderResult) -> None:

@@ -24,6 +24,13 @@ def test_outside_of_the_mask_the_coarse_pixels_are_exact(seed, radius, density):
     assert torch.equal(result[outside], images(2)[outside])
 
 
+def test_a_failed_refinement_cannot_reach_pixels_outside_of_the_mask():
+    broken = torch.full((1, 3, 16, 16), float("nan"))
+    result = composited(broken, images(2), square(), 2)
+    outside = ~square()[:, None].expand_as(result)
+    assert torch.equal(result[outside], images(2)[outside])
+
+
 def test_without_feathering_the_inside_is_exactly_the_refined():
     mask = square()
     result = composited(images(1), images(2), mask, 0)

@@ -10,6 +10,7 @@ from sphinx_framework.errors import StaleCacheError
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.policy.plan import PlanConfig, plan
 from sphinx_framework.policy.schedule import Full, Partial, Schedule
+from sphinx_framework.protocols import SolverStep
 from sphinx_framework.testing.fakes import FakeConfig, FakeDiffusion
 from sphinx_framework.testing.goldens import golden
 from sphinx_framework.testing.oracle import relative_error
@@ -169,19 +170,57 @@ def test_cells_outside_of_the_region_end_clean_when_the_last_step_is_sparse():
     assert bool((loop.x != clean)[inside.expand_as(clean)].all())
 
 
-def test_a_frame_that_joins_later_starts_its_own_solver_history():
-    """Alone from step 12, a frame ends the same with and without a frame that started before."""
+class Pointwise(FakeDiffusion):
+    """A denoiser that looks at nothing but the cell."""
 
-    class PerFrame(FakeDiffusion):
-        def denoise(self, x, step, condition, ops):
-            return 0.8 * torch.tanh(x)
+    def denoise(self, x, step, condition, ops):
+        return 0.8 * torch.tanh(x) + 0.01 * step
 
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_a_frame_that_joins_later_starts_its_own_solver_history(late):
+    """Alone from step 12, a frame ends the same with and without one that started before."""
     clean, noise, condition = random_state(2)
-    model = PerFrame(FakeConfig(solver="dpmpp_2m"), CPU)
-    config = PlanConfig(refresh_every=4)
-    both, _ = finished(model, plan("fine", [3, 12], 20, config), clean, noise, condition)
-    alone, _ = finished(model, plan("fine", [20, 12], 20, config), clean, noise, condition)
-    assert torch.equal(both.x[1], alone.x[1])
+    model, config = Pointwise(FakeConfig(solver="dpmpp_2m"), CPU), PlanConfig(refresh_every=4)
+    together, alone = [3, 3], [20, 20]
+    together[late] = alone[late] = 12
+    both, _ = finished(model, plan("fine", together, 20, config), clean, noise, condition)
+    one, _ = finished(model, plan("fine", alone, 20, config), clean, noise, condition)
+    first = plan("fine", [3, 3], 20, config)
+    assert torch.equal(both.x[late], one.x[late])
+    early, _ = finished(model, first, clean, noise, condition)
+    assert torch.equal(both.x[1 - late], early.x[1 - late])
+
+
+def test_cells_that_rejoin_at_a_full_step_have_been_clean_until_then():
+    """Two-step solver, tiles and refreshes, against a walk that treats every cell by itself."""
+    clean, noise, condition = random_state(2)
+    model = Pointwise(FakeConfig(solver="dpmpp_2m"), CPU)
+    region = torch.zeros(2, 4, 3, dtype=torch.bool)
+    region[0, 1, 1] = True
+    inside = region.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, None]
+    grid = model.noise_schedule(20)
+    schedule = plan("selective", [8, None], 20, PlanConfig(refresh_every=4), region)
+    assert (
+        schedule.text()
+        == "F8 S9[0] S10[0] S11[0] F12 S13[0] S14[0] S15[0] F16 S17[0] S18[0] S19[0]"
+    )
+    x, previous = grid.noised(clean, noise, 8), None
+    for action in schedule.actions:
+        denoised = model.denoise(x, action.step, condition, None)
+        step = SolverStep(
+            step=action.step, next_step=action.next_step, previous=previous, draw=lambda: noise
+        )
+        moved = grid.advance(x, denoised, step)
+        if isinstance(action, Partial):
+            held = grid.noised(clean, noise, action.next_step)
+            moved, denoised = torch.where(inside, moved, held), torch.where(inside, denoised, clean)
+        x, previous = moved, (action.step, denoised)
+
+    loop, _ = finished(model, schedule, clean, noise, condition)
+
+    assert relative_error(loop.x[0], x[0]) < 1e-5
+    assert torch.equal(loop.x[1], clean[1])
 
 
 def test_full_steps_that_nothing_reads_free_the_cache():

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from engines import FixedMask, FixedSteps, calls_of, engine_with, fixed_engine
+from engines import FixedMask, FixedQuality, FixedSteps, calls_of, engine_with, fixed_engine
 
 from sphinx_framework.engine.result import Report
 from sphinx_framework.policy.schedule import MODES
@@ -105,6 +105,13 @@ def test_steps_run_count_the_moves_of_each_target():
     assert [frame.start_step for frame in report.frames] == [20, 34, 50, 41]
 
 
+def test_moves_of_the_inputs_are_nobodys_steps():
+    parts = {"steps": FixedSteps((20, 34, 50, 41))}
+    engine = engine_with(parts=parts, plan={"input_start": 40, "full_tail": 10})
+    report = engine.render(fake_scene(), mode="fine").report
+    assert [frame.steps_run for frame in report.frames] == [30, 16, 0, 9]
+
+
 def test_the_schedule_text_names_every_executed_step():
     report = mixed_engine().render(fake_scene(), mode="fine").report
     assert [word.strip("FPDS").split("[")[0] for word in report.schedule.split()] == [
@@ -154,6 +161,12 @@ def test_a_target_below_the_quality_is_reported_as_missed():
         frame.achieved_ratio < 0.95 for frame in report.frames
     ]
     assert report.frames[3].missed
+
+
+def test_a_target_exactly_at_the_quality_is_not_missed():
+    parts = {"quality": FixedQuality(1.0, 1.0), "steps": FixedSteps((10,) * 4)}
+    report = engine_with(parts=parts).render(fake_scene(), mode="fine", quality=1.0).report
+    assert not any(frame.missed for frame in report.frames)
 
 
 def test_stages_take_time_and_the_total_covers_them():

@@ -36,11 +36,9 @@ def stretched(value: Tensor) -> Tensor:
 def degraded(images: Tensor, generator: torch.Generator) -> list[Tensor]:
     """A blur ladder, noise and coarse speckle."""
     out = []
-    for i, side in enumerate((72, 64, 48, 40, 32, 24, 16)):
-        small = functional.interpolate(
-            images, (side, side), mode="area" if side % 3 else "bilinear"
-        )
-        mode = "bilinear" if i % 3 else "bicubic"
+    for side in (64, 48, 32, 16):
+        small = functional.interpolate(images, (side, side), mode="bilinear", antialias=True)
+        mode = "bicubic" if side % 48 else "bilinear"
         out.append(functional.interpolate(small, images.shape[-2:], mode=mode).clamp(0, 1))
     for level in (0.04, 0.1):
         noise = torch.randn(images.shape, generator=generator)
@@ -130,7 +128,7 @@ def fit(network: QualityNetwork, data: dict[str, Tensor], steps: int) -> None:
             same = data["scene"][chosen][:, None] == data["scene"][chosen]
             gap = target[:, None] - target
             ranked = functional.softplus(-20 * (score[:, None] - score) * gap.sign())
-            loss = loss + 0.25 * (ranked * (same & (gap.abs() > 0.015))).sum() / same.sum()
+            loss = loss + 0.05 * (ranked * (same & (gap.abs() > 0.02))).sum() / same.sum()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
