@@ -22,8 +22,9 @@ $(STAMP): pyproject.toml constraints.txt requirements-no-deps.txt $(wildcard plu
 demo: install
 	$(BIN)/sphinx-nvs demo --out $(OUT)
 
+# One torch thread per worker: two workers with two threads each would fight over two cores.
 test: install
-	$(BIN)/python -m pytest -m "not compile and not gpu and not weights" -n 2 --dist loadfile -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not compile and not gpu and not weights" -n 2 --dist loadfile -q
 
 lint: install
 	$(BIN)/ruff format --check $(SOURCES)
@@ -42,10 +43,13 @@ template: install
 check: lint types imports test template
 
 bench: install
-	$(BIN)/python benchmarks/run_all.py
+	$(BIN)/python benchmarks/engine_overhead.py
+	$(BIN)/python benchmarks/step_cost.py --json out/step_cost.json
+	$(BIN)/sphinx-nvs evaluate --config lite --scenes procedural:report/0-39 --qualities 0.95 \
+		--modes coarse,fine,selective --out out/evaluation
 
 docs: install
-	$(BIN)/python docs/check_docs.py
+	$(BIN)/mkdocs build --strict --quiet
 
 format: install
 	$(BIN)/ruff format $(SOURCES)

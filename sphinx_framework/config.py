@@ -56,6 +56,9 @@ class EngineConfig(Frozen):
         None, gt=0, description="memory for latent caches; refused up front when it cannot fit"
     )
     retry: bool = Field(False, description="re-run frames whose achieved ratio missed the target")
+    budget_ms: float | None = Field(
+        None, gt=0, description="predicted denoising time to stay within; starts move later"
+    )
     strict: bool = Field(False, description="refuse to do less than the mode asks for")
     threads: int | None = Field(None, ge=1, description="CPU threads; none keeps torch's choice")
 

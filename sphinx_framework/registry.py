@@ -83,6 +83,8 @@ class Registry:
             record = _load(point, manager, names, seen)
             if record.status == "ok":
                 record = _without_duplicates(record, owners)
+            if record.status != "ok" and manager.get_plugin(point.name) is not None:
+                manager.unregister(name=point.name)  # a refused plugin does not observe either
             registry.plugins.append(record)
         return registry
 
@@ -101,6 +103,20 @@ class Registry:
             if any(s is spec for s in plugin.specs):
                 return f"{plugin.distribution} {plugin.version}".strip()
         return "unknown"
+
+    def observe(self, event: Any) -> None:
+        """Hand an event to every plugin that observes; one that raises is only logged."""
+        if self.manager is None:
+            return
+        for implementation in self.manager.hook.sphinx_framework_observe.get_hookimpls():
+            try:
+                implementation.function(*[event][: len(implementation.argnames)])
+            except Exception as error:
+                from sphinx_framework.logs import get_logger
+
+                get_logger("registry").warning(
+                    "observer failed", plugin=implementation.plugin_name, error=repr(error)
+                )
 
     def find(self, kind: str, name: str) -> ComponentSpec:
         """Return the spec; raises :class:`UnknownComponentError` or :class:`BrokenPluginError`."""

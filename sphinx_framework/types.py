@@ -76,6 +76,11 @@ class Cameras:
                     f"{what} {i}: its pose or intrinsics hold NaN or infinity.",
                     hint="Remove that frame, or estimate its camera again.",
                 )
+            if pose[3].tolist() != [0, 0, 0, 1]:
+                raise SceneError(
+                    f"{what} {i}: its pose is not rigid (last row {pose[3].tolist()}).",
+                    hint="Poses are 4x4 camera-to-world matrices whose last row is 0 0 0 1.",
+                )
             rotation = pose[:3, :3].double()
             error = (rotation @ rotation.T - torch.eye(3, dtype=torch.float64)).abs().max()
             if error > ROTATION_TOLERANCE or torch.linalg.det(rotation) < 0:
@@ -130,6 +135,12 @@ class Scene:
                 f"images are {size}, but the cameras say {self.inputs.image_size} (inputs) and "
                 f"{self.targets.image_size} (targets).",
                 hint="Intrinsics and images must describe the same pixels.",
+            )
+        cameras = len(self.inputs) + len(self.targets)
+        if self.order is not None and len(self.order) != cameras:
+            raise SceneError(
+                f"the order has {len(self.order)} positions for {cameras} cameras.",
+                hint="Give one position per input and target, inputs first, or none at all.",
             )
         if not torch.isfinite(self.images).all():
             raise SceneError("the input images hold NaN or infinity.")

@@ -108,6 +108,17 @@ def test_a_scene_whose_parts_do_not_fit_is_refused(change, complaint):
         replace(scene, **change(scene)).validate()
 
 
+def test_an_order_that_does_not_name_every_camera_is_refused():
+    with pytest.raises(SceneError, match="order"):
+        replace(fake_scene(), order=(0.0, 1.0)).validate()
+
+
+def test_a_pose_whose_last_row_is_not_0_0_0_1_is_refused():
+    scene = fake_scene()
+    with pytest.raises(SceneError, match="not rigid"):
+        replace(scene, targets=with_pose(scene.targets, 1, set_entry(3, 3, 2.0))).validate()
+
+
 def test_rounding_at_the_ends_of_the_range_is_accepted():
     scene = fake_scene()
     replace(scene, images=scene.images.clamp(0, 1) * 1.0005).validate()

@@ -136,6 +136,9 @@ def _render_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--set", action="append", default=[], metavar="A.B=V", dest="overrides")
     command.add_argument("--device", default="auto", metavar="D")
     command.add_argument("--cost", metavar="TOML", help="cost table written by measure")
+    command.add_argument(
+        "--budget-ms", type=float, metavar="MS", help="predicted denoising time to stay within"
+    )
     command.add_argument("--licence-policy", default="any", metavar="any|permissive")
 
 

@@ -100,7 +100,10 @@ def _open(arguments: argparse.Namespace) -> tuple[Engine, Scene, float]:
         )
     if arguments.mode is not None and arguments.mode not in MODES:
         raise ConfigError(f"--mode {arguments.mode}: unknown. Modes: {', '.join(MODES)}.")
-    config = load_config(arguments.config, arguments.overrides)
+    overrides = list(arguments.overrides)
+    if arguments.budget_ms is not None:
+        overrides.append(f"engine.budget_ms={arguments.budget_ms}")
+    config = load_config(arguments.config, overrides)
     if arguments.cost is not None:
         config = config.model_copy(update={"cost": load_cost(arguments.cost)})
     registry = Registry.from_entry_points()
@@ -162,7 +165,7 @@ def _summary(console: Console, report: Report, out: Path) -> None:
             "-" if frame.start_step == report.num_steps else str(frame.start_step),
             f"{frame.mask_fraction:.0%}",
             str(frame.steps_run),
-            f"{frame.achieved_ratio:.3f}{' (missed)' if frame.missed else ''}",
+            f"{frame.achieved_ratio:.3f}",
             SERVED[frame.served],
         )
     console.print(table)
@@ -177,6 +180,12 @@ def _summary(console: Console, report: Report, out: Path) -> None:
         f"quality {seconds.quality:.2f}, plan {seconds.plan:.2f}, encode {seconds.encode:.2f}, "
         f"denoise {seconds.denoise:.2f}, decode {seconds.decode:.2f}, write {seconds.write:.2f}"
     )
+    missed = sum(frame.missed for frame in report.frames)
+    if missed:
+        console.print(
+            f"{missed} of {len(report.frames)} targets end below {report.quality_target:g} of the "
+            "photos' score (missed)"
+        )
     _notes(console, report.licences, report.notes, report.warnings)
     console.print(
         f"look at {escape(str(out / 'contact_sheet.png'))} (every stage side by side), "

@@ -184,11 +184,12 @@ def _sheets(
     labels: dict[int, list[str]] = {}
     for label, index in picks.items():
         labels.setdefault(index, []).append(label)
+    by_name = {system.name: system for system in study.systems}
     sheets = []
     for index, told in labels.items():
         name, load = scenes[index]
         scene = load()
-        for system in (s for s in study.systems if s.name in (shown, DENSE)):
+        for system in (by_name[system] for system in dict.fromkeys((shown, DENSE))):
             result = bench.engines[system.name].render(
                 scene, mode=system.mode, quality=system.quality, seed=scene_seed(name, bench.seed)
             )

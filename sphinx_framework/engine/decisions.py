@@ -9,8 +9,9 @@ from torch import Tensor
 
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.engine.components import Components
-from sphinx_framework.errors import CapabilityError
+from sphinx_framework.errors import CapabilityError, ConfigError
 from sphinx_framework.geometry import brackets
+from sphinx_framework.policy.budget import Budgeted, Prediction, fit_budget, request_seconds
 from sphinx_framework.policy.plan import lower, plan
 from sphinx_framework.policy.quality import quality_report
 from sphinx_framework.policy.region import pixels_of, tiles_of
@@ -82,14 +83,27 @@ def decide(
             for start, empty in zip(starts, nothing, strict=True)
         ]
     layouts = diffusion.layouts(scene)
+
+    def predict(candidate: tuple[int, ...]) -> float:
+        plans = [
+            _clip_schedule(components, config, layout, list(candidate), region, mode)
+            for layout in layouts
+        ]
+        return request_seconds(config.cost, plans)[0]
+
+    budget = _budgeted(config, mode, starts, predict)
+    starts = starts if budget is None else list(budget.starts)
     schedules = tuple(
         _clip_schedule(components, config, layout, starts, region, mode) for layout in layouts
     )
     said = [
+        *(() if budget is None else (budget.note(),)),
         *(n for layout in layouts for n in layout.notes),
         *(n for s in schedules for n in s.notes),
     ]
     notes = tuple(dict.fromkeys(said))
+    if config.engine.strict and budget is not None and not budget.met:
+        raise CapabilityError(f"{budget.note()}.", hint="Raise the budget, or drop engine.strict.")
     if config.engine.strict and any(note.endswith(("subsets", "sparsity")) for note in notes):
         raise CapabilityError(
             f"mode {mode!r} cannot be run as asked: {'; '.join(notes)}.",
@@ -109,6 +123,30 @@ def decide(
             sum(p for p in predictions if p is not None) if None not in predictions else None
         ),
         notes=(*chosen.notes, *notes),
+    )
+
+
+def _budgeted(
+    config: PipelineConfig, mode: Mode, starts: list[int], predict: Prediction
+) -> Budgeted | None:
+    """Later starts, where the pipeline has a latency budget and the mode may use one.
+
+    Raises :class:`ConfigError` without a measured cost model: nothing could be predicted.
+    """
+    if config.engine.budget_ms is None or mode in ("diffusion", "regression"):
+        return None
+    if not config.cost.measured:
+        raise ConfigError(
+            "a latency budget needs a measured cost table.",
+            hint="Run sphinx-nvs measure, and pass its file with --cost.",
+        )
+    return fit_budget(
+        starts,
+        config.num_steps,
+        predict,
+        config.engine.budget_ms / 1000,
+        spacing=config.plan.stride,
+        latest=config.plan.max_start,
     )
 
 

@@ -130,8 +130,8 @@ class Engine:
         """Render, yielding events: coarse views first, frames as they become final, the result."""
         request = self._request(scene, quality, mode, seed)
         for event in self._road(request):
-            if self.registry is not None and self.registry.manager is not None:
-                self.registry.manager.hook.sphinx_framework_observe(event=event)
+            if self.registry is not None:
+                self.registry.observe(event)
             yield event
 
     def _request(self, scene: Scene, quality: float | None, mode: str | None, seed: int) -> Request:
@@ -145,6 +145,10 @@ class Engine:
         if mode not in MODES:
             raise ConfigError(f"mode {mode!r} is unknown.", hint=f"Modes: {', '.join(MODES)}.")
         scene.validate()
+        if mode != "regression":
+            self._check_size(scene)
+        if not 0 <= seed < 2**32:
+            raise ConfigError(f"the seed must lie in 0..{2**32 - 1}, got {seed}.")
         limit = self.config.max_targets
         if len(scene.targets) > limit:
             raise ConfigError(
@@ -159,6 +163,19 @@ class Engine:
             seconds=Seconds(load_models=self.load_seconds),
             warnings=list(scene.warnings),
         )
+
+    def _check_size(self, scene: Scene) -> None:
+        """Sides must be whole tiles of the diffusion model."""
+        model = self.components.diffusion
+        side = model.latent_factor * model.tile
+        height, width = scene.targets.image_size
+        if height % side or width % side:
+            fits = tuple(max(1, round(s / side)) * side for s in (height, width))
+            raise ConfigError(
+                f"{self.config.pipeline['diffusion'].use!r} works on image sides that are "
+                f"multiples of {side}; this scene is {height}x{width}.",
+                hint=f"Fit it, for example with --set size=[{fits[0]},{fits[1]}].",
+            )
 
     def _road(self, request: Request) -> Iterator[Event]:
         began = perf_counter()

@@ -12,6 +12,7 @@ from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.report import device_name
 from sphinx_framework.errors import CapabilityError
 from sphinx_framework.executors.block_sparse import BlockSparseExecutor
+from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.executors.frame_subset import FrameSubsetExecutor
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.record import RecordExecutor
@@ -88,7 +89,13 @@ def configurations(
         rows = ops.maps(subject.x)
         return lambda: model.denoise(rows, subject.step, subject.condition, ops)
 
+    def dense() -> Tensor:
+        ops = DenseExecutor(total, constants)
+        result: Tensor = model.denoise(subject.x, subject.step, subject.condition, ops)
+        return result
+
     yield "full", 1.0, full
+    yield "dense", 1.0, dense
     counts = sorted({1, 2, max(1, total // 4), max(1, total // 2), max(1, total - 2)})
     for count in counts:
         spread = torch.linspace(0, total - 1, count).round().long().to(subject.x.device)

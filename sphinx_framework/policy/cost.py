@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sphinx_framework.policy.schedule import Full, Partial, Schedule
 
-StepKind = Literal["full", "frames", "tiles"]
+StepKind = Literal["full", "dense", "frames", "tiles"]
 
 
 class StepSample(BaseModel):
@@ -27,7 +27,9 @@ class StepSample(BaseModel):
 
 
 class CostModel(BaseModel):
-    """Seconds of a step of ``frames`` frames: ``frames * (base + slope * share)`` by kind.
+    """Seconds of a step: ``full * (base + slope * share)`` by kind.
+
+    full: seconds of a recording full step. dense: a full step that records nothing, over ``full``.
 
     measured: where the numbers come from; empty for the built-in assumption, whose unit is the
     full step (relative cost only, so no latency is predicted).
@@ -36,6 +38,7 @@ class CostModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     full: float = 1.0
+    dense: float = 1.0
     frames_base: float = 0.02
     frames_slope: float = 1.0
     tiles_base: float = 0.04
@@ -51,6 +54,8 @@ class CostModel(BaseModel):
         """Seconds of one step, in the unit of ``full``."""
         if kind == "full":
             return self.full
+        if kind == "dense":
+            return self.full * self.dense
         if kind == "frames":
             return self.full * (self.frames_base + self.frames_slope * share)
         return self.full * (self.tiles_base + self.tiles_slope * share)
@@ -70,7 +75,7 @@ class CostModel(BaseModel):
         """Predicted seconds of one action (scaled to the clip's number of frames)."""
         scale = schedule.num_frames / self.num_frames if self.num_frames else 1.0
         if isinstance(action, Full):
-            return scale * self.share_seconds("full", 1.0)
+            return scale * self.share_seconds("full" if action.record else "dense", 1.0)
         share = len(action.frames) / schedule.num_frames
         if not action.sparse:
             return scale * self.share_seconds("frames", share)
@@ -99,6 +104,9 @@ def fit_cost(samples: Sequence[StepSample], num_frames: int, measured: str) -> C
         raise ValueError("a cost model needs at least one measured full step")
     unit = float(np.median(full))
     values: dict[str, float] = {"full": unit}
+    dense = [s.seconds for s in samples if s.kind == "dense"]
+    if dense:
+        values["dense"] = float(np.median(dense)) / unit
     for kind, base_name, slope_name in (
         ("frames", "frames_base", "frames_slope"),
         ("tiles", "tiles_base", "tiles_slope"),

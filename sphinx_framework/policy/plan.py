@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from sphinx_framework.plugin import Capabilities
-from sphinx_framework.policy.cost import CostModel, region_fraction
+from sphinx_framework.policy.cost import CostModel
 from sphinx_framework.policy.schedule import Full, Mode, Partial, Schedule
 
 
@@ -94,7 +94,9 @@ def _actions(
         next_step = visited[position + 1] if position + 1 < len(visited) else num_steps
         active = tuple(i for i, start in enumerate(slots) if start <= step)
         refresh = (step // config.stride) % config.refresh_every == 0
-        whole = mode in ("coarse", "diffusion") or len(active) == len(slots)
+        # With every slot active a partial step saves nothing, unless it runs on tiles.
+        every = len(active) == len(slots) and mode != "selective"
+        whole = mode in ("coarse", "diffusion") or every
         if whole or position == 0 or refresh or step >= num_steps - config.full_tail:
             actions.append(Full(step=step, next_step=next_step, frames=active))
         else:
@@ -134,28 +136,31 @@ def _with_regions(schedule: Schedule, config: PlanConfig) -> Schedule:
 def lower(schedule: Schedule, capabilities: Capabilities, cost: CostModel) -> Schedule:
     """Keep only what the model can run and what pays; every change is noted."""
     notes = list(schedule.notes)
-    actions: list[Full | Partial] = []
-    dense, unpaid = 0, 0
-    for action in schedule.actions:
-        if isinstance(action, Partial) and not capabilities.frame_subset:
-            dense += 1
-            actions.append(Full(step=action.step, next_step=action.next_step, frames=action.frames))
-        elif isinstance(action, Partial) and action.sparse:
-            share = len(action.frames) / schedule.num_frames
-            pays = capabilities.block_sparse and cost.tiles_pay(
-                share, region_fraction(schedule, action)
-            )
-            unpaid += not pays
-            actions.append(action if pays else replace(action, sparse=False))
-        else:
-            actions.append(action)
-    if dense:
+    actions = list(schedule.actions)
+    sparse = [a for a in actions if isinstance(a, Partial) and a.sparse]
+    sparse = sparse if capabilities.frame_subset else []
+    # All or none: a whole-frame step between sparse ones would advance cells that they then hold.
+    if sparse and not (capabilities.block_sparse and _tiles_pay(schedule, sparse, cost)):
+        actions = [replace(a, sparse=False) if isinstance(a, Partial) else a for a in actions]
+        why = "the model has no block sparsity"
+        if capabilities.block_sparse:
+            measured = cost.measured or "assumed, not measured"
+            why = f"tiles pay below {cost.break_even():.0%} of a frame ({measured})"
+        notes.append(f"{len(sparse)} sparse steps run whole frames: {why}")
+    if not capabilities.frame_subset and any(isinstance(a, Partial) for a in actions):
+        dense = sum(isinstance(a, Partial) for a in actions)
         notes.append(f"{dense} partial steps run in full: the model has no frame subsets")
-    if unpaid and capabilities.block_sparse:
-        notes.append(
-            f"{unpaid} sparse steps run whole frames: tiles pay below "
-            f"{cost.break_even():.0%} of a frame ({cost.measured or 'assumed, not measured'})"
-        )
-    elif unpaid:
-        notes.append(f"{unpaid} sparse steps run whole frames: the model has no block sparsity")
+        actions = [
+            Full(step=a.step, next_step=a.next_step, frames=a.frames)
+            if isinstance(a, Partial)
+            else a
+            for a in actions
+        ]
     return replace(schedule, actions=recorded_where_read(actions), notes=tuple(notes))
+
+
+def _tiles_pay(schedule: Schedule, sparse: Sequence[Partial], cost: CostModel) -> bool:
+    """Whether the sparse steps together take less time on tiles than on whole frames."""
+    tiles = sum(cost.step_seconds(action, schedule) for action in sparse)
+    frames = sum(cost.step_seconds(replace(a, sparse=False), schedule) for a in sparse)
+    return tiles < frames

@@ -60,7 +60,7 @@ def rival_table(found: Sequence[Rival]) -> list[list[str]]:
             else NOT_MEASURED
             for k, digits in FIGURES
         ]
-        note = "" if rival.within else "no dense diffusion is as fast or as slow: its nearest one"
+        note = "" if rival.within else "nearest"
         lines.append([rival.system, f"{rival.seconds:.2f}", *cells, note])
     return lines
 

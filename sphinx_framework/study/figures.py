@@ -115,7 +115,7 @@ def kept_distribution(rows: Rows, systems: Sequence[System]) -> "Figure":
     figure, (panel,) = _panels(1, width=9, height=0.3 * len(shown) + 1.4)
     values = [[scene["kept"] for scene in rows[s.name]] for s in shown[::-1]]
     if values:
-        panel.boxplot(values, orientation="horizontal", whis=(0, 100))
+        panel.boxplot(values, orientation="horizontal")
         panel.set_yticks(range(1, len(shown) + 1), [s.name for s in shown[::-1]])
         panel.plot([s.quality for s in shown[::-1]], range(1, len(shown) + 1), "r|", markersize=12)
     panel.set_xlabel("score kept per scene (red: the target)")

@@ -44,7 +44,7 @@ REMARKS = (
 )
 RIVAL_REMARK = (
     "Dense diffusion with fewer steps, at the seconds of each system: its figures are interpolated "
-    "between the numbers of steps that were measured."
+    "between the numbers of steps that were measured ('nearest': none of them is as fast or slow)."
 )
 
 

@@ -165,7 +165,7 @@ def _bin(observed: Observed, low: float, high: float, fit: Fit) -> Bin:
     scenes = observed.scene[inside]
     starts = sorted(observed.kept) if enough else []
     kept = np.stack([observed.kept[start][inside] for start in starts]) if enough else None
-    bounds = [] if kept is None else lower_bounds(kept, scenes, fit.confidence)
+    bounds = () if kept is None else lower_bounds(kept, scenes, fit.confidence)
     _, index = np.unique(scenes, return_inverse=True)
     return Bin(
         low=low,

@@ -79,8 +79,10 @@ class Sampling:
     def settings(self, engine: Engine) -> Settings:
         """What the scores depend on; step policy (and in mode ``coarse`` the mask) do not count."""
         left_out = ("steps", "mask") if self.mode == "coarse" else ("steps",)
+        tiles = self.mode == "selective"
         return {
             **engine_settings(engine, left_out),
+            "cost": engine.config.cost.model_dump(mode="json") if tiles else None,
             "spacing": self.spacing,
             "mode": self.mode,
             "seed": self.seed,

@@ -4,9 +4,10 @@ import pytest
 import torch
 from engines import FixedMask, FixedSteps, engine_with, fixed_engine
 
-from sphinx_framework.errors import CapabilityError
+from sphinx_framework.errors import CapabilityError, ConfigError
 from sphinx_framework.plugin import Capabilities
 from sphinx_framework.testing.fakes import fake_scene
+from sphinx_framework.testing.pipeline import fake_engine
 
 FRAMES_ONLY = Capabilities(frame_subset=True)
 
@@ -72,9 +73,20 @@ def test_kept_pixels_are_those_that_no_tile_covers():
 
 
 def test_crowded_frames_keep_no_pixels():
-    masks = FixedMask(*[(0, 32, 0, 31)] * 4)
-    engine = engine_with(parts={"steps": FixedSteps((10,) * 4), "mask": masks})
-    assert not decisions(engine, "selective").keep.any()
+    masks = FixedMask(*[(0, 32, 0, 24)] * 4)  # three of four columns of tiles
+    kept = {
+        limit: decisions(
+            engine_with(
+                parts={"steps": FixedSteps((10,) * 4), "mask": masks},
+                plan={"region_dilation": 0, "region_max_fraction": limit},
+            ),
+            "selective",
+        ).keep
+        for limit in (0.7, 0.8)
+    }
+    assert not kept[0.7].any()
+    assert kept[0.8][:, :, 24:].all()
+    assert not kept[0.8][:, :, :24].any()
 
 
 @pytest.mark.parametrize("mode", ["fine", "selective"])
@@ -99,3 +111,22 @@ def test_predictions_need_a_measured_cost():
     assert decisions(fixed_engine((10,) * 4)).predicted_seconds is None
     cost = {"full": 2.0, "measured": "a bench", "num_frames": 6}
     assert decisions(fixed_engine((48,) * 4, cost=cost), "coarse").predicted_seconds == 4.0
+
+
+MEASURED = {"measured": "a test", "full": 0.01, "num_frames": 6}
+
+
+def test_a_latency_budget_moves_starts_later_and_says_so():
+    free = fake_engine(cost=MEASURED).plan(fake_scene(4), mode="fine", quality=0.9)[1]
+    assert free.predicted_seconds is not None
+    budget = 500 * free.predicted_seconds
+    tight = fake_engine(cost=MEASURED, engine={"budget_ms": budget})
+    decisions = tight.plan(fake_scene(4), mode="fine", quality=0.9)[1]
+    assert decisions.predicted_seconds <= budget / 1000
+    assert all(b > a for a, b in zip(free.starts, decisions.starts, strict=True))
+    assert any("later" in note for note in decisions.notes)
+
+
+def test_a_latency_budget_without_a_measured_cost_is_refused():
+    with pytest.raises(ConfigError, match="needs a measured cost table"):
+        fake_engine(engine={"budget_ms": 5.0}).plan(fake_scene(4), mode="fine")

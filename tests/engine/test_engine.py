@@ -4,7 +4,7 @@ import pytest
 import torch
 from engines import FixedMask, FixedSteps, calls_of, engine_with, fixed_engine
 
-from sphinx_framework.errors import ConfigError, JobError, SceneError
+from sphinx_framework.errors import ConfigError, InputError, JobError, SceneError
 from sphinx_framework.plugin import Capabilities
 from sphinx_framework.policy.schedule import MODES
 from sphinx_framework.testing.fakes import fake_scene
@@ -160,6 +160,19 @@ def test_an_unusable_scene_is_refused():
         fake_engine().render(
             type(scene)(images=scene.images, inputs=scene.inputs, targets=scene.targets[:0])
         )
+
+
+@pytest.mark.parametrize("size", [(30, 32), (32, 36)])
+def test_a_scene_whose_size_does_not_fit_the_model_is_refused(size):
+    with pytest.raises(InputError):
+        fixed_engine((10,) * 4).render(fake_scene(size=size), mode="selective")
+
+
+def test_a_seed_of_any_size_is_accepted_or_refused():
+    try:
+        fixed_engine((49,) * 4).render(fake_scene(), mode="fine", seed=10**20)
+    except InputError as error:
+        assert "seed" in str(error)  # noqa: PT017 - both outcomes are fine
 
 
 def test_a_regression_model_that_renders_too_few_views_is_reported():

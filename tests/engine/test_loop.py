@@ -200,11 +200,8 @@ def test_cells_that_rejoin_at_a_full_step_have_been_clean_until_then():
     region[0, 1, 1] = True
     inside = region.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, None]
     grid = model.noise_schedule(20)
-    schedule = plan("selective", [8, None], 20, PlanConfig(refresh_every=4), region)
-    assert (
-        schedule.text()
-        == "F8 S9[0] S10[0] S11[0] F12 S13[0] S14[0] S15[0] F16 S17[0] S18[0] S19[0]"
-    )
+    schedule = plan("selective", [8, None], 20, PlanConfig(refresh_every=4, full_tail=3), region)
+    assert schedule.text() == "F8 S9[0] S10[0] S11[0] F12 S13[0] S14[0] S15[0] D16 D17 D18 D19"
     x, previous = grid.noised(clean, noise, 8), None
     for action in schedule.actions:
         denoised = model.denoise(x, action.step, condition, None)

@@ -48,12 +48,14 @@ def test_an_assumed_cost_is_called_assumed():
     assert "(assumed, not measured)" in note
 
 
-def test_sparsity_is_decided_step_by_step():
+def test_sparsity_is_decided_for_the_whole_schedule():
     region = torch.zeros(2, 2, 2, dtype=torch.bool)
     region[0, 0, 0] = True
     region[1] = True
     region[1, 0, 0] = False
     planned = plan("selective", [0, 3], 6, PlanConfig(refresh_every=20), region)
-    # One quarter of frame 0 pays; one quarter of it and three quarters of frame 1 do not.
-    cost = CostModel(frames_base=0.0, frames_slope=1.0, tiles_base=0.0, tiles_slope=2.5)
-    assert lower(planned, EVERYTHING, cost).text() == "F0 S1[0] S2[0] D3 D4 D5"
+    # Alone, one quarter of frame 0 would pay; with three quarters of frame 1 after it, not.
+    dear = CostModel(frames_base=0.0, frames_slope=1.0, tiles_base=0.0, tiles_slope=2.5)
+    assert lower(planned, EVERYTHING, dear).text() == "F0 P1[0] P2[0] P3[0,1] P4[0,1] P5[0,1]"
+    cheap = CostModel(frames_base=0.0, frames_slope=1.0, tiles_base=0.0, tiles_slope=1.0)
+    assert lower(planned, EVERYTHING, cheap).text() == "F0 S1[0] S2[0] S3[0,1] S4[0,1] S5[0,1]"

@@ -1,9 +1,12 @@
 """``calibrate``, ``evaluate`` and ``sweep`` from end to end on fakes."""
 
+import importlib.util
 import json
 import tomllib
+from pathlib import Path
 
 import pytest
+from photo_scenes import write_photo_scene
 
 NUMBERS = ("--qualities", "0.9", "--device", "cpu")
 
@@ -90,7 +93,12 @@ def test_an_evaluation_leaves_tables_figures_and_a_page(study):
     assert ended.code == 0, ended.err
     told = json.loads(ended.out)
     assert told["scenes"] == ["fake:set/0", "fake:set/1"]
-    assert list(told["systems"])[:4] == ["regression", "diffusion", "diffusion, 2 steps", "fine 0.9"]
+    assert list(told["systems"])[:4] == [
+        "regression",
+        "diffusion",
+        "diffusion, 2 steps",
+        "fine 0.9",
+    ]
     assert all(len(system["scenes"]) == 2 for system in told["systems"].values())
     assert "LPIPS: not measured" in " ".join(told["notes"])
     assert "Energy: not measured" in " ".join(told["notes"])
@@ -106,6 +114,52 @@ def test_an_evaluation_leaves_tables_figures_and_a_page(study):
     assert text.code == 0
     assert "goes on after" in text.err
     assert "| fine 0.9 |" in text.out
+
+
+def test_chunks_with_an_evaluation_index_are_scenes(study, chunks, index):
+    ended = calibrated(
+        study, "--scenes", chunks, "--index", index, "--set", "size=[16, 16]", "--json"
+    )
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["scenes"] == 2
+    without = calibrated(study, "--scenes", chunks)
+    assert without.code == 2
+    assert "Add --index" in without.told
+
+
+def test_an_index_chooses_views_of_scene_folders(study, tmp_path):
+    for name in ("a", "b"):
+        write_photo_scene(tmp_path / "set" / name)
+    views = tmp_path / "views.json"
+    views.write_text(json.dumps({"b": {"context": [0, 4], "target": [2]}, "c": None}))
+    ended = calibrated(study, "--scenes", tmp_path / "set", "--index", views, "--json")
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["scenes"] == 1
+    whole = calibrated(study, "--scenes", tmp_path / "set", "--json")
+    assert json.loads(whole.out)["scenes"] == 2
+
+
+def results_page():
+    """The script that composes docs/results.md."""
+    path = Path(__file__).parents[2] / "docs" / "make_results.py"
+    spec = importlib.util.spec_from_file_location("make_results", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_results_page_states_every_claim_with_its_numbers(study):
+    one = ("--scenes", "fake:set/0")
+    assert evaluated(study, *one).code == 0
+    assert calibrated(study).code == 0
+    results = json.loads((study.out / "results.json").read_text())
+    rules = tomllib.loads((study.out / "mine.toml").read_text())
+    text = results_page().compose(results, rules)
+    assert "| fine 0.95: at least 90% of scenes reach it | not measured |" in text
+    assert "| selective is slower than fine" in text
+    assert f"`{results['command']}`" in text
+    assert "Not measured for any system: LPIPS" in text
+    assert rules["provenance"]["notes"] in text
 
 
 def test_an_evaluation_of_changed_settings_is_refused(study):

@@ -192,3 +192,10 @@ def test_energy_is_measured_where_a_meter_counts(tmp_path):
     silent = bench(SYSTEMS[:2], meter=Counter(None))
     nothing = next(evaluate(silent, scenes(1), tmp_path / "silent"))
     assert "joules" not in nothing.systems[DENSE].values
+
+
+def test_a_cost_table_decides_about_tiles_and_so_belongs_to_the_settings(tmp_path):
+    next(evaluate(bench(SYSTEMS[:2]), scenes(1), tmp_path))
+    priced = fake_config(num_steps=3, quality=0.9, cost={"tiles_base": 0.5})
+    with pytest.raises(ConfigError, match=r"cost\.tiles_base"):
+        next(evaluate(bench(SYSTEMS[:2], config=priced), scenes(1), tmp_path))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sphinx_framework.study.bounds import expanded_level, lower_bounds
 from sphinx_framework.study.intervals import over_scenes
 
+
 def lower_bound(values, scenes, confidence):
     return float(lower_bounds(np.asarray(values)[None], scenes, confidence)[0])
 
@@ -72,9 +73,7 @@ def test_targets_of_a_scene_count_together():
 @pytest.mark.parametrize("count", [3, 6, 15])
 def test_the_bound_holds_about_as_often_as_it_says(count):
     rng = np.random.default_rng(count)
-    held = [
-        lower_bound(rng.normal(1, 0.3, count), np.arange(count), 0.9) <= 1 for _ in range(300)
-    ]
+    held = [lower_bound(rng.normal(1, 0.3, count), np.arange(count), 0.9) <= 1 for _ in range(300)]
     assert 0.85 <= np.mean(held) <= 0.97
 
 

@@ -46,9 +46,7 @@ def ssim_by_hand(image, truth):
         mx, my = mean(x), mean(y)
         vx, vy, vxy = mean(x * x) - mx**2, mean(y * y) - my**2, mean(x * y) - mx * my
         c1, c2 = 0.01**2, 0.03**2
-        maps.append(
-            (2 * mx * my + c1) * (2 * vxy + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
-        )
+        maps.append((2 * mx * my + c1) * (2 * vxy + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2)))
     return np.stack(maps)
 
 
@@ -82,9 +80,12 @@ def test_gradient_similarity_is_xues_formula_with_prewitt_filters(pair):
 
     def magnitude(image):
         grey = image.double().mean(0).numpy()
-        return np.hypot(
-            ndimage.prewitt(grey, 0, mode="nearest"), ndimage.prewitt(grey, 1, mode="nearest")
-        ) / 3
+        return (
+            np.hypot(
+                ndimage.prewitt(grey, 0, mode="nearest"), ndimage.prewitt(grey, 1, mode="nearest")
+            )
+            / 3
+        )
 
     expected = []
     for image, reference in zip(images, truth, strict=True):

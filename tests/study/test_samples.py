@@ -60,9 +60,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     next(running)
     running.close()
     loaded, resumed = [], []
-    samples = list(
-        collect(engine(), scenes(3, loaded), tmp_path, SAMPLING, resumed=resumed.append)
-    )
+    samples = list(collect(engine(), scenes(3, loaded), tmp_path, SAMPLING, resumed=resumed.append))
     assert loaded == [1, 2]
     assert resumed == [1]
     whole = list(collect(engine(), scenes(3), tmp_path / "anew", SAMPLING))

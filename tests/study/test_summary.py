@@ -31,9 +31,7 @@ def rows(dense=10.0, **systems):
     result = {}
     for name, scenes in told.items():
         system = name.replace("_", " ").replace("p", ".") if name != "diffusion" else name
-        result[system] = [
-            figures(s, k, speedup=dense / s, met=float(k >= 0.95)) for s, k in scenes
-        ]
+        result[system] = [figures(s, k, speedup=dense / s, met=float(k >= 0.95)) for s, k in scenes]
     return result
 
 
@@ -45,11 +43,11 @@ def test_what_is_missing_is_not_measured_and_never_zero():
     lines = table({"diffusion": [figures(1.0, 1.0)]})
     cells = dict(zip(lines[0], lines[1], strict=True))
     assert cells["PSNR"] == cells["LPIPS"] == cells["joules"] == "not measured"
-    assert cells["seconds"] == "1.00 [1.00, 1.00]"
+    assert cells["seconds"] == "1.00"
 
 
 def test_every_line_has_a_cell_per_head():
-    lines = table(rows(**{"fine_0p95": [(4.0, 0.97)] * 3}), {"fine 0.95": "front"})
+    lines = table(rows(fine_0p95=[(4.0, 0.97)] * 3), {"fine 0.95": "front"})
     assert {len(line) for line in lines} == {len(COLUMNS) + 3}
     assert lines[0][1] == "Pareto front"
     assert markdown(lines).splitlines()[1] == "|---" * len(lines[0]) + "|"
@@ -80,14 +78,12 @@ def test_every_system_beside_the_front_is_matched_by_one_of_it(points):
 
 
 def test_the_front_is_marked():
-    marks = front_marks(rows(**{"fine_0p95": [(4.0, 0.97)] * 2, "coarse_0p95": [(5.0, 0.96)] * 2}))
+    marks = front_marks(rows(fine_0p95=[(4.0, 0.97)] * 2, coarse_0p95=[(5.0, 0.96)] * 2))
     assert marks == {"fine 0.95": "front", "diffusion": "front"}
 
 
 def test_a_rival_is_interpolated_in_the_logarithm_of_time():
-    told = rows(
-        dense=16.0, **{"few_4": [(4.0, 0.8)], "few_1": [(1.0, 0.4)], "fine_0p95": [(8.0, 0.97)]}
-    )
+    told = rows(dense=16.0, few_4=[(4.0, 0.8)], few_1=[(1.0, 0.4)], fine_0p95=[(8.0, 0.97)])
     (found,) = rivals(told, ["fine 0.95"], ["diffusion", "few 4", "few 1"])
     assert found.figures["kept"] == (0.97, pytest.approx(0.9))
     assert found.within
@@ -96,7 +92,7 @@ def test_a_rival_is_interpolated_in_the_logarithm_of_time():
 
 
 def test_beyond_all_competitors_the_nearest_one_stands_in():
-    told = rows(dense=16.0, **{"few_4": [(4.0, 0.8)], "fine_0p95": [(1.0, 0.9)]})
+    told = rows(dense=16.0, few_4=[(4.0, 0.8)], fine_0p95=[(1.0, 0.9)])
     (found,) = rivals(told, ["fine 0.95"], ["diffusion", "few 4"])
     assert not found.within
     assert found.figures["kept"][1] == pytest.approx(0.8)
@@ -126,18 +122,18 @@ def test_claims_that_hold_are_met():
     ],
 )
 def test_a_claim_that_fails_says_so_with_numbers(fine, selective, failed):
-    told = rows(**{"fine_0p95": fine, "selective_0p95": selective})
+    told = rows(fine_0p95=fine, selective_0p95=selective)
     found = [c for c in claims(told) if c.text.startswith(failed) and c.state == "not met"]
     assert found
     assert any(character.isdigit() for character in found[0].numbers)
 
 
 def test_nothing_is_claimed_of_systems_that_did_not_run():
-    assert set(states(claims(rows(**{"other": [(1.0, 1.0)]}))).values()) == {"not measured"}
+    assert set(states(claims(rows(other=[(1.0, 1.0)]))).values()) == {"not measured"}
 
 
 def test_predictions_within_15_percent_are_counted():
-    told = rows(**{"fine_0p95": [(4.0, 0.96)] * 10})
+    told = rows(fine_0p95=[(4.0, 0.96)] * 10)
     for index, scene in enumerate(told["fine 0.95"]):
         scene["predicted_denoise"] = 4.0 * (1.14 if index < 9 else 1.2)
     prediction = claims(told)[-1]

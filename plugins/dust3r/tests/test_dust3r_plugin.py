@@ -23,11 +23,15 @@ def test_declaring_the_component_imports_no_torch() -> None:
 
 
 def test_the_weights_are_declared_non_commercial() -> None:
-    (spec,) = sphinx_framework_components()
-    assert (spec.kind, spec.name) == ("regression", "dust3r")
-    assert spec.licence == "Apache-2.0"
-    assert spec.weights_licence == "CC-BY-NC-SA-4.0"
-    assert spec.non_commercial
+    specs = sphinx_framework_components()
+    assert [(spec.kind, spec.name) for spec in specs] == [
+        ("regression", "dust3r"),
+        ("poses", "dust3r"),
+    ]
+    for spec in specs:
+        assert spec.licence == "Apache-2.0"
+        assert spec.weights_licence == "CC-BY-NC-SA-4.0"
+        assert spec.non_commercial
 
 
 @pytest.mark.parametrize(

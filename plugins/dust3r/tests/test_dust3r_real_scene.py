@@ -103,9 +103,7 @@ def test_relative_poses_of_unposed_photos_are_recovered(
         cameras, preparation(cameras.image_size, IMAGE_SIZE), noise=noise
     )
     config = DUSt3RConfig(image_size=IMAGE_SIZE, alignment=AlignmentConfig(iterations=60))
-    estimate = DUSt3RPoseEstimator(config, CPU, pointmaps).estimate_poses(
-        capture.photos(frames)
-    )
+    estimate = DUSt3RPoseEstimator(config, CPU, pointmaps).estimate_poses(capture.photos(frames))
     rotation, direction = worst_errors(
         estimate.cameras.world_from_camera, cameras.world_from_camera
     )

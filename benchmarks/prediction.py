@@ -1,0 +1,90 @@
+"""Predicted against actual denoising time, after a self-measurement.
+
+    python benchmarks/prediction.py --config lite --scenes procedural:report/0-9 --seconds 60
+
+The steps are measured once on the first scene (or `--cost` takes a table of `sphinx-nvs measure`);
+then every scene is rendered in every mode and quality. The prediction is made before diffusion
+starts. Printed: the share of requests whose prediction is within 15 % of the actual time, the
+errors' quantiles, and the share by mode.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from sphinx_framework.cli.scenes import scene_sources
+from sphinx_framework.config import load_config, load_cost
+from sphinx_framework.engine.engine import Engine
+from sphinx_framework.engine.measure import measure_steps
+from sphinx_framework.policy.schedule import Mode
+from sphinx_framework.registry import Registry
+from sphinx_framework.study.claims import PREDICTION_ERROR, within
+from sphinx_framework.study.machine import machine_name
+
+MODES: tuple[Mode, ...] = ("coarse", "fine", "selective", "diffusion")
+
+
+def main() -> None:
+    """Measure, predict, render, compare."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", default="lite")
+    parser.add_argument("--scenes", nargs="+", default=["procedural:report/0-4"])
+    parser.add_argument("--index")
+    parser.add_argument("--qualities", type=float, nargs="+", default=[0.95])
+    parser.add_argument("--seconds", type=float, default=60.0, help="of self-measurement")
+    parser.add_argument("--cost", help="use this cost table instead of measuring")
+    parser.add_argument("--set", action="append", default=[], dest="overrides")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+
+    registry = Registry.from_entry_points()
+    config = load_config(arguments.config, arguments.overrides)
+    scenes = scene_sources(arguments.scenes, arguments.index, config, registry)
+    plain = Engine.from_config(config, device=arguments.device, registry=registry)
+    if arguments.cost is None:
+        cost, _ = measure_steps(plain, scenes[0][1](), arguments.seconds)
+    else:
+        cost = load_cost(arguments.cost)
+    engine = Engine(plain.components, config.model_copy(update={"cost": cost}), plain.device)
+
+    requests = []
+    for name, load in scenes:
+        scene = load()
+        for quality in arguments.qualities:
+            for mode in MODES:
+                report = engine.render(scene, mode=mode, quality=quality).report
+                predicted, actual = report.predicted_denoise_seconds, report.seconds.denoise
+                if predicted is not None and actual > 0:
+                    requests.append(
+                        {
+                            "scene": name,
+                            "mode": mode,
+                            "quality": quality,
+                            "predicted": predicted,
+                            "actual": actual,
+                        }
+                    )
+    print(f"{machine_name(engine.device)}, cost model: {cost.measured}")
+    if not requests:
+        print("no request denoised anything: nothing to compare")
+        return
+    pairs = [(r["predicted"], r["actual"]) for r in requests]
+    errors = np.array([predicted / actual - 1 for predicted, actual in pairs])
+    print(f"within {PREDICTION_ERROR:.0%}: {within(pairs):.0%} of {len(pairs)} requests")
+    low, middle, high = (f"{q:+.1%}" for q in np.quantile(errors, [0.05, 0.5, 0.95]))
+    print(f"error of the prediction: median {middle}, 5th percentile {low}, 95th {high}")
+    for mode in MODES:
+        own = [(r["predicted"], r["actual"]) for r in requests if r["mode"] == mode]
+        if own:
+            print(f"  {mode}: {within(own):.0%} of {len(own)}")
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps({"cost": cost.model_dump(), "requests": requests}))
+
+
+if __name__ == "__main__":
+    main()
