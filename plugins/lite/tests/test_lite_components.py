@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ from sphinx_framework_lite.config import (
 from sphinx_framework_lite.embedder import LiteEmbedder
 from sphinx_framework_lite.model import LiteDiffusion
 from sphinx_framework_lite.quality import LiteQuality
-from sphinx_framework_lite.regression import LiteRegression
+from sphinx_framework_lite.regression import LiteRegression, outside_of_training
 from sphinx_framework_lite.scenes.generate import make_scene
 
 CPU = torch.device("cpu")
@@ -212,3 +213,11 @@ def test_a_file_that_is_no_checkpoint_is_one_clear_error(tmp_path):
     (tmp_path / "quality.safetensors").write_bytes(b"nonsense")
     with pytest.raises(WeightsError, match="quality"):
         LiteQuality(QualityConfig(weights=str(tmp_path)), CPU)
+
+
+def test_what_the_models_were_not_trained_for_is_told() -> None:
+    scene = make_scene(3, split="calibration")
+    assert outside_of_training(scene) == ()
+    told = outside_of_training(replace(scene, near=None, far=None))
+    assert len(told) == 1
+    assert "depth range is unknown" in told[0]

@@ -9,6 +9,8 @@ from sphinx_framework_lite.predict import input_depth, source_closeness, source_
 from sphinx_framework_lite.splat import fill_holes, fuse
 from sphinx_framework_lite.weights import build
 
+TRAINED_SIDE = 96
+
 
 class LiteRegression:
     """Cost-volume depth of all inputs, two-source splats, push-pull hole filling."""
@@ -32,5 +34,27 @@ class LiteRegression:
         fused = fuse(sources, source_closeness(scene, scene.targets))
         images = fill_holes(fused.images, fused.opacity)
         return CoarseViews(
-            images=images.clamp(0, 1), opacity=fused.opacity.clamp(0, 1), depth=fused.depth
+            warnings=outside_of_training(scene),
+            images=images.clamp(0, 1),
+            opacity=fused.opacity.clamp(0, 1),
+            depth=fused.depth,
         )
+
+
+def outside_of_training(scene: Scene) -> tuple[str, ...]:
+    """What of a scene the networks have not seen, as sentences for the report."""
+    found = []
+    height, width = scene.images.shape[-2:]
+    if max(height, width) > 1.5 * TRAINED_SIDE or min(height, width) < TRAINED_SIDE / 1.5:
+        found.append(
+            f"the lite models were trained at {TRAINED_SIDE}x{TRAINED_SIDE} pixels, not at "
+            f"{height}x{width}"
+        )
+    if len(scene.inputs) > 2:
+        found.append(f"the lite models were trained with 2 inputs, not {len(scene.inputs)}")
+    if scene.near is None or scene.far is None:
+        found.append(
+            "the scene's depth range is unknown: the lite models search 0.6 to 20 times the "
+            "distance of the inputs"
+        )
+    return tuple(found)
