@@ -2,8 +2,9 @@
 
     python benchmarks/engine_overhead.py --config lite
 
-Both sides run the same model calls in the same order (mode `diffusion`, so that nothing but dense
-denoising, encoding and decoding is left); runs alternate, and the median ratio is printed.
+Both sides make the same calls of models and policies in the same order (mode `diffusion`: dense
+denoising). What is left is the engine: events, schedules, state, clocks, the report. Runs
+alternate, and the median ratio is printed.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from sphinx_framework.engine.report import device_name
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.geometry import brackets
 from sphinx_framework.loading import load_scene
+from sphinx_framework.policy.quality import quality_report
 from sphinx_framework.protocols import SolverStep
 from sphinx_framework.types import Scene
 
@@ -28,9 +30,14 @@ def by_hand(engine: Engine, scene: Scene) -> torch.Tensor:
     """The road of a dense request without the framework."""
     parts, steps = engine.components, engine.config.num_steps
     coarse = parts.regression.predict(scene)
-    parts.quality.score(coarse.images, coarse.opacity)
-    parts.quality.score(scene.images)
-    brackets(scene)
+    report = quality_report(
+        parts.quality.score(coarse.images, coarse.opacity),
+        parts.quality.score(scene.images),
+        brackets(scene),
+        engine.config.gamma,
+    )
+    chosen = parts.steps.start_steps(report, scene, engine.config.quality, steps)
+    parts.mask.mask(coarse, scene, chosen.cluster)
     model = parts.diffusion
     layout = model.layouts(scene)[0]
     frames = torch.stack(

@@ -25,7 +25,7 @@ def test_the_written_table_is_a_cost_model_of_this_machine(command):
 def test_json_holds_model_and_samples(command):
     told = json.loads(measured(command, "--json").out)
     assert told["cost"]["full"] > 0
-    assert {sample["kind"] for sample in told["samples"]} == {"full", "frames", "tiles"}
+    assert {sample["kind"] for sample in told["samples"]} == {"dense", "frames", "full", "tiles"}
 
 
 def test_a_measured_table_predicts_a_plan(command):

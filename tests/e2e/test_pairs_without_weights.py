@@ -74,3 +74,14 @@ def test_photos_without_cameras_are_refused_with_what_to_do(tmp_path, capsys) ->
     code = main(["import", str(photos), "--out", str(tmp_path / "scene")])
     assert code == 2
     assert "--poses dust3r" in capsys.readouterr().err
+
+
+def test_a_single_photo_with_a_camera_path_runs_through_the_second_pair(tmp_path, capsys) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    shutil.copy(ROOM / "images" / "004.jpg", photos / "a.jpg")
+    result = run(
+        capsys, "render", "--config", str(HERE / "viewcrafter_dust3r_tiny.toml"),
+        "--scene", str(photos), "--targets", "orbit:3:10", "--out", str(tmp_path / "out"),
+    )  # fmt: skip
+    assert len(result["report"]["frames"]) == 3

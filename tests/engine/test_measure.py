@@ -14,7 +14,7 @@ from sphinx_framework.testing.pipeline import fake_engine
 def test_every_kind_of_step_is_measured_and_a_model_is_fitted():
     engine = fake_engine()
     cost, samples = measure_steps(engine, fake_scene(), seconds=0.01)
-    assert {sample.kind for sample in samples} == {"full", "frames", "tiles"}
+    assert {sample.kind for sample in samples} == {"dense", "frames", "full", "tiles"}
     assert all(sample.seconds > 0 for sample in samples)
     assert all(0 < sample.share <= 1 for sample in samples)
     assert cost.num_frames == 6
@@ -25,7 +25,7 @@ def test_every_kind_of_step_is_measured_and_a_model_is_fitted():
 def test_a_model_without_tiles_is_measured_without_them():
     engine = fake_engine(Capabilities(frame_subset=True))
     _, samples = measure_steps(engine, fake_scene(), seconds=0.01)
-    assert {sample.kind for sample in samples} == {"full", "frames"}
+    assert {sample.kind for sample in samples} == {"dense", "full", "frames"}
 
 
 def test_a_model_that_runs_full_steps_only_has_nothing_to_measure():

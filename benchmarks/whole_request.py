@@ -1,0 +1,108 @@
+"""Whole requests with random weights: dense, coarse, fine, selective; time and peak memory.
+
+    python benchmarks/whole_request.py --config seva-mvsplat --device cuda \
+        --set diffusion.weights=random --set diffusion.vae=random --set diffusion.clip=random \
+        --set regression.weights=random --set quality.weights=random --set steps.cluster=0 \
+        --set diffusion.dtype=bfloat16 --set diffusion.channels_last=true --compile \
+        --scene FOLDER --targets interpolate:19 --json out/whole_request.json
+
+Start steps come from the pipeline's own rule tables, at quality ratios drawn uniformly from
+[0.6, 1.1]: with random weights the real ratios mean nothing, and the plan decides the time.
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from sphinx_framework.config import load_config
+from sphinx_framework.engine.engine import Engine
+from sphinx_framework.engine.report import device_name
+from sphinx_framework.loading import load_scene
+from sphinx_framework.protocols import StepPolicy
+from sphinx_framework.types import QualityReport, Scene, StartSteps
+
+MODES = ("diffusion", "coarse", "fine", "selective")
+
+
+class DrawnRatios:
+    """The pipeline's step policy, at drawn quality ratios."""
+
+    def __init__(self, policy: StepPolicy, seed: int) -> None:
+        self.policy = policy
+        self.seed = seed
+
+    def start_steps(
+        self, report: QualityReport, scene: Scene, target: float, num_steps: int
+    ) -> StartSteps:
+        """Start steps for ratios drawn from [0.6, 1.1]."""
+        generator = torch.Generator().manual_seed(self.seed)
+        drawn = 0.6 + 0.5 * torch.rand(len(report.ratio), generator=generator)
+        return self.policy.start_steps(replace(report, ratio=drawn), scene, target, num_steps)
+
+
+def measured(engine: Engine, scene: Scene, mode: Any, seed: int) -> dict[str, Any]:
+    """One request: seconds by stage, counts, peak memory."""
+    cuda = engine.device.type == "cuda"
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+    started = perf_counter()
+    report = engine.render(scene, mode=mode, seed=seed).report
+    return {
+        "mode": mode,
+        "wall_seconds": perf_counter() - started,
+        "seconds": report.seconds.model_dump(),
+        "counts": report.counts.model_dump(),
+        "cache_bytes_peak": report.cache_bytes_peak,
+        "device_bytes_peak": torch.cuda.max_memory_allocated() if cuda else None,
+        "starts": [frame.start_step for frame in report.frames],
+        "notes": report.notes,
+    }
+
+
+def main() -> None:
+    """Warm up each mode once, then measure, print a table and write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", default="seva-mvsplat")
+    parser.add_argument("--scene", required=True)
+    parser.add_argument("--targets")
+    parser.add_argument("--set", action="append", default=[], dest="overrides")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--compile", action="store_true", help="compile the diffusion network")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    config = load_config(arguments.config, arguments.overrides)
+    base = Engine.from_config(config, device=arguments.device)
+    if arguments.compile:
+        network = base.components.diffusion.network  # type: ignore[attr-defined]
+        network.forward = torch.compile(network.forward)
+    steps = DrawnRatios(base.components.steps, arguments.seed)
+    engine = Engine(replace(base.components, steps=steps), config, base.device)
+    scene = load_scene(arguments.scene, size=config.size, targets=arguments.targets)
+    rows = []
+    for mode in MODES:
+        measured(engine, scene, mode, arguments.seed)
+        rows.append(measured(engine, scene, mode, arguments.seed))
+    dense = rows[0]["seconds"]["denoise"]
+    print(f"{device_name(engine.device)}, {config.name}, {len(scene.targets)} targets")
+    print(f"{'mode':>10} {'total s':>8} {'denoise s':>9} {'x dense':>8} {'frame steps':>11}")
+    for row in rows:
+        seconds = row["seconds"]
+        print(
+            f"{row['mode']:>10} {seconds['total']:8.3f} {seconds['denoise']:9.3f} "
+            f"{dense / seconds['denoise']:8.2f} {row['counts']['frame_steps']:11d}"
+        )
+    if arguments.json is not None:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        arguments.json.write_text(
+            json.dumps({"machine": device_name(engine.device), "rows": rows}, indent=1)
+        )
+
+
+if __name__ == "__main__":
+    main()
