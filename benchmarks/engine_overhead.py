@@ -40,12 +40,7 @@ def by_hand(engine: Engine, scene: Scene) -> torch.Tensor:
     parts.mask.mask(coarse, scene, chosen.cluster)
     model = parts.diffusion
     layout = model.layouts(scene)[0]
-    frames = torch.stack(
-        [
-            scene.images[s.index] if s.kind == "input" else coarse.images[s.index]
-            for s in layout.slots
-        ]
-    )
+    frames = layout.stacked(scene.images, coarse.images)
     clean = model.encode(frames)
     schedule = model.noise_schedule(steps)
     condition = model.condition(scene, coarse, layout, clean, schedule)

@@ -250,6 +250,14 @@ class ClipLayout:
     def __len__(self) -> int:
         return len(self.slots)
 
+    def stacked(
+        self, inputs: Float[Tensor, "N *d"], targets: Float[Tensor, "T *d"]
+    ) -> Float[Tensor, "S *d"]:
+        """One entry per slot, in the model's order, from what belongs to inputs and targets."""
+        return torch.stack(
+            [(inputs if s.kind == "input" else targets)[s.index] for s in self.slots]
+        )
+
     @property
     def targets(self) -> dict[int, int]:
         """Slot position -> target index, of the targets that this clip makes."""

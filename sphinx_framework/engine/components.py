@@ -94,7 +94,7 @@ def build_components(
         for role, component in config.pipeline.items()
         if role != "poses"  # built by the loader, and only for photos without cameras
     }
-    _give_embedder(built, config, where)
+    give_embedder(built, config, where)
     spec = registry.find("diffusion", config.pipeline["diffusion"].use)
     return Components(
         regression=built["regression"],
@@ -108,7 +108,7 @@ def build_components(
     )
 
 
-def _give_embedder(built: dict[str, Any], config: PipelineConfig, where: str) -> None:
+def give_embedder(built: dict[str, Any], config: PipelineConfig, where: str) -> None:
     """Hand the embedder to a step policy that chooses rules by scene cluster.
 
     Raises :class:`ConfigError` when the policy needs one and the pipeline has none.

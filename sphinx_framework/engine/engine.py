@@ -312,12 +312,7 @@ class Engine:
         """Encode the clip's frames, draw its noise, and lease a cache that fits the budget."""
         started = perf_counter()
         scene, model = request.scene, self.components.diffusion
-        frames = torch.stack(
-            [
-                scene.images[slot.index] if slot.kind == "input" else images[slot.index]
-                for slot in layout.slots
-            ]
-        )
+        frames = layout.stacked(scene.images, images)
         clean = model.encode(frames)
         noise_schedule = model.noise_schedule(self.config.num_steps)
         condition = model.condition(scene, coarse, layout, clean, noise_schedule)

@@ -46,12 +46,7 @@ def prepare(engine: Engine, scene: Scene) -> Subject:
     model = engine.components.diffusion
     coarse = engine.components.regression.predict(scene)
     layout = model.layouts(scene)[0]
-    frames = torch.stack(
-        [
-            scene.images[s.index] if s.kind == "input" else coarse.images[s.index]
-            for s in layout.slots
-        ]
-    )
+    frames = layout.stacked(scene.images, coarse.images)
     clean = model.encode(frames)
     schedule = model.noise_schedule(engine.config.num_steps)
     condition = model.condition(scene, coarse, layout, clean, schedule)

@@ -5,7 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from sphinx_framework.config import ROLES, PipelineConfig, config_from_dict
-from sphinx_framework.engine.components import Components, choose_device, pipeline_licences
+from sphinx_framework.engine.components import (
+    Components,
+    choose_device,
+    give_embedder,
+    pipeline_licences,
+)
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.registry import Registry
@@ -48,16 +53,12 @@ class EngineFactory:
     def engine(self, config: PipelineConfig) -> Engine:
         """One engine."""
         options = config.validate_options(self.registry, config.name)
-        built = {role: self._component(role, config, options[role]) for role in config.pipeline}
-        embedder = built.get("embedder")
-        if embedder is not None and hasattr(built["steps"], "use_embedder"):
-            built["steps"].use_embedder(embedder)
-        elif getattr(built["steps"], "needs_embedder", False):
-            raise ConfigError(
-                f"{config.name}: the step policy chooses its rules by scene cluster, and the "
-                "pipeline has no embedder.",
-                hint="Add [pipeline.embedder], or fix the cluster.",
-            )
+        built = {
+            role: self._component(role, config, options[role])
+            for role in config.pipeline
+            if role != "poses"
+        }
+        give_embedder(built, config, config.name)
         spec = self.registry.find("diffusion", config.pipeline["diffusion"].use)
         components = Components(
             regression=built["regression"],
@@ -65,7 +66,7 @@ class EngineFactory:
             quality=built["quality"],
             mask=built["mask"],
             steps=built["steps"],
-            embedder=embedder,
+            embedder=built.get("embedder"),
             capabilities=spec.capabilities,
             licences=pipeline_licences(config, self.registry),
         )

@@ -114,12 +114,7 @@ class DiffusionContract(Contract):
         scene = self.scene(seed)
         coarse = self.coarse(scene)
         layout = model.layouts(scene)[0]
-        frames = torch.stack(
-            [
-                scene.images[s.index] if s.kind == "input" else coarse.images[s.index]
-                for s in layout.slots
-            ]
-        )
+        frames = layout.stacked(scene.images, coarse.images)
         with torch.no_grad():
             clean = model.encode(frames)
             schedule = model.noise_schedule(self.num_steps)
