@@ -21,6 +21,9 @@ ReadPairs = Callable[[Golden], PairPredictions]
 PREFIX = "dust3r_global_alignment_"
 # The golden's own note: poses that come from RANSAC agree to this.
 RANSAC = {"rtol": 2e-2, "atol": 2e-2}
+# After the first difference in rounding; see the test of every step.
+SAFE_STEPS = 20
+MOST_STEPS_OUTSIDE = 0.2
 FIELDS = {
     "edges": "pw_poses",
     "poses": "im_poses",
@@ -138,13 +141,19 @@ def test_loss_curve_equals_the_golden_at_both_ends(
     assert float(error[-1]) <= tolerance["last_rtol"]
 
 
-def test_middle_of_the_loss_curve_follows_the_golden(
+def test_every_step_of_the_loss_curve_follows_the_golden(
     file: Golden, descent: tuple[AlignmentState, Tensor]
 ) -> None:
-    # Single steps are chaotic: the same code in float64 leaves the golden by more than twice this.
+    # Where this was written both curves equal the goldens' to the bit. The descent is chaotic, so
+    # a processor that rounds otherwise leaves them, but late: of 24 descents of n2 from starts
+    # changed by 1e-7, none is middle_rtol (0.15) away within 35 steps; then 1.3 to 8.3 % of their
+    # steps are, by 0.38 at most (with ATen's scalar kernels: 35 steps, 0 to 10 %, 0.44).
     tolerance = file.info["tolerance"]["loss_curve_from_given_init"]
-    error = (descent[1] / file.tensors["out/loss_curve"] - 1).abs()
-    assert float(error.median()) <= tolerance["middle_rtol"]
+    expected = file.tensors["out/loss_curve"]
+    outside = (descent[1] / expected - 1).abs() > tolerance["middle_rtol"]
+    differing = [*(descent[1] != expected).nonzero()[:, 0].tolist(), len(expected)]
+    assert not outside[: differing[0] + SAFE_STEPS].any()
+    assert float(outside.float().mean()) <= MOST_STEPS_OUTSIDE
 
 
 def test_result_from_the_stored_start_equals_the_golden(

@@ -4,6 +4,7 @@ Everything is stored the way the optimiser sees it, so that a learning rate mean
 upstream: logarithmic depths and scales, signed-logarithmic translations, scaled focal codes.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -84,11 +85,13 @@ def encode_edges(pairs: Similarity) -> Float[Tensor, "E 8"]:
 def edge_scales(edges: Float[Tensor, "E 8"], *, pinned: bool) -> Float[Tensor, " E"]:
     """Scales of the pairs; pinned: with 0.5 as their geometric mean."""
     logarithms = edges[:, 7]
-    return (BASE_SCALE * (logarithms - logarithms.mean()).exp()) if pinned else logarithms.exp()
+    if not pinned:
+        return logarithms.exp()
+    return logarithms.exp() * (math.log(BASE_SCALE) - logarithms.mean()).exp()
 
 
 def edge_transforms(edges: Float[Tensor, "E 8"], *, pinned: bool) -> Float[Tensor, "E 4 4"]:
     """Pair frame to world: rotation **and** translation multiplied by the pair's scale."""
-    rigid_part = decode_poses(edges)
-    scale = edge_scales(edges, pinned=pinned)[:, None, None]
-    return torch.cat((rigid_part[:, :3] * scale, rigid_part[:, 3:]), dim=1)
+    transforms = decode_poses(edges)
+    transforms[:, :3] *= edge_scales(edges, pinned=pinned)[:, None, None]
+    return transforms

@@ -21,9 +21,10 @@ def unproject(
     focals: Float[Tensor, "*N 2"],
     principal_points: Float[Tensor, "*N 2"],
 ) -> Float[Tensor, "*N H W 3"]:
-    """Camera points of depth maps: ``[(grid - pp) / f * d, d]``."""
-    plane = (grid - principal_points[..., None, None, :]) / focals[..., None, None, :]
-    return torch.cat((plane * depth[..., None], depth[..., None]), dim=-1)
+    """Camera points of depth maps: ``[d (grid - pp) / f, d]``."""
+    offset = grid - principal_points[..., None, None, :]
+    across = depth[..., None] * offset / focals[..., None, None, :]
+    return torch.cat((across, depth[..., None]), dim=-1)
 
 
 def project(
@@ -39,9 +40,9 @@ def transform(
     pose: Float[Tensor, "*N 4 4"], points: Float[Tensor, "*N H W 3"]
 ) -> Float[Tensor, "*N H W 3"]:
     """Apply 4x4 transforms to their point arrays."""
-    rotation, translation = pose[..., :3, :3], pose[..., :3, 3]
-    turned = torch.einsum("...ij,...hwj->...hwi", rotation, points)
-    return turned + translation[..., None, None, :]
+    columns = pose.transpose(-1, -2)
+    moved = points.flatten(-3, -2) @ columns[..., :3, :] + columns[..., 3:, :]
+    return moved[..., :3].unflatten(-2, points.shape[-3:-1])
 
 
 def inverse_pose(pose: Float[Tensor, "*N 4 4"]) -> Float[Tensor, "*N 4 4"]:

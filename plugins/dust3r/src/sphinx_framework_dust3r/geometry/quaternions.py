@@ -7,14 +7,15 @@ from torch import Tensor
 
 def rotation_from_quaternion(quaternion: Float[Tensor, "*N 4"]) -> Float[Tensor, "*N 3 3"]:
     """Rotation matrices of quaternions (x, y, z, w) of any length but 0."""
-    unit = torch.nn.functional.normalize(quaternion, dim=-1)
-    axis, w = unit[..., :3], unit[..., 3, None, None]
-    identity = torch.eye(3, dtype=unit.dtype, device=unit.device)
-    # Rows are axis x e_k: the transposed cross-product matrix.
-    crossed = torch.linalg.cross(axis[..., None, :], identity.expand(*axis.shape, 3))
-    outer = axis[..., :, None] * axis[..., None, :]
-    diagonal = w.square() - axis.square().sum(-1)[..., None, None]
-    return 2 * (outer + w * crossed.transpose(-1, -2)) + diagonal * identity
+    x, y, z, w = torch.nn.functional.normalize(quaternion, dim=-1).unbind(-1)
+    xx, yy, zz, ww = x * x, y * y, z * z, w * w
+    xy, zw, xz, yw, yz, xw = x * y, z * w, x * z, y * w, y * z, x * w
+    entries = (
+        xx - yy - zz + ww, 2 * (xy - zw), 2 * (xz + yw),
+        2 * (xy + zw), -xx + yy - zz + ww, 2 * (yz - xw),
+        2 * (xz - yw), 2 * (yz + xw), -xx - yy + zz + ww,
+    )  # fmt: skip
+    return torch.stack(entries, dim=-1).unflatten(-1, (3, 3))
 
 
 def quaternion_from_rotation(rotation: Float[Tensor, "*N 3 3"]) -> Float[Tensor, "*N 4"]:
