@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fake_hub import COMMIT, FakeHub
 
 from sphinx_framework.errors import ConfigError, WeightsError
 from sphinx_framework_klogic.clip import ClipEmbedder
@@ -103,12 +104,21 @@ def test_a_checkpoint_file_gives_its_embeddings(
     assert torch.equal(loaded.embed(images), clip.embed(images))
 
 
-def test_a_wrong_checkpoint_is_one_clear_error(tiny: str, tmp_path: Path) -> None:
-    torch.save({"weight": torch.zeros(2)}, tmp_path / "other.pt")
-    (tmp_path / "broken.pt").write_bytes(b"no checkpoint")
-    for name in ("other.pt", "broken.pt"):
-        with pytest.raises(WeightsError, match=name):
-            ClipEmbedder(ClipConfig(model=tiny, weights=str(tmp_path / name)), CPU)
+def test_a_wrong_checkpoint_lists_its_keys(tiny: str, clip: ClipEmbedder, tmp_path: Path) -> None:
+    state = dict(clip.model.state_dict())
+    del state["text_projection"]
+    torch.save({"state_dict": {"other": torch.zeros(2), **state}}, tmp_path / "other.pt")
+    with pytest.raises(WeightsError) as caught:
+        ClipEmbedder(ClipConfig(model=tiny, weights=str(tmp_path / "other.pt")), CPU)
+    assert "1 missing (text_projection); 1 unexpected (other)" in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["broken.pt", "broken.safetensors"])
+def test_an_unreadable_checkpoint_is_one_clear_error(tiny: str, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"no checkpoint")
+    with pytest.raises(WeightsError, match=rf"{name} cannot be read") as caught:
+        ClipEmbedder(ClipConfig(model=tiny, weights=str(tmp_path / name)), CPU)
+    assert "steps.cluster=0" in caught.value.hint
 
 
 def test_missing_weights_and_models_are_one_clear_error(tiny: str) -> None:
@@ -120,18 +130,43 @@ def test_missing_weights_and_models_are_one_clear_error(tiny: str) -> None:
         ClipEmbedder(ClipConfig(model="ViT-B32"), CPU)
 
 
-def test_weights_that_cannot_be_fetched_are_one_clear_error(
-    tiny: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.fixture
+def hub(tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with FakeHub() as server:
+        server.stand_in(monkeypatch, tmp_path / "cache")
+        yield server
+
+
+def test_the_default_weights_come_from_a_pinned_commit(
+    hub: FakeHub, tiny: str, clip: ClipEmbedder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from safetensors.torch import save_file
+
+    from sphinx_framework_klogic.clip import PINNED
+
+    repo, filename, commit = PINNED["ViT-B-32", "laion2b_s34b_b79k"]
+    with pytest.raises(WeightsError, match="does not exist there") as caught:
+        ClipEmbedder(ClipConfig(), CPU)
+    assert f"/{repo}/resolve/{commit}/{filename}" in hub.requests[0]
+    assert "embedder.weights=PATH" in caught.value.hint
+    save_file(clip.model.state_dict(), tmp_path / filename)
+    hub.files[filename] = (tmp_path / filename).read_bytes()
+    monkeypatch.setitem(PINNED, (tiny, "tag"), (repo, filename, COMMIT))
+    loaded = ClipEmbedder(ClipConfig(model=tiny, weights="tag"), CPU).model.state_dict()
+    assert all(torch.equal(loaded[key], v) for key, v in clip.model.state_dict().items())
+
+
+def test_other_tags_that_cannot_be_fetched_are_one_clear_error(
+    tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import open_clip
-    from huggingface_hub.errors import LocalEntryNotFoundError
 
     def unreachable(*args: object, **kwargs: object) -> None:
-        raise LocalEntryNotFoundError("no network")
+        raise OSError("no network")
 
     monkeypatch.setattr(open_clip, "create_model", unreachable)
-    with pytest.raises(WeightsError, match=r"no network.*embedder\.weights=PATH"):
-        ClipEmbedder(ClipConfig(), CPU)
+    with pytest.raises(WeightsError, match=r"OSError: no network.*embedder\.weights=PATH"):
+        ClipEmbedder(ClipConfig(weights="laion2b_e16"), CPU)
 
 
 def test_the_authors_rules_choose_a_cluster_from_a_file_and_from_prompts(

@@ -1,7 +1,9 @@
+import hashlib
 from pathlib import Path
 
 import pytest
 import torch
+from fake_hub import COMMIT, FakeHub
 
 from sphinx_framework.errors import JobError, WeightsError
 from sphinx_framework_musiq.config import MusiqConfig
@@ -80,7 +82,7 @@ def test_a_checkpoint_file_is_loaded(estimator, tmp_path: Path, name: str) -> No
 
 def test_a_wrong_checkpoint_lists_its_keys(pyiqa_arch, tmp_path: Path) -> None:
     torch.save({"stem.weight": torch.zeros(2)}, tmp_path / "other.pth")
-    with pytest.raises(WeightsError, match=r"missing \(block1.*unknown \(stem\.weight\)"):
+    with pytest.raises(WeightsError, match=r"missing \(block1.*unexpected \(stem\.weight\)"):
         network(str(tmp_path / "other.pth"))
 
 
@@ -99,13 +101,35 @@ def test_missing_weights_are_one_clear_error(pyiqa_arch) -> None:
         network("koniq")
 
 
-def test_a_failed_download_is_one_clear_error_and_leaves_standard_output_alone(
-    pyiqa_arch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
-) -> None:
-    from pyiqa.utils import download_util
+@pytest.fixture
+def hub(pyiqa_arch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with FakeHub() as server:
+        server.stand_in(monkeypatch, tmp_path / "cache")
+        yield server
 
-    monkeypatch.setattr(download_util, "DEFAULT_CACHE_DIR", str(tmp_path))
-    monkeypatch.setitem(pyiqa_arch.default_model_urls, "koniq10k", "http://127.0.0.1:9/musiq.pth")
-    with pytest.raises(WeightsError, match=r"127\.0\.0\.1.*quality\.weights=PATH"):
-        network("koniq10k")
+
+def test_weights_by_name_come_from_the_pinned_commit_and_are_checked(
+    hub: FakeHub, estimator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pyiqa_arch, capsys
+) -> None:
+    state = estimator.network.state_dict()
+    torch.save(state, tmp_path / "musiq.pth")
+    content = (tmp_path / "musiq.pth").read_bytes()
+    name = f"musiq_koniq_ckpt-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    monkeypatch.setitem(pyiqa_arch.default_model_urls, "koniq10k", f"https://anywhere/{name}")
+    hub.files[name] = content
+    monkeypatch.setattr("sphinx_framework_musiq.network.REVISION", COMMIT)
+    loaded = network("koniq10k").state_dict()
+    assert f"/chaofengc/IQA-PyTorch-Weights/resolve/{COMMIT}/{name}" in hub.requests[0]
+    assert all(torch.equal(loaded[key], state[key]) for key in state)
     assert capsys.readouterr().out == ""
+
+
+def test_a_file_with_another_checksum_than_its_name_says_is_refused(hub: FakeHub) -> None:
+    hub.files["musiq_koniq_ckpt-e95806b9.pth"] = b"something else"
+    with pytest.raises(WeightsError, match=r"not the expected file: .*, not e95806b9"):
+        network("koniq10k")
+
+
+def test_a_failed_download_is_one_clear_error(hub: FakeHub) -> None:
+    with pytest.raises(WeightsError, match=r"'musiq_koniq_ckpt-.*quality\.weights=PATH"):
+        network("koniq10k")

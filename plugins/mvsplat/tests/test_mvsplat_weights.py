@@ -1,4 +1,5 @@
 import functools
+import hashlib
 
 import pytest
 import torch
@@ -111,6 +112,27 @@ def test_an_official_file_is_found_in_its_folder(official_like, tiny_config, mon
     found = built(by_name)
     load_weights(found, by_name)
     assert_same(found.state_dict(), network.state_dict())
+
+
+def test_a_repository_of_the_users_own_is_asked_at_the_revision_given(tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    config = MVSplatConfig(weights_repo="someone/mvsplat", weights_revision="0" * 40)
+    with pytest.raises(WeightsError, match=r"'re10k\.ckpt' of .* 'someone/mvsplat'") as caught:
+        load_weights(built(config), config)
+    assert "path of a downloaded file" in caught.value.hint
+
+
+def test_a_file_with_another_checksum_is_refused(official_like, tiny_config):
+    network, path = official_like
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    right = tiny_config.model_copy(update={"weights_sha256": digest})
+    assert_same(loaded(right, path), network.state_dict())
+    wrong = tiny_config.model_copy(update={"weights_sha256": "0" * 64})
+    with pytest.raises(WeightsError, match="is not the expected file"):
+        loaded(wrong, path)
 
 
 def test_a_misspelt_name_is_suggested(tiny_config):

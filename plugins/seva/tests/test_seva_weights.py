@@ -1,13 +1,12 @@
 """Where weights come from, and the one clear error for everything that can be wrong with them."""
 
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from fake_hub import FakeHub
 from safetensors.torch import save_file
 
 from sphinx_framework.errors import ConfigError, WeightsError
@@ -16,7 +15,7 @@ from sphinx_framework_seva.autoencoder import build_autoencoder
 from sphinx_framework_seva.config import SevaConfig
 from sphinx_framework_seva.image_encoder import ImageEncoder, build_image_encoder, vision_tensors
 from sphinx_framework_seva.model import SevaModel, build_network
-from sphinx_framework_seva.weights import DTYPES
+from sphinx_framework_seva.weights import DTYPES, PINNED
 
 CPU = torch.device("cpu")
 Options = dict[str, Any]
@@ -75,67 +74,75 @@ def test_a_wrong_checkpoint_is_refused_with_counts_and_the_first_five_keys(
     for key in keys[:3]:
         del tensors[key]
     tensors[keys[3]] = torch.zeros(2, 3)
-    for number in range(3):
+    for number in range(7):
         tensors[f"lora.{number}"] = torch.zeros(1)
     save_file(tensors, tmp_path / "model.safetensors")
     with pytest.raises(WeightsError) as caught:
         network(tiny, tmp_path / "model.safetensors")
     message = caught.value.message
-    assert f"7 of {len(keys)} keys disagree" in message
-    assert [f"{key} is missing" in message for key in keys[:3]] == [True] * 3
-    assert f"{keys[3]} is (2, 3), expected" in message
-    assert "lora.0 is unexpected" in message
-    assert "lora.1" not in message
-    assert "and 2 more" in message
+    assert f"3 missing ({', '.join(sorted(keys[:3]))})" in message
+    assert f"7 unexpected ({', '.join(f'lora.{i}' for i in range(5))}, ...)" in message
+    assert f"1 mis-shaped ({keys[3]} [2, 3] instead of" in message
+    assert f"of {len(keys)} expected" in message
 
 
-@pytest.fixture
-def hub() -> Iterator[Callable[[int, str], str]]:
-    """A hub on this machine that answers every request with one status and error code."""
-    servers: list[ThreadingHTTPServer] = []
-
-    def start(status: int, code: str) -> str:
-        class Handler(BaseHTTPRequestHandler):
-            def do_HEAD(self) -> None:
-                self.send_response(status)
-                self.send_header("X-Error-Code", code)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            do_GET = do_HEAD  # noqa: N815
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+def test_a_gated_repository_says_that_its_licence_must_be_accepted(tiny: Options) -> None:
+    with FakeHub(refusal=(403, "GatedRepo")) as hub, pytest.raises(WeightsError) as caught:
+        network(tiny, "official", hub_endpoint=hub.address)
+    assert "'stabilityai/stable-virtual-camera' is gated" in caught.value.message
+    assert "Accept the licence" in caught.value.hint
+    assert "path of a downloaded file" in caught.value.hint
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "message", "hint"),
+    ("options", "revision"),
     [
-        (403, "GatedRepo", "is gated", "Accept the licence"),
-        (404, "RepoNotFound", "does not exist there, or is private", "Check repository"),
-        (404, "EntryNotFound", "does not exist there", "Check repository"),
+        ({}, PINNED["stabilityai/stable-virtual-camera"]),
+        ({"weights_revision": "v1"}, "v1"),
+        ({"weights_repo": "someone/copy"}, "main"),
     ],
 )
-def test_what_the_hub_refuses_is_told_with_what_to_do(
-    tiny: Options, hub: Callable[[int, str], str], status: int, code: str, message: str, hint: str
+def test_our_repositories_are_asked_for_their_pinned_commit(
+    tiny: Options, options: Options, revision: str
 ) -> None:
-    endpoint = hub(status, code)
-    with pytest.raises(WeightsError) as caught:
-        network(tiny, "official", hub_endpoint=endpoint, weights_repo="tests/no-such-model")
-    assert message in caught.value.message
-    assert "tests/no-such-model" in caught.value.message
-    assert hint in caught.value.hint
-    assert "path of a downloaded file" in caught.value.hint
+    with FakeHub() as hub, pytest.raises(WeightsError, match="does not exist there"):
+        network(tiny, "official", hub_endpoint=hub.address, **options)
+    assert f"/resolve/{revision}/modelv1.1.safetensors" in hub.requests[0]
+
+
+def test_the_image_encoder_is_pinned_too(tiny: Options) -> None:
+    config = SevaConfig(**{**tiny, "clip": SevaConfig().clip})
+    with FakeHub() as hub, pytest.raises(WeightsError, match="CLIP image encoder"):
+        build_image_encoder(config.model_copy(update={"hub_endpoint": hub.address}), CPU)
+    assert f"/resolve/{PINNED[config.clip]}/open_clip_pytorch_model.bin" in hub.requests[0]
+
+
+def test_the_vae_is_pinned_too(tiny: Options, monkeypatch: pytest.MonkeyPatch) -> None:
+    from diffusers import AutoencoderKL
+
+    asked: list[Options] = []
+
+    def refuse(repo: str, **options: Any) -> None:
+        asked.append({"repo": repo, **options})
+        raise OSError("not here")
+
+    monkeypatch.setattr(AutoencoderKL, "from_pretrained", refuse)
+    repo = SevaConfig().vae
+    for revision in (None, "main"):
+        config = SevaConfig(**{**tiny, "vae": repo, "vae_revision": revision})
+        with pytest.raises(WeightsError, match="OSError: not here"):
+            build_autoencoder(config, CPU)
+    assert [(a["repo"], a["revision"]) for a in asked] == [(repo, PINNED[repo]), (repo, "main")]
+
+
+def test_a_file_with_another_checksum_is_refused(
+    tiny: Options, tensors: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file(tensors, path)
+    network(tiny, path, weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    with pytest.raises(WeightsError, match="is not the expected file"):
+        network(tiny, path, weights_sha256="00" * 32)
 
 
 def test_any_other_failure_of_the_download_is_one_clear_error(tiny: Options) -> None:
@@ -194,7 +201,7 @@ def test_a_clip_checkpoint_of_another_size_is_refused_with_its_keys(
     path = tmp_path / "clip.safetensors"
     save_file({f"visual.{k}": v for k, v in model.image_encoder.tower.state_dict().items()}, path)
     config = SevaConfig(**{**tiny, "clip": str(path), "context_dim": 1024})
-    with pytest.raises(WeightsError, match=r"CLIP image encoder: .* keys disagree"):
+    with pytest.raises(WeightsError, match=r"CLIP image encoder: .* missing"):
         build_image_encoder(config, CPU)
 
 

@@ -9,11 +9,24 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sphinx_framework.checkpoints import first_line, hub_file, require_fit
 from sphinx_framework.errors import BrokenPluginError, ConfigError, WeightsError, suggestion
 from sphinx_framework.torchvision_import import ensure_torchvision_imports
 from sphinx_framework_klogic.config import ClipConfig
 
 CHUNK = 16
+# By model and tag: repository, file and commit on the hub. Other tags are open_clip's to fetch.
+PINNED = {
+    ("ViT-B-32", "laion2b_s34b_b79k"): (
+        "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
+        "open_clip_model.safetensors",
+        "1a25a446712ba5ee05982a381eed697ef9b435cf",
+    )
+}
+DO_WITHOUT = (
+    "Fetch the checkpoint once and give its path (embedder.weights=PATH), or fix the cluster "
+    "(steps.cluster=0)."
+)
 
 
 class ClipEmbedder:
@@ -92,24 +105,56 @@ def _load(open_clip: Any, config: ClipConfig) -> nn.Module:
         randomise(model, config.seed)
         return model
     tags = open_clip.list_pretrained_tags_by_model(config.model)
-    if config.weights not in tags and not Path(config.weights).is_file():
+    if (config.model, config.weights) in PINNED:
+        repo, filename, commit = PINNED[config.model, config.weights]
+        path = hub_file(repo, filename, revision=commit, what="clip weights", hint=DO_WITHOUT)
+    elif Path(config.weights).is_file():
+        path = Path(config.weights)
+    elif config.weights in tags:
+        return _fetched_by_open_clip(open_clip, config)
+    else:
         raise WeightsError(
             f"clip weights {config.weights!r} are neither a file nor a pretrained tag of "
             f"{config.model}.",
             hint=f"{suggestion(config.weights, tags)}Known tags: {', '.join(tags) or 'none'}.",
         )
+    return _from_file(open_clip, config.model, path)
+
+
+def _from_file(open_clip: Any, name: str, path: Path) -> nn.Module:
+    """Load strictly; nothing in the file is executed."""
+    model: nn.Module = open_clip.create_model(name, load_weights=False)
+    try:
+        tensors = open_clip.factory.load_state_dict(str(path))
+        require_fit(
+            model.state_dict(),
+            tensors,
+            f"clip weights {path}",
+            f"Expected is open_clip's checkpoint of {name}.",
+        )
+    except WeightsError:
+        raise
+    except Exception as error:  # torch, pickle and safetensors each raise their own
+        raise WeightsError(
+            f"clip weights {path} cannot be read: {type(error).__name__}: {first_line(error)}",
+            hint=DO_WITHOUT,
+        ) from None
+    model.load_state_dict(tensors)
+    return model
+
+
+def _fetched_by_open_clip(open_clip: Any, config: ClipConfig) -> nn.Module:
+    """Any other tag that open_clip knows, from where it says."""
     try:
         loaded: nn.Module = open_clip.create_model(
             config.model, pretrained=config.weights, require_pretrained=True
         )
     except Exception as error:
         # The hub's client raises a family of its own errors, torch and pickle raise theirs.
-        first = (str(error).splitlines() or [""])[0]
         raise WeightsError(
             f"clip weights {config.weights!r} for {config.model} cannot be loaded: "
-            f"{type(error).__name__}: {first}",
-            hint="Fetch the checkpoint once and give its path (embedder.weights=PATH), or fix the "
-            "cluster (steps.cluster=0).",
+            f"{type(error).__name__}: {first_line(error)}",
+            hint=DO_WITHOUT,
         ) from None
     return loaded
 

@@ -10,7 +10,7 @@ class MusiqConfig(BaseModel):
 
     weights: str = Field(
         "koniq10k",
-        description="koniq10k (the paper's), spaq or paq2piq: downloaded by pyiqa; or a "
+        description="koniq10k (the paper's), spaq or paq2piq: pyiqa's files, from the hub; or a "
         "checkpoint's path; or random (tests)",
     )
     batch: int = Field(8, ge=1, description="images scored at once")

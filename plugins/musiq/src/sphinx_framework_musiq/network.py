@@ -1,18 +1,18 @@
 """pyiqa's MUSIQ network with its weights."""
 
-import contextlib
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from sphinx_framework.checkpoints import check_sha256, hub_file, require_fit
 from sphinx_framework.errors import BrokenPluginError, WeightsError, suggestion
 from sphinx_framework.torchvision_import import ensure_torchvision_imports
 
 SINGLE_SCORE = ("koniq10k", "spaq", "paq2piq")
-LISTED_KEYS = 5
+REPOSITORY = "chaofengc/IQA-PyTorch-Weights"
+REVISION = "0df2df423c65f6a64209309695f3845727431027"
 
 
 def musiq_network(weights: str, seed: int) -> nn.Module:
@@ -48,20 +48,18 @@ def _import_musiq() -> Any:
 
 
 def _downloaded(musiq: Any, name: str) -> Path:
-    """Path of pyiqa's cached checkpoint, fetched the first time."""
-    from pyiqa.utils.download_util import load_file_from_url
-
-    url = musiq.default_model_urls[name]
-    try:
-        # pyiqa prints; standard output belongs to the caller's JSON.
-        with contextlib.redirect_stdout(sys.stderr):
-            return Path(load_file_from_url(url))
-    except OSError as error:
-        # The network's errors (urllib's, requests') are all OSErrors.
-        raise WeightsError(
-            f"MUSIQ weights {name!r} cannot be downloaded from {url}: {error}.",
-            hint="Fetch the file once and give its path (quality.weights=PATH).",
-        ) from None
+    """Path of the cached checkpoint, fetched the first time from where pyiqa keeps its weights."""
+    filename = musiq.default_model_urls[name].rpartition("/")[2]
+    path = hub_file(
+        REPOSITORY,
+        filename,
+        revision=REVISION,
+        what="MUSIQ",
+        hint="Or fetch the file once and give its path (quality.weights=PATH).",
+    )
+    # The names end in the first digits of the SHA-256, as torch.hub's do.
+    check_sha256(path, path.stem.rpartition("-")[2], "MUSIQ")
+    return path
 
 
 def _existing(weights: str) -> Path:
@@ -88,29 +86,17 @@ def _checkpoint(path: Path) -> dict[str, Tensor]:
         ) from None
     if not isinstance(state, dict):
         raise WeightsError(f"MUSIQ weights {path}: holds {type(state).__name__}, not parameters.")
-    return {str(key).removeprefix("module."): value for key, value in state.items()}
+    tensors = {k: v for k, v in state.items() if isinstance(v, Tensor)}
+    return {str(key).removeprefix("module."): value for key, value in tensors.items()}
 
 
 def _load(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
-    expected = network.state_dict()
-    missing = sorted(expected.keys() - state.keys())
-    foreign = sorted(state.keys() - expected.keys())
-    shared = expected.keys() & state.keys()
-    wrong = sorted(k for k in shared if getattr(state[k], "shape", None) != expected[k].shape)
-    if missing or foreign or wrong:
-        found = [
-            f"{len(keys)} {what} ({', '.join(keys[:LISTED_KEYS])})"
-            for what, keys in (
-                ("missing", missing),
-                ("unknown", foreign),
-                ("of wrong shape", wrong),
-            )
-            if keys
-        ]
-        raise WeightsError(
-            f"MUSIQ weights {path} do not fit the network: {'; '.join(found)}.",
-            hint="Expected is pyiqa's checkpoint of MUSIQ with one score.",
-        )
+    require_fit(
+        network.state_dict(),
+        state,
+        f"MUSIQ weights {path}",
+        "Expected is pyiqa's checkpoint of MUSIQ with one score.",
+    )
     network.load_state_dict(state)
 
 

@@ -120,6 +120,11 @@ class MVSplatConfig(BaseModel):
     weights_revision: str | None = Field(
         None, description="Commit of that repository; pin it for reproducible results."
     )
+    weights_sha256: str | None = Field(
+        None,
+        pattern="^[0-9a-fA-F]{8,64}$",
+        description="SHA-256 of the checkpoint file, or its first digits; checked when given.",
+    )
     seed: int = Field(0, ge=0, description="Seed of weights='random'.")
     encoder: EncoderConfig = Field(EncoderConfig(), description="Sizes of the network.")
     dtype: Precision = Field(

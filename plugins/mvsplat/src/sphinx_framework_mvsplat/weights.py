@@ -3,7 +3,6 @@
 import os
 import pickle
 from collections import OrderedDict
-from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
@@ -11,13 +10,13 @@ from typing import IO, Any
 import torch
 from torch import Tensor, nn
 
+from sphinx_framework.checkpoints import check_sha256, hub_file, require_fit
 from sphinx_framework.errors import WeightsError, suggestion
 from sphinx_framework_mvsplat.config import MVSplatConfig
 
 OFFICIAL = {"re10k": "re10k.ckpt", "acid": "acid.ckpt"}
 FOLDER_VARIABLE = "SPHINX_MVSPLAT_WEIGHTS"
 PREFIX = "encoder."
-SHOWN_KEYS = 5
 DOWNLOAD = "https://drive.google.com/drive/folders/14_E_5R6ojOWnLSrSVLVEMHnTiKsfddjU"
 
 
@@ -25,14 +24,22 @@ def load_weights(network: nn.Module, config: MVSplatConfig) -> None:
     """Fill ``network`` as ``config.weights`` says; its tensors may still be on the meta device.
 
     Raises:
-        WeightsError: the file is missing, unreadable, or holds other tensors than the network's.
+        WeightsError: the file is missing, unreadable, not the one that ``weights_sha256`` names,
+            or holds other tensors than the network's.
     """
     if config.weights == "random":
         randomise(network, config.seed)
         return
     path = find_weights(config)
+    if config.weights_sha256 is not None:
+        check_sha256(path, config.weights_sha256, "mvsplat")
     state = encoder_state(read_checkpoint(path))
-    check_keys(network, state, path)
+    require_fit(
+        network.state_dict(),
+        state,
+        f"mvsplat: {path}",
+        "Use an official MVSplat checkpoint, or set the encoder's sizes to those of this file.",
+    )
     network.load_state_dict(state, strict=True, assign=True)
     network.float()
 
@@ -51,7 +58,7 @@ def find_weights(config: MVSplatConfig) -> Path:
             )
         return path
     if config.weights_repo is not None:
-        return _from_hub(config.weights_repo, name, config.weights_revision)
+        return hub_file(config.weights_repo, name, revision=config.weights_revision, what="mvsplat")
     folder = weights_folder(config)
     if not (folder / name).is_file():
         raise WeightsError(
@@ -110,26 +117,6 @@ def encoder_state(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
     return prefixed or tensors
 
 
-def check_keys(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
-    """Raise :class:`WeightsError` unless ``state`` holds exactly the network's tensors."""
-    wanted = network.state_dict()
-    missing = sorted(wanted.keys() - state.keys())
-    unexpected = sorted(state.keys() - wanted.keys())
-    shapes = [
-        f"{key} {list(state[key].shape)} instead of {list(wanted[key].shape)}"
-        for key in sorted(wanted.keys() & state.keys())
-        if state[key].shape != wanted[key].shape
-    ]
-    if missing or unexpected or shapes:
-        raise WeightsError(
-            f"mvsplat: {path} does not fit the network: "
-            f"{_listed('missing', missing)}; {_listed('unexpected', unexpected)}; "
-            f"{_listed('mis-shaped', shapes)}.",
-            hint="Use an official MVSplat checkpoint, or set the encoder's sizes to those of "
-            "this file.",
-        )
-
-
 def randomise(network: nn.Module, seed: int) -> None:
     """Fill with seeded noise that keeps activations in range: for tests and timing."""
     generator = torch.Generator().manual_seed(seed)
@@ -141,27 +128,6 @@ def randomise(network: nn.Module, seed: int) -> None:
                 parameter.normal_(0, fan_in**-0.5, generator=generator)
             else:
                 parameter.fill_(1.0 if name.endswith("weight") else 0.0)
-
-
-def _from_hub(repository: str, name: str, revision: str | None) -> Path:
-    from huggingface_hub import hf_hub_download
-
-    try:
-        return Path(hf_hub_download(repository, name, revision=revision))
-    except Exception as cause:  # the hub raises its own, HTTP and OS errors
-        raise WeightsError(
-            f"mvsplat: could not fetch {name} from the Hugging Face repository {repository!r} "
-            f"({type(cause).__name__}).",
-            hint="Check the name and the connection; for a gated repository accept its licence "
-            "and run 'huggingface-cli login'; or give the path of a local file as weights.",
-        ) from cause
-
-
-def _listed(what: str, keys: Iterable[str]) -> str:
-    names = list(keys)
-    shown = ", ".join(names[:SHOWN_KEYS])
-    more = ", ..." if len(names) > SHOWN_KEYS else ""
-    return f"{len(names)} {what}" + (f" ({shown}{more})" if names else "")
 
 
 class _Ignored:

@@ -7,10 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sphinx_framework.checkpoints import first_line
 from sphinx_framework.errors import WeightsError
 from sphinx_framework.torchvision_import import ensure_torchvision_imports
 from sphinx_framework_seva.config import SevaConfig
-from sphinx_framework_seva.weights import DTYPES, freeze, randomise
+from sphinx_framework_seva.weights import DTYPES, PINNED, freeze, randomise
 
 FACTOR = 8
 LATENT_SCALE = 0.18215
@@ -78,12 +79,14 @@ def _pretrained(autoencoder: Any, config: SevaConfig, dtype: torch.dtype) -> Any
     subfolder = "" if (folder / "config.json").is_file() else "vae"
     try:
         return autoencoder.from_pretrained(
-            config.vae, subfolder=subfolder, revision=config.vae_revision, torch_dtype=dtype
+            config.vae,
+            subfolder=subfolder,
+            revision=config.vae_revision or PINNED.get(config.vae),
+            torch_dtype=dtype,
         )
     except Exception as error:  # diffusers, the hub client and safetensors raise many kinds
-        first = (str(error).splitlines() or [""])[0]
         raise WeightsError(
-            f"VAE {config.vae!r} cannot be loaded: {type(error).__name__}: {first}",
+            f"VAE {config.vae!r} cannot be loaded: {type(error).__name__}: {first_line(error)}",
             hint="Give another repository with the Stable Diffusion 2.1 VAE, or the folder of a "
             'downloaded one (config.json beside the weights, or in "vae"). The original repository '
             "stabilityai/stable-diffusion-2-1-base is gone.",

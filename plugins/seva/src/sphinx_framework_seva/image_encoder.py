@@ -7,13 +7,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sphinx_framework.checkpoints import hub_file
 from sphinx_framework.errors import ConfigError, WeightsError
 from sphinx_framework.torchvision_import import ensure_torchvision_imports
 from sphinx_framework_seva.clip_images import SIDE, clip_images
 from sphinx_framework_seva.config import SevaConfig
 from sphinx_framework_seva.weights import (
     DTYPES,
-    fetched,
+    PINNED,
     load_strictly,
     randomise,
     read_tensors,
@@ -57,10 +58,10 @@ def build_image_encoder(config: SevaConfig, device: torch.device) -> ImageEncode
     else:
         path = Path(config.clip)
         if not path.exists():
-            path = fetched(
+            path = hub_file(
                 config.clip,
                 config.clip_file,
-                revision=config.clip_revision,
+                revision=config.clip_revision or PINNED.get(config.clip),
                 what=WHAT,
                 endpoint=config.hub_endpoint,
             )

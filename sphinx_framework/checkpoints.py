@@ -1,0 +1,163 @@
+"""Checkpoint files: from the Hugging Face hub at a known commit, with the right bytes and keys.
+
+The hub's client is a dependency of the plugins that use it, imported when a file is asked for.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from sphinx_framework.errors import WeightsError
+from sphinx_framework.logs import get_logger
+
+SHOWN = 5
+COMMIT_LENGTH = 40
+PATH_HINT = "Or give the path of a downloaded file instead."
+
+
+def hub_file(
+    repo: str,
+    filename: str,
+    *,
+    revision: str | None,
+    what: str,
+    endpoint: str | None = None,
+    hint: str = PATH_HINT,
+) -> Path:
+    """Path of a hub file in the local cache, downloaded if need be.
+
+    The access token is the hub client's own (environment or login). A revision that is not a
+    commit may change under the user's feet: a warning names the commit that it stands for now.
+
+    Args:
+        repo: ``owner/name``.
+        filename: within the repository.
+        revision: commit, branch or tag; none is the default branch.
+        what: the checkpoint's name in messages.
+        endpoint: address of a mirror of the hub.
+        hint: how to do without the hub, appended to every hint.
+
+    Raises:
+        WeightsError: the file cannot be had; the hint says what to do.
+    """
+    named = f"{what}: {filename!r} of the hub repository {repo!r}"
+    try:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import (
+            EntryNotFoundError,
+            GatedRepoError,
+            LocalEntryNotFoundError,
+            RepositoryNotFoundError,
+            RevisionNotFoundError,
+        )
+    except ImportError as error:
+        raise WeightsError(
+            f"{named} needs the package huggingface_hub, which cannot be imported: {error}.",
+            hint=f"pip install huggingface_hub. {hint}",
+        ) from error
+    try:
+        path = Path(hf_hub_download(repo, filename, revision=revision, endpoint=endpoint))
+    except GatedRepoError as error:
+        raise WeightsError(
+            f"{named} is gated.",
+            hint="Accept the licence on the repository's page, then run `hf auth login` "
+            f"(formerly `huggingface-cli login`) or set HF_TOKEN. {hint}",
+        ) from error
+    except LocalEntryNotFoundError as error:
+        raise WeightsError(
+            f"{named} is not on this machine, and the hub cannot be reached.",
+            hint=f"Check the connection and HF_HUB_OFFLINE. {hint}",
+        ) from error
+    except (EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError) as error:
+        raise WeightsError(
+            f"{named} does not exist there, or is private (revision {revision or 'main'}).",
+            hint=f"Check repository, file and revision; private ones need HF_TOKEN. {hint}",
+        ) from error
+    except Exception as error:  # the hub client and its HTTP library raise many kinds
+        raise WeightsError(
+            f"{named} could not be downloaded: {type(error).__name__}: {first_line(error)}",
+            hint=hint,
+        ) from error
+    commit = commit_of(path)
+    if commit is not None and commit != revision:
+        get_logger("weights").warning(
+            "not pinned to a commit: give it as the revision to keep it",
+            repo=repo,
+            file=filename,
+            revision=revision or "default branch",
+            commit=commit,
+        )
+    return path
+
+
+def commit_of(path: Path) -> str | None:
+    """Commit that a file in the hub's local cache belongs to, which its folder is named after."""
+    parts = path.parts
+    if "snapshots" not in parts:
+        return None
+    commit = parts[parts.index("snapshots") + 1]
+    return commit if len(commit) == COMMIT_LENGTH else None
+
+
+def check_sha256(path: Path, expected: str, what: str) -> None:
+    """Compare a file's SHA-256, or as many of its first hex digits as are known.
+
+    Raises:
+        WeightsError: the file is another one.
+    """
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if not found.startswith(expected.lower()):
+        raise WeightsError(
+            f"{what}: {path} is not the expected file: its SHA-256 is {found}, not {expected}.",
+            hint="It may be damaged or cut short: delete it and download it again.",
+        )
+
+
+def require_fit(
+    expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str, hint: str
+) -> None:
+    """Keys and shapes of a checkpoint must be exactly those of the network.
+
+    Args:
+        expected: the network's ``state_dict`` (its tensors may be on the meta device).
+        found: the checkpoint's tensors.
+        where: begins the message: the model and its file.
+        hint: what to do about it.
+
+    Raises:
+        WeightsError: with counts and the first five keys of each kind of disagreement.
+    """
+    shapes = [
+        f"{key} {list(found[key].shape)} instead of {list(expected[key].shape)}"
+        for key in sorted(expected.keys() & found.keys())
+        if found[key].shape != expected[key].shape
+    ]
+    problems = [
+        _counted(what, keys)
+        for what, keys in (
+            ("missing", sorted(expected.keys() - found.keys())),
+            ("unexpected", sorted(found.keys() - expected.keys())),
+            ("mis-shaped", shapes),
+        )
+        if keys
+    ]
+    if problems:
+        raise WeightsError(
+            f"{where} does not fit the network: {'; '.join(problems)} "
+            f"(of {len(expected)} expected).",
+            hint=hint,
+        )
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, without the pages that some libraries append."""
+    return (str(error).splitlines() or [""])[0]
+
+
+def _counted(what: str, keys: Iterable[str]) -> str:
+    names = list(keys)
+    more = ", ..." if len(names) > SHOWN else ""
+    return f"{len(names)} {what} ({', '.join(names[:SHOWN])}{more})"
