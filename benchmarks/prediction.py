@@ -17,7 +17,7 @@ import numpy as np
 from sphinx_framework.cli.scenes import scene_sources
 from sphinx_framework.config import load_config, load_cost
 from sphinx_framework.engine.engine import Engine
-from sphinx_framework.engine.measure import measure_steps
+from sphinx_framework.engine.measure import measure_costs
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.registry import Registry
 from sphinx_framework.study.claims import PREDICTION_ERROR, within
@@ -47,7 +47,7 @@ def main() -> None:
     scenes = scene_sources(arguments.scenes, arguments.index, config, registry)
     plain = Engine.from_config(config, device=arguments.device, registry=registry)
     if arguments.cost is None:
-        cost, _ = measure_steps(plain, scenes[0][1](), arguments.seconds)
+        cost, _ = measure_costs(plain, scenes[0][1](), arguments.seconds)
     else:
         cost = load_cost(arguments.cost)
     engine = Engine(plain.components, config.model_copy(update={"cost": cost}), plain.device)

@@ -57,7 +57,13 @@ class EngineConfig(Frozen):
     )
     retry: bool = Field(False, description="re-run frames whose achieved ratio missed the target")
     budget_ms: float | None = Field(
-        None, gt=0, description="predicted denoising time to stay within; starts move later"
+        None, gt=0, description="predicted request time to stay within; starts move later"
+    )
+    budget_joules: float | None = Field(
+        None, gt=0, description="predicted energy to stay within; starts move later"
+    )
+    energy: Literal["auto", "zeus", "nvml", "rapl", "none"] = Field(
+        "auto", description="meter of a request's energy; auto takes what the device has"
     )
     strict: bool = Field(False, description="refuse to do less than the mode asks for")
     threads: int | None = Field(None, ge=1, description="CPU threads; none keeps torch's choice")

@@ -216,11 +216,13 @@ class StartSteps:
     """One start step per target and why: ``num_steps`` serves the regression frame as it is.
 
     cluster: the scene cluster the rules were chosen for, or ``None`` when they do not depend on it.
+    full_ratio: per target, the ratio that full diffusion is known to reach on such frames.
     notes: how the rules were chosen. warnings: why they may not hold for this scene.
     """
 
     steps: tuple[int, ...]
     cluster: int | None = None
+    full_ratio: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -131,6 +131,7 @@ def _as_json(out: Path, samples: list[SceneSample], calibration: Calibration) ->
             "rows": rule.rows,
             "samples": rule.samples,
             "lower_bound": rule.bounds,
+            "full_ratio": rule.full_ratio,
             "thin_rows": rule.thin,
             "served_samples": rule.served_samples,
             "served_bound": rule.served_bound,

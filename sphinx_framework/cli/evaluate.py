@@ -3,7 +3,7 @@
 import argparse
 
 from sphinx_framework.cli.study_run import method_modes, open_study, run_study
-from sphinx_framework.study.systems import baselines, has_multistep_solver, methods, multistep
+from sphinx_framework.study.systems import alternative_solver, baselines, methods, with_solver
 
 
 def evaluate_command(arguments: argparse.Namespace) -> int:
@@ -12,6 +12,7 @@ def evaluate_command(arguments: argparse.Namespace) -> int:
     modes = method_modes(arguments.modes)
     systems = [*baselines(opened.config, opened.few_steps), *methods(modes, opened.qualities)]
     shown = arguments.show or systems[-1].name
-    if has_multistep_solver(opened.config, opened.registry):
-        systems += multistep(opened.config)
+    solver = alternative_solver(opened.config, opened.registry)
+    if solver is not None:
+        systems += with_solver(opened.config, solver)
     return run_study(arguments, opened, systems, "evaluate", shown)

@@ -137,8 +137,12 @@ def _render_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", default="auto", metavar="D")
     command.add_argument("--cost", metavar="TOML", help="cost table written by measure")
     command.add_argument(
-        "--budget-ms", type=float, metavar="MS", help="predicted denoising time to stay within"
+        "--budget-ms", type=float, metavar="MS", help="predicted request time to stay within"
     )
+    command.add_argument(
+        "--budget-joules", type=float, metavar="J", help="predicted energy to stay within"
+    )
+    command.add_argument("--energy", metavar="METER", help="auto, zeus, nvml, rapl or none")
     command.add_argument("--licence-policy", default="any", metavar="any|permissive")
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
-from sphinx_framework.engine.measure import measure_steps
+from sphinx_framework.engine.measure import measure_costs
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.loading import load_scene
 
@@ -20,7 +20,7 @@ def measure(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, arguments.overrides)
     engine = Engine.from_config(config, device=arguments.device)
     scene = load_scene(arguments.scene, size=config.size, fit=config.fit)
-    cost, samples = measure_steps(engine, scene, arguments.seconds)
+    cost, samples = measure_costs(engine, scene, arguments.seconds)
     lines = [
         f"{key} = {json.dumps(value)}"
         for key, value in cost.model_dump().items()

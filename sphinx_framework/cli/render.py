@@ -13,6 +13,7 @@ from rich.table import Table
 
 from sphinx_framework.cli.progress import show_progress
 from sphinx_framework.config import PipelineConfig, load_config, load_cost
+from sphinx_framework.energy.meter import check_meter
 from sphinx_framework.engine.components import choose_device, pipeline_licences
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.report import schedule_text
@@ -78,7 +79,8 @@ def plan(arguments: argparse.Namespace) -> int:
         "schedule": schedule_text(decisions.schedules),
         "frame_steps": sum(s.frame_steps for s in decisions.schedules),
         "frame_steps_dense": dense,
-        "predicted_denoise_seconds": decisions.predicted_seconds,
+        "predicted_denoise_seconds": decisions.predicted_denoise_seconds,
+        "predicted_seconds": decisions.predicted_seconds,
         "cost_model": engine.config.cost.measured or "assumed, not measured",
         "licences": list(engine.components.licences),
         "notes": list(decisions.notes),
@@ -100,9 +102,13 @@ def _open(arguments: argparse.Namespace) -> tuple[Engine, Scene, float]:
         )
     if arguments.mode is not None and arguments.mode not in MODES:
         raise ConfigError(f"--mode {arguments.mode}: unknown. Modes: {', '.join(MODES)}.")
+    if arguments.energy is not None:
+        check_meter(arguments.energy)
     overrides = list(arguments.overrides)
-    if arguments.budget_ms is not None:
-        overrides.append(f"engine.budget_ms={arguments.budget_ms}")
+    for option in ("budget_ms", "budget_joules", "energy"):
+        value = getattr(arguments, option)
+        if value is not None:
+            overrides.append(f"engine.{option}={value}")
     config = load_config(arguments.config, overrides)
     if arguments.cost is not None:
         config = config.model_copy(update={"cost": load_cost(arguments.cost)})
@@ -220,8 +226,11 @@ def _plan_text(console: Console, data: dict[str, Any]) -> None:
     console.print(
         f"{data['frame_steps']} of {data['frame_steps_dense']} frame steps of dense diffusion"
     )
-    predicted = data["predicted_denoise_seconds"]
-    told = "not predicted" if predicted is None else f"{predicted:.2f} s of denoising predicted"
+    denoise, whole = data["predicted_denoise_seconds"], data["predicted_seconds"]
+    told = "no prediction"
+    if denoise is not None:
+        told = f"predicted: {denoise:.2f} s of denoising"
+        told += ", other stages not measured" if whole is None else f", {whole:.2f} s in all"
     console.print(f"{told} (cost model: {escape(data['cost_model'])})")
     for entry in data["licences"]:
         weights = f", weights {entry['weights_licence']}" if entry["weights_licence"] else ""

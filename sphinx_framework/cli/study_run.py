@@ -14,12 +14,12 @@ from rich.console import Console
 from sphinx_framework.cli.scenes import scene_sources
 from sphinx_framework.cli.study_progress import study_progress
 from sphinx_framework.config import PipelineConfig, load_config, load_cost
+from sphinx_framework.energy.meter import check_meter
 from sphinx_framework.errors import ConfigError, suggestion
 from sphinx_framework.io.contact_sheet import write_contact_sheet
 from sphinx_framework.io.results import prepare_folder
 from sphinx_framework.policy.schedule import MODES, Mode
 from sphinx_framework.registry import Registry
-from sphinx_framework.study.energy import choose_meter
 from sphinx_framework.study.engines import EngineFactory
 from sphinx_framework.study.evaluation import Bench, evaluate
 from sphinx_framework.study.figures import require_matplotlib
@@ -53,7 +53,9 @@ def open_study(arguments: argparse.Namespace) -> Opened:
     if arguments.repeats < 1:
         raise ConfigError(f"--repeats {arguments.repeats}: must be at least 1.")
     check_seed(arguments.seed)
-    config = load_config(arguments.config, arguments.overrides)
+    check_meter(arguments.energy)
+    overrides = [*arguments.overrides, f"engine.energy={arguments.energy}"]
+    config = load_config(arguments.config, overrides)
     if arguments.cost is not None:
         config = config.model_copy(update={"cost": load_cost(arguments.cost)})
     steps = numbers(arguments.few_steps, "--few-steps", lowest=1, highest=1000)
@@ -85,7 +87,6 @@ def run_study(
     scenes = scene_sources(arguments.scenes, arguments.index, opened.config, opened.registry)
     factory = EngineFactory(opened.registry, arguments.device)
     engines = factory.engines(opened.config, systems)
-    meter = choose_meter(arguments.energy, factory.device)
     lpips = load_lpips(factory.device)
     with study_progress(len(scenes) * len(systems) * arguments.repeats) as progress:
 
@@ -99,7 +100,6 @@ def run_study(
             machine=machine_name(factory.device),
             seed=arguments.seed,
             repeats=arguments.repeats,
-            meter=meter,
             lpips=lpips.distance,
             rendered=progress.advance,
         )

@@ -1,17 +1,25 @@
 """Stage 2 of the road: from coarse views to one schedule per clip, before diffusion starts."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.engine.components import Components
 from sphinx_framework.errors import CapabilityError, ConfigError
 from sphinx_framework.geometry import brackets
-from sphinx_framework.policy.budget import Budgeted, Prediction, fit_budget, request_seconds
+from sphinx_framework.policy.budget import (
+    Budgeted,
+    Prediction,
+    energy_budget_seconds,
+    fit_budget,
+    request_seconds,
+)
+from sphinx_framework.policy.cost import CostModel
 from sphinx_framework.policy.plan import lower, plan
 from sphinx_framework.policy.quality import quality_report
 from sphinx_framework.policy.region import pixels_of, tiles_of
@@ -31,7 +39,8 @@ class Decisions:
     """Everything decided before diffusion; CPU data only.
 
     starts: per target after the mode's adjustments. keep: pixels that stay the regression's, per
-    target, or ``None`` where no compositing is planned.
+    target, or ``None`` where no compositing is planned. predicted_denoise_seconds: of the loop;
+    predicted_seconds: of the whole request; ``None`` where the cost model was not measured.
     """
 
     quality: QualityReport
@@ -41,6 +50,7 @@ class Decisions:
     keep: Bool[Tensor, "T H W"] | None
     layouts: tuple[ClipLayout, ...]
     schedules: tuple[Schedule, ...]
+    predicted_denoise_seconds: float | None
     predicted_seconds: float | None
     notes: tuple[str, ...]
 
@@ -97,7 +107,7 @@ def decide(
         _clip_schedule(components, config, layout, starts, region, mode) for layout in layouts
     )
     said = [
-        *(() if budget is None else (budget.note(),)),
+        *(() if budget is None else _budget_notes(budget, config.cost, schedules)),
         *(n for layout in layouts for n in layout.notes),
         *(n for s in schedules for n in s.notes),
     ]
@@ -110,7 +120,7 @@ def decide(
             hint="Drop engine.strict, or choose a mode that the model can run.",
         )
     final = _final_starts(layouts, schedules, len(scene.targets))
-    predictions = [config.cost.denoise_seconds(s) for s in schedules]
+    denoise_seconds, seconds = _predictions(config.cost, schedules)
     return Decisions(
         quality=report,
         start_steps=chosen,
@@ -119,35 +129,85 @@ def decide(
         keep=_kept_pixels(config, mode, region, final, coarse, diffusion),
         layouts=layouts,
         schedules=schedules,
-        predicted_seconds=(
-            sum(p for p in predictions if p is not None) if None not in predictions else None
-        ),
+        predicted_denoise_seconds=denoise_seconds,
+        predicted_seconds=seconds,
         notes=(*chosen.notes, *notes),
     )
+
+
+def missed_targets(
+    achieved: Float[Tensor, " T"], decisions: Decisions, quality: float
+) -> tuple[bool, ...]:
+    """Whether each target's score is below ``quality`` of what full diffusion would reach.
+
+    The rules tell what full diffusion reached on calibration scenes, as a ratio to the inputs'
+    interpolated score; rules that do not know are taken to mean that score itself.
+    """
+    ratios = (achieved / decisions.quality.reference).tolist()
+    full = decisions.start_steps.full_ratio or (1.0,) * len(ratios)
+    return tuple(ratio < quality * whole for ratio, whole in zip(ratios, full, strict=True))
+
+
+def _predictions(
+    cost: CostModel, schedules: tuple[Schedule, ...]
+) -> tuple[float | None, float | None]:
+    """Seconds of the loop and of the whole request; ``None`` where something was not measured."""
+    if not cost.measured:
+        return None, None
+    seconds, unmeasured = request_seconds(cost, schedules)
+    denoise = sum(cost.step_seconds(action, s) for s in schedules for action in s.actions)
+    return denoise, None if unmeasured else seconds
 
 
 def _budgeted(
     config: PipelineConfig, mode: Mode, starts: list[int], predict: Prediction
 ) -> Budgeted | None:
-    """Later starts, where the pipeline has a latency budget and the mode may use one.
-
-    Raises :class:`ConfigError` without a measured cost model: nothing could be predicted.
-    """
-    if config.engine.budget_ms is None or mode in ("diffusion", "regression"):
+    """Later starts, where the pipeline has a budget and the mode may use one."""
+    budget = _budget_seconds(config)
+    if budget is None or mode in ("diffusion", "regression"):
         return None
-    if not config.cost.measured:
-        raise ConfigError(
-            "a latency budget needs a measured cost table.",
-            hint="Run sphinx-nvs measure, and pass its file with --cost.",
-        )
     return fit_budget(
         starts,
         config.num_steps,
         predict,
-        config.engine.budget_ms / 1000,
+        budget,
         spacing=config.plan.stride,
         latest=config.plan.max_start,
     )
+
+
+def _budget_seconds(config: PipelineConfig) -> float | None:
+    """The tighter of the latency and the energy budget, in seconds.
+
+    Raises :class:`ConfigError` without a measured cost table: nothing could be predicted.
+    """
+    milliseconds, joules = config.engine.budget_ms, config.engine.budget_joules
+    if milliseconds is None and joules is None:
+        return None
+    hint = "Run sphinx-nvs measure, and pass its file with --cost."
+    if not config.cost.measured:
+        raise ConfigError("a budget needs a measured cost table.", hint=hint)
+    budgets = [] if milliseconds is None else [milliseconds / 1000]
+    if joules is not None:
+        if config.cost.watts is None:
+            raise ConfigError(
+                "an energy budget needs a cost table with the device's power (watts).",
+                hint=f"{hint} It holds watts where an energy meter works: see sphinx-nvs doctor.",
+            )
+        budgets.append(energy_budget_seconds(joules, config.cost.watts))
+    return min(budgets)
+
+
+def _budget_notes(
+    budget: Budgeted, cost: CostModel, schedules: tuple[Schedule, ...]
+) -> Iterator[str]:
+    yield budget.note()
+    unmeasured = request_seconds(cost, schedules)[1]
+    if unmeasured:
+        yield (
+            f"the budget leaves out {', '.join(unmeasured)}: the cost table does not know their "
+            "times"
+        )
 
 
 def _clip_schedule(

@@ -1,6 +1,7 @@
 """The road of a request: scene in, images and their reasons out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor
 
 from sphinx_framework.config import PipelineConfig, load_config
+from sphinx_framework.energy.meter import choose_meter, measure_energy
+from sphinx_framework.engine.admission import admitted, check_coarse
 from sphinx_framework.engine.components import (
     Components,
     build_components,
@@ -17,25 +20,26 @@ from sphinx_framework.engine.components import (
     refuse_non_commercial,
 )
 from sphinx_framework.engine.composite import composited
-from sphinx_framework.engine.decisions import Decisions, assess, decide, retried
+from sphinx_framework.engine.decisions import Decisions, assess, decide, missed_targets, retried
 from sphinx_framework.engine.events import (
     CoarseReady,
     Event,
     Finished,
     FrameFinal,
     Planned,
+    Served,
     StageDone,
     StepDone,
 )
 from sphinx_framework.engine.footprint import predicted_cache_bytes
 from sphinx_framework.engine.loop import Refinement
-from sphinx_framework.engine.report import build_report
+from sphinx_framework.engine.report import build_report, schedule_text
 from sphinx_framework.engine.request import Request
 from sphinx_framework.engine.result import RenderResult, Seconds
 from sphinx_framework.errors import ConfigError, JobError
 from sphinx_framework.executors.latent_cache import CachePool
 from sphinx_framework.logs import get_logger
-from sphinx_framework.policy.schedule import MODES, Mode, Schedule
+from sphinx_framework.policy.schedule import METHOD_MODES, Mode, Schedule
 from sphinx_framework.registry import Registry
 from sphinx_framework.types import ClipLayout, CoarseViews, Scene
 
@@ -135,76 +139,45 @@ class Engine:
             yield event
 
     def _request(self, scene: Scene, quality: float | None, mode: str | None, seed: int) -> Request:
-        quality = self.config.quality if quality is None else quality
-        if not 0 < quality <= 1:
-            raise ConfigError(
-                f"quality must lie in (0, 1], got {quality:g}.",
-                hint="It is the share of full diffusion's quality to keep, for example 0.95.",
-            )
-        mode = mode or self.config.mode
-        if mode not in MODES:
-            raise ConfigError(f"mode {mode!r} is unknown.", hint=f"Modes: {', '.join(MODES)}.")
-        scene.validate()
-        if mode != "regression":
-            self._check_size(scene)
-        if not 0 <= seed < 2**32:
-            raise ConfigError(f"the seed must lie in 0..{2**32 - 1}, got {seed}.")
-        limit = self.config.max_targets
-        if len(scene.targets) > limit:
-            raise ConfigError(
-                f"the scene asks for {len(scene.targets)} targets; the limit is {limit}.",
-                hint="Render in parts, or raise max_targets.",
-            )
+        chosen_mode, chosen_quality = admitted(
+            scene, self.components, self.config, quality=quality, mode=mode, seed=seed
+        )
         return Request(
             scene=scene.to(self.device),
-            mode=mode,
-            quality=quality,
+            mode=chosen_mode,
+            quality=chosen_quality,
             seed=seed,
             seconds=Seconds(load_models=self.load_seconds),
             warnings=list(scene.warnings),
         )
 
-    def _check_size(self, scene: Scene) -> None:
-        """Sides must be whole tiles of the diffusion model."""
-        model = self.components.diffusion
-        side = model.latent_factor * model.tile
-        height, width = scene.targets.image_size
-        if height % side or width % side:
-            fits = tuple(max(1, round(s / side)) * side for s in (height, width))
-            raise ConfigError(
-                f"{self.config.pipeline['diffusion'].use!r} works on image sides that are "
-                f"multiples of {side}; this scene is {height}x{width}.",
-                hint=f"Fit it, for example with --set size=[{fits[0]},{fits[1]}].",
-            )
-
     def _road(self, request: Request) -> Iterator[Event]:
         began = perf_counter()
-        scene = request.scene
-        coarse = self._predict(request)
-        yield StageDone(stage="regression", seconds=request.seconds.regression)
-        yield CoarseReady(coarse=coarse)
-        decisions = self._decide(request, coarse)
-        yield StageDone(stage="plan", seconds=request.seconds.plan)
-        yield Planned(
-            quality=decisions.quality,
-            mask=decisions.mask,
-            schedules=decisions.schedules,
-            predicted_seconds=decisions.predicted_seconds,
-        )
-        images = coarse.images.clone()
-        yield from self._served(decisions, images)
-        yield from self._denoised(request, coarse, decisions, images)
-        achieved = self._score(request, images)
-        missed = [
-            i
-            for i, ratio in enumerate((achieved / decisions.quality.reference).tolist())
-            if ratio < request.quality and decisions.starts[i] > 0
-        ]
-        if self.config.engine.retry and missed and request.mode in ("coarse", "fine", "selective"):
-            request.notes.append(f"targets {missed} missed the quality and were refined again")
-            second = retried(self.components, decisions, missed, self.config)
-            yield from self._denoised(request, coarse, second, images)
+        meter = choose_meter(self.config.engine.energy, self.device)
+        with measure_energy(meter) as request.energy:
+            coarse = self._predict(request)
+            yield StageDone(stage="regression", seconds=request.seconds.regression)
+            yield CoarseReady(coarse=coarse)
+            decisions = self._decide(request, coarse)
+            yield StageDone(stage="plan", seconds=request.seconds.plan)
+            yield Planned(
+                quality=decisions.quality,
+                mask=decisions.mask,
+                schedules=decisions.schedules,
+                predicted_denoise_seconds=decisions.predicted_denoise_seconds,
+                predicted_seconds=decisions.predicted_seconds,
+            )
+            images = coarse.images.clone()
+            retry = self.config.engine.retry and request.mode in METHOD_MODES
+            for event in self._refined(request, coarse, decisions, images):
+                # Until the scores are known, any frame may be refined once more.
+                if not (retry and isinstance(event, FrameFinal)):
+                    yield event
             achieved = self._score(request, images)
+            if retry:
+                decisions, achieved = yield from self._retried(
+                    request, coarse, decisions, images, achieved
+                )
         request.seconds.total = perf_counter() - began
         report = build_report(
             self.components,
@@ -218,30 +191,66 @@ class Engine:
             images=images.cpu(),
             coarse=coarse,
             mask=decisions.mask,
-            scene=scene,
+            scene=request.scene,
             schedules=decisions.schedules,
             report=report,
         )
         yield Finished(result=result)
 
+    def _refined(
+        self, request: Request, coarse: CoarseViews, decisions: Decisions, images: Tensor
+    ) -> Iterator[Event]:
+        """Frames that the regression model has answered, then those that diffusion refines."""
+        for index, start in enumerate(decisions.starts):
+            if start == self.config.num_steps:
+                yield FrameFinal(index=index, image=images[index].cpu(), served="regression")
+        yield from self._denoised(request, coarse, decisions, images)
+
+    def _retried(
+        self,
+        request: Request,
+        coarse: CoarseViews,
+        decisions: Decisions,
+        images: Tensor,
+        achieved: Tensor,
+    ) -> Generator[Event, None, tuple[Decisions, Tensor]]:
+        """Refine the targets that missed once more, from earlier; then every frame is final.
+
+        Returns the decisions with the starts that counted in the end, and the scores.
+        """
+        missed = [
+            index
+            for index, miss in enumerate(missed_targets(achieved, decisions, request.quality))
+            if miss and decisions.starts[index] > 0
+        ]
+        if missed:
+            second = retried(self.components, decisions, missed, self.config)
+            request.notes.append(
+                f"targets {missed} missed the quality and were refined again: "
+                f"{schedule_text(second.schedules)}"
+            )
+            for event in self._denoised(request, coarse, second, images):
+                if not isinstance(event, FrameFinal):
+                    yield event
+            starts = [
+                second.starts[index] if index in missed else start
+                for index, start in enumerate(decisions.starts)
+            ]
+            decisions = replace(decisions, starts=tuple(starts))
+            achieved = self._score(request, images)
+        for index, start in enumerate(decisions.starts):
+            served: Served = "regression" if start == self.config.num_steps else "refined"
+            yield FrameFinal(index=index, image=images[index].cpu(), served=served)
+        return decisions, achieved
+
     @torch.no_grad()
     def _predict(self, request: Request) -> CoarseViews:
         started = perf_counter()
         coarse = self.components.regression.predict(request.scene)
-        self._check_coarse(request.scene, coarse)
+        check_coarse(request.scene, coarse, self.config)
         request.warnings.extend(coarse.warnings)
         request.clock("regression", started)
         return coarse
-
-    def _check_coarse(self, scene: Scene, coarse: CoarseViews) -> None:
-        expected = (len(scene.targets), 3, *scene.targets.image_size)
-        if tuple(coarse.images.shape) != expected:
-            name = self.config.pipeline["regression"].use
-            raise JobError(
-                f"regression {name!r} returned images of shape {tuple(coarse.images.shape)}, "
-                f"expected {expected}.",
-                hint=f"Run: sphinx-nvs check {name}.",
-            )
 
     @torch.no_grad()
     def _decide(self, request: Request, coarse: CoarseViews) -> Decisions:
@@ -261,12 +270,6 @@ class Engine:
         request.warnings.extend(decisions.start_steps.warnings)
         request.clock("plan", started)
         return decisions
-
-    def _served(self, decisions: Decisions, images: Tensor) -> Iterator[FrameFinal]:
-        """Frames that the regression model has answered are final before diffusion starts."""
-        for index, start in enumerate(decisions.starts):
-            if start == self.config.num_steps:
-                yield FrameFinal(index=index, image=images[index].cpu(), served="regression")
 
     def _denoised(
         self, request: Request, coarse: CoarseViews, decisions: Decisions, images: Tensor

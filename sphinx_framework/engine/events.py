@@ -1,6 +1,7 @@
 """What the engine says while it works: enough to show progress and to deliver frames early."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor
@@ -8,6 +9,8 @@ from torch import Tensor
 from sphinx_framework.engine.result import RenderResult
 from sphinx_framework.policy.schedule import Schedule
 from sphinx_framework.types import CoarseViews, QualityReport, RefineMask
+
+Served = Literal["regression", "refined"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,7 @@ class Planned:
     quality: QualityReport
     mask: RefineMask
     schedules: tuple[Schedule, ...]
+    predicted_denoise_seconds: float | None
     predicted_seconds: float | None
 
 
@@ -52,7 +56,7 @@ class FrameFinal:
 
     index: int
     image: Float[Tensor, "3 H W"]
-    served: str
+    served: Served
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

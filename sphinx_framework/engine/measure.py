@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import median
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from sphinx_framework.energy.meter import choose_meter, measure_energy
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.report import device_name
 from sphinx_framework.errors import CapabilityError
@@ -18,7 +20,8 @@ from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.record import RecordExecutor
 from sphinx_framework.executors.tiles import TileSet
 from sphinx_framework.policy.cost import CostModel, StepKind, StepSample, fit_cost
-from sphinx_framework.types import Scene
+from sphinx_framework.protocols import StepPolicy
+from sphinx_framework.types import QualityReport, Scene, StartSteps
 
 TILE_SHARES = (0.05, 0.1, 0.25, 0.5, 0.75)
 
@@ -122,10 +125,44 @@ def timed(call: Callable[[], Tensor], device: torch.device, seconds: float) -> f
     return sorted(times)[len(times) // 2]
 
 
-def measure_steps(
+class LastStep:
+    """The pipeline's step policy, but every target starts at the last step."""
+
+    def __init__(self, policy: StepPolicy) -> None:
+        self.policy = policy
+
+    def start_steps(
+        self, report: QualityReport, scene: Scene, target: float, num_steps: int
+    ) -> StartSteps:
+        """Decide as usual, then refine as little as possible."""
+        chosen = self.policy.start_steps(report, scene, target, num_steps)
+        return replace(chosen, steps=(num_steps - 1,) * len(chosen.steps))
+
+
+def measure_stages(engine: Engine, scene: Scene, runs: int = 3) -> dict[str, float]:
+    """Seconds of the stages around the loop: medians over whole requests that take one step."""
+    plain = {"retry": False, "budget_ms": None, "budget_joules": None, "energy": "none"}
+    config = engine.config.model_copy(
+        update={"engine": engine.config.engine.model_copy(update=plain)}
+    )
+    components = replace(engine.components, steps=LastStep(engine.components.steps))
+    brief = Engine(components, config, engine.device)
+    slots = sum(len(layout) for layout in engine.components.diffusion.layouts(scene))
+    brief.render(scene, mode="fine")
+    times = [brief.render(scene, mode="fine").report.seconds for _ in range(runs)]
+    return {
+        "regression_seconds": median(t.regression for t in times),
+        "quality_seconds": median(t.quality for t in times),
+        "plan_seconds": median(t.plan for t in times),
+        "encode_per_frame": median(t.encode for t in times) / slots,
+        "decode_per_frame": median(t.decode for t in times) / len(scene.targets),
+    }
+
+
+def measure_costs(
     engine: Engine, scene: Scene, seconds: float
 ) -> tuple[CostModel, list[StepSample]]:
-    """Time all configurations within about ``seconds`` and fit the cost model."""
+    """Time all steps within about ``seconds``, then the other stages, and fit the cost model."""
     subject = prepare(engine, scene)
     able = engine.components.capabilities
     if not able.frame_subset:
@@ -135,13 +172,19 @@ def measure_steps(
         )
     listed = list(configurations(subject, tiles=able.block_sparse))
     each = seconds / len(listed)
-    samples = [
-        StepSample(kind=kind, share=share, seconds=timed(call, engine.device, each))
-        for kind, share, call in listed
-    ]
+    started = time.perf_counter()
+    with measure_energy(choose_meter(engine.config.engine.energy, engine.device)) as energy:
+        samples = [
+            StepSample(kind=kind, share=share, seconds=timed(call, engine.device, each))
+            for kind, share, call in listed
+        ]
+    elapsed = time.perf_counter() - started
     height, width = scene.images.shape[-2:]
     where = (
         f"{device_name(engine.device)}, {subject.num_frames} frames of {height}x{width}, "
         f"{engine.config.pipeline['diffusion'].use}"
     )
-    return fit_cost(samples, subject.num_frames, where), samples
+    around = measure_stages(engine, scene)
+    if energy.joules is not None:
+        around["watts"] = energy.joules / elapsed
+    return fit_cost(samples, subject.num_frames, where).model_copy(update=around), samples

@@ -11,12 +11,10 @@ from torch import Tensor
 from sphinx_framework import __version__
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.engine.components import Components
-from sphinx_framework.engine.decisions import Decisions
+from sphinx_framework.engine.decisions import Decisions, missed_targets
 from sphinx_framework.engine.request import Request
 from sphinx_framework.engine.result import Counts, FrameReport, Report, StepTrace
 from sphinx_framework.policy.schedule import Full, Schedule
-
-NO_METER = "not measured: no energy meter is configured"
 
 
 def build_report(
@@ -31,6 +29,8 @@ def build_report(
     """Collect everything into the typed report; counts come from the executed moves."""
     quality = decisions.quality
     steps_run = _steps_run(request, decisions)
+    missed = missed_targets(achieved, decisions, request.quality)
+    full_ratio = decisions.start_steps.full_ratio
     fractions = decisions.mask.float().mean((1, 2)).tolist()
     frames = []
     for index in range(len(request.scene.targets)):
@@ -47,7 +47,8 @@ def build_report(
                 achieved_score=float(achieved[index]),
                 achieved_ratio=ratio,
                 served="refined" if steps_run[index] else "regression",
-                missed=ratio < request.quality,
+                full_ratio=None if full_ratio is None else full_ratio[index],
+                missed=missed[index],
             )
         )
     return Report(
@@ -65,11 +66,12 @@ def build_report(
         schedule=schedule_text(decisions.schedules),
         counts=_counts(request, decisions, config.num_steps),
         seconds=request.seconds,
-        predicted_denoise_seconds=decisions.predicted_seconds,
+        predicted_denoise_seconds=decisions.predicted_denoise_seconds,
+        predicted_seconds=decisions.predicted_seconds,
         cost_model=config.cost.measured or "assumed, not measured",
         cache_bytes_peak=request.cache_bytes_peak,
-        energy_joules=None,
-        energy_note=NO_METER,
+        energy_joules=request.energy.joules,
+        energy_note=request.energy.note,
         trace=[
             StepTrace(
                 clip=clip,

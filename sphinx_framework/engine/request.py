@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from time import perf_counter
 
+from sphinx_framework.energy.meter import Reading
 from sphinx_framework.engine.events import StageDone
 from sphinx_framework.engine.loop import Move
 from sphinx_framework.engine.result import Seconds
@@ -21,6 +22,7 @@ class Request:
     seconds: Seconds = field(default_factory=Seconds)
     moves: list[tuple[int, Schedule, Move]] = field(default_factory=list)
     cache_bytes_peak: int = 0
+    energy: Reading = field(default_factory=Reading)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 

@@ -30,7 +30,14 @@ class FrameReport(Closed):
     achieved_score: float
     achieved_ratio: float
     served: Literal["regression", "refined"]
-    missed: bool = Field(description="achieved_ratio is below the quality target")
+    full_ratio: float | None = Field(
+        description="ratio that full diffusion reaches on calibration frames like this one; none "
+        "where the rules do not know"
+    )
+    missed: bool = Field(
+        description="achieved_ratio is below the quality target's share of full_ratio (of 1 where "
+        "that is none)"
+    )
 
 
 class Counts(Closed):
@@ -89,6 +96,9 @@ class Report(Closed):
     counts: Counts
     seconds: Seconds
     predicted_denoise_seconds: float | None
+    predicted_seconds: float | None = Field(
+        description="of all stages without loading and writing; none where one was not measured"
+    )
     cost_model: str
     cache_bytes_peak: int
     energy_joules: float | None

@@ -113,6 +113,7 @@ def request_seconds(cost: CostModel, schedules: Sequence[Schedule]) -> tuple[flo
     stages = {
         "regression": cost.regression_seconds,
         "quality": cost.quality_seconds,
+        "plan": cost.plan_seconds,
         "encode": _times(cost.encode_per_frame, encoded),
         "decode": _times(cost.decode_per_frame, decoded),
     }

@@ -31,6 +31,8 @@ class CostModel(BaseModel):
 
     full: seconds of a recording full step. dense: a full step that records nothing, over ``full``.
 
+    The stages around the loop are those of one measured request: encoding (with conditioning) and
+    decoding by frame, the rest by request. watts: mean power while steps were timed.
     measured: where the numbers come from; empty for the built-in assumption, whose unit is the
     full step (relative cost only, so no latency is predicted).
     """
@@ -47,6 +49,8 @@ class CostModel(BaseModel):
     decode_per_frame: float | None = None
     regression_seconds: float | None = None
     quality_seconds: float | None = None
+    plan_seconds: float | None = None
+    watts: float | None = None
     num_frames: int = 0
     measured: str = ""
 

@@ -23,7 +23,10 @@ class PlanConfig(BaseModel):
     refresh_every: int = Field(5, ge=1, description="a full pass every this many visited steps")
     full_tail: int = Field(0, ge=0, description="this many last steps of the grid are full passes")
     stride: int = Field(
-        1, ge=1, description="visit every n-th step of the grid (a few-step solver)"
+        1,
+        ge=1,
+        description="visit every n-th step of the grid (a few-step solver); mode diffusion, the "
+        "baseline, visits all",
     )
     max_start: int | None = Field(
         None, ge=0, description="latest start of a target; none lets a frame be served as it is"
@@ -57,6 +60,7 @@ def plan(
             raise ValueError(f"start step {start} is not in 0..{num_steps}")
     targets = [s for s in starts if s is not None]
     if mode == "diffusion":
+        config = config.model_copy(update={"stride": 1})
         targets = [0] * len(targets)
     elif mode == "coarse":
         targets = [min(targets, default=num_steps)] * len(targets)

@@ -12,7 +12,8 @@ from jaxtyping import Bool
 from torch import Tensor
 
 Mode = Literal["coarse", "fine", "selective", "diffusion", "regression"]
-MODES: tuple[Mode, ...] = ("coarse", "fine", "selective", "diffusion", "regression")
+METHOD_MODES: tuple[Mode, ...] = ("coarse", "fine", "selective")
+MODES: tuple[Mode, ...] = (*METHOD_MODES, "diffusion", "regression")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

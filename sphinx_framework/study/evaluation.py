@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from sphinx_framework.engine.engine import Engine
-from sphinx_framework.engine.result import RenderResult
+from sphinx_framework.engine.result import RenderResult, Report
 from sphinx_framework.protocols import Embedder
 from sphinx_framework.study.consistency import feature_difference, warped_difference
-from sphinx_framework.study.energy import EnergyMeter, Reading, measure_energy
 from sphinx_framework.study.files import file_stem
 from sphinx_framework.study.metrics import gradient_similarity, psnr, sharpness, ssim
 from sphinx_framework.study.perceptual import Distance
@@ -54,7 +53,6 @@ class Bench:
     machine: str
     seed: int = 0
     repeats: int = 1
-    meter: EnergyMeter | None = None
     lpips: Distance | None = None
     rendered: Callable[[], None] = field(default=lambda: None)
 
@@ -76,13 +74,19 @@ class Bench:
 def request_seconds(result: RenderResult) -> Measured:
     """Seconds by stage and their sum, without loading and writing.
 
-    The baselines are not charged for the scoring and planning that only the method needs.
+    The baselines are not charged for the scoring and planning that only the method needs;
+    ``seconds_request`` is what was spent all the same, which is what was predicted.
     """
     seconds = result.report.seconds
     stages = {s: float(getattr(seconds, s)) for s in STAGES}
+    spent = sum(stages.values())
     if result.report.mode in ("regression", "diffusion"):
         stages.update(dict.fromkeys(METHOD_STAGES, 0.0))
-    return {**{f"seconds_{s}": v for s, v in stages.items()}, "seconds": sum(stages.values())}
+    return {
+        **{f"seconds_{s}": v for s, v in stages.items()},
+        "seconds": sum(stages.values()),
+        "seconds_request": spent,
+    }
 
 
 def decision_figures(result: RenderResult) -> dict[str, float | None]:
@@ -97,6 +101,7 @@ def decision_figures(result: RenderResult) -> dict[str, float | None]:
         "mask_share": sum(f.mask_fraction for f in frames) / len(frames),
         "cache_bytes": float(report.cache_bytes_peak),
         "predicted_denoise": report.predicted_denoise_seconds,
+        "predicted_request": report.predicted_seconds,
     }
 
 
@@ -150,21 +155,20 @@ def measure_scene(
     systems = [system for system in bench.systems if system.name in settings]
     seed = scene_seed(name, bench.seed)
     runs: dict[str, list[Measured]] = {system.name: [] for system in systems}
-    readings: dict[str, list[Reading]] = {system.name: [] for system in systems}
+    reports: dict[str, list[Report]] = {system.name: [] for system in systems}
     records: dict[str, SystemRecord] = {}
     for repeat in range(bench.repeats):
         # Turned by one each time, so that no system always runs in another's wake.
         turn = repeat % len(systems)
         for system in (*systems[turn:], *systems[:turn]):
             engine = bench.engines[system.name]
-            with measure_energy(bench.meter) as reading:
-                result = engine.render(scene, mode=system.mode, quality=system.quality, seed=seed)
+            result = engine.render(scene, mode=system.mode, quality=system.quality, seed=seed)
             runs[system.name].append(request_seconds(result))
-            readings[system.name].append(reading)
+            reports[system.name].append(result.report)
             if repeat == 0:
                 records[system.name] = _record(engine, bench.lpips, settings[system.name], result)
             bench.rendered()
-    timed = {key: _with_runs(record, runs[key], readings[key]) for key, record in records.items()}
+    timed = {key: _with_runs(record, runs[key], reports[key]) for key, record in records.items()}
     return SceneRecord(scene=name, systems=timed)
 
 
@@ -183,17 +187,21 @@ def _record(
 
 
 def _with_runs(
-    record: SystemRecord, runs: Sequence[Measured], readings: Sequence[Reading]
+    record: SystemRecord, runs: Sequence[Measured], reports: Sequence[Report]
 ) -> SystemRecord:
-    """Add the median times, and the mean energy where every run was measured."""
-    joules = [reading.joules for reading in readings if reading.joules is not None]
-    unmeasured = [reading.note for reading in readings if reading.joules is None]
+    """Add the median and least times, and the mean energy where every run was measured.
+
+    The least time of several runs is the steadiest: other load on a machine only adds to it.
+    """
+    joules = [report.energy_joules for report in reports if report.energy_joules is not None]
+    unmeasured = [report.energy_note for report in reports if report.energy_joules is None]
     values = {
         **record.values,
         **{key: median(run[key] for run in runs) for key in runs[0]},
+        "seconds_least": min(run["seconds"] for run in runs),
         "joules": None if unmeasured else sum(joules) / len(joules),
     }
-    note = unmeasured[0] if unmeasured else readings[0].note
+    note = unmeasured[0] if unmeasured else reports[0].energy_note
     return record.model_copy(update={"values": known(values), "energy_note": note})
 
 

@@ -53,6 +53,7 @@ def rule_file(
         lines.append(f"rows = [{rows}]")
         lines.append(f"samples = {list(rule.samples)}")
         lines.append(f"lower_bound = {list(rule.bounds)}")
+        lines.append(f"full_ratio = {list(rule.full_ratio)}")
         lines.append(f"notes = {_text(served_note(rule))}")
     return "\n".join(lines) + "\n"
 

@@ -48,6 +48,7 @@ class FittedRule:
     """Rows ``[low, high, start]``; a ratio at or above the last ``high`` serves the regression.
 
     samples, bounds: per row, how many targets it rests on and the kept share's lower bound.
+    full_ratio: per row, the mean ratio of full diffusion's score to the inputs' interpolated one.
     served_samples, served_bound: the same for the frames that are served as they are.
     thin: rows that start at 0 because of too few samples.
     """
@@ -57,6 +58,7 @@ class FittedRule:
     rows: tuple[Row, ...]
     samples: tuple[int, ...]
     bounds: tuple[float, ...]
+    full_ratio: tuple[float, ...]
     served_samples: int = 0
     served_bound: float | None = None
     thin: tuple[int, ...] = ()
@@ -70,9 +72,13 @@ class FittedRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """All targets of a cluster: ratio, scene number, and kept share by start step."""
+    """All targets of a cluster: ratio, scene number, and kept share by start step.
+
+    full: score of full diffusion over the inputs' interpolated score.
+    """
 
     ratio: Float[np.ndarray, " n"]
+    full: Float[np.ndarray, " n"]
     scene: Int[np.ndarray, " n"]
     kept: dict[int, Float[np.ndarray, " n"]]
 
@@ -84,6 +90,7 @@ class Observed:
         starts = sorted(rows[0][0].scores) if rows else []
         return cls(
             ratio=np.array([t.ratio for t, _ in rows], dtype=float),
+            full=np.array([t.scores[0] / t.reference for t, _ in rows], dtype=float),
             scene=np.array([i for _, i in rows], dtype=int),
             kept={s: np.array([t.kept(s) for t, _ in rows], dtype=float) for s in starts},
         )
@@ -93,12 +100,14 @@ class Observed:
 class Bin:
     """Ratios ``low <= ratio < high``: targets in it, and what each start keeps there.
 
-    bound: start -> lower bound of the mean kept share; met: start -> kept shares of the scenes.
+    full_ratio: mean ratio of full diffusion. bound: start -> lower bound of the mean kept share;
+    by_scene: start -> kept shares of the scenes.
     """
 
     low: float
     high: float
     count: int
+    full_ratio: float
     enough: bool
     bound: dict[int, float]
     by_scene: dict[int, Float[np.ndarray, " s"]]
@@ -171,6 +180,7 @@ def _bin(observed: Observed, low: float, high: float, fit: Fit) -> Bin:
         low=low,
         high=high,
         count=int(inside.sum()),
+        full_ratio=float(observed.full[inside].mean()),
         enough=enough,
         bound=dict(zip(starts, map(float, bounds), strict=True)),
         by_scene={
@@ -194,17 +204,19 @@ def _rule(
     if not refined:
         # A table needs a row; this one only says that nothing was seen below the first bin.
         high = max(bins[0].low, SMALLEST_ROW)
-        rows, samples, bounds = [(0.0, high, 0)], [0], [1.0]
+        rows, samples, bounds, full = [(0.0, high, 0)], [0], [1.0], [bins[0].full_ratio]
     else:
         rows = [(b.low, b.high, start) for b, start in refined]
         samples = [b.count for b, _ in refined]
         bounds = [round(b.bound[start], 4) if start else 1.0 for b, start in refined]
+        full = [b.full_ratio for b, _ in refined]
     return FittedRule(
         quality=quality,
         cluster=cluster,
         rows=tuple(rows),
         samples=tuple(samples),
         bounds=tuple(bounds),
+        full_ratio=tuple(round(ratio, 4) for ratio in full),
         served_samples=sum(b.count for b in served),
         served_bound=min((round(b.bound[num_steps], 4) for b in served), default=None),
         thin=tuple(i for i, (b, _) in enumerate(refined) if not b.enough),

@@ -32,12 +32,14 @@ SceneSource = tuple[str, Callable[[], Scene]]
 class TargetSample(BaseModel):
     """One target: its coarse ratio, and image-only scores by start step.
 
+    reference: the inputs' interpolated score, which ratios are shares of (paper eq. 2).
     scores: start step -> score; 0 is full diffusion, ``num_steps`` the regression frame.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ratio: float
+    reference: float
     scores: dict[int, float]
 
     def kept(self, start: int) -> float:
@@ -120,6 +122,7 @@ def sample_scene(
     )
     by_start: dict[int, list[float]] = {}
     ratios: list[float] = []
+    references: list[float] = []
     for start in sampling.starts(steps):
         mode: Mode = (
             "diffusion" if start == 0 else "regression" if start == steps else sampling.mode
@@ -129,11 +132,16 @@ def sample_scene(
         report = Engine(fixed, plain, engine.device).render(scene, mode=mode, seed=seed).report
         by_start[start] = [frame.achieved_score for frame in report.frames]
         ratios = [frame.ratio for frame in report.frames]
+        references = [frame.reference for frame in report.frames]
         rendered()
     _check_scores(name, by_start, ratios)
     targets = tuple(
-        TargetSample(ratio=ratio, scores={start: by_start[start][i] for start in by_start})
-        for i, ratio in enumerate(ratios)
+        TargetSample(
+            ratio=ratio,
+            reference=reference,
+            scores={start: by_start[start][i] for start in by_start},
+        )
+        for i, (ratio, reference) in enumerate(zip(ratios, references, strict=True))
     )
     return SceneSample(
         scene=name,

@@ -11,7 +11,8 @@ from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.registry import Registry
 
 FEW_STEPS = (25, 10, 5, 2)
-MULTISTEP_SOLVER = "dpmpp_2m"
+EULER, MULTISTEP_SOLVER = "euler", "dpmpp_2m"
+SOLVER_NAMES = {EULER: "Euler", MULTISTEP_SOLVER: "2M"}
 DENSE = "diffusion"
 REGRESSION = "regression"
 FEWER_STEPS = "diffusion, fewer steps"
@@ -61,50 +62,55 @@ def methods(modes: Sequence[Mode], qualities: Sequence[float]) -> list[System]:
     ]
 
 
-def multistep(config: PipelineConfig, stride: int = 5) -> list[System]:
-    """Few-step walks with a second-order solver, of diffusion and of the method."""
+def alternative_solver(config: PipelineConfig, registry: Registry) -> str | None:
+    """The solver that the pipeline does not use, if its diffusion component can choose solvers."""
+    component = config.pipeline["diffusion"]
+    model = registry.options_model(registry.find("diffusion", component.use))
+    if "solver" not in model.model_fields:
+        return None
+    used = component.options.get("solver", model.model_fields["solver"].default)
+    other = MULTISTEP_SOLVER if used == EULER else EULER
+    try:
+        values = {**component.options, "solver": other}
+        registry.options("diffusion", component.use, values, "solver")
+    except ConfigError:
+        return None
+    return other
+
+
+def with_solver(config: PipelineConfig, solver: str, stride: int = 5) -> list[System]:
+    """Diffusion in few steps, and the method, by another solver than the pipeline's.
+
+    Euler visits every step, as the paper does; the second-order solver every ``stride``-th.
+    """
+    name = SOLVER_NAMES[solver]
     plain = [
         System(
-            name=f"diffusion, {n} steps, 2M",
-            family="diffusion, 2M",
+            name=f"diffusion, {n} steps, {name}",
+            family=f"diffusion, {name}",
             mode="diffusion",
             quality=config.quality,
-            changes={"num_steps": n, "diffusion.solver": MULTISTEP_SOLVER},
+            changes={"num_steps": n, "diffusion.solver": solver},
         )
-        for n in (10, 5)
+        for n in (10, 5, 2)
         if n < config.num_steps
     ]
+    walk, told = {"plan.stride": 1, "plan.refresh_every": 5}, "every step"
+    if solver == MULTISTEP_SOLVER:
+        walk, told = {"plan.stride": stride, "plan.refresh_every": 3}, f"every {stride}th step"
     modes: tuple[Mode, ...] = ("coarse", "fine")
     method = [
         System(
-            name=f"{mode} {config.quality:g}, every {stride}th step, 2M",
-            family=f"{mode}, 2M",
+            name=f"{mode} {config.quality:g}, {told}, {name}",
+            family=f"{mode}, {name}",
             mode=mode,
             quality=config.quality,
-            changes={
-                "plan.stride": stride,
-                "plan.refresh_every": 3,
-                "diffusion.solver": MULTISTEP_SOLVER,
-            },
+            changes={**walk, "diffusion.solver": solver},
         )
         for mode in modes
         if stride < config.num_steps
     ]
     return [*plain, *method]
-
-
-def has_multistep_solver(config: PipelineConfig, registry: Registry) -> bool:
-    """Whether the diffusion component has an option ``solver`` that allows the second order."""
-    component = config.pipeline["diffusion"]
-    model = registry.options_model(registry.find("diffusion", component.use))
-    if "solver" not in model.model_fields:
-        return False
-    try:
-        values = {**component.options, "solver": MULTISTEP_SOLVER}
-        registry.options("diffusion", component.use, values, "solver")
-    except ConfigError:
-        return False
-    return True
 
 
 def grid(

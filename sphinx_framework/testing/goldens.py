@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from torch import Tensor
 
+# Entries of a description that has arrays beside it.
+DESCRIBING_ARRAYS = ("tensors", "tensors_summary")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Golden:
@@ -32,7 +35,10 @@ def goldens_folder() -> Path:
 
 
 def golden(name: str) -> Golden:
-    """Load fixture ``name``; skip the calling test, with the reason, where it is absent."""
+    """Load fixture ``name``; skip the calling test, with the reason, where it is absent.
+
+    Raises ``FileNotFoundError`` for a description whose arrays are missing.
+    """
     folder = goldens_folder()
     description = folder / f"{name}.json"
     if not description.exists():
@@ -40,10 +46,13 @@ def golden(name: str) -> Golden:
     import torch
     from safetensors.torch import load_file
 
+    info = json.loads(description.read_text())
     arrays = folder / f"{name}.safetensors"
+    if not arrays.exists() and any(key in info for key in DESCRIBING_ARRAYS):
+        raise FileNotFoundError(f"golden {name!r} has a description but no {arrays}")
     tensors = load_file(arrays) if arrays.exists() else {}
     wide = {
         key: value.float() if value.dtype == torch.float8_e4m3fn else value
         for key, value in tensors.items()
     }
-    return Golden(name=name, info=json.loads(description.read_text()), tensors=wide)
+    return Golden(name=name, info=info, tensors=wide)

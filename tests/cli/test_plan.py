@@ -39,7 +39,7 @@ def test_a_plan_writes_nothing(command):
 def test_the_text_shows_schedule_prediction_and_licences(command):
     told = command.plan("--mode", "diffusion").told
     assert "D0 D1 D2" in told
-    assert "not predicted (cost model: assumed, not measured)" in told
+    assert "no prediction (cost model: assumed, not measured)" in told
     assert "diffusion: fake (sphinx-framework-fakes 1.2), licence Apache-2.0" in told
 
 

@@ -108,9 +108,9 @@ def test_a_strict_pipeline_accepts_tiles_that_merely_do_not_pay():
 
 
 def test_predictions_need_a_measured_cost():
-    assert decisions(fixed_engine((10,) * 4)).predicted_seconds is None
+    assert decisions(fixed_engine((10,) * 4)).predicted_denoise_seconds is None
     cost = {"full": 2.0, "measured": "a bench", "num_frames": 6}
-    assert decisions(fixed_engine((48,) * 4, cost=cost), "coarse").predicted_seconds == 4.0
+    assert decisions(fixed_engine((48,) * 4, cost=cost), "coarse").predicted_denoise_seconds == 4.0
 
 
 MEASURED = {"measured": "a test", "full": 0.01, "num_frames": 6}
@@ -118,15 +118,39 @@ MEASURED = {"measured": "a test", "full": 0.01, "num_frames": 6}
 
 def test_a_latency_budget_moves_starts_later_and_says_so():
     free = fake_engine(cost=MEASURED).plan(fake_scene(4), mode="fine", quality=0.9)[1]
-    assert free.predicted_seconds is not None
-    budget = 500 * free.predicted_seconds
+    assert free.predicted_denoise_seconds is not None
+    budget = 500 * free.predicted_denoise_seconds
     tight = fake_engine(cost=MEASURED, engine={"budget_ms": budget})
     decisions = tight.plan(fake_scene(4), mode="fine", quality=0.9)[1]
-    assert decisions.predicted_seconds <= budget / 1000
+    assert decisions.predicted_denoise_seconds <= budget / 1000
     assert all(b > a for a, b in zip(free.starts, decisions.starts, strict=True))
     assert any("later" in note for note in decisions.notes)
 
 
-def test_a_latency_budget_without_a_measured_cost_is_refused():
+@pytest.mark.parametrize("budget", ["budget_ms", "budget_joules"])
+def test_a_budget_without_a_measured_cost_is_refused(budget):
     with pytest.raises(ConfigError, match="needs a measured cost table"):
-        fake_engine(engine={"budget_ms": 5.0}).plan(fake_scene(4), mode="fine")
+        fake_engine(engine={budget: 5.0}).plan(fake_scene(4), mode="fine")
+
+
+def test_an_energy_budget_without_a_measured_power_is_refused():
+    engine = fake_engine(cost=MEASURED, engine={"budget_joules": 5.0})
+    with pytest.raises(ConfigError, match=r"power \(watts\)"):
+        engine.plan(fake_scene(4), mode="fine")
+
+
+def test_an_energy_budget_is_a_latency_budget_at_the_measured_power():
+    def planned(**budget):
+        engine = fake_engine(cost=MEASURED | {"watts": 50.0}, engine=budget)
+        return engine.plan(fake_scene(4), mode="fine", quality=0.9)[1].starts
+
+    by_time = planned(budget_ms=100.0)
+    assert planned(budget_joules=5.0) == by_time != planned()
+    assert planned(budget_joules=5.0, budget_ms=1e6) == by_time
+    assert planned(budget_joules=1e6, budget_ms=100.0) == by_time
+
+
+def test_a_budget_says_which_stages_it_leaves_out():
+    engine = fake_engine(cost=MEASURED, engine={"budget_ms": 100.0})
+    notes = engine.plan(fake_scene(4), mode="fine")[1].notes
+    assert any("regression, quality, plan, encode, decode" in note for note in notes)

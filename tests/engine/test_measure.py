@@ -4,7 +4,8 @@ import pytest
 import torch
 from engines import calls_of
 
-from sphinx_framework.engine.measure import configurations, measure_steps, prepare, timed
+from sphinx_framework.energy.meter import Energy
+from sphinx_framework.engine.measure import configurations, measure_costs, prepare, timed
 from sphinx_framework.errors import CapabilityError
 from sphinx_framework.plugin import Capabilities
 from sphinx_framework.testing.fakes import fake_scene
@@ -13,7 +14,7 @@ from sphinx_framework.testing.pipeline import fake_engine
 
 def test_every_kind_of_step_is_measured_and_a_model_is_fitted():
     engine = fake_engine()
-    cost, samples = measure_steps(engine, fake_scene(), seconds=0.01)
+    cost, samples = measure_costs(engine, fake_scene(), seconds=0.01)
     assert {sample.kind for sample in samples} == {"dense", "frames", "full", "tiles"}
     assert all(sample.seconds > 0 for sample in samples)
     assert all(0 < sample.share <= 1 for sample in samples)
@@ -24,13 +25,13 @@ def test_every_kind_of_step_is_measured_and_a_model_is_fitted():
 
 def test_a_model_without_tiles_is_measured_without_them():
     engine = fake_engine(Capabilities(frame_subset=True))
-    _, samples = measure_steps(engine, fake_scene(), seconds=0.01)
+    _, samples = measure_costs(engine, fake_scene(), seconds=0.01)
     assert {sample.kind for sample in samples} == {"dense", "full", "frames"}
 
 
 def test_a_model_that_runs_full_steps_only_has_nothing_to_measure():
     with pytest.raises(CapabilityError, match="'fake' runs full steps only"):
-        measure_steps(fake_engine(Capabilities()), fake_scene(), seconds=0.01)
+        measure_costs(fake_engine(Capabilities()), fake_scene(), seconds=0.01)
 
 
 def test_every_configuration_computes_the_share_it_claims():
@@ -51,3 +52,25 @@ def test_a_call_is_timed_at_least_three_times_after_a_warm_up():
     seconds = timed(lambda: runs.append(1) or torch.zeros(1), torch.device("cpu"), 0.0)
     assert len(runs) == 4
     assert seconds >= 0
+
+
+def test_the_stages_around_the_loop_are_measured_with_the_steps():
+    cost, _ = measure_costs(fake_engine(), fake_scene(), seconds=0.01)
+    stages = ("regression_seconds", "quality_seconds", "plan_seconds")
+    frames = ("encode_per_frame", "decode_per_frame")
+    assert all(getattr(cost, name) > 0 for name in (*stages, *frames))
+
+
+def test_power_is_measured_only_where_a_meter_counts(monkeypatch):
+    class Counter:
+        def start(self):
+            pass
+
+        def stop(self):
+            return Energy(joules=1e6, note="a counter")
+
+    unmeasured, _ = measure_costs(fake_engine(), fake_scene(), seconds=0.01)
+    assert unmeasured.watts is None
+    choose = "sphinx_framework.engine.measure.choose_meter"
+    monkeypatch.setattr(choose, lambda name, device: Counter())
+    assert measure_costs(fake_engine(), fake_scene(), seconds=0.01)[0].watts > 0

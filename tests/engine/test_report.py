@@ -7,6 +7,7 @@ import pytest
 import torch
 from engines import FixedMask, FixedQuality, FixedSteps, calls_of, engine_with, fixed_engine
 
+from sphinx_framework.energy.meter import Energy
 from sphinx_framework.engine.result import Report
 from sphinx_framework.policy.schedule import MODES
 from sphinx_framework.testing.fakes import fake_scene
@@ -43,6 +44,7 @@ FRAME_KEYS = {
     "achieved_score",
     "achieved_ratio",
     "served",
+    "full_ratio",
     "missed",
 }
 COUNT_KEYS = {"full_steps", "partial_steps", "frame_steps", "frame_steps_dense"}
@@ -206,3 +208,62 @@ def test_the_seed_and_config_of_the_request_are_kept():
     assert report.seed == 12
     assert report.config["gamma"] == 0.7
     assert report.config["pipeline"]["diffusion"] == {"use": "fake"}
+
+
+def test_a_frame_is_missed_by_what_full_diffusion_would_reach():
+    parts = {
+        "steps": FixedSteps((20, 20, 20, 20), full_ratio=(1.0, 0.6, 0.5, 0.4)),
+        "quality": HalfOfThePhotos(),
+    }
+    engine = engine_with(parts=parts)
+    frames = engine.render(fake_scene(), mode="fine", quality=0.9).report.frames
+    assert [frame.achieved_ratio for frame in frames] == pytest.approx([0.5] * 4)
+    assert [frame.full_ratio for frame in frames] == [1.0, 0.6, 0.5, 0.4]
+    assert [frame.missed for frame in frames] == [True, True, False, False]
+
+
+class HalfOfThePhotos:
+    """The two photos score 1, the four targets 0.5."""
+
+    def score(self, images, opacity=None):
+        return torch.full((len(images),), 1.0 if len(images) == 2 else 0.5)
+
+
+class Counter:
+    """A meter that counts 12 joules."""
+
+    def start(self):
+        pass
+
+    def stop(self):
+        return Energy(joules=12.0, note="a counter")
+
+
+def test_the_energy_is_the_meters(monkeypatch):
+    asked = []
+
+    def choose(name, device):
+        asked.append(name)
+        return Counter()
+
+    monkeypatch.setattr("sphinx_framework.engine.engine.choose_meter", choose)
+    report = mixed_engine(engine={"energy": "rapl"}).render(fake_scene()).report
+    assert (report.energy_joules, report.energy_note) == (12.0, "a counter")
+    assert asked == ["rapl"]
+
+
+def test_unmeasured_energy_is_null_and_says_why():
+    report = mixed_engine(engine={"energy": "none"}).render(fake_scene()).report
+    assert report.energy_joules is None
+    assert report.energy_note == "not measured: no energy meter was asked for"
+
+
+def test_the_whole_request_is_predicted_where_every_stage_was_measured():
+    stages = {"regression_seconds": 1.0, "quality_seconds": 0.5, "plan_seconds": 0.25}
+    stages |= {"encode_per_frame": 0.1, "decode_per_frame": 0.01}
+    measured = {"full": 0.5, "measured": "a bench", "num_frames": 6}
+    part = fake_engine(cost=measured).render(fake_scene(), mode="diffusion").report
+    whole = fake_engine(cost=measured | stages).render(fake_scene(), mode="diffusion").report
+    assert part.predicted_seconds is None
+    expected = whole.predicted_denoise_seconds + 1.75 + 6 * 0.1 + 4 * 0.01
+    assert whole.predicted_seconds == pytest.approx(expected)

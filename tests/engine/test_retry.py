@@ -4,6 +4,7 @@ import pytest
 import torch
 from engines import FixedQuality, FixedSteps, engine_with
 
+from sphinx_framework.engine.events import FrameFinal
 from sphinx_framework.testing.fakes import fake_scene
 
 
@@ -70,4 +71,29 @@ def test_the_baselines_are_never_tried_again(mode):
 
 def test_nothing_is_tried_again_when_everything_is_good():
     _, report = images(engine((20, 30, 50, 40), FixedQuality(1.0, 1.0)))
+    assert [f.steps_run for f in report.frames] == [30, 20, 0, 10]
+
+
+def test_the_report_tells_the_start_that_counted_in_the_end():
+    _, report = images(engine((20, 30, 50, 40), OneBadFrame(1)))
+    assert [f.start_step for f in report.frames] == [20, 15, 50, 40]
+    assert any("F15" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("bad", [1, 2])
+def test_no_frame_is_called_final_before_it_is(bad):
+    events = list(engine((20, 30, 50, 40), OneBadFrame(bad)).stream(fake_scene(), mode="fine"))
+    final = {e.index: e for e in events if isinstance(e, FrameFinal)}
+    assert sum(isinstance(e, FrameFinal) for e in events) == len(final) == 4
+    result = events[-1].result
+    for index, event in final.items():
+        assert torch.equal(event.image, result.images[index])
+        assert event.served == result.report.frames[index].served
+
+
+def test_what_full_diffusion_cannot_reach_either_is_not_tried_again():
+    steps = FixedSteps((20, 30, 50, 40), full_ratio=(1.0, 0.5, 1.0, 1.0))
+    parts = {"steps": steps, "quality": OneBadFrame(1)}
+    _, report = images(engine_with(parts=parts, engine={"retry": True}))
+    assert not any(frame.missed for frame in report.frames)
     assert [f.steps_run for f in report.frames] == [30, 20, 0, 10]

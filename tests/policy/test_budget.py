@@ -126,7 +126,7 @@ def test_a_request_adds_measured_stages_and_names_the_unmeasured():
     schedule = scheduled([20, STEPS])
     seconds, unknown = request_seconds(cost, [schedule])
     assert seconds == pytest.approx(cost.denoise_seconds(schedule) + 4 * 0.1 + 1 * 0.2)
-    assert unknown == ["regression", "quality"]
+    assert unknown == ["regression", "quality", "plan"]
 
 
 def test_a_request_that_denoises_nothing_is_encoded_and_decoded_for_nothing():

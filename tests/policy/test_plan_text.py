@@ -56,7 +56,7 @@ def plan_text(quality, cluster):
             plan("selective", served, NUM_STEPS, OURS, region), able, DEAR_TILES
         ),
         "fine, every 5th step": plan("fine", served, NUM_STEPS, FEW_STEPS),
-        "diffusion, every 5th step": plan("diffusion", served, NUM_STEPS, FEW_STEPS),
+        "diffusion, all steps all the same": plan("diffusion", served, NUM_STEPS, FEW_STEPS),
     }
     lines = [
         f"quality {quality} %, cluster {cluster}",

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from sphinx_framework.energy.meter import Energy
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.registry import Registry
-from sphinx_framework.study.energy import Energy
 from sphinx_framework.study.engines import EngineFactory
 from sphinx_framework.study.evaluation import (
     STAGES,
@@ -185,13 +185,18 @@ def test_repeats_are_timed_runs_of_the_same_images(tmp_path):
     assert record.systems[DENSE].scores == once.systems[DENSE].scores
 
 
-def test_energy_is_measured_where_a_meter_counts(tmp_path):
-    counted = next(evaluate(bench(SYSTEMS[:2], meter=Counter(7.5)), scenes(1), tmp_path))
-    assert counted.systems[DENSE].values["joules"] == 7.5
-    assert counted.systems[DENSE].energy_note == "a counter"
-    silent = bench(SYSTEMS[:2], meter=Counter(None))
-    nothing = next(evaluate(silent, scenes(1), tmp_path / "silent"))
-    assert "joules" not in nothing.systems[DENSE].values
+@pytest.mark.parametrize("joules", [7.5, None])
+def test_energy_is_measured_where_a_meter_counts(tmp_path, monkeypatch, joules):
+    meter = "sphinx_framework.engine.engine.choose_meter"
+    monkeypatch.setattr(meter, lambda name, device: Counter(joules))
+    record = next(evaluate(bench(SYSTEMS[:2]), scenes(1), tmp_path)).systems[DENSE]
+    assert record.values.get("joules") == joules
+    assert record.energy_note == "a counter"
+
+
+def test_the_least_of_several_times_is_kept_beside_the_median(tmp_path):
+    values = next(evaluate(bench(repeats=3), scenes(1), tmp_path)).systems[DENSE].values
+    assert 0 < values["seconds_least"] <= values["seconds"] < values["seconds_request"]
 
 
 def test_a_cost_table_decides_about_tiles_and_so_belongs_to_the_settings(tmp_path):

@@ -17,7 +17,11 @@ QUALITIES = (0.98, 0.95, 0.90)
 def scene(name, ratios, kept):
     """A recorded scene: one kept share per start after 0 for every target."""
     targets = [
-        TargetSample(ratio=r, scores=dict(zip(STARTS, (2.0, *(2 * k for k in row)), strict=True)))
+        TargetSample(
+            ratio=r,
+            reference=2.5,
+            scores=dict(zip(STARTS, (2.0, *(2 * k for k in row)), strict=True)),
+        )
         for r, row in zip(ratios, kept, strict=True)
     ]
     return SceneSample(

@@ -22,7 +22,8 @@ def figures(seconds, kept, **more):
     """One scene of one system."""
     stages = {f"seconds_{stage}": 0.0 for stage in STAGES}
     stages["seconds_denoise"] = seconds
-    return {"seconds": seconds, "kept": kept, "score": kept, **stages, **more}
+    times = {"seconds": seconds, "seconds_least": seconds, "seconds_request": seconds}
+    return {"kept": kept, "score": kept, **times, **stages, **more}
 
 
 def rows(dense=10.0, **systems):
@@ -105,8 +106,8 @@ def test_claims_that_hold_are_met():
         "selective_0p95": [(4.0, 0.96)] * 10,
     }
     checked = states(claims(rows(**good)))
-    predicted = next(text for text in checked if text.startswith("predicted"))
-    assert checked.pop(predicted) == "not measured"
+    predicted = [text for text in checked if text.startswith("predicted")]
+    assert {checked.pop(text) for text in predicted} == {"not measured"}
     assert set(checked.values()) == {"met"}
 
 
@@ -136,9 +137,10 @@ def test_predictions_within_15_percent_are_counted():
     told = rows(fine_0p95=[(4.0, 0.96)] * 10)
     for index, scene in enumerate(told["fine 0.95"]):
         scene["predicted_denoise"] = 4.0 * (1.14 if index < 9 else 1.2)
-    prediction = claims(told)[-1]
-    assert prediction.numbers == "90% of 10 requests"
-    assert prediction.met
+        scene["predicted_request"] = 4.0 * (1.14 if index < 8 else 1.2)
+    request, denoising = claims(told)[-2:]
+    assert (request.numbers, request.met) == ("80% of 10 requests", False)
+    assert (denoising.numbers, denoising.met) == ("90% of 10 requests", True)
 
 
 @given(took=st.floats(0.01, 100), error=st.floats(-0.5, 0.5))

@@ -8,11 +8,11 @@ from sphinx_framework.registry import Registry
 from sphinx_framework.study.engines import EngineFactory, changed_config
 from sphinx_framework.study.systems import (
     System,
+    alternative_solver,
     baselines,
     grid,
-    has_multistep_solver,
     methods,
-    multistep,
+    with_solver,
 )
 from sphinx_framework.testing.pipeline import fake_config, fake_specs
 
@@ -70,8 +70,17 @@ def test_a_bad_option_is_refused_before_anything_is_built():
 
 
 def test_the_solver_is_an_option_of_the_component_and_not_its_name():
-    assert has_multistep_solver(CONFIG, REGISTRY)
-    assert [s.changes["diffusion.solver"] for s in multistep(CONFIG)] == ["dpmpp_2m"] * 4
+    assert alternative_solver(CONFIG, REGISTRY) == "dpmpp_2m"
+    multistep = changed_config(CONFIG, system(**{"diffusion.solver": "dpmpp_2m"}))
+    assert alternative_solver(multistep, REGISTRY) == "euler"
+
+
+@pytest.mark.parametrize(("solver", "stride"), [("dpmpp_2m", 5), ("euler", 1)])
+def test_another_solver_is_tried_by_diffusion_and_by_the_method(solver, stride):
+    systems = with_solver(CONFIG, solver)
+    assert {s.changes["diffusion.solver"] for s in systems} == {solver}
+    assert [s.changes["num_steps"] for s in systems if s.mode == "diffusion"] == [10, 5, 2]
+    assert {s.changes["plan.stride"] for s in systems if s.mode != "diffusion"} == {stride}
 
 
 # Options models without a second-order solver; any will do.
@@ -82,7 +91,7 @@ WITHOUT = {
 
 
 @pytest.mark.parametrize("options", WITHOUT.values(), ids=WITHOUT)
-def test_a_model_without_the_option_has_no_multistep_solver(options):
+def test_a_model_without_the_option_has_no_other_solver(options):
     spec = ComponentSpec(kind="diffusion", name="fake", factory="nowhere:X", config=options)
     others = [s for s in fake_specs() if s.kind != "diffusion"]
-    assert not has_multistep_solver(CONFIG, Registry.from_specs([spec, *others]))
+    assert alternative_solver(CONFIG, Registry.from_specs([spec, *others])) is None

@@ -24,15 +24,21 @@ CPU = torch.device("cpu")
 
 
 class FixedSteps:
-    """Start steps dictated by the test."""
+    """Start steps dictated by the test, and what full diffusion is said to reach."""
 
-    def __init__(self, steps: Sequence[int]) -> None:
+    def __init__(self, steps: Sequence[int], full_ratio: tuple[float, ...] | None = None) -> None:
         self.steps = tuple(steps)
+        self.full_ratio = full_ratio
 
     def start_steps(
         self, report: QualityReport, scene: Scene, target: float, num_steps: int
     ) -> StartSteps:
-        return StartSteps(steps=self.steps, cluster=1, notes=("decided by the test",))
+        return StartSteps(
+            steps=self.steps,
+            cluster=1,
+            full_ratio=self.full_ratio,
+            notes=("decided by the test",),
+        )
 
 
 class ListeningSteps(FakeSteps):

@@ -85,6 +85,18 @@ def row_of(table: RuleTable, ratio: float) -> int | None:
     return None
 
 
+def full_ratio_of(table: RuleTable, ratio: float) -> float | None:
+    """Mean ratio of full diffusion on frames of this ratio, or ``None`` if the table has none.
+
+    Outside of the rows the nearest one counts.
+    """
+    if not table.full_ratio:
+        return None
+    row = row_of(table, ratio)
+    outside = 0 if ratio < table.rows[0][0] else -1
+    return table.full_ratio[outside if row is None else row]
+
+
 def _constant(table: RuleTable, ratio: float, ramp: bool) -> float:
     """The authors' reading: the start of the row that holds the ratio."""
     low, _, start = table.rows[0]

@@ -12,7 +12,7 @@ from sphinx_framework_klogic.centres import cluster_centres
 from sphinx_framework_klogic.clusters import nearest
 from sphinx_framework_klogic.config import KLogicConfig
 from sphinx_framework_klogic.load import load_rules
-from sphinx_framework_klogic.lookup import Lookup, bracket, row_of
+from sphinx_framework_klogic.lookup import Lookup, bracket, full_ratio_of, row_of
 
 
 class KLogicSteps:
@@ -72,8 +72,21 @@ class KLogicSteps:
                 f"rules {self.rules.name!r} are a placeholder: their numbers were not measured"
             )
         return StartSteps(
-            steps=steps, cluster=candidates[0], notes=tuple(notes), warnings=tuple(warnings)
+            steps=steps,
+            cluster=candidates[0],
+            full_ratio=self._full_ratio(candidates[0], target, known),
+            notes=tuple(notes),
+            warnings=tuple(warnings),
         )
+
+    def _full_ratio(
+        self, cluster: int | None, target: float, ratios: list[float]
+    ) -> tuple[float, ...] | None:
+        """What full diffusion reached on the frames that the rules were made from."""
+        measured = [q for q in bracket(self.rules, target)[:2] if q != 1] or self.rules.qualities
+        table = self.rules.table(measured[-1], cluster)
+        found = [full_ratio_of(table, ratio) for ratio in ratios]
+        return None if None in found else tuple(value for value in found if value is not None)
 
     def _clusters(self, scene: Scene) -> tuple[tuple[int | None, ...], list[str]]:
         """The scene's cluster first, then others too near to rule out; and what to say of it."""

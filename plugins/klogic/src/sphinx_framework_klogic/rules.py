@@ -73,6 +73,9 @@ class RuleTable(_Table):
     lower_bound: tuple[float, ...] = Field(
         (), description="per row: lower confidence bound of the achieved share of full diffusion"
     )
+    full_ratio: tuple[float, ...] = Field(
+        (), description="per row: mean ratio that full diffusion reaches on such frames"
+    )
     notes: str = ""
 
     @model_validator(mode="after")
@@ -87,7 +90,7 @@ class RuleTable(_Table):
                 raise ValueError(f"rows {list(before)} and {list(after)} leave a gap or overlap")
             if before[2] > after[2]:
                 raise ValueError(f"start falls from row {list(before)} to row {list(after)}")
-        for name in ("samples", "lower_bound"):
+        for name in ("samples", "lower_bound", "full_ratio"):
             if len(getattr(self, name)) not in (0, len(self.rows)):
                 raise ValueError(f"{name} needs one entry per row ({len(self.rows)})")
         return self

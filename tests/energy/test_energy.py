@@ -5,8 +5,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from sphinx_framework.errors import ConfigError
-from sphinx_framework.study.energy import (
+from sphinx_framework.energy.machines import (
+    NvmlMeter,
+    RaplMeter,
+    UnavailableError,
+    ZeusMeter,
+    zeus_energy,
+)
+from sphinx_framework.energy.meter import (
     NAMES,
     Energy,
     NullMeter,
@@ -14,13 +20,7 @@ from sphinx_framework.study.energy import (
     choose_meter,
     measure_energy,
 )
-from sphinx_framework.study.energy_meters import (
-    NvmlMeter,
-    RaplMeter,
-    UnavailableError,
-    ZeusMeter,
-    zeus_energy,
-)
+from sphinx_framework.errors import ConfigError
 
 CPU = torch.device("cpu")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from sphinx_framework.study.energy import Energy
+from sphinx_framework.energy.meter import Energy
 
 POWERCAP = Path("/sys/class/powercap")
 ZEUS_WINDOW = "sphinx-framework"

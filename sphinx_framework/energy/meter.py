@@ -109,6 +109,12 @@ def measure_energy(meter: EnergyMeter | None) -> Iterator[Reading]:
         reading.note = f"not measured: the meter failed ({failed})"
 
 
+def check_meter(name: str) -> None:
+    """Raise :class:`ConfigError` for an unknown name."""
+    if name not in NAMES:
+        raise ConfigError(f"--energy {name}: unknown.", hint=f"Meters: {', '.join(NAMES)}.")
+
+
 def choose_meter(name: str, device: torch.device) -> EnergyMeter:
     """Build a meter by name; ``auto`` takes what counts the device that does the work.
 
@@ -116,15 +122,14 @@ def choose_meter(name: str, device: torch.device) -> EnergyMeter:
     cannot work becomes a :class:`NullMeter` with its reason.
     Raises :class:`ConfigError` for an unknown name.
     """
-    from sphinx_framework.study.energy_meters import (
+    from sphinx_framework.energy.machines import (
         NvmlMeter,
         RaplMeter,
         UnavailableError,
         ZeusMeter,
     )
 
-    if name not in NAMES:
-        raise ConfigError(f"--energy {name}: unknown.", hint=f"Meters: {', '.join(NAMES)}.")
+    check_meter(name)
     if name == "none":
         return NullMeter("no energy meter was asked for")
     try:
