@@ -3,6 +3,7 @@
 import pytest
 import torch
 from engines import CPU
+from reference_rule import full_pass_rule
 from stale_oracle import StaleOracle
 
 from sphinx_framework.engine.loop import Refinement
@@ -15,12 +16,11 @@ from sphinx_framework.testing.fakes import FakeConfig, FakeDiffusion
 from sphinx_framework.testing.goldens import golden
 from sphinx_framework.testing.oracle import relative_error
 
-REFERENCE = PlanConfig(refresh_every=5, full_tail=10, input_start=40, max_start=40)
 
-
-def reference_loop(model, x0, noise, k, is_input, condition, num_steps=50):
+def reference_loop(model, x0, noise, k, is_input, condition, num_steps, rule):
     """The authors' partial denoising (``sphinx_reference.md`` section 6), frame-granular.
 
+    rule: full passes are every ``rule[0]`` steps, and all of them from step ``rule[1]`` on.
     Full passes move all frames; partial steps move the active ones and re-noise all others. The
     network runs under the brute-force oracle: no executor, cache or schedule of ours takes part.
     """
@@ -32,7 +32,7 @@ def reference_loop(model, x0, noise, k, is_input, condition, num_steps=50):
     for i in range(start, num_steps):
         states[i] = x
         active = [frame for frame in range(len(k)) if k[frame] <= i]
-        full = i % 5 == 0 or i >= 40
+        full = i % rule[0] == 0 or i >= rule[1]
         denoised = model.denoise(x, i, condition, oracle.full() if full else oracle.frames(active))
         stepped = x + (x - denoised) / sigmas[i] * (sigmas[i + 1] - sigmas[i])
         if full:
@@ -74,22 +74,30 @@ def finished(model, schedule, *state):
 
 def golden_case():
     fixture = golden("sphinx_partial_frames")
-    return fixture.info["start_steps"], fixture.tensors["in/input_frame_mask"].tolist()
+    info, is_input = fixture.info, fixture.tensors["in/input_frame_mask"].tolist()
+    return info["start_steps"], is_input, info["num_steps"], full_pass_rule(info)
 
 
 def handmade_case():
-    return [40, 10, 10, 35, 20, 40, 40], [True, False, False, False, False, False, True]
+    is_input = [True, False, False, False, False, False, True]
+    return [40, 10, 10, 35, 20, 40, 40], is_input, 50, (5, 40)
 
 
 @pytest.mark.parametrize("case", [golden_case, handmade_case])
 def test_the_reference_schedule_reproduces_the_reference_loop(case):
-    k, is_input = case()
+    k, is_input, num_steps, rule = case()
+    every, tail = rule
+    config = PlanConfig(
+        refresh_every=every, full_tail=num_steps - tail, input_start=tail, max_start=tail
+    )
     model = fake_model()
     clean, noise, condition = random_state(len(k))
     slots = [None if given else start for start, given in zip(k, is_input, strict=True)]
     with torch.no_grad():
-        expected, states = reference_loop(model, clean, noise, k, is_input, condition)
-    loop = refinement(model, plan("fine", slots, 50, REFERENCE), clean, noise, condition)
+        expected, states = reference_loop(
+            model, clean, noise, k, is_input, condition, num_steps, rule
+        )
+    loop = refinement(model, plan("fine", slots, num_steps, config), clean, noise, condition)
 
     for move in loop.run():
         following = states.get(move.action.step + 1, expected)

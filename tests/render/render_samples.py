@@ -1,8 +1,12 @@
-"""Random Gaussians and cameras for the tests of the renderers."""
+"""Random Gaussians and cameras, and what goldens say, for the tests of the renderers."""
+
+import re
 
 import torch
 
+from sphinx_framework.render.harmonics import standard_from_mvsplat
 from sphinx_framework.render.rotations import matrices_from_quaternions
+from sphinx_framework.testing.goldens import Golden
 from sphinx_framework.types import Cameras, Gaussians
 
 
@@ -51,3 +55,17 @@ def as_float32(gaussians: Gaussians) -> Gaussians:
         harmonics=gaussians.harmonics.float(),
         opacities=gaussians.opacities.float(),
     )
+
+
+def tolerances(fixture: Golden) -> tuple[float, float, float]:
+    """rtol, atol of colour and opacity, and atol of depth, as the golden states them."""
+    text = fixture.info["tolerance"]
+    found = re.search(r"rtol ([\d.e-]+), atol ([\d.e-]+).*?atol ([\d.e-]+) on depth", text)
+    assert found is not None
+    return float(found[1]), float(found[2]), float(found[3])
+
+
+def used_harmonics(fixture: Golden) -> torch.Tensor:
+    """The coefficients that the golden's renderer reads, in the standard basis."""
+    used = (fixture.info["config"]["sh_degree_used"] + 1) ** 2
+    return standard_from_mvsplat(fixture.tensors["in/harmonics"][..., :used])

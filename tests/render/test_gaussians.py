@@ -1,16 +1,21 @@
-import re
 from importlib.util import find_spec
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from render_samples import as_float32, make_cameras, make_gaussians
+from render_samples import (
+    as_float32,
+    make_cameras,
+    make_gaussians,
+    tolerances,
+    used_harmonics,
+)
 
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.render.gaussians import GaussianRender, choose_backend, render_gaussians
 from sphinx_framework.render.gaussians_torch import project
-from sphinx_framework.render.harmonics import harmonics_from_colours, standard_from_mvsplat
+from sphinx_framework.render.harmonics import harmonics_from_colours
 from sphinx_framework.testing.goldens import Golden, golden
 from sphinx_framework.types import Cameras, Gaussians
 
@@ -25,19 +30,9 @@ def assert_same(one: GaussianRender, other: GaussianRender, tolerance: float) ->
         assert float(error.max()) < 0.05
 
 
-def tolerances(fixture: Golden) -> tuple[float, float, float]:
-    """rtol, atol of colour and opacity, and atol of depth, as the golden states them."""
-    text = fixture.info["tolerance"]
-    found = re.search(r"rtol ([\d.e-]+), atol ([\d.e-]+).*?atol ([\d.e-]+) on depth", text)
-    assert found is not None
-    return float(found[1]), float(found[2]), float(found[3])
-
-
 def assert_matches(render: GaussianRender, fixture: Golden, lead: tuple[int, ...] = ()) -> None:
     rtol, atol, atol_depth = tolerances(fixture)
-    expected = {name: fixture.tensors[f"out/{name}"] for name in ("color", "alpha", "depth")}
-    for _ in lead:
-        expected = {name: value[0] for name, value in expected.items()}
+    expected = {name: fixture.tensors[f"out/{name}"][lead] for name in ("color", "alpha", "depth")}
     torch.testing.assert_close(render.images.float(), expected["color"], rtol=rtol, atol=atol)
     torch.testing.assert_close(render.opacity.float(), expected["alpha"], rtol=rtol, atol=atol)
     torch.testing.assert_close(render.depth.float(), expected["depth"], rtol=rtol, atol=atol_depth)
@@ -52,7 +47,7 @@ def test_renders_match_the_rasterizer_golden(backend, dtype):
         Gaussians(
             means=tensors["in/means"].to(dtype),
             covariances=tensors["in/covariances"].to(dtype),
-            harmonics=standard_from_mvsplat(tensors["in/harmonics"].to(dtype)),
+            harmonics=used_harmonics(fixture).to(dtype),
             opacities=tensors["in/opacities"].to(dtype),
         ),
         Cameras(
@@ -72,17 +67,18 @@ def test_renders_match_the_rasterizer_golden(backend, dtype):
 def test_renders_match_the_mvsplat_decoder_golden(backend):
     fixture = golden("mvsplat_decoder")
     tensors, config = fixture.tensors, fixture.info["config"]
+    intrinsics = tensors["mid/K_pixels"].unflatten(0, (config["batch"], -1))
     for scene in range(config["batch"]):
         render = render_gaussians(
             Gaussians(
                 means=tensors["in/means"][scene],
                 covariances=tensors["in/covariances"][scene],
-                harmonics=standard_from_mvsplat(tensors["in/harmonics"][scene]),
+                harmonics=used_harmonics(fixture)[scene],
                 opacities=tensors["in/opacities"][scene],
             ),
             Cameras(
                 world_from_camera=tensors["in/extrinsics"][scene],
-                intrinsics=tensors["mid/K_pixels"],
+                intrinsics=intrinsics[scene],
                 image_size=(config["height"], config["width"]),
             ),
             background=tensors["in/background_color"],
@@ -95,6 +91,7 @@ def test_renders_match_the_mvsplat_decoder_golden(backend):
 def test_projected_means_and_covariances_match_the_golden():
     fixture = golden("gaussian_rasterizer")
     tensors, config = fixture.tensors, fixture.info["config"]
+    rtol, atol, _ = tolerances(fixture)
     scene = Gaussians(
         means=tensors["in/means"].double(),
         covariances=tensors["in/covariances"].double(),
@@ -111,12 +108,16 @@ def test_projected_means_and_covariances_match_the_golden():
         splats = project(scene, cameras[i], near, config["dilation"])
         drawn = (tensors["mid/visible"][i] > 0) & (tensors["in/opacities"] >= config["alpha_min"])
         rows = drawn.nonzero()[:, 0]
-        rows = rows[tensors["mid/z"][i][rows].argsort(stable=True)]
-        torch.testing.assert_close(
-            splats.means.float(), tensors["mid/means2d"][i][rows], rtol=1e-5, atol=1e-3
-        )
+        view = cameras[i].camera_from_world[0]
+        z = scene.means @ view[2, :3] + view[2, 3]
+        rows = rows[z[rows].argsort(stable=True)]
         covariances = tensors["mid/cov2d"][i][rows].flatten(1)[:, [0, 1, 3]]
-        torch.testing.assert_close(splats.covariances.float(), covariances, rtol=1e-4, atol=1e-4)
+        for found, expected in (
+            (splats.depths, tensors["mid/z"][i][rows]),
+            (splats.means, tensors["mid/means2d"][i][rows]),
+            (splats.covariances, covariances),
+        ):
+            torch.testing.assert_close(found.float(), expected, rtol=rtol, atol=atol)
 
 
 @settings(max_examples=25, deadline=None)

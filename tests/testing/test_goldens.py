@@ -40,6 +40,12 @@ def test_a_golden_may_be_a_description_only(folder):
     assert golden("one").tensors == {}
 
 
+def test_a_description_of_arrays_that_are_missing_is_an_error(folder):
+    (folder / "one.json").write_text(json.dumps({"tensors": {"in/x": {"shape": [2]}}}))
+    with pytest.raises(FileNotFoundError, match=r"'one' has a description but no .*one\.saf"):
+        golden("one")
+
+
 def test_parameters_in_eight_bits_are_widened(folder):
     (folder / "one.json").write_text("{}")
     save_file({"p": torch.ones(2).to(torch.float8_e4m3fn)}, folder / "one.safetensors")

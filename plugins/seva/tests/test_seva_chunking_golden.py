@@ -17,7 +17,9 @@ from sphinx_framework_seva.chunking import (
 
 
 def cases(key: str) -> list[dict]:
-    return golden("seva_chunking").info[key]
+    found: list[dict] = golden("seva_chunking").info[key]
+    assert found
+    return found
 
 
 def track(places: list[float]) -> Tensor:
