@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from reference_rule import full_pass_rule
 
 from sphinx_framework.policy.plan import PlanConfig, plan
 from sphinx_framework.policy.schedule import Full
@@ -22,17 +23,19 @@ def region(frames, *tiles, grid=(2, 2)):
 
 
 def test_the_reference_schedule_is_the_authors():
-    info = golden("sphinx_partial_frames").info
-    arrays = golden("sphinx_partial_frames").tensors
+    fixture = golden("sphinx_partial_frames")
+    info, num_steps = fixture.info, fixture.info["num_steps"]
+    is_input = fixture.tensors["in/input_frame_mask"].tolist()
     starts = [
-        None if is_input else start
-        for start, is_input in zip(
-            info["start_steps"], arrays["in/input_frame_mask"].tolist(), strict=True
-        )
+        INPUT if given else start
+        for start, given in zip(info["start_steps"], is_input, strict=True)
     ]
-    config = PlanConfig(refresh_every=5, full_tail=10, input_start=40, max_start=40)
+    every, tail = full_pass_rule(info)
+    config = PlanConfig(
+        refresh_every=every, full_tail=num_steps - tail, input_start=tail, max_start=tail
+    )
 
-    schedule = plan("fine", starts, info["num_steps"], config)
+    schedule = plan("fine", starts, num_steps, config)
 
     kinds = ["full" if isinstance(a, Full) else "partial" for a in schedule.actions]
     assert [a.step for a in schedule.actions] == [entry["step"] for entry in info["schedule"]]
