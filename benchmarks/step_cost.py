@@ -2,27 +2,37 @@
 
     python benchmarks/step_cost.py --config lite --seconds 30 --json out/step_cost.json
 
-FLOPs are torch's counter (2 per multiply-add). The break-even is what planning uses.
+The first table has every step: its time and its FLOPs (torch's counter, 2 per multiply-add) over
+those of a recorded full step, and for frame subsets the bound 1.15 n/T + 0.02. The second compares
+tiles of all targets with the frames of all targets, which is what a plan chooses between; the
+break-even below it is the one that planning uses. Times are medians after a warm-up.
 """
 
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
-from sphinx_framework.engine.measure import configurations, prepare, timed
+from sphinx_framework.engine.footprint import predicted_cache_bytes
+from sphinx_framework.engine.measure import Subject, configurations, prepare, timed
 from sphinx_framework.engine.report import device_name
 from sphinx_framework.loading import load_scene
 from sphinx_framework.policy.cost import StepSample, fit_cost
+from sphinx_framework.policy.schedule import Full, Partial, Schedule
+
+SLOPE, OFFSET, LEAST_FRAMES = 1.15, 0.02, 3
 
 
 def main() -> None:
-    """Measure, print a table, write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure, print the tables, write JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--config", default="lite")
     parser.add_argument("--scene", default="procedural:demo")
     parser.add_argument("--set", action="append", default=[], dest="overrides")
@@ -33,43 +43,97 @@ def main() -> None:
     arguments = parser.parse_args()
     config = load_config(arguments.config, arguments.overrides)
     engine = Engine.from_config(config, device=arguments.device)
-    scene = load_scene(arguments.scene, size=config.size, targets=arguments.targets)
+    scene = load_scene(arguments.scene, size=config.size, fit=config.fit, targets=arguments.targets)
     subject = prepare(engine, scene)
-    listed = list(configurations(subject, tiles=engine.components.capabilities.block_sparse))
-    rows, samples = [], []
-    for kind, share, call in listed:
-        seconds = timed(call, engine.device, arguments.seconds / len(listed))
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            call()
-        samples.append(StepSample(kind=kind, share=share, seconds=seconds))
-        rows.append(
-            {"kind": kind, "share": share, "seconds": seconds, "flops": counter.get_total_flops()}
-        )
-    full = rows[0]
-    print(f"{device_name(engine.device)}, {subject.num_frames} frames, {config.name}")
-    print(f"{'step':>7} {'share':>7} {'ms':>9} {'of full':>8} {'GFLOP':>8} {'of full':>8}")
-    for row in rows:
-        print(
-            f"{row['kind']:>7} {row['share']:7.3f} {1e3 * row['seconds']:9.2f} "
-            f"{row['seconds'] / full['seconds']:8.3f} {row['flops'] / 1e9:8.2f} "
-            f"{row['flops'] / full['flops']:8.3f}"
-        )
+    able = engine.components.capabilities
+    rows = measured(subject, engine.device, arguments.seconds, tiles=able.block_sparse)
+    samples = [StepSample(kind=r["kind"], share=r["share"], seconds=r["seconds"]) for r in rows]
     cost = fit_cost(samples, subject.num_frames, "this run")
-    print(f"cache bytes after a full pass: {subject.cache.num_bytes}")
-    print(f"tiles pay below {cost.break_even():.0%} of a clip")
+    cached, predicted = subject.cache.bytes_peak, predicted_bytes(subject, tiles=able.block_sparse)
+
+    print(f"{device_name(engine.device)}, {config.name}, {subject.num_frames} frames of latents")
+    print(f"{tuple(subject.x.shape[1:])}, {len(subject.targets)} of them targets")
+    show_steps(rows, subject.num_frames)
+    if able.block_sparse:
+        show_tiles(rows)
+        print(f"tiles pay below {cost.break_even(len(subject.targets) / subject.num_frames):.0%}")
+    print(f"latent cache: {cached} bytes after a full pass, {predicted} predicted")
     if arguments.json is not None:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(
-            json.dumps(
-                {
-                    "machine": device_name(engine.device),
-                    "frames": subject.num_frames,
-                    "rows": rows,
-                    "cache_bytes": subject.cache.num_bytes,
-                    "cost": cost.model_dump(),
-                }
-            )
+        told = {
+            "machine": device_name(engine.device),
+            "frames": subject.num_frames,
+            "targets": len(subject.targets),
+            "rows": rows,
+            "cache_bytes": cached,
+            "predicted_cache_bytes": predicted,
+            "cost": cost.model_dump(),
+        }
+        arguments.json.write_text(json.dumps(told))
+
+
+def measured(
+    subject: Subject, device: torch.device, seconds: float, *, tiles: bool
+) -> list[dict[str, Any]]:
+    """One row per step; the recorded full step comes first."""
+    listed = list(configurations(subject, tiles=tiles))
+    rows = []
+    for kind, share, call in listed:
+        took = timed(call, device, seconds / len(listed))
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            call()
+        flops = counter.get_total_flops()
+        rows.append({"kind": kind, "share": share, "seconds": took, "flops": flops})
+    for row in rows:
+        row["of_full"] = row["seconds"] / rows[0]["seconds"]
+        row["flops_of_full"] = row["flops"] / rows[0]["flops"]
+    return rows
+
+
+def predicted_bytes(subject: Subject, *, tiles: bool) -> int:
+    """What the engine would reserve for the cache before computing anything."""
+    step, frames = subject.step, subject.targets
+    region = torch.ones(subject.num_frames, 1, 1, dtype=torch.bool)
+    schedule = Schedule(
+        actions=(
+            Full(step=step, next_step=step + 1, frames=frames, record=True),
+            Partial(step=step + 1, next_step=step + 2, frames=frames, sparse=tiles),
+        ),
+        starts=tuple(step if i in frames else step + 2 for i in range(subject.num_frames)),
+        num_steps=step + 2,
+        region=region,
+    )
+    return predicted_cache_bytes(subject.model, subject.x, subject.condition, schedule)
+
+
+def show_steps(rows: list[dict[str, Any]], total: int) -> None:
+    """Every step against the recorded full one."""
+    print(f"{'step':>16} {'ms':>9} {'of full':>8} {'FLOPs of full':>14} {'bound':>7}")
+    for row in rows:
+        name, bound = row["kind"], ""
+        if row["kind"] == "frames":
+            count = round(row["share"] * total)
+            name = f"{count} of {total} frames"
+            if count >= LEAST_FRAMES:
+                bound = f"{SLOPE * count / total + OFFSET:.3f}"
+        elif row["kind"] == "tiles":
+            name = f"tiles, {row['share']:.3f}"
+        print(
+            f"{name:>16} {1e3 * row['seconds']:9.2f} {row['of_full']:8.3f} "
+            f"{row['flops_of_full']:14.3f} {bound:>7}"
         )
+
+
+def show_tiles(rows: list[dict[str, Any]]) -> None:
+    """Tiles of all targets against the frames of all targets."""
+    frames = max((r for r in rows if r["kind"] == "frames"), key=lambda row: row["share"])
+    print(f"{'tiles of targets':>16} {'over their frames: time':>24} {'FLOPs':>7}")
+    for row in rows:
+        if row["kind"] == "tiles":
+            print(
+                f"{row['share'] / frames['share']:16.0%} "
+                f"{row['seconds'] / frames['seconds']:24.3f} {row['flops'] / frames['flops']:7.3f}"
+            )
 
 
 if __name__ == "__main__":

@@ -172,7 +172,7 @@ def _summary(console: Console, report: Report, out: Path) -> None:
             f"{frame.mask_fraction:.0%}",
             str(frame.steps_run),
             f"{frame.achieved_ratio:.3f}",
-            SERVED[frame.served],
+            SERVED[frame.served] + (", missed" if frame.missed else ""),
         )
     console.print(table)
     counts, seconds = report.counts, report.seconds
@@ -186,11 +186,18 @@ def _summary(console: Console, report: Report, out: Path) -> None:
         f"quality {seconds.quality:.2f}, plan {seconds.plan:.2f}, encode {seconds.encode:.2f}, "
         f"denoise {seconds.denoise:.2f}, decode {seconds.decode:.2f}, write {seconds.write:.2f}"
     )
+    if report.predicted_seconds is not None:
+        taken = seconds.total - seconds.load - seconds.write
+        console.print(f"predicted {report.predicted_seconds:.2f} s, taken {taken:.2f} s")
+    if report.energy_joules is not None:
+        console.print(f"{report.energy_joules:.1f} J: {escape(report.energy_note)}")
     missed = sum(frame.missed for frame in report.frames)
     if missed:
+        known = all(frame.full_ratio is not None for frame in report.frames)
+        whole = "what full diffusion reaches on such frames" if known else "the photos' score"
         console.print(
-            f"{missed} of {len(report.frames)} targets end below {report.quality_target:g} of the "
-            "photos' score (missed)"
+            f"{missed} of {len(report.frames)} targets end below {report.quality_target:g} of "
+            f"{whole} (missed)"
         )
     _notes(console, report.licences, report.notes, report.warnings)
     console.print(

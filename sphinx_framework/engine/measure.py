@@ -28,10 +28,14 @@ TILE_SHARES = (0.05, 0.1, 0.25, 0.5, 0.75)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One clip, ready to be denoised, with a recorded cache."""
+    """One clip, ready to be denoised, with a recorded cache.
+
+    targets: slots of the clip that are made, not given.
+    """
 
     model: Any
     x: Tensor
+    targets: tuple[int, ...]
     step: int
     condition: Any
     cache: LatentCache
@@ -56,7 +60,14 @@ def prepare(engine: Engine, scene: Scene) -> Subject:
     step = engine.config.num_steps // 2
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0)).to(clean)
     x = schedule.noised(clean, noise, step)
-    return Subject(model=model, x=x, step=step, condition=condition, cache=LatentCache())
+    return Subject(
+        model=model,
+        x=x,
+        targets=tuple(layout.targets),
+        step=step,
+        condition=condition,
+        cache=LatentCache(),
+    )
 
 
 def configurations(
@@ -64,7 +75,8 @@ def configurations(
 ) -> Iterator[tuple[StepKind, float, Callable[[], Tensor]]]:
     """Every step to time: its kind, the computed share of the clip, and the call.
 
-    The full pass comes first, because it fills the cache that the others read.
+    The full pass comes first, because it fills the cache that the others read. Tiles are spread
+    over the targets, ``TILE_SHARES`` of theirs; the frames of all targets are timed too.
     """
     model, total = subject.model, subject.num_frames
     constants: dict[str, Tensor] = {}
@@ -94,17 +106,22 @@ def configurations(
 
     yield "full", 1.0, full
     yield "dense", 1.0, dense
-    counts = sorted({1, 2, max(1, total // 4), max(1, total // 2), max(1, total - 2)})
-    for count in counts:
-        spread = torch.linspace(0, total - 1, count).round().long().to(subject.x.device)
-        yield "frames", count / total, frames_call(spread.unique())
+    slots = torch.tensor(subject.targets)
+    counts = sorted({1, 2, 3, max(1, total // 4), max(1, total // 2), len(slots)})
+    for count in (c for c in counts if c <= len(slots)):
+        spread = slots[torch.linspace(0, len(slots) - 1, count).round().long()]
+        yield "frames", count / total, frames_call(spread.to(subject.x.device))
     if not tiles:
         return
     grid = (subject.x.shape[2] // model.tile, subject.x.shape[3] // model.tile)
     generator = torch.Generator().manual_seed(0)
     for share in TILE_SHARES:
-        active = torch.rand(total, *grid, generator=generator) < share
-        active[0, 0, 0] = True
+        made = len(slots) * grid[0] * grid[1]
+        chosen = torch.randperm(made, generator=generator)[: max(1, round(share * made))]
+        marked = torch.zeros(made, dtype=torch.bool)
+        marked[chosen] = True
+        active = torch.zeros(total, *grid, dtype=torch.bool)
+        active[slots] = marked.view(len(slots), *grid)
         yield "tiles", float(active.float().mean()), tiles_call(active)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 
 from jaxtyping import Bool
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +28,12 @@ class PlanConfig(BaseModel):
         ge=1,
         description="visit every n-th step of the grid (a few-step solver); mode diffusion, the "
         "baseline, visits all",
+    )
+    max_steps: int | None = Field(
+        None,
+        ge=1,
+        description="visit at most this many steps: walks from early starts take longer strides, "
+        "which bounds the latency of the worst request; mode diffusion is not bounded",
     )
     max_start: int | None = Field(
         None, ge=0, description="latest start of a target; none lets a frame be served as it is"
@@ -60,7 +67,7 @@ def plan(
             raise ValueError(f"start step {start} is not in 0..{num_steps}")
     targets = [s for s in starts if s is not None]
     if mode == "diffusion":
-        config = config.model_copy(update={"stride": 1})
+        config = config.model_copy(update={"stride": 1, "max_steps": None})
         targets = [0] * len(targets)
     elif mode == "coarse":
         targets = [min(targets, default=num_steps)] * len(targets)
@@ -68,14 +75,15 @@ def plan(
         targets = [num_steps] * len(targets)
     if config.max_start is not None and mode not in ("diffusion", "regression"):
         targets = [min(start, config.max_start) for start in targets]
-    targets = [_on_grid(start, num_steps, config.stride) for start in targets]
+    visited = _visited(min(targets, default=num_steps), num_steps, config)
+    targets = [_on_grid(start, num_steps, visited) for start in targets]
     inputs = num_steps if config.input_start is None else config.input_start
     if all(start == num_steps for start in targets):
         inputs = num_steps
     remaining = iter(targets)
     slots = tuple(inputs if start is None else next(remaining) for start in starts)
     schedule = Schedule(
-        actions=_actions(mode, slots, min(targets, default=num_steps), num_steps, config),
+        actions=_actions(mode, slots, visited, num_steps, config),
         starts=slots,
         num_steps=num_steps,
         region=region if mode == "selective" else None,
@@ -84,20 +92,33 @@ def plan(
     return _with_regions(schedule, config) if mode == "selective" else schedule
 
 
-def _on_grid(start: int, num_steps: int, stride: int) -> int:
+def _visited(first: int, num_steps: int, config: PlanConfig) -> range:
+    """Steps of the walk from the earliest start, by the shortest stride that is allowed."""
+    if first == num_steps:
+        return range(num_steps, num_steps)
+    first -= first % config.stride
+    stride = config.stride
+    if config.max_steps is not None:
+        steps = ceil((num_steps - first) / stride)
+        stride *= ceil(steps / config.max_steps)
+    return range(first, num_steps, stride)
+
+
+def _on_grid(start: int, num_steps: int, visited: range) -> int:
     """Earlier visited step, so that a coarser grid never refines less than was decided."""
-    return num_steps if start == num_steps else start - start % stride
+    if start == num_steps:
+        return num_steps
+    return start - (start - visited.start) % visited.step
 
 
 def _actions(
-    mode: Mode, slots: tuple[int, ...], first: int, num_steps: int, config: PlanConfig
+    mode: Mode, slots: tuple[int, ...], visited: range, num_steps: int, config: PlanConfig
 ) -> tuple[Full | Partial, ...]:
-    visited = list(range(first, num_steps, config.stride))
     actions: list[Full | Partial] = []
     for position, step in enumerate(visited):
         next_step = visited[position + 1] if position + 1 < len(visited) else num_steps
         active = tuple(i for i, start in enumerate(slots) if start <= step)
-        refresh = (step // config.stride) % config.refresh_every == 0
+        refresh = (step // visited.step) % config.refresh_every == 0
         # With every slot active a partial step saves nothing, unless it runs on tiles.
         every = len(active) == len(slots) and mode != "selective"
         whole = mode in ("coarse", "diffusion") or every

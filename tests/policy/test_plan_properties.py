@@ -16,6 +16,7 @@ CONFIGS = st.builds(
     refresh_every=st.integers(1, 12),
     full_tail=st.integers(0, 12),
     stride=st.integers(1, 7),
+    max_steps=st.none() | st.integers(1, 12),
     max_start=st.none() | st.integers(0, 60),
     input_start=st.none() | st.integers(0, 60),
     region_max_fraction=st.sampled_from([0.3, 0.85, 1.0]),
@@ -75,6 +76,16 @@ def test_the_moves_of_every_refined_target_reach_the_end(request, config):
             assert moves[0].step == start
             assert moves[-1].next_step == num_steps
             assert all(a.next_step == b.step for a, b in pairwise(moves))
+
+
+@given(request=requests(), config=CONFIGS)
+def test_no_walk_takes_more_steps_than_the_bound(request, config):
+    mode, starts, num_steps, region = request
+    schedule = plan(mode, starts, num_steps, config, region)
+    if mode == "diffusion":
+        assert len(schedule.actions) in (0, num_steps)
+    elif config.max_steps is not None:
+        assert len(schedule.actions) <= config.max_steps
 
 
 @given(request=requests(), config=CONFIGS)
