@@ -26,7 +26,7 @@ from sphinx_framework.testing.fakes import (
     fake_scene,
 )
 from sphinx_framework.testing.oracle import relative_error
-from sphinx_framework.types import ClipLayout
+from sphinx_framework.types import Cameras, ClipLayout, Scene
 from sphinx_framework_seva.conditioning import SevaCondition
 from sphinx_framework_seva.config import SevaConfig
 from sphinx_framework_seva.layouts import clip_layouts
@@ -75,6 +75,37 @@ def test_whole_requests_run_in_every_mode_and_repeat_exactly(model: SevaModel, m
     assert torch.isfinite(first.images).all()
     assert torch.equal(first.images, again.images)
     assert not torch.equal(first.images, first.coarse.images)
+
+
+@given(
+    inputs=st.integers(1, 4),
+    targets=st.integers(1, 6),
+    size=st.sampled_from([(32, 80), (80, 32), (48, 48), (16, 64)]),
+    window=st.integers(6, 11),
+    mode=st.sampled_from(["fine", "selective"]),
+    data=st.data(),
+)
+@settings(max_examples=10, deadline=None, derandomize=True)
+def test_any_number_and_place_of_inputs_in_portrait_and_landscape(
+    make: Make, inputs, targets, size, window, mode, data
+) -> None:
+    scene = fake_scene(targets, inputs, size)
+    cameras = Cameras(
+        world_from_camera=torch.cat(
+            [scene.inputs.world_from_camera, scene.targets.world_from_camera]
+        ),
+        intrinsics=torch.cat([scene.inputs.intrinsics, scene.targets.intrinsics]),
+        image_size=size,
+    )
+    order = data.draw(st.permutations(range(inputs + targets)))
+    scene = Scene(
+        images=scene.images, inputs=cameras[order[:inputs]], targets=cameras[order[inputs:]]
+    )
+    model = make(clip_frames=window)
+    result = engine(model, num_steps=3).render(scene, mode=mode, quality=1.0)
+    assert result.images.shape == (targets, 3, *size)
+    assert torch.isfinite(result.images).all()
+    assert (len(result.schedules) > 1) == (inputs + targets > window)
 
 
 @pytest.mark.parametrize("chunking", ["gt", "gt-nearest", "gt-ltr", "nearest-gt", "interp-gt"])
