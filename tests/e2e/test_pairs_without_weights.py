@@ -36,6 +36,43 @@ def test_mvsplat_and_seva_run_without_weights(mode, tmp_path, capsys) -> None:
         assert (tmp_path / name).stat().st_size > 0
 
 
+ENCODER = (
+    "{d_feature=8, num_depth_candidates=6, cnn_dims=[4, 4, 8], num_transformer_layers=2, "
+    "ffn_dim_expansion=2, costvolume_unet_feat_dim=8, depth_unet_feat_dim=4, "
+    "unet_head_channels=4, sh_degree=1}"
+)
+TINY = (
+    "size=[64, 64]", "regression.weights=random", f"regression.encoder={ENCODER}",
+    "diffusion.weights=random", "diffusion.vae=random-tiny", "diffusion.clip=random-tiny",
+    "diffusion.model_channels=32", "diffusion.channel_mult=[1, 1, 1, 1]",
+    "diffusion.num_res_blocks=1", "diffusion.num_head_channels=16", "diffusion.context_dim=16",
+    "quality.weights=random", "embedder.weights=random", "steps.centres=prompts",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "quality"), [("seva-mvsplat", "0.95"), ("seva-mvsplat-fast", "0.98")]
+)
+def test_the_shipped_pipelines_run_without_weights_by_settings_alone(
+    config, quality, tmp_path, capsys
+) -> None:
+    settings = [part for setting in TINY for part in ("--set", setting)]
+    result = run(
+        capsys, "render", "--config", config, "--scene", str(ROOM), "--quality", quality,
+        "--targets", "indices:5,17", "--out", str(tmp_path), *settings,
+    )  # fmt: skip
+    report = result["report"]
+    assert report["num_steps"] == 50
+    assert report["quality_target"] == float(quality)
+    assert [licence["component"] for licence in report["licences"]][:3] == [
+        "mvsplat",
+        "seva",
+        "musiq",
+    ]
+    assert any("margin" in note for note in report["notes"])
+    assert (tmp_path / "frames" / "001.png").stat().st_size > 0
+
+
 def test_two_unposed_photos_through_dust3r_and_viewcrafter(tmp_path, capsys) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()

@@ -144,6 +144,15 @@ def test_targets_that_look_away_are_named_in_a_warning(tiny_model):
     assert tiny_model.predict(scene).warnings == ()
 
 
+def test_targets_that_all_have_the_scene_behind_them_are_refused(tiny_model):
+    scene = fake_scene(targets=2)
+    poses = scene.targets.world_from_camera @ torch.diag(torch.tensor([-1.0, 1.0, -1.0, 1.0]))
+    turned = replace(scene, targets=replace(scene.targets, world_from_camera=poses))
+    with pytest.raises(SceneError, match="none of the 2 targets sees anything") as caught:
+        tiny_model.predict(turned)
+    assert "z forward" in caught.value.hint
+
+
 def test_one_input_is_refused(tiny_model):
     scene = fake_scene()
     with pytest.raises(SceneError, match="at least 2 inputs"):

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework.errors import JobError
+from sphinx_framework.errors import JobError, SceneError
 from sphinx_framework.render.harmonics import standard_from_mvsplat
 from sphinx_framework.types import CoarseViews, Gaussians, Scene
 from sphinx_framework_mvsplat.config import MVSplatConfig
@@ -46,7 +46,8 @@ class MVSplat:
         """Render all targets at the scene's size; images are clamped to [0, 1].
 
         Raises:
-            SceneError: fewer than two inputs, an unusable depth range or size, NaN.
+            SceneError: fewer than two inputs, an unusable depth range or size, NaN, or no target
+                that sees anything of the reconstruction.
             ConfigError: the chosen rasterizer cannot run here.
             JobError: the network's output is not finite.
         """
@@ -80,10 +81,17 @@ class MVSplat:
 
 
 def _emptiness(opacity: Float[Tensor, "T H W"]) -> tuple[str, ...]:
-    """One warning that names the targets which see nothing of the reconstruction."""
+    """One warning that names the targets which see nothing; raises ``SceneError`` if none sees."""
     empty = (opacity.mean((1, 2)) < EMPTY_OPACITY).nonzero().flatten().tolist()
     if not empty:
         return ()
+    if len(empty) == len(opacity):
+        raise SceneError(
+            f"none of the {len(opacity)} targets sees anything of what mvsplat reconstructed from "
+            "the inputs: they look away from it, or it lies behind them.",
+            hint="Check where the target cameras stand and look (OpenCV axes: z forward, y down; "
+            "'convention' of the scene), and near and far.",
+        )
     named = ", ".join(str(index) for index in empty[:NAMED_TARGETS])
     more = ", ..." if len(empty) > NAMED_TARGETS else ""
     return (

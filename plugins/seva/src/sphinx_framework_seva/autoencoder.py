@@ -83,6 +83,7 @@ def _pretrained(autoencoder: Any, config: SevaConfig, dtype: torch.dtype) -> Any
             subfolder=subfolder,
             revision=config.vae_revision or PINNED.get(config.vae),
             torch_dtype=dtype,
+            low_cpu_mem_usage=False,  # True needs another package, and warns without it
         )
     except Exception as error:  # diffusers, the hub client and safetensors raise many kinds
         raise WeightsError(
