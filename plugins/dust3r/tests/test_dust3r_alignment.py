@@ -47,6 +47,7 @@ def settings(file: Golden) -> AlignmentConfig:
         last_learning_rate=stated["lr_min"],
         min_confidence=stated.get("min_conf_thr", 3.0),
         pixel_centre=0.0,
+        refine_poses=False,
         upstream_start=True,
     )
 

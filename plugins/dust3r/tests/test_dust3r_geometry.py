@@ -13,6 +13,7 @@ from sphinx_framework_dust3r.geometry.quaternions import (
     quaternion_from_rotation,
     rotation_from_quaternion,
 )
+from sphinx_framework_dust3r.geometry.refinement import refine_pose
 from sphinx_framework_dust3r.geometry.similarity import align_poses, weighted_similarity
 
 CPU = torch.device("cpu")
@@ -138,6 +139,47 @@ def test_pnp_without_enough_points_finds_nothing() -> None:
     mask = torch.zeros(24, 32, dtype=torch.bool)
     mask[0, :3] = True
     assert pose_from_points(points, grid, mask, torch.eye(3), iterations=10) is None
+
+
+def moved_aside(pose: Tensor) -> Tensor:
+    """A pose a few degrees and a tenth of a unit off."""
+    turn = rotation_from_quaternion(torch.tensor([0.03, -0.02, 0.01, 1.0], dtype=pose.dtype))
+    return rigid(turn, torch.tensor([0.1, -0.05, 0.05], dtype=pose.dtype)) @ pose
+
+
+def seen_points() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Camera-from-world pose, world points, their pixels and intrinsics, in double precision."""
+    points, grid = pointmap((40.0, 42.0), (16.5, 11.5))
+    pose = inverse_pose(rigid(random_rotation(3), random(4, 3))).double()
+    flat = points.reshape(-1, 3).double() - pose[:3, 3]
+    matrix = torch.tensor([[40.0, 0, 16.5], [0, 42.0, 11.5], [0, 0, 1]]).double()
+    return pose, flat @ pose[:3, :3], grid.reshape(-1, 2).double(), matrix
+
+
+def test_refinement_returns_to_the_camera_of_exact_points() -> None:
+    pose, points, pixels, matrix = seen_points()
+    found = refine_pose(moved_aside(pose), points, pixels, matrix, reach=20.0)
+    torch.testing.assert_close(found, pose, rtol=0, atol=1e-5)
+
+
+def test_refinement_ignores_points_that_project_far_off_or_lie_behind() -> None:
+    pose, points, pixels, matrix = seen_points()
+    points[::5] += 3.0
+    # Mirrored in the camera's centre a point keeps its pixel.
+    points[1::7] = 2 * inverse_pose(pose)[:3, 3] - points[1::7]
+    found = refine_pose(moved_aside(pose), points, pixels, matrix, reach=10.0)
+    torch.testing.assert_close(found, pose, rtol=0, atol=1e-2)
+
+
+@pytest.mark.parametrize("reach", [1e-9, 1e9])
+def test_refinement_keeps_a_pose_that_nothing_determines(reach: float) -> None:
+    pose, points, pixels, matrix = seen_points()
+    start = moved_aside(pose)
+    same = points[:1].expand(9, 3)
+    found = refine_pose(start, same, pixels[:1].expand(9, 2), matrix, reach=reach)
+    assert torch.isfinite(found).all()
+    if reach < 1:
+        assert torch.equal(found, start)
 
 
 def test_inverse_pose_undoes_a_pose() -> None:

@@ -29,9 +29,13 @@ def file(request: pytest.FixtureRequest) -> Golden:
     return golden(request.param)
 
 
-@pytest.fixture(scope="module")
-def solved(file: Golden, read_pairs: ReadPairs) -> Reconstruction:
-    config = AlignmentConfig(pixel_centre=0.0, min_confidence=file.info["config"]["min_conf_thr"])
+@pytest.fixture(scope="module", params=[False, True], ids=["upstream", "refined"])
+def solved(file: Golden, read_pairs: ReadPairs, request: pytest.FixtureRequest) -> Reconstruction:
+    config = AlignmentConfig(
+        pixel_centre=0.0,
+        min_confidence=file.info["config"]["min_conf_thr"],
+        refine_poses=request.param,
+    )
     return pair_viewer(read_pairs(file), config, KnownCameras())
 
 

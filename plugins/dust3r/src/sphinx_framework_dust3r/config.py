@@ -58,6 +58,11 @@ class AlignmentConfig(_Options):
     min_confidence: float = Field(
         3.0, ge=0, description="pixels above this confidence take part in PnP"
     )
+    refine_poses: bool = Field(
+        True,
+        description="after PnP, move to the smallest reprojection distances of the inliers; "
+        "upstream does not",
+    )
     focal_range: tuple[float, float] | None = Field(
         None,
         description="bounds of an estimated focal length in units of max(H, W) / (2 tan 30 deg); "

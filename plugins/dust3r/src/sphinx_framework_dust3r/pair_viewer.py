@@ -70,6 +70,7 @@ def pair_viewer(
         confidence[other] > config.min_confidence,
         intrinsic_matrices(focals, centres)[other],
         iterations=PNP_ITERATIONS,
+        refine=config.refine_poses,
     )
     identity = torch.eye(4).to(confidence)
     poses, depth = [identity, identity], [confidence[0], confidence[1]]

@@ -99,7 +99,12 @@ def _second_cameras(
     for points, (i, j) in zip(pairs.second_points, pairs.edges, strict=True):
         camera = matrices[i if config.upstream_start else j]
         pose = pose_from_points(
-            points, objective.grid, everywhere, camera, iterations=PNP_ITERATIONS
+            points,
+            objective.grid,
+            everywhere,
+            camera,
+            iterations=PNP_ITERATIONS,
+            refine=config.refine_poses,
         )
         cameras.append(torch.eye(4).to(points) if pose is None else pose)
     return torch.stack(cameras)

@@ -151,6 +151,7 @@ def _poses(
                 confidence[image] > config.min_confidence,
                 matrices[image],
                 iterations=PNP_ITERATIONS,
+                refine=config.refine_poses,
             )
         if pose is None:
             pose = torch.eye(4).to(points)

@@ -6,9 +6,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sphinx_framework_dust3r.geometry.pinhole import inverse_pose
+from sphinx_framework_dust3r.geometry.refinement import FEWEST_POINTS, refine_pose
 
 REPROJECTION_ERROR = 5.0
-FEWEST_POINTS = 4
 
 
 def pose_from_points(
@@ -18,22 +18,25 @@ def pose_from_points(
     intrinsics: Float[Tensor, "3 3"],
     *,
     iterations: int,
+    refine: bool = False,
 ) -> Float[Tensor, "4 4"] | None:
     """Camera-to-points pose of the camera that sees ``points`` at ``pixels``; ``None`` if unclear.
 
     mask: pixels that take part. Inliers reproject within 5 pixels. The random choices of OpenCV's
-    RANSAC are the same in every run.
+    RANSAC are the same in every run. refine: move on to the smallest distances of the inliers.
     """
     import cv2
 
     seen = mask & torch.isfinite(points).all(-1)
     if int(seen.sum()) < FEWEST_POINTS:
         return None
+    chosen, places = points[seen].double().cpu(), pixels[seen].double().cpu()
+    matrix = intrinsics.double().cpu()
     try:
         found, turn, shift, _ = cv2.solvePnPRansac(
-            points[seen].double().cpu().numpy(),
-            pixels[seen].double().cpu().numpy(),
-            intrinsics.double().cpu().numpy(),
+            chosen.numpy(),
+            places.numpy(),
+            matrix.numpy(),
             None,
             iterationsCount=iterations,
             reprojectionError=REPROJECTION_ERROR,
@@ -43,7 +46,9 @@ def pose_from_points(
         return None
     if not found or not (np.isfinite(turn).all() and np.isfinite(shift).all()):
         return None
-    camera_from_points = np.eye(4)
-    camera_from_points[:3, :3] = cv2.Rodrigues(turn)[0]
-    camera_from_points[:3, 3] = shift[:, 0]
-    return inverse_pose(torch.from_numpy(camera_from_points)).to(points)
+    pose = torch.eye(4, dtype=torch.float64)
+    pose[:3, :3] = torch.from_numpy(cv2.Rodrigues(turn)[0])
+    pose[:3, 3] = torch.from_numpy(shift[:, 0])
+    if refine:
+        pose = refine_pose(pose, chosen, places, matrix, reach=REPROJECTION_ERROR)
+    return inverse_pose(pose).to(points)
