@@ -92,8 +92,10 @@ def _render_batch(
     light = torch.cat([torch.ones_like(table[:, :1]), (1 - table[:, :-1]).cumprod(dim=1)], dim=1)
     weight = light[pixel, rank] * alpha
     values = torch.cat([colours[point], torch.ones_like(z)[:, None], z[:, None]], dim=1)
-    sums = values.new_zeros(pixels, values.shape[1])
-    sums.index_add_(0, pixel, weight[:, None] * values)
+    # Sums of runs: unlike additions by index they come in the same order in every run on a GPU.
+    sums = torch.segment_reduce(
+        weight[:, None] * values, "sum", lengths=pixel.bincount(minlength=pixels), unsafe=True
+    )
     return sums.unflatten(0, (len(cameras), height, width)).permute(0, 3, 1, 2)
 
 
