@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -201,6 +202,8 @@ def test_confidences_after_cleaning_equal_the_golden(file: Golden, read_pairs: R
         0.0,
     )
     assert torch.equal(solved.confidence > 3, file.tensors["out/masks_min_conf3_raw"].bool())
+    bound = math.log(file.info["config"]["min_conf_thr"])
+    assert torch.equal(solved.confidence > bound, file.tensors["out/masks_viewcrafter"].bool())
     cleaned, expected = cleaned_confidence(solved), file.tensors["out/im_conf_after_clean"]
     # A point that projects onto the border of two pixels may be rounded to the other one.
     assert float((cleaned != expected).float().mean()) < 1e-3

@@ -1,10 +1,12 @@
 """Autoencoder, CLIP towers, Resampler and centre crop against the authors' numbers."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sphinx_framework.testing.goldens import Golden, golden
 from sphinx_framework_viewcrafter.center_crop import center_crop
@@ -21,17 +23,44 @@ def filled(network: nn.Module, fixture: Golden, prefix: str = "param/") -> nn.Mo
     return network.eval()
 
 
+@contextmanager
+def recorded(network: nn.Module, names: dict[str, str]) -> Iterator[dict[str, Tensor]]:
+    """Collect the outputs of modules by the golden files' names of them."""
+    outputs: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Any:
+        return lambda module, inputs, output: outputs.update({name: output})
+
+    hooks = [
+        network.get_submodule(path).register_forward_hook(keep(name))
+        for name, path in names.items()
+    ]
+    yield outputs
+    for hook in hooks:
+        hook.remove()
+
+
 def test_the_autoencoder_reproduces_posterior_latents_and_images(upstream: Any, close: Any) -> None:
     fixture = golden("viewcrafter_vae")
     network = Autoencoder(upstream.autoencoder(fixture.info["config"]))
     network.load_state_dict(fixture.under("param/"), strict=True)
     tensors = fixture.tensors
-    posterior = network.posterior(tensors["in/image"])
+    inside = {
+        "mid/encoder_out": "encoder",
+        "mid/moments": "quant_conv",
+        "mid/decoder_conv_in": "decoder.conv_in",
+        "mid/decoder_mid": "decoder.mid",
+    }
+    with recorded(network, inside) as outputs:
+        posterior = network.posterior(tensors["in/image"])
+        decoded = network.decode(tensors["in/latent"])
+    for name in inside:
+        close(outputs[name], tensors[name], fixture)
     close(posterior.mean, tensors["out/mean"], fixture)
     close(posterior.logvar, tensors["out/logvar"], fixture)
     latents = network.scale_factor * posterior.sample(tensors["in/noise"])
     close(latents, tensors["out/latent"], fixture)
-    close(network.decode(tensors["in/latent"]), tensors["out/decoded"], fixture)
+    close(decoded, tensors["out/decoded"], fixture)
 
 
 def test_the_image_tower_reproduces_preprocessing_and_all_tokens(upstream: Any, close: Any) -> None:
@@ -44,20 +73,34 @@ def test_the_image_tower_reproduces_preprocessing_and_all_tokens(upstream: Any, 
     close(prepared.mean(-1), tensors["mid/preprocessed_mean_rows"], fixture)
     close(prepared.mean(-2), tensors["mid/preprocessed_mean_cols"], fixture)
     tower = filled(ImageTower(config), fixture, "param/model.")
-    close(tower(images), tensors["out/y"], fixture)
+    with recorded(tower, {"mid/ln_pre": "visual.ln_pre"}) as outputs:
+        close(tower(images), tensors["out/y"], fixture)
+    close(outputs["mid/ln_pre"], tensors["mid/ln_pre"], fixture)
 
 
 def test_the_text_tower_reproduces_all_tokens(upstream: Any, close: Any) -> None:
     fixture = golden("viewcrafter_clip_text")
     tower = filled(TextTower(upstream.text_tower(fixture.info["config"])), fixture, "param/model.")
-    close(tower(fixture.tensors["in/tokens"]), fixture.tensors["out/y"], fixture)
+    blocks = {
+        key: f"transformer.resblocks.{key.removeprefix('mid/block')}"
+        for key in fixture.tensors
+        if key.startswith("mid/block")
+    }
+    with recorded(tower, blocks) as outputs:
+        close(tower(fixture.tensors["in/tokens"]), fixture.tensors["out/y"], fixture)
+    for key in blocks:
+        close(outputs[key], fixture.tensors[key], fixture)
 
 
 def test_the_resampler_reproduces_the_context_tokens(upstream: Any, close: Any) -> None:
     fixture = golden("viewcrafter_resampler")
     network = Resampler(upstream.resampler(fixture.info["config"]))
     network.load_state_dict(fixture.under("param/"), strict=True)
-    close(network(fixture.tensors["in/x"]), fixture.tensors["out/y"], fixture)
+    layers = {f"mid/layer{i}_after_ff": f"layers.{i}" for i in range(len(network.layers))}
+    with recorded(network, layers) as outputs:
+        close(network(fixture.tensors["in/x"]), fixture.tensors["out/y"], fixture)
+    for key in layers:
+        close(outputs[key], fixture.tensors[key], fixture)
 
 
 def test_the_centre_crop_reproduces_the_authors_pixels() -> None:

@@ -33,7 +33,8 @@ def test_noise_tables_equal_the_checkpoints(close: Any) -> None:
         if not key.startswith("out/buffer_"):
             continue
         name, _, base = key.removeprefix("out/buffer_").partition("_base")
-        tables = training(fixture, float(base or 0.3)).buffers()
+        usual = fixture.info["config"]["step"]["base_scale"]
+        tables = training(fixture, float(base or usual)).buffers()
         close(tables[name], expected, fixture)
 
 
@@ -52,6 +53,8 @@ def test_grids_equal_the_authors_for_every_spacing_count_eta_and_base(close: Any
         sigmas = [grid.sigma(step, step + 1) for step in range(count)]
         close(torch.tensor(grid.alphas), expected["alphas"], fixture)
         close(torch.tensor(after), expected["alphas_prev"], fixture)
+        noise_levels = (1 - torch.tensor(grid.alphas, dtype=torch.float64)).sqrt().float()
+        close(noise_levels, expected["sqrt_one_minus_alphas"], fixture)
         close(torch.tensor(grid.scales), expected["scale_arr"], fixture)
         close(torch.tensor(after_scales), expected["scale_arr_prev"], fixture)
         close(torch.tensor(sigmas), expected["sigmas"], fixture)
@@ -81,6 +84,9 @@ def test_single_moves_equal_the_authors(to_rows: Any, close: Any) -> None:
         denoised = grid.denoised(x, v, step)
         network_x0 = denoised * grid.scales[step]
         close(network_x0, to_rows(tensors[f"mid/step_index{index}/x0_before_scale"]), fixture)
+        noise_share = (1 - grid.alphas[step]) ** 0.5
+        found_noise = (x - grid.alphas[step] ** 0.5 * network_x0) / noise_share
+        close(found_noise, to_rows(tensors[f"mid/step_index{index}/eps"]), fixture)
         next_scale = [*grid.scales[1:], grid.end_scale][step]
         rescaled = to_rows(tensors[key.replace("x_prev", "pred_x0_rescaled")])
         close(denoised * next_scale, rescaled, fixture)

@@ -1,5 +1,6 @@
 """Camera paths against the authors' numbers."""
 
+import re
 from typing import Any
 
 import pytest
@@ -34,11 +35,23 @@ def test_paths_between_photos_equal_the_authors(fixture: Golden, close: Any) -> 
         close(focals_between_views(tensors["in/focals"][:views], frames), focals, fixture)
 
 
+def test_the_path_of_the_rendered_clip_equals_the_authors(close: Any) -> None:
+    fixture = golden("viewcrafter_pointrender")
+    tensors, frames = fixture.tensors, fixture.info["config"]["T"]
+    path = between_views(tensors["in/c2w_keyframes"], frames)
+    close(torch.linalg.inv(path), tensors["out/traj_w2c_opencv"], fixture)
+    focals = focals_between_views(tensors["in/focals"], frames)
+    close(focals.expand(-1, 2), tensors["out/traj_focals"], fixture)
+
+
 def test_the_object_centred_world_equals_the_authors(fixture: Golden, close: Any) -> None:
     tensors, config = fixture.tensors, fixture.info["config"]
-    poses, points = in_camera(tensors["in/c2ws"], tensors["in/points"], 1)
-    close(poses, tensors["out/kth1_c2ws"], fixture)
-    close(points, tensors["out/kth1_points"], fixture)
+    anchors = [m[1] for m in (re.fullmatch(r"out/kth(\d+)_c2ws", key) for key in tensors) if m]
+    assert anchors
+    for anchor in anchors:
+        poses, points = in_camera(tensors["in/c2ws"], tensors["in/points"], int(anchor))
+        close(poses, tensors[f"out/kth{anchor}_c2ws"], fixture)
+        close(points, tensors[f"out/kth{anchor}_points"], fixture)
     poses, points = object_centred(
         tensors["in/c2ws"],
         tensors["in/points"],
