@@ -87,6 +87,17 @@ def test_two_unposed_photos_through_dust3r_and_viewcrafter(tmp_path, capsys) -> 
     assert any("placeholder" in warning for warning in report["warnings"])
 
 
+def test_the_plan_of_the_second_pair_warns_that_its_rules_are_a_placeholder(
+    tmp_path, capsys
+) -> None:
+    plan = run(
+        capsys, "plan", "--config", str(HERE / "viewcrafter_dust3r_tiny.toml"),
+        "--scene", str(ROOM), "--targets", "interpolate:4", "--set", "regression.image_size=96",
+    )  # fmt: skip
+    assert any("placeholder" in warning for warning in plan["warnings"])
+    assert len(plan["frames"]) == 4
+
+
 def test_import_gives_photos_cameras_that_render_reads(tmp_path, capsys) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()

@@ -70,3 +70,14 @@ def test_unusable_photos_are_refused(
 ) -> None:
     with pytest.raises(SceneError, match=complaint):
         DUSt3RPoseEstimator(tiny_config, CPU).estimate(images)
+
+
+def test_square_photos_that_cannot_be_cut_to_patches_say_what_to_set(
+    tiny_config: DUSt3RConfig,
+) -> None:
+    config = tiny_config.model_copy(update={"image_size": 96})
+    with pytest.raises(SceneError) as caught:
+        DUSt3RPoseEstimator(config, CPU).estimate(photos(2, 96, 96))
+    assert "multiple of 64" in caught.value.hint
+    kept = config.model_copy(update={"square_ok": True})
+    assert len(DUSt3RPoseEstimator(kept, CPU).estimate(photos(2, 96, 96))) == 2

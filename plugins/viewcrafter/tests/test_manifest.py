@@ -3,8 +3,10 @@
 import torch
 
 from sphinx_framework.testing.goldens import golden
+from sphinx_framework_viewcrafter.blocks import TemporalConv
 from sphinx_framework_viewcrafter.checkpoint import PREFIXES, Networks, expected_shapes
 from sphinx_framework_viewcrafter.config import ViewCrafterConfig
+from sphinx_framework_viewcrafter.transformers import SpatialTransformer, TemporalTransformer
 
 
 def test_the_default_configuration_has_exactly_the_official_keys_and_shapes() -> None:
@@ -31,3 +33,12 @@ def test_the_unet_has_the_official_number_of_parameters() -> None:
         networks = Networks(ViewCrafterConfig())
     count = sum(p.numel() for p in networks.unet.parameters())
     assert count == manifest["elements_by_prefix"]["model"]
+
+
+def test_the_official_unet_mixes_frames_in_22_convolutions_and_17_transformers() -> None:
+    with torch.device("meta"):
+        network = Networks(ViewCrafterConfig()).unet
+    kinds = [type(module) for module in network.modules()]
+    assert sum(issubclass(kind, TemporalConv) for kind in kinds) == 22
+    assert sum(issubclass(kind, TemporalTransformer) for kind in kinds) == 17
+    assert sum(issubclass(kind, SpatialTransformer) for kind in kinds) == 16
