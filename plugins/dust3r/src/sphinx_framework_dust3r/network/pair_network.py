@@ -92,8 +92,8 @@ class PairNetwork(nn.Module):
             raise SceneError(
                 f"the pair network needs sides that are multiples of {patch}, got "
                 f"{width}x{height} (width x height).",
-                hint="Square photos are cut to 4:3: set image_size to a multiple of 64, or square_ok. "
-                "Other photos are cut to fit by sphinx_framework_dust3r.images.",
+                hint="Square photos are cut to 4:3: set image_size to a multiple of 64, or "
+                "square_ok. Other photos are cut to fit by sphinx_framework_dust3r.images.",
             )
         grid = (height // patch, width // patch)
         x = self.patch_embed(images.to(self.patch_embed.proj.weight.dtype))
