@@ -75,7 +75,7 @@ def _measured(
             hint="Give more scenes, fewer --clusters, or smaller --min-scenes.",
         )
     engine = Engine.from_config(config, device=arguments.device, registry=registry)
-    renders = len(sampling.starts(config.num_steps))
+    renders = sampling.renders(config.num_steps)
     with study_progress(len(scenes) * renders) as progress:
 
         def resumed(count: int) -> None:
@@ -94,11 +94,16 @@ def _sampling(arguments: argparse.Namespace, config: PipelineConfig) -> Sampling
     if not 1 <= arguments.spacing <= config.num_steps:
         raise ConfigError(f"--spacing {arguments.spacing}: must lie in 1..{config.num_steps}.")
     check_seed(arguments.seed)
-    return Sampling(spacing=arguments.spacing, mode=modes[0], seed=arguments.seed)
+    return Sampling(
+        spacing=arguments.spacing,
+        mode=modes[0],
+        seed=arguments.seed,
+        repeats=arguments.repeats,
+    )
 
 
 def _fit(arguments: argparse.Namespace) -> Fit:
-    for name in ("bins", "min_samples", "min_scenes", "clusters"):
+    for name in ("bins", "min_samples", "min_scenes", "clusters", "repeats"):
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise ConfigError(f"--{name.replace('_', '-')} {value}: must be at least 1.")
@@ -117,9 +122,10 @@ def _fit(arguments: argparse.Namespace) -> Fit:
 def _notes(sampling: Sampling, fit: Fit, samples: list[SceneSample]) -> str:
     targets = sum(len(sample.targets) for sample in samples)
     return (
-        f"{targets} targets; every {sampling.spacing}th start tried in mode {sampling.mode}; a row "
-        f"keeps its quality in the mean (lower bound at {fit.confidence:g}) and in "
-        f"{fit.scenes_met:.0%} of its scenes; samples {samples_digest(samples)}"
+        f"{targets} targets; every {sampling.spacing}th start tried in mode {sampling.mode}, mean "
+        f"of {sampling.repeats} renders; a row keeps its quality in the mean (lower bound at "
+        f"{fit.confidence:g}) and in {fit.scenes_met:.0%} of its scenes; "
+        f"samples {samples_digest(samples)}"
     )
 
 

@@ -3,14 +3,24 @@
 import argparse
 
 from sphinx_framework.cli.study_run import method_modes, open_study, run_study
-from sphinx_framework.study.systems import alternative_solver, baselines, methods, with_solver
+from sphinx_framework.study.systems import (
+    alternative_solver,
+    baselines,
+    methods,
+    noise_floor,
+    with_solver,
+)
 
 
 def evaluate_command(arguments: argparse.Namespace) -> int:
     """Run (or go on), then write tables, figures and the page."""
     opened = open_study(arguments)
     modes = method_modes(arguments.modes)
-    systems = [*baselines(opened.config, opened.few_steps), *methods(modes, opened.qualities)]
+    systems = [
+        *baselines(opened.config, opened.few_steps),
+        noise_floor(opened.config),
+        *methods(modes, opened.qualities),
+    ]
     shown = arguments.show or systems[-1].name
     solver = alternative_solver(opened.config, opened.registry)
     if solver is not None:

@@ -37,6 +37,9 @@ def _calibrate(command: argparse.ArgumentParser) -> None:
         "--mode", default="coarse", help="of the refined renders: coarse, fine or selective"
     )
     command.add_argument("--spacing", type=int, default=5, help="of the start steps tried")
+    command.add_argument(
+        "--repeats", type=int, default=1, help="renders per start, each with its own noise"
+    )
     command.add_argument("--clusters", type=int, metavar="K", help="default: as many as separate")
     command.add_argument("--min-scenes", type=int, default=8, help="per cluster")
     command.add_argument("--bins", type=int, default=6, help="of the quality ratio, at most")
@@ -61,7 +64,12 @@ def _measured(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--few-steps", default="25,10,5,2", metavar="N,N", help="of the dense competitor"
     )
-    command.add_argument("--repeats", type=int, default=1, help="timed runs; the median counts")
+    command.add_argument(
+        "--repeats",
+        type=int,
+        default=1,
+        help="runs, each with its own noise: mean figures, median times",
+    )
     command.add_argument("--cost", metavar="TOML", help="cost table written by measure")
     command.add_argument(
         "--energy", default="auto", metavar="METER", help="auto, zeus, nvml, rapl or none"

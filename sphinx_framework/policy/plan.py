@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import ceil
 
 from jaxtyping import Bool
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,8 +31,8 @@ class PlanConfig(BaseModel):
     max_steps: int | None = Field(
         None,
         ge=1,
-        description="visit at most this many steps: walks from early starts take longer strides, "
-        "which bounds the latency of the worst request; mode diffusion is not bounded",
+        description="visit at most this many steps: longer walks are spread over that many, which "
+        "bounds the latency of the worst request; mode diffusion is not bounded",
     )
     max_start: int | None = Field(
         None, ge=0, description="latest start of a target; none lets a frame be served as it is"
@@ -75,7 +74,7 @@ def plan(
         targets = [num_steps] * len(targets)
     if config.max_start is not None and mode not in ("diffusion", "regression"):
         targets = [min(start, config.max_start) for start in targets]
-    visited = _visited(min(targets, default=num_steps), num_steps, config)
+    visited, number = _walk(min(targets, default=num_steps), num_steps, config)
     targets = [_on_grid(start, num_steps, visited) for start in targets]
     inputs = num_steps if config.input_start is None else config.input_start
     if all(start == num_steps for start in targets):
@@ -83,7 +82,7 @@ def plan(
     remaining = iter(targets)
     slots = tuple(inputs if start is None else next(remaining) for start in starts)
     schedule = Schedule(
-        actions=_actions(mode, slots, visited, num_steps, config),
+        actions=_actions(mode, slots, visited, number, num_steps, config),
         starts=slots,
         num_steps=num_steps,
         region=region if mode == "selective" else None,
@@ -92,33 +91,39 @@ def plan(
     return _with_regions(schedule, config) if mode == "selective" else schedule
 
 
-def _visited(first: int, num_steps: int, config: PlanConfig) -> range:
-    """Steps of the walk from the earliest start, by the shortest stride that is allowed."""
+def _walk(first: int, num_steps: int, config: PlanConfig) -> tuple[list[int], int]:
+    """Steps visited from the earliest start, and the number that refreshes count the first as.
+
+    Refreshes are on the step grid, whatever the start; a walk that is spread counts its own.
+    """
     if first == num_steps:
-        return range(num_steps, num_steps)
+        return [], 0
     first -= first % config.stride
-    stride = config.stride
-    if config.max_steps is not None:
-        steps = ceil((num_steps - first) / stride)
-        stride *= ceil(steps / config.max_steps)
-    return range(first, num_steps, stride)
+    visited = list(range(first, num_steps, config.stride))
+    if config.max_steps is None or len(visited) <= config.max_steps:
+        return visited, first // config.stride
+    length = num_steps - first
+    return [first + i * length // config.max_steps for i in range(config.max_steps)], 0
 
 
-def _on_grid(start: int, num_steps: int, visited: range) -> int:
+def _on_grid(start: int, num_steps: int, visited: Sequence[int]) -> int:
     """Earlier visited step, so that a coarser grid never refines less than was decided."""
-    if start == num_steps:
-        return num_steps
-    return start - (start - visited.start) % visited.step
+    return num_steps if start == num_steps else max(step for step in visited if step <= start)
 
 
 def _actions(
-    mode: Mode, slots: tuple[int, ...], visited: range, num_steps: int, config: PlanConfig
+    mode: Mode,
+    slots: tuple[int, ...],
+    visited: Sequence[int],
+    number: int,
+    num_steps: int,
+    config: PlanConfig,
 ) -> tuple[Full | Partial, ...]:
     actions: list[Full | Partial] = []
     for position, step in enumerate(visited):
         next_step = visited[position + 1] if position + 1 < len(visited) else num_steps
         active = tuple(i for i, start in enumerate(slots) if start <= step)
-        refresh = (step // visited.step) % config.refresh_every == 0
+        refresh = (number + position) % config.refresh_every == 0
         # With every slot active a partial step saves nothing, unless it runs on tiles.
         every = len(active) == len(slots) and mode != "selective"
         whole = mode in ("coarse", "diffusion") or every

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 
 import torch
 from torch import Tensor
@@ -44,7 +44,8 @@ CPU = torch.device("cpu")
 class Bench:
     """What all measurements of a study have in common.
 
-    repeats: timed runs per system and scene; the median counts. machine: recorded, because times of
+    repeats: runs per system and scene, each with noise of its own: figures are their means, times
+    their medians. machine: recorded, because times of
     two machines must not be mixed.
     """
 
@@ -66,9 +67,23 @@ class Bench:
             "mode": system.mode,
             "quality": system.quality,
             "seed": self.seed,
+            "other_noise": system.other_noise,
             "repeats": self.repeats,
             "machine": self.machine,
         }
+
+    def noise_seed(self, scene: str, system: System, repeat: int) -> int:
+        """All systems draw the same noise in the same repeat, but for those that must not."""
+        return scene_seed(scene, self.seed + repeat + (self.repeats if system.other_noise else 0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One render: its times, its other figures, its report."""
+
+    seconds: Measured
+    figures: Measured
+    report: Report
 
 
 def request_seconds(result: RenderResult) -> Measured:
@@ -153,56 +168,60 @@ def measure_scene(
 ) -> SceneRecord:
     """Render one scene by the systems of ``settings``, repeats interleaved, and measure them."""
     systems = [system for system in bench.systems if system.name in settings]
-    seed = scene_seed(name, bench.seed)
-    runs: dict[str, list[Measured]] = {system.name: [] for system in systems}
-    reports: dict[str, list[Report]] = {system.name: [] for system in systems}
-    records: dict[str, SystemRecord] = {}
+    runs: dict[str, list[Run]] = {system.name: [] for system in systems}
     for repeat in range(bench.repeats):
         # Turned by one each time, so that no system always runs in another's wake.
         turn = repeat % len(systems)
         for system in (*systems[turn:], *systems[:turn]):
             engine = bench.engines[system.name]
-            result = engine.render(scene, mode=system.mode, quality=system.quality, seed=seed)
-            runs[system.name].append(request_seconds(result))
-            reports[system.name].append(result.report)
-            if repeat == 0:
-                records[system.name] = _record(engine, bench.lpips, settings[system.name], result)
+            result = engine.render(
+                scene,
+                mode=system.mode,
+                quality=system.quality,
+                seed=bench.noise_seed(name, system, repeat),
+            )
+            embedder, device = engine.components.embedder, engine.device
+            images = image_figures(result, embedder, device, bench.lpips)
+            runs[system.name].append(
+                Run(
+                    seconds=request_seconds(result),
+                    figures=known({**decision_figures(result), **images}),
+                    report=result.report,
+                )
+            )
             bench.rendered()
-    timed = {key: _with_runs(record, runs[key], reports[key]) for key, record in records.items()}
-    return SceneRecord(scene=name, systems=timed)
+    records = {key: _record(settings[key], own) for key, own in runs.items()}
+    return SceneRecord(scene=name, systems=records)
 
 
-def _record(
-    engine: Engine, lpips: Distance | None, settings: Settings, result: RenderResult
-) -> SystemRecord:
-    """Everything but the times: the same in every repeat."""
-    embedder, device = engine.components.embedder, engine.device
-    figures = {**decision_figures(result), **image_figures(result, embedder, device, lpips)}
-    return SystemRecord(
-        settings=settings,
-        values=known(figures),
-        starts=tuple(frame.start_step for frame in result.report.frames),
-        scores=tuple(frame.achieved_score for frame in result.report.frames),
-    )
-
-
-def _with_runs(
-    record: SystemRecord, runs: Sequence[Measured], reports: Sequence[Report]
-) -> SystemRecord:
-    """Add the median and least times, and the mean energy where every run was measured.
+def _record(settings: Settings, runs: Sequence[Run]) -> SystemRecord:
+    """Mean figures and scores, median and least times, mean energy where every run has one.
 
     The least time of several runs is the steadiest: other load on a machine only adds to it.
     """
-    joules = [report.energy_joules for report in reports if report.energy_joules is not None]
-    unmeasured = [report.energy_note for report in reports if report.energy_joules is None]
-    values = {
-        **record.values,
-        **{key: median(run[key] for run in runs) for key in runs[0]},
-        "seconds_least": min(run["seconds"] for run in runs),
-        "joules": None if unmeasured else sum(joules) / len(joules),
+    reports = [run.report for run in runs]
+    times = {key: median(run.seconds[key] for run in runs) for key in runs[0].seconds}
+    figures = {
+        key: fmean(run.figures[key] for run in runs)
+        for key in runs[0].figures
+        if all(key in run.figures for run in runs)
     }
-    note = unmeasured[0] if unmeasured else reports[0].energy_note
-    return record.model_copy(update={"values": known(values), "energy_note": note})
+    unmeasured = [report.energy_note for report in reports if report.energy_joules is None]
+    joules = [report.energy_joules for report in reports if report.energy_joules is not None]
+    values = {
+        **figures,
+        **times,
+        "seconds_least": min(run.seconds["seconds"] for run in runs),
+        "joules": None if unmeasured else fmean(joules),
+    }
+    by_target = zip(*(report.frames for report in reports), strict=True)
+    return SystemRecord(
+        settings=settings,
+        values=known(values),
+        starts=tuple(frame.start_step for frame in reports[0].frames),
+        scores=tuple(fmean(f.achieved_score for f in frames) for frames in by_target),
+        energy_note=unmeasured[0] if unmeasured else reports[0].energy_note,
+    )
 
 
 def evaluate(

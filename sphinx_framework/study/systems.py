@@ -16,6 +16,7 @@ SOLVER_NAMES = {EULER: "Euler", MULTISTEP_SOLVER: "2M"}
 DENSE = "diffusion"
 REGRESSION = "regression"
 FEWER_STEPS = "diffusion, fewer steps"
+OTHER_NOISE = "diffusion, other noise"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,7 @@ class System:
     """One row of a table.
 
     family: what the figures colour alike. changes: of the pipeline file, ``a.b`` -> value, as
-    ``--set`` takes them.
+    ``--set`` takes them. other_noise: draw noise that no other system gets.
     """
 
     name: str
@@ -31,6 +32,7 @@ class System:
     mode: Mode
     quality: float
     changes: Mapping[str, Any] = field(default_factory=dict)
+    other_noise: bool = False
 
 
 def baselines(config: PipelineConfig, few_steps: Sequence[int] = FEW_STEPS) -> list[System]:
@@ -51,6 +53,17 @@ def baselines(config: PipelineConfig, few_steps: Sequence[int] = FEW_STEPS) -> l
         System(name=DENSE, family=DENSE, mode="diffusion", quality=config.quality),
         *few,
     ]
+
+
+def noise_floor(config: PipelineConfig) -> System:
+    """Full diffusion once more, by other noise: how far it reproduces its own score."""
+    return System(
+        name=OTHER_NOISE,
+        family=DENSE,
+        mode="diffusion",
+        quality=config.quality,
+        other_noise=True,
+    )
 
 
 def methods(modes: Sequence[Mode], qualities: Sequence[float]) -> list[System]:

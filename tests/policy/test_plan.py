@@ -145,9 +145,9 @@ def test_a_stride_visits_every_nth_step_and_ends_at_the_end():
     assert text("fine", [0, 10], stride=4, refresh_every=2) == "F0>4 P4>8[0] D8>10"
 
 
-def test_a_bound_on_the_steps_lengthens_the_strides_of_early_starts_only():
+def test_a_bound_on_the_steps_spreads_the_walks_of_early_starts_only():
     assert text("fine", [0, 10], max_steps=5, refresh_every=2) == "F0>2 P2>4[0] F4>6 P6>8[0] D8>10"
-    assert text("fine", [3, 10], max_steps=5, refresh_every=9) == "F3>5 P5>7[0] P7>9[0] P9[0]"
+    assert text("fine", [3, 10], max_steps=5, refresh_every=9) == "F3 P4[0] P5>7[0] P7[0] P8>10[0]"
     assert text("fine", [5, 10], max_steps=5, refresh_every=9) == text(
         "fine", [5, 10], refresh_every=9
     )

@@ -93,10 +93,11 @@ def test_an_evaluation_leaves_tables_figures_and_a_page(study):
     assert ended.code == 0, ended.err
     told = json.loads(ended.out)
     assert told["scenes"] == ["fake:set/0", "fake:set/1"]
-    assert list(told["systems"])[:4] == [
+    assert list(told["systems"])[:5] == [
         "regression",
         "diffusion",
         "diffusion, 2 steps",
+        "diffusion, other noise",
         "fine 0.9",
     ]
     assert all(len(system["scenes"]) == 2 for system in told["systems"].values())

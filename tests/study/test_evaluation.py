@@ -19,7 +19,7 @@ from sphinx_framework.study.evaluation import (
 from sphinx_framework.study.metrics import psnr
 from sphinx_framework.study.records import relative
 from sphinx_framework.study.settings import scene_seed
-from sphinx_framework.study.systems import DENSE, baselines, methods
+from sphinx_framework.study.systems import DENSE, OTHER_NOISE, baselines, methods, noise_floor
 from sphinx_framework.testing.fakes import fake_scene
 from sphinx_framework.testing.pipeline import fake_config, fake_engine, fake_specs
 
@@ -176,13 +176,19 @@ def test_a_damaged_record_is_named(tmp_path):
         next(evaluate(bench(SYSTEMS[:2]), scenes(1), tmp_path))
 
 
-def test_repeats_are_timed_runs_of_the_same_images(tmp_path):
+def test_repeats_have_noise_of_their_own_and_their_mean_counts(tmp_path):
     heard = []
     twice = bench(SYSTEMS[:2], repeats=2, rendered=lambda: heard.append(1))
-    record = next(evaluate(twice, scenes(1), tmp_path))
+    both = next(evaluate(twice, scenes(1), tmp_path)).systems[DENSE]
     assert len(heard) == 4
-    once = next(evaluate(bench(SYSTEMS[:2]), scenes(1), tmp_path / "once"))
-    assert record.systems[DENSE].scores == once.systems[DENSE].scores
+    first, second = (
+        next(evaluate(bench(SYSTEMS[:2], seed=s), scenes(1), tmp_path / str(s))).systems[DENSE]
+        for s in (0, 1)
+    )
+    assert first.scores != second.scores
+    means = [(a + b) / 2 for a, b in zip(first.scores, second.scores, strict=True)]
+    assert both.scores == pytest.approx(means)
+    assert both.values["psnr"] == pytest.approx((first.values["psnr"] + second.values["psnr"]) / 2)
 
 
 @pytest.mark.parametrize("joules", [7.5, None])
@@ -204,3 +210,12 @@ def test_a_cost_table_decides_about_tiles_and_so_belongs_to_the_settings(tmp_pat
     priced = fake_config(num_steps=3, quality=0.9, cost={"tiles_base": 0.5})
     with pytest.raises(ConfigError, match=r"cost\.tiles_base"):
         next(evaluate(bench(SYSTEMS[:2], config=priced), scenes(1), tmp_path))
+
+
+def test_the_noise_floor_is_full_diffusion_by_noise_that_no_repeat_used(tmp_path):
+    systems = [*SYSTEMS[:2], noise_floor(CONFIG)]
+    own = bench(systems, repeats=2)
+    seeds = {s.name: [own.noise_seed("set/0", s, r) for r in (0, 1)] for s in systems}
+    assert not set(seeds[OTHER_NOISE]) & set(seeds[DENSE])
+    record = next(evaluate(own, scenes(1), tmp_path))
+    assert record.systems[OTHER_NOISE].scores != record.systems[DENSE].scores

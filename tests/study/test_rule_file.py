@@ -76,6 +76,14 @@ def test_the_step_policy_loads_the_file_and_gives_the_fitted_starts(
         for ratio in np.linspace(0, 1.5, 31):
             start = lookup.Lookup().start_step(rules, rule.cluster, rule.quality, ratio, 50)
             assert start == rule.start(ratio, 50)
+            table = rules.table(rule.quality, rule.cluster)
+            inside = [
+                full
+                for (low, high, _), full in zip(rule.rows, rule.full_ratio, strict=True)
+                if low <= ratio < high
+            ]
+            nearest = rule.full_ratio[0 if ratio < rule.rows[0][0] else -1]
+            assert lookup.full_ratio_of(table, ratio) == (inside or [nearest])[0]
 
 
 def test_the_file_says_where_it_comes_from():

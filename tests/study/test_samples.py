@@ -49,6 +49,21 @@ def test_a_sample_holds_what_the_engine_reports():
         assert target.kept(0) == 1
 
 
+def test_repeats_draw_other_noise_and_their_mean_score_counts():
+    heard = []
+    twice = replace(SAMPLING, repeats=2)
+    both = sample_scene(engine(), fake_scene(), "one", twice, lambda: heard.append(1))
+    assert len(heard) == twice.renders(4) == 6
+    first, second = (
+        sample_scene(engine(), fake_scene(), "one", replace(SAMPLING, seed=s)) for s in (0, 1)
+    )
+    for mean, a, b in zip(both.targets, first.targets, second.targets, strict=True):
+        assert a.scores[0] != b.scores[0]
+        assert mean.scores[0] == pytest.approx((a.scores[0] + b.scores[0]) / 2)
+        assert mean.ratio == a.ratio == b.ratio
+        assert mean.reference == a.reference
+
+
 def test_the_grid_runs_from_full_diffusion_to_the_regression_frame():
     assert Sampling(spacing=5).starts(50) == (0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50)
     assert Sampling(spacing=3).starts(7) == (0, 3, 6, 7)
