@@ -74,6 +74,17 @@ def test_random_weights_are_those_of_the_seed(tiny: str, images: torch.Tensor) -
     assert torch.equal(before, torch.random.get_rng_state())
 
 
+def test_building_neither_warns_of_missing_weights_nor_sets_up_logging(
+    tiny: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    import logging
+
+    handlers = list(logging.getLogger().handlers)
+    ClipEmbedder(ClipConfig(model=tiny, weights="random"), CPU)
+    assert not [record for record in caplog.records if record.name == "root"]
+    assert logging.getLogger().handlers == handlers
+
+
 def test_preprocessing_follows_open_clip(clip: ClipEmbedder) -> None:
     from open_clip import image_transform
     from PIL import Image

@@ -1,5 +1,6 @@
 """CLIP embeddings of a scene's inputs, and of texts in the same space, through open_clip."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ def _open_clip() -> Any:
 def _load(open_clip: Any, config: ClipConfig) -> nn.Module:
     """The model with its weights; raises :class:`WeightsError` when they cannot be had."""
     if config.weights == "random":
-        model: nn.Module = open_clip.create_model(config.model, load_weights=False)
+        model = _without_weights(open_clip, config.model)
         randomise(model, config.seed)
         return model
     tags = open_clip.list_pretrained_tags_by_model(config.model)
@@ -123,7 +124,7 @@ def _load(open_clip: Any, config: ClipConfig) -> nn.Module:
 
 def _from_file(open_clip: Any, name: str, path: Path) -> nn.Module:
     """Load strictly; nothing in the file is executed."""
-    model: nn.Module = open_clip.create_model(name, load_weights=False)
+    model = _without_weights(open_clip, name)
     try:
         tensors = open_clip.factory.load_state_dict(str(path))
         require_fit(
@@ -140,6 +141,24 @@ def _from_file(open_clip: Any, name: str, path: Path) -> nn.Module:
             hint=DO_WITHOUT,
         ) from None
     model.load_state_dict(tensors)
+    return model
+
+
+def _without_weights(open_clip: Any, name: str) -> nn.Module:
+    """The architecture, without open_clip's warning on the root logger that it has no weights."""
+    root, handler = logging.getLogger(), logging.NullHandler()
+
+    def others(record: logging.LogRecord) -> bool:
+        return "No pretrained weights loaded" not in record.getMessage()
+
+    # With a handler in place the warning does not set up the process's logging, either.
+    root.addHandler(handler)
+    root.addFilter(others)
+    try:
+        model: nn.Module = open_clip.create_model(name, load_weights=False)
+    finally:
+        root.removeFilter(others)
+        root.removeHandler(handler)
     return model
 
 
