@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -142,9 +143,13 @@ def test_token_positions_are_row_major_y_then_x(pair: Golden) -> None:
 
 
 def test_projections_load_under_either_name(pair: Golden) -> None:
-    state = pair.under("param/")
-    only_aliases = {k: v for k, v in state.items() if "_rn.weight" not in k}
-    assert canonical_names(only_aliases).keys() == canonical_names(state).keys()
+    state = canonical_names(pair.under("param/"))
+    other = {
+        re.sub(r"layer(\d)_rn", lambda m: f"layer_rn.{int(m[1]) - 1}", key): value
+        for key, value in state.items()
+    }
+    assert (other.keys() == state.keys()) == (pair.info["config"]["model"]["head_type"] == "linear")
+    assert canonical_names(other).keys() == state.keys()
 
 
 def tiny() -> PairNetwork:
