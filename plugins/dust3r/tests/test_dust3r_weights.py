@@ -3,13 +3,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from fake_hub import FakeHub
 from safetensors.torch import save_file
 from torch import Tensor
 
 from sphinx_framework.errors import WeightsError
 from sphinx_framework_dust3r.config import DUSt3RConfig
 from sphinx_framework_dust3r.network.pair_network import PairNetwork
-from sphinx_framework_dust3r.weights import build_network
+from sphinx_framework_dust3r.weights import PINNED, build_network
 
 CPU = torch.device("cpu")
 PROJECTION = "downstream_head1.dpt.scratch.layer{}_rn.weight"
@@ -112,10 +113,23 @@ def test_a_missing_file_says_what_to_give(tiny_config: DUSt3RConfig, tmp_path: P
 
 
 def test_a_name_the_hub_cannot_have_says_what_to_do(tiny_config: DUSt3RConfig) -> None:
-    with pytest.raises(WeightsError, match="cannot get") as caught:
+    with pytest.raises(WeightsError, match="could not be downloaded") as caught:
         build_network(with_weights(tiny_config, "not//a repository"), CPU)
-    assert "login" in caught.value.hint
+    assert "set weights to its path" in caught.value.hint
     assert "no commercial use" in caught.value.hint
+
+
+@pytest.mark.parametrize("revision", [None, "main"])
+def test_the_official_repository_is_asked_for_its_pinned_commit(
+    tiny_config: DUSt3RConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revision: str | None
+) -> None:
+    official = "naver/DUSt3R_ViTLarge_BaseDecoder_512_dpt"
+    options = {"weights": official, "revision": revision}
+    with FakeHub() as hub:
+        hub.stand_in(monkeypatch, tmp_path)
+        with pytest.raises(WeightsError, match="does not exist there"):
+            build_network(tiny_config.model_copy(update=options), CPU)
+    assert f"/{official}/resolve/{revision or PINNED[official]}/" in hub.requests[0]
 
 
 def test_half_precision_is_an_option(tiny_config: DUSt3RConfig) -> None:

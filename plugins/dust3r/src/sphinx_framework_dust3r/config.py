@@ -106,7 +106,10 @@ class DUSt3RConfig(_Options):
         "(seeded, for tests and timing)",
     )
     filename: str = Field("model.safetensors", description="file in the Hugging Face repository")
-    revision: str | None = Field(None, description="commit, tag or branch to pin")
+    revision: str | None = Field(
+        None,
+        description="commit, tag or branch; none: the pinned one of the official repository",
+    )
     seed: int = Field(0, description="seed of weights = 'random'")
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="of encoder and decoders; the heads always run in float32"

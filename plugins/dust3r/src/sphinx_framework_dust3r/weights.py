@@ -12,11 +12,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from sphinx_framework.checkpoints import hub_file
 from sphinx_framework.errors import WeightsError
 from sphinx_framework_dust3r.config import DUSt3RConfig
 from sphinx_framework_dust3r.network.pair_network import PairNetwork
 
 RANDOM = "random"
+# Commits of official repositories, as several projects that pin them publish them.
+PINNED = {
+    "naver/DUSt3R_ViTLarge_BaseDecoder_512_dpt": "61c57447d7b0adc8a1a30b2b0adec7a8935aa2a3",
+}
 LISTED = 5
 # Below one, so that the residual units of the DPT head do not pile up to huge points.
 RANDOM_GAIN = 0.5
@@ -59,20 +64,13 @@ def checkpoint_path(config: DUSt3RConfig) -> Path:
             hint="Give the path of a DUSt3R .safetensors or .pth file, or a Hugging Face "
             "repository (weights = 'naver/DUSt3R_ViTLarge_BaseDecoder_512_dpt').",
         )
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    try:
-        return Path(hf_hub_download(config.weights, config.filename, revision=config.revision))
-    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as cause:
-        reason = (str(cause).splitlines() or [type(cause).__name__])[0]
-        raise WeightsError(
-            f"cannot get {config.filename!r} of {config.weights!r} from the Hugging Face hub "
-            f"({reason}).",
-            hint="Check name and network. If the repository is gated, accept its licence on its "
-            "page and run 'huggingface-cli login'. Offline: download the file elsewhere and set "
-            f"weights to its path. {LICENCE_NOTE}",
-        ) from cause
+    return hub_file(
+        config.weights,
+        config.filename,
+        revision=config.revision or PINNED.get(config.weights),
+        what="DUSt3R",
+        hint=f"Or download the file elsewhere and set weights to its path. {LICENCE_NOTE}",
+    )
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:

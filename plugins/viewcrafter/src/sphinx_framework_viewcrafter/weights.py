@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sphinx_framework.checkpoints import hub_file
 from sphinx_framework.errors import WeightsError
 
 DEEPSPEED_PREFIX = "_forward_module."
@@ -48,19 +49,14 @@ def locate(source: str, revision: str | None = None) -> Path:
             f"weights {source!r} are neither a file nor an official checkpoint.",
             hint=f"Give a path, 'random', or one of: {', '.join(OFFICIAL)}.",
         )
-    from huggingface_hub import hf_hub_download
-
     file = OFFICIAL[source]
-    try:
-        return Path(hf_hub_download(file.repository, file.filename, revision=revision))
-    # The hub client raises errors of its own, of its HTTP library and of the file system.
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise WeightsError(
-            f"cannot get {file.filename} of {file.repository} from the Hugging Face hub: {reason}",
-            hint="Go online once, or accept the licence on the model page and log in with "
-            "`hf auth login`, or download the file yourself and give its path as `weights`.",
-        ) from None
+    return hub_file(
+        file.repository,
+        file.filename,
+        revision=revision,
+        what="ViewCrafter",
+        hint="Or download the file yourself and give its path as `weights`.",
+    )
 
 
 def read(path: Path) -> dict[str, Tensor]:
