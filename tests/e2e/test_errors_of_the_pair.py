@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_hub import FakeHub
+from fake_hub import COMMIT, FakeHub
 from photo_scenes import transforms, write_photo_scene
 from PIL import Image
 from safetensors.torch import save_file
@@ -95,6 +95,19 @@ def test_a_gated_repository(refused, scene) -> None:
             "diffusion.weights=official",
             f"diffusion.hub_endpoint={hub.address}",
             told=("stable-virtual-camera' is gated", "Accept the licence", "hf auth login"),
+        )
+
+
+def test_a_repository_of_ones_own_is_named_with_its_commit_and_a_damaged_file_is_told(
+    refused, scene, tmp_path, monkeypatch
+) -> None:
+    with FakeHub({"modelv1.1.safetensors": b"cut short"}) as hub:
+        hub.stand_in(monkeypatch, tmp_path / "cache")
+        refused(
+            scene,
+            "diffusion.weights=official",
+            "diffusion.weights_repo=someone/copy",
+            told=("not pinned to a commit", COMMIT, "someone/copy", "cannot be read"),
         )
 
 

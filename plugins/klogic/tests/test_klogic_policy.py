@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fake_hub import FakeHub
 from torch import Tensor
 
 from sphinx_framework.errors import ConfigError, InputError, WeightsError
@@ -198,6 +199,26 @@ def test_centres_beside_the_rule_file_are_found_and_checked(tmp_path: Path) -> N
         else:
             with pytest.raises(WeightsError, match="not the one the rules name"):
                 chosen.use_embedder(MeanColour())
+
+
+def test_centres_are_fetched_once_and_only_the_named_bytes_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    np.save(tmp_path / "c.npy", np.array(CENTRES, dtype=np.float32))
+    content = (tmp_path / "c.npy").read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    with FakeHub({"c.npy": content}) as server:
+        url = f"{server.address}/owner/name/resolve/commit/c.npy"
+        entry = f'centres_url = "{url}"\ncentres_sha256 = "{digest}"'
+        for _ in range(2):
+            chosen = policy(tmp_path, CLUSTERED.format(centres=entry))
+            chosen.use_embedder(MeanColour())
+            assert steps(chosen, 0.6).cluster == 0
+        assert len(server.requests) == 1
+        other = entry.replace(digest, "0" * 64).replace("/commit/", "/other/")
+        with pytest.raises(WeightsError, match=r"cannot be fetched.*steps\.centres=PATH"):
+            policy(tmp_path, CLUSTERED.format(centres=other)).use_embedder(MeanColour())
 
 
 def test_unreachable_centres_are_one_clear_error(
