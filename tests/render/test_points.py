@@ -119,3 +119,15 @@ def test_empty_clouds_and_no_views_are_fine(count):
     cameras = make_cameras(2, (4, 5))
     assert render_points(positions, colours, cameras).images.shape == (2, 3, 4, 5)
     assert render_points(positions, colours, cameras[[]]).images.shape == (0, 3, 4, 5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_draws_what_the_cpu_draws_and_the_same_bytes_each_time():
+    positions, colours = cloud(2000)
+    cameras = make_cameras(3, (16, 20))
+    expected = render_points(positions, colours, cameras, radius=0.1)
+    first, second = (
+        render_points(positions.cuda(), colours.cuda(), cameras, radius=0.1) for _ in range(2)
+    )
+    assert torch.equal(first.images, second.images)
+    torch.testing.assert_close(first.images.cpu(), expected.images, rtol=1e-3, atol=1e-4)
