@@ -94,14 +94,15 @@ def plan(
 def _walk(first: int, num_steps: int, config: PlanConfig) -> tuple[list[int], int]:
     """Steps visited from the earliest start, and the number that refreshes count the first as.
 
-    Refreshes are on the step grid, whatever the start; a walk that is spread counts its own.
+    With every step visited, refreshes are on the step grid, as the paper has it; a coarser walk
+    counts its own moves, or its few steps would open with two full passes.
     """
     if first == num_steps:
         return [], 0
     first -= first % config.stride
     visited = list(range(first, num_steps, config.stride))
     if config.max_steps is None or len(visited) <= config.max_steps:
-        return visited, first // config.stride
+        return visited, first if config.stride == 1 else 0
     length = num_steps - first
     return [first + i * length // config.max_steps for i in range(config.max_steps)], 0
 

@@ -145,6 +145,10 @@ def test_a_stride_visits_every_nth_step_and_ends_at_the_end():
     assert text("fine", [0, 10], stride=4, refresh_every=2) == "F0>4 P4>8[0] D8>10"
 
 
+def test_a_coarse_walk_counts_refreshes_from_its_own_start():
+    assert text("fine", [4, 10], stride=2, refresh_every=3) == "F4>6 P6>8[0] P8>10[0]"
+
+
 def test_a_bound_on_the_steps_spreads_the_walks_of_early_starts_only():
     assert text("fine", [0, 10], max_steps=5, refresh_every=2) == "F0>2 P2>4[0] F4>6 P6>8[0] D8>10"
     assert text("fine", [3, 10], max_steps=5, refresh_every=9) == "F3 P4[0] P5>7[0] P7[0] P8>10[0]"
