@@ -22,7 +22,9 @@ from sphinx_framework.study.evaluation import STAGES
 from sphinx_framework.study.outputs import REMARKS, RIVAL_REMARK, SCHEMA
 from sphinx_framework.study.pareto import front_marks
 from sphinx_framework.study.summary import NOT_MEASURED, markdown, stage_table, table
+from sphinx_framework.study.systems import System, competitors
 
+KEPT = ("family", "mode", "quality", "changes", "other_noise")
 FIGURES = ("trade-off", "score_kept_per_scene", "start_steps")
 LIMITS = (
     "The scenes are generated and small; the models are small and were trained for them. The page "
@@ -38,7 +40,9 @@ def compose(results: dict[str, Any], rules: dict[str, Any] | None) -> str:
     systems = results["systems"]
     rows = {name: system["scenes"] for name, system in systems.items()}
     method = [n for n, s in systems.items() if s["mode"] not in ("regression", "diffusion")]
-    few = [n for n, s in systems.items() if s["mode"] == "diffusion" and not _solver(s)]
+    listed = [
+        System(**{key: system[key] for key in KEPT}, name=name) for name, system in systems.items()
+    ]
     scenes = results["scenes"]
     lines, empty = _without_empty(table(rows, front_marks(rows)))
     parts = [
@@ -59,7 +63,7 @@ def compose(results: dict[str, Any], rules: dict[str, Any] | None) -> str:
         *results["notes"],
         "## Against dense diffusion at equal time",
         RIVAL_REMARK,
-        markdown(rival_table(rivals(rows, method, few))),
+        markdown(rival_table(rivals(rows, method, competitors(listed)))),
         "## Seconds by stage: mean / P95 over scenes",
         markdown(stage_table(rows, STAGES)),
     ]
@@ -67,10 +71,6 @@ def compose(results: dict[str, Any], rules: dict[str, Any] | None) -> str:
         parts += _calibration(rules)
     parts += ["## What this does not show", *(f"* {limit}" for limit in LIMITS)]
     return "\n\n".join(part for part in parts if part).replace("\n\n* ", "\n* ") + "\n"
-
-
-def _solver(system: dict[str, Any]) -> bool:
-    return any(key.endswith(".solver") for key in system["changes"])
 
 
 def _without_empty(lines: Sequence[Sequence[str]]) -> tuple[list[list[str]], str]:

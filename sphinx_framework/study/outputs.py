@@ -25,7 +25,7 @@ from sphinx_framework.study.page import Page, Section, Sheet, figure_png, page_h
 from sphinx_framework.study.pareto import front_marks, mean_points
 from sphinx_framework.study.records import SceneRecord, relative
 from sphinx_framework.study.summary import Rows, markdown, stage_table, table
-from sphinx_framework.study.systems import DENSE, FEWER_STEPS, System
+from sphinx_framework.study.systems import DENSE, System, competitors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -99,9 +99,11 @@ def results(study: Study) -> dict[str, Any]:
         "scenes": [record.scene for record in study.records],
         "systems": {
             system.name: {
+                "family": system.family,
                 "mode": system.mode,
                 "quality": system.quality,
                 "changes": dict(system.changes),
+                "other_noise": system.other_noise,
                 "front": system.name in front,
                 "scenes": rows[system.name],
                 "starts": [record.systems[system.name].starts for record in study.records],
@@ -114,12 +116,12 @@ def results(study: Study) -> dict[str, Any]:
 def tables(study: Study) -> list[Section]:
     """The tables of the page and of ``table.md``."""
     rows = study.rows
-    competitors = [s.name for s in study.systems if s.family in (DENSE, FEWER_STEPS)]
+    method = [system.name for system in study.method]
     sections = [
         Section(title="All systems", lines=table(rows, front_marks(rows)), remarks=study.notes),
         Section(
             title="Against dense diffusion at equal time",
-            lines=rival_table(rivals(rows, [s.name for s in study.method], competitors)),
+            lines=rival_table(rivals(rows, method, competitors(study.systems))),
             remarks=[RIVAL_REMARK],
         ),
         Section(title="Seconds by stage: mean / P95 over scenes", lines=stage_table(rows, STAGES)),

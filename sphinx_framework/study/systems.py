@@ -59,11 +59,21 @@ def noise_floor(config: PipelineConfig) -> System:
     """Full diffusion once more, by other noise: how far it reproduces its own score."""
     return System(
         name=OTHER_NOISE,
-        family=DENSE,
+        family=OTHER_NOISE,
         mode="diffusion",
         quality=config.quality,
         other_noise=True,
     )
+
+
+def competitors(systems: Sequence[System]) -> dict[str, list[str]]:
+    """Names of the dense systems by kind: by the pipeline's solver, and by every other solver."""
+    kinds: dict[str, list[str]] = {FEWER_STEPS: []}
+    for system in systems:
+        if system.mode == "diffusion" and system.family != OTHER_NOISE:
+            own = system.family in (DENSE, FEWER_STEPS)
+            kinds.setdefault(FEWER_STEPS if own else system.family, []).append(system.name)
+    return kinds
 
 
 def methods(modes: Sequence[Mode], qualities: Sequence[float]) -> list[System]:

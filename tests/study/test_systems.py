@@ -10,8 +10,10 @@ from sphinx_framework.study.systems import (
     System,
     alternative_solver,
     baselines,
+    competitors,
     grid,
     methods,
+    noise_floor,
     with_solver,
 )
 from sphinx_framework.testing.pipeline import fake_config, fake_specs
@@ -95,3 +97,20 @@ def test_a_model_without_the_option_has_no_other_solver(options):
     spec = ComponentSpec(kind="diffusion", name="fake", factory="nowhere:X", config=options)
     others = [s for s in fake_specs() if s.kind != "diffusion"]
     assert alternative_solver(CONFIG, Registry.from_specs([spec, *others])) is None
+
+
+def test_competitors_are_told_apart_by_solver_and_the_noise_floor_is_none():
+    systems = [
+        *baselines(CONFIG, (5, 2)),
+        noise_floor(CONFIG),
+        *methods(("fine",), (0.9,)),
+        *with_solver(CONFIG, "dpmpp_2m"),
+    ]
+    assert competitors(systems) == {
+        "diffusion, fewer steps": ["diffusion", "diffusion, 5 steps", "diffusion, 2 steps"],
+        "diffusion, 2M": [
+            "diffusion, 10 steps, 2M",
+            "diffusion, 5 steps, 2M",
+            "diffusion, 2 steps, 2M",
+        ],
+    }
