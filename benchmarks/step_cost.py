@@ -5,7 +5,7 @@
 The first table has every step: its time and its FLOPs (torch's counter, 2 per multiply-add) over
 those of a recorded full step, and for frame subsets the bound 1.15 n/T + 0.02. The second compares
 tiles of all targets with the frames of all targets, which is what a plan chooses between; the
-break-even below it is the one that planning uses. Times are medians after a warm-up.
+break-even below it is the one that planning uses. Times are medians; the steps take turns.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from sphinx_framework.engine.report import device_name
 from sphinx_framework.loading import load_scene
 from sphinx_framework.policy.cost import StepSample, fit_cost
 from sphinx_framework.policy.schedule import Full, Partial, Schedule
+from sphinx_framework.study.summary import markdown
 
 SLOPE, OFFSET, LEAST_FRAMES = 1.15, 0.02, 3
 
@@ -53,9 +54,9 @@ def main() -> None:
 
     print(f"{device_name(engine.device)}, {config.name}, {subject.num_frames} frames of latents")
     print(f"{tuple(subject.x.shape[1:])}, {len(subject.targets)} of them targets")
-    show_steps(rows, subject.num_frames)
+    print(f"\n{markdown(step_table(rows, subject.num_frames))}")
     if able.block_sparse:
-        show_tiles(rows)
+        print(markdown(tile_table(rows)))
         print(f"tiles pay below {cost.break_even(len(subject.targets) / subject.num_frames):.0%}")
     print(f"latent cache: {cached} bytes after a full pass, {predicted} predicted")
     if arguments.json is not None:
@@ -77,9 +78,9 @@ def measured(
 ) -> list[dict[str, Any]]:
     """One row per step; the recorded full step comes first."""
     listed = list(configurations(subject, tiles=tiles))
+    times = timed([call for _, _, call in listed], device, seconds)
     rows = []
-    for kind, share, call in listed:
-        took = timed(call, device, seconds / len(listed))
+    for (kind, share, call), took in zip(listed, times, strict=True):
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             call()
         flops = counter.get_total_flops()
@@ -106,34 +107,33 @@ def predicted_bytes(subject: Subject, *, tiles: bool) -> int:
     return predicted_cache_bytes(subject.model, subject.x, subject.condition, schedule)
 
 
-def show_steps(rows: list[dict[str, Any]], total: int) -> None:
+def step_table(rows: list[dict[str, Any]], total: int) -> list[list[str]]:
     """Every step against the recorded full one."""
-    print(f"{'step':>16} {'ms':>9} {'of full':>8} {'FLOPs of full':>14} {'bound':>7}")
+    lines = [["step", "ms", "of a full step", "of its FLOPs", "bound"]]
     for row in rows:
-        name, bound = row["kind"], ""
+        name, bound = f"full, {'recording' if row['kind'] == 'full' else 'not recording'}", ""
         if row["kind"] == "frames":
             count = round(row["share"] * total)
             name = f"{count} of {total} frames"
             if count >= LEAST_FRAMES:
                 bound = f"{SLOPE * count / total + OFFSET:.3f}"
         elif row["kind"] == "tiles":
-            name = f"tiles, {row['share']:.3f}"
-        print(
-            f"{name:>16} {1e3 * row['seconds']:9.2f} {row['of_full']:8.3f} "
-            f"{row['flops_of_full']:14.3f} {bound:>7}"
-        )
+            name = f"tiles, {row['share']:.1%} of the clip"
+        figures = (f"{1e3 * row['seconds']:.1f}", f"{row['of_full']:.3f}")
+        lines.append([name, *figures, f"{row['flops_of_full']:.3f}", bound])
+    return lines
 
 
-def show_tiles(rows: list[dict[str, Any]]) -> None:
+def tile_table(rows: list[dict[str, Any]]) -> list[list[str]]:
     """Tiles of all targets against the frames of all targets."""
     frames = max((r for r in rows if r["kind"] == "frames"), key=lambda row: row["share"])
-    print(f"{'tiles of targets':>16} {'over their frames: time':>24} {'FLOPs':>7}")
+    lines = [["tiles of the targets", "time over their frames'", "FLOPs over their frames'"]]
     for row in rows:
         if row["kind"] == "tiles":
-            print(
-                f"{row['share'] / frames['share']:16.0%} "
-                f"{row['seconds'] / frames['seconds']:24.3f} {row['flops'] / frames['flops']:7.3f}"
-            )
+            ratios = (row[key] / frames[key] for key in ("share", "seconds", "flops"))
+            share, seconds, flops = ratios
+            lines.append([f"{share:.0%}", f"{seconds:.3f}", f"{flops:.3f}"])
+    return lines
 
 
 if __name__ == "__main__":

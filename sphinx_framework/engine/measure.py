@@ -1,7 +1,7 @@
 """Measuring what full, frame-subset and block-sparse steps take on this machine."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
@@ -24,6 +24,7 @@ from sphinx_framework.protocols import StepPolicy
 from sphinx_framework.types import QualityReport, Scene, StartSteps
 
 TILE_SHARES = (0.05, 0.1, 0.25, 0.5, 0.75)
+FEWEST_TURNS, MOST_TURNS = 3, 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,20 +127,32 @@ def configurations(
 
 
 @torch.no_grad()
-def timed(call: Callable[[], Tensor], device: torch.device, seconds: float) -> float:
-    """Median wall time of a call, after one warm-up, within a time budget (at least 3 runs)."""
-    call()
-    times: list[float] = []
-    until = time.perf_counter() + seconds
-    while len(times) < 3 or (time.perf_counter() < until and len(times) < 50):
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        started = time.perf_counter()
+def timed(
+    calls: Sequence[Callable[[], Tensor]], device: torch.device, seconds: float
+) -> list[float]:
+    """Median wall time of every call, after one warm-up, within a time budget together.
+
+    The calls take turns (at least three), so that a machine's slow minute falls on all of them.
+    """
+    for call in calls:
         call()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        times.append(time.perf_counter() - started)
-    return sorted(times)[len(times) // 2]
+    times: list[list[float]] = [[] for _ in calls]
+    until = time.perf_counter() + seconds
+    while len(times[0]) < FEWEST_TURNS or (
+        time.perf_counter() < until and len(times[0]) < MOST_TURNS
+    ):
+        for own, call in zip(times, calls, strict=True):
+            _synchronise(device)
+            started = time.perf_counter()
+            call()
+            _synchronise(device)
+            own.append(time.perf_counter() - started)
+    return [median(own) for own in times]
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 class LastStep:
@@ -188,14 +201,14 @@ def measure_costs(
             hint="There is nothing to measure for a dense-only model.",
         )
     listed = list(configurations(subject, tiles=able.block_sparse))
-    each = seconds / len(listed)
     started = time.perf_counter()
     with measure_energy(choose_meter(engine.config.engine.energy, engine.device)) as energy:
-        samples = [
-            StepSample(kind=kind, share=share, seconds=timed(call, engine.device, each))
-            for kind, share, call in listed
-        ]
+        times = timed([call for _, _, call in listed], engine.device, seconds)
     elapsed = time.perf_counter() - started
+    samples = [
+        StepSample(kind=kind, share=share, seconds=took)
+        for (kind, share, _), took in zip(listed, times, strict=True)
+    ]
     height, width = scene.images.shape[-2:]
     where = (
         f"{device_name(engine.device)}, {subject.num_frames} frames of {height}x{width}, "

@@ -29,7 +29,7 @@ def attend_frames(
     """Attention along the frame axis, separately at every cell ``n``."""
     q, k, v = (t.unflatten(-1, (heads, -1)).permute(0, 2, 3, 1, 4) for t in (query, key, value))
     if k.shape[3] <= SHORT:
-        logits = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2))
+        logits = torch.matmul(q, k.transpose(-1, -2)) * q.shape[-1] ** -0.5
         mixed = torch.matmul(logits.softmax(dim=-1), v)
     else:
         mixed = F.scaled_dot_product_attention(q, k, v)

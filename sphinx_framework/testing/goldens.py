@@ -1,13 +1,17 @@
-"""Numeric fixtures: where they are, and one loader for a json + safetensors pair."""
+"""Numeric fixtures: where they are, one loader, and the arithmetic they were made with."""
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor
+from torch.nn import functional
 
 # Entries of a description that has arrays beside it.
 DESCRIBING_ARRAYS = ("tensors", "tensors_summary")
@@ -43,7 +47,6 @@ def golden(name: str) -> Golden:
     description = folder / f"{name}.json"
     if not description.exists():
         pytest.skip(f"golden {name!r} is not in {folder} (set SPHINX_GOLDENS)")
-    import torch
     from safetensors.torch import load_file
 
     info = json.loads(description.read_text())
@@ -56,3 +59,49 @@ def golden(name: str) -> Golden:
         for key, value in tensors.items()
     }
     return Golden(name=name, info=info, tensors=wide)
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Compute on one thread: how sums are split between threads changes their rounding."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextmanager
+def defined_arithmetic() -> Iterator[None]:
+    """One thread, and attention by its formula in place of the fused kernels.
+
+    The fixtures of networks were made with the formula. Networks of random numbers amplify the
+    rounding of a fused kernel until it is as large as the tolerances.
+    """
+    with single_thread(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(functional, "scaled_dot_product_attention", defined_attention)
+        yield
+
+
+def defined_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> Tensor:
+    """What PyTorch documents of ``scaled_dot_product_attention``, without dropout."""
+    if dropout_p:
+        raise NotImplementedError("attention with dropout")
+    factor = query.shape[-1] ** -0.5 if scale is None else scale
+    logits = torch.matmul(query, key.transpose(-1, -2)) * factor
+    if is_causal:
+        attn_mask = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).tril()
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        logits = logits.masked_fill(~attn_mask, float("-inf"))
+    elif attn_mask is not None:
+        logits = logits + attn_mask
+    return torch.matmul(logits.softmax(dim=-1), value)
