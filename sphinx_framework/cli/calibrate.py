@@ -18,7 +18,7 @@ from sphinx_framework.registry import Registry
 from sphinx_framework.study.calibration import Calibration, calibrated
 from sphinx_framework.study.files import write_whole
 from sphinx_framework.study.rule_file import rule_file, served_note
-from sphinx_framework.study.rules import Fit, FittedRule
+from sphinx_framework.study.rules import UNKNOWN, Fit, FittedRule
 from sphinx_framework.study.samples import Sampling, SceneSample, collect, samples_digest
 
 MODES: tuple[Mode, ...] = ("coarse", "fine", "selective")
@@ -170,9 +170,9 @@ def _show(console: Console, calibration: Calibration, out: Path) -> None:
 def _rows(rule: FittedRule) -> list[str]:
     lines = []
     rows = zip(rule.rows, rule.samples, rule.bounds, strict=True)
-    for number, ((low, high, start), count, bound) in enumerate(rows):
+    for (low, high, start), count, bound in rows:
         told = f"ratio {low:.3f} to {high:.3f}: " if high < 10 else f"ratio {low:.3f} and more: "
         told += f"start {start:>2}   {count} targets"
-        told += ", too few" if number in rule.thin else f", keeps at least {bound:.3f}"
+        told += f", keeps at least {bound:.3f}" if bound > UNKNOWN else ", too few"
         lines.append(told)
     return lines

@@ -68,7 +68,7 @@ def served_note(rule: FittedRule) -> str:
         )
     if rule.thin:
         rows = ", ".join(str(row) for row in rule.thin)
-        said += f"; too few samples in rows {rows}: full diffusion"
+        said += f"; too few samples in rows {rows}: start 0"
     return said
 
 

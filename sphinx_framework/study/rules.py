@@ -8,7 +8,9 @@ bin takes its latest justified start that is not later than the next better bin'
 falls as the ratio rises, every entry is justified by its own bin, and a higher quality, for which
 less is justified in the same bins, never starts later (paper sections 5.1 and 5.4).
 
-Below the smallest ratio seen, and in bins with too few samples, nothing is justified: start 0.
+Below the smallest ratio seen, and in bins with too few samples, nothing is justified: start 0, the
+method's own walk from the first step. It is the last resort whether it keeps the quality or not,
+and its bound is stated like any other.
 """
 
 import math
@@ -25,6 +27,7 @@ from sphinx_framework.study.samples import SceneSample
 NEVER = 1e9
 SMALLEST_ROW = 1e-4
 DECIMALS = 4
+UNKNOWN = 0.0  # bound of a row without samples enough to state one
 Row = tuple[float, float, int]
 
 
@@ -90,7 +93,7 @@ class Observed:
         starts = sorted(rows[0][0].scores) if rows else []
         return cls(
             ratio=np.array([t.ratio for t, _ in rows], dtype=float),
-            full=np.array([t.scores[0] / t.reference for t, _ in rows], dtype=float),
+            full=np.array([t.full / t.reference for t, _ in rows], dtype=float),
             scene=np.array([i for _, i in rows], dtype=int),
             kept={s: np.array([t.kept(s) for t, _ in rows], dtype=float) for s in starts},
         )
@@ -204,11 +207,11 @@ def _rule(
     if not refined:
         # A table needs a row; this one only says that nothing was seen below the first bin.
         high = max(bins[0].low, SMALLEST_ROW)
-        rows, samples, bounds, full = [(0.0, high, 0)], [0], [1.0], [bins[0].full_ratio]
+        rows, samples, bounds, full = [(0.0, high, 0)], [0], [UNKNOWN], [bins[0].full_ratio]
     else:
         rows = [(b.low, b.high, start) for b, start in refined]
         samples = [b.count for b, _ in refined]
-        bounds = [round(b.bound[start], 4) if start else 1.0 for b, start in refined]
+        bounds = [round(b.bound.get(start, UNKNOWN), 4) for b, start in refined]
         full = [b.full_ratio for b, _ in refined]
     return FittedRule(
         quality=quality,

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sphinx_framework.engine.engine import Engine
+from sphinx_framework.engine.result import FrameReport
 from sphinx_framework.errors import ConfigError, JobError
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.study.files import file_stem, write_whole
@@ -34,18 +34,20 @@ class TargetSample(BaseModel):
     """One target: its coarse ratio, and image-only scores by start step.
 
     reference: the inputs' interpolated score, which ratios are shares of (paper eq. 2).
-    scores: start step -> score; 0 is full diffusion, ``num_steps`` the regression frame.
+    full: score of full diffusion. scores: start step -> score; 0 is the method's own walk from the
+    noised regression frame, which need not be full diffusion; ``num_steps`` the regression frame.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ratio: float
     reference: float
+    full: float
     scores: dict[int, float]
 
     def kept(self, start: int) -> float:
         """Share of full diffusion's score that is kept when refinement starts at ``start``."""
-        return self.scores[start] / self.scores[0]
+        return self.scores[start] / self.full
 
 
 class SceneSample(BaseModel):
@@ -79,7 +81,7 @@ class Sampling:
     repeats: int = 1
 
     def starts(self, num_steps: int) -> tuple[int, ...]:
-        """Start steps to render, from full diffusion to the regression frame."""
+        """Start steps to render, from the first step to the regression frame."""
         return (0, *range(self.spacing, num_steps, self.spacing), num_steps)
 
     def settings(self, engine: Engine) -> Settings:
@@ -96,8 +98,8 @@ class Sampling:
         }
 
     def renders(self, num_steps: int) -> int:
-        """Renders of one scene."""
-        return len(self.starts(num_steps)) * self.repeats
+        """Renders of one scene: full diffusion, and from every start."""
+        return (1 + len(self.starts(num_steps))) * self.repeats
 
 
 class FixedStart:
@@ -129,33 +131,33 @@ def sample_scene(
     plain = engine.config.model_copy(
         update={"engine": engine.config.engine.model_copy(update={"retry": False})}
     )
-    by_start: dict[int, list[float]] = {}
-    ratios: list[float] = []
-    references: list[float] = []
-    for start in sampling.starts(steps):
-        mode: Mode = (
-            "diffusion" if start == 0 else "regression" if start == steps else sampling.mode
-        )
+
+    def drawn(start: int, mode: Mode) -> list[list[FrameReport]]:
+        """Reports of every target, by repeat."""
         fixed = replace(engine.components, steps=FixedStart(start))
         own = Engine(fixed, plain, engine.device)
         reports = []
         for repeat in range(sampling.repeats):
             seed = scene_seed(name, sampling.seed + repeat)
-            reports.append(own.render(scene, mode=mode, seed=seed).report)
+            reports.append(own.render(scene, mode=mode, seed=seed).report.frames)
             rendered()
-        drawn = zip(*(report.frames for report in reports), strict=True)
-        by_start[start] = [fmean(f.achieved_score for f in frames) for frames in drawn]
-        ratios = [frame.ratio for frame in reports[0].frames]
-        references = [frame.reference for frame in reports[0].frames]
-    _check_scores(name, by_start, ratios)
+        return [list(frames) for frames in zip(*reports, strict=True)]
+
+    full = drawn(0, "diffusion")
+    by_start = {
+        start: drawn(start, "regression" if start == steps else sampling.mode)
+        for start in sampling.starts(steps)
+    }
     targets = tuple(
         TargetSample(
-            ratio=ratio,
-            reference=reference,
-            scores={start: by_start[start][i] for start in by_start},
+            ratio=frames[0].ratio,
+            reference=frames[0].reference,
+            full=_mean_score(frames),
+            scores={start: _mean_score(by_start[start][i]) for start in by_start},
         )
-        for i, (ratio, reference) in enumerate(zip(ratios, references, strict=True))
+        for i, frames in enumerate(full)
     )
+    _check_scores(name, targets)
     return SceneSample(
         scene=name,
         num_steps=steps,
@@ -217,12 +219,17 @@ def samples_digest(samples: Sequence[SceneSample]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _check_scores(name: str, by_start: dict[int, list[float]], ratios: list[float]) -> None:
-    values: list[Any] = [*ratios, *(score for scores in by_start.values() for score in scores)]
-    if not all(math.isfinite(value) for value in values) or min(by_start[0]) <= 0:
+def _mean_score(frames: Sequence[FrameReport]) -> float:
+    return fmean(frame.achieved_score for frame in frames)
+
+
+def _check_scores(name: str, targets: Sequence[TargetSample]) -> None:
+    values = [value for t in targets for value in (t.ratio, t.reference, *t.scores.values())]
+    least = min(target.full for target in targets)
+    if not all(math.isfinite(value) for value in values) or not 0 < least < math.inf:
         raise JobError(
             f"{name}: the quality estimator gave a score that is not a positive number "
-            f"(full diffusion: {min(by_start[0]):.3g} at least).",
+            f"(full diffusion: {least:.3g} at least).",
             hint="Rules are shares of full diffusion's score; choose another quality component.",
         )
 

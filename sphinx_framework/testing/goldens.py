@@ -97,7 +97,9 @@ def defined_attention(
     if dropout_p:
         raise NotImplementedError("attention with dropout")
     factor = query.shape[-1] ** -0.5 if scale is None else scale
-    logits = torch.matmul(query, key.transpose(-1, -2)) * factor
+    # Heads join the batch before the product: with strided keys the product rounds differently.
+    logits = torch.matmul(query.flatten(0, -3), key.flatten(0, -3).mT) * factor
+    logits = logits.unflatten(0, query.shape[:-2])
     if is_causal:
         attn_mask = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).tril()
     if attn_mask is not None and attn_mask.dtype == torch.bool:

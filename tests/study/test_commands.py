@@ -57,7 +57,7 @@ def test_a_second_calibration_measures_nothing_and_fits_the_same(study):
 
 def test_progress_tells_the_remaining_time(study):
     ended = calibrated(study, "--seed", 1)
-    assert "9 of 9 renders, about 0 s left" in ended.err
+    assert "12 of 12 renders, about 0 s left" in ended.err
     assert "renders" not in ended.out
 
 

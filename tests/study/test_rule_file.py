@@ -35,6 +35,7 @@ def recorded(seed, *, scenes=12, targets=8, kinds=1):
                     TargetSample(
                         ratio=float(rng.uniform(0.4, 1.1)),
                         reference=1.25,
+                        full=1.0,
                         scores=dict(zip(STARTS, shares + 0.01 * rng.random(6), strict=True)),
                     )
                     for _ in range(targets)

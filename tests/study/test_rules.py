@@ -20,6 +20,7 @@ def scene(name, ratios, kept):
         TargetSample(
             ratio=r,
             reference=2.5,
+            full=2.0,
             scores=dict(zip(STARTS, (2.0, *(2 * k for k in row)), strict=True)),
         )
         for r, row in zip(ratios, kept, strict=True)
@@ -102,6 +103,15 @@ def test_every_row_is_justified_by_its_own_samples(samples, fit):
             inside = (observed.ratio >= low) & (observed.ratio < high)
             if low > 0 or start > 0:
                 assert inside.sum() == count
+            if (
+                start == 0
+                and count >= fit.min_samples
+                and len(np.unique(observed.scene[inside])) > 1
+            ):
+                kept, scenes = observed.kept[0][inside], observed.scene[inside]
+                stated = rule.bounds[rule.rows.index((low, high, start))]
+                bound = lower_bounds(kept[None], scenes, fit.confidence)[0]
+                assert stated == pytest.approx(bound, abs=1e-4)
             if start == 0 or count == 0:
                 continue
             assert count >= fit.min_samples

@@ -10,6 +10,7 @@ from sphinx_framework.errors import ConfigError, JobError
 from sphinx_framework.study.calibration import calibrated
 from sphinx_framework.study.rules import Fit
 from sphinx_framework.study.samples import (
+    FixedStart,
     Sampling,
     collect,
     read_samples,
@@ -41,24 +42,29 @@ def test_a_sample_holds_what_the_engine_reports():
     seed = scene_seed("one", 0)
     dense = engine().render(fake_scene(seed=3), mode="diffusion", seed=seed).report
     plain = engine().render(fake_scene(seed=3), mode="regression", seed=seed).report
+    parts = replace(engine().components, steps=FixedStart(0))
+    first = Engine(parts, engine().config).render(fake_scene(seed=3), mode="coarse", seed=seed)
     for index, target in enumerate(sample.targets):
         assert sorted(target.scores) == [0, 2, 4]
         assert target.ratio == pytest.approx(dense.frames[index].ratio)
-        assert target.scores[0] == pytest.approx(dense.frames[index].achieved_score)
+        assert target.full == pytest.approx(dense.frames[index].achieved_score)
+        assert target.scores[0] == pytest.approx(first.report.frames[index].achieved_score)
+        assert target.scores[0] != target.full
         assert target.scores[4] == pytest.approx(plain.frames[index].achieved_score)
-        assert target.kept(0) == 1
+        assert target.kept(0) == target.scores[0] / target.full
 
 
 def test_repeats_draw_other_noise_and_their_mean_score_counts():
     heard = []
     twice = replace(SAMPLING, repeats=2)
     both = sample_scene(engine(), fake_scene(), "one", twice, lambda: heard.append(1))
-    assert len(heard) == twice.renders(4) == 6
+    assert len(heard) == twice.renders(4) == 8
     first, second = (
         sample_scene(engine(), fake_scene(), "one", replace(SAMPLING, seed=s)) for s in (0, 1)
     )
     for mean, a, b in zip(both.targets, first.targets, second.targets, strict=True):
-        assert a.scores[0] != b.scores[0]
+        assert a.full != b.full
+        assert mean.full == pytest.approx((a.full + b.full) / 2)
         assert mean.scores[0] == pytest.approx((a.scores[0] + b.scores[0]) / 2)
         assert mean.ratio == a.ratio == b.ratio
         assert mean.reference == a.reference
@@ -161,4 +167,4 @@ def test_scores_that_are_not_positive_are_refused():
 def test_progress_hears_of_every_render(tmp_path):
     heard = []
     list(collect(engine(), scenes(2), tmp_path, SAMPLING, rendered=lambda: heard.append(1)))
-    assert len(heard) == 2 * 3
+    assert len(heard) == 2 * 4

@@ -63,7 +63,7 @@ class RuleTable(_Table):
     """The rule of one quality and cluster: rows ``[low, high, start]`` for ``low <= ratio < high``.
 
     Rows are contiguous and rise in ratio and start. A ratio at or above the last ``high`` is good
-    enough to serve the regression frame; one below the first ``low`` is left to full diffusion.
+    enough to serve the regression frame; one below the first ``low`` starts at 0.
     """
 
     quality: float = Field(gt=0, lt=1)
