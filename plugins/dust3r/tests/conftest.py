@@ -1,12 +1,19 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from sphinx_framework.testing.goldens import Golden
+from sphinx_framework.testing.goldens import Golden, single_thread
 from sphinx_framework_dust3r.config import DUSt3RConfig, NetworkConfig
 from sphinx_framework_dust3r.pairs import PairPredictions
 
 ReadPairs = Callable[[Golden], PairPredictions]
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """As the golden files were made."""
+    with single_thread():
+        yield
 
 
 @pytest.fixture(scope="session")

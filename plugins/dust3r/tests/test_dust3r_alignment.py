@@ -1,4 +1,5 @@
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,18 +11,35 @@ from sphinx_framework.testing.goldens import Golden, golden, goldens_folder
 from sphinx_framework_dust3r.alignment.align import fixed_variables, global_alignment
 from sphinx_framework_dust3r.alignment.known_poses import start_from_poses
 from sphinx_framework_dust3r.alignment.objective import Objective, build_objective
-from sphinx_framework_dust3r.alignment.optimiser import learning_rate, optimise
-from sphinx_framework_dust3r.alignment.spanning_tree import start_from_tree
-from sphinx_framework_dust3r.alignment.state import AlignmentState, edge_transforms
-from sphinx_framework_dust3r.cleaning import cleaned_confidence
+from sphinx_framework_dust3r.alignment.optimiser import BETAS, learning_rate, optimise
+from sphinx_framework_dust3r.alignment.spanning_tree import PNP_ITERATIONS, start_from_tree
+from sphinx_framework_dust3r.alignment.state import (
+    BASE_SCALE,
+    FOCAL_CODE,
+    AlignmentState,
+    edge_transforms,
+)
+from sphinx_framework_dust3r.cleaning import TOLERANCE, cleaned_confidence
 from sphinx_framework_dust3r.config import AlignmentConfig
 from sphinx_framework_dust3r.pairs import PairPredictions
 from sphinx_framework_dust3r.reconstruction import KnownCameras, assemble, half_image
 
 ReadPairs = Callable[[Golden], PairPredictions]
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 PREFIX = "dust3r_global_alignment_"
-# The golden's own note: poses that come from RANSAC agree to this.
-RANSAC = {"rtol": 2e-2, "atol": 2e-2}
+# What a golden states of the authors' settings and is no option here. Their ``pw_break`` scales
+# adaptors of the pairs, which are fixed to 1.
+CONSTANTS = {
+    "adam_betas": list(BETAS),
+    "base_scale": BASE_SCALE,
+    "focal_break": FOCAL_CODE,
+    "niter_PnP": PNP_ITERATIONS,
+    "init": "mst",
+    "conf": "log",
+    "dist": "l1",
+}
 # After the first difference in rounding; see the test of every step.
 SAFE_STEPS = 20
 MOST_STEPS_OUTSIDE = 0.2
@@ -41,12 +59,14 @@ def names() -> list[str]:
 
 def settings(file: Golden) -> AlignmentConfig:
     stated = file.info["config"]
+    assert {k: v for k, v in CONSTANTS.items() if stated.get(k, v) != v} == {}
     return AlignmentConfig(
         iterations=stated["niter"],
         schedule=stated["schedule"],
         learning_rate=stated["lr"],
         last_learning_rate=stated["lr_min"],
         min_confidence=stated.get("min_conf_thr", 3.0),
+        optimise_principal_points=stated.get("optimize_pp", False),
         pixel_centre=0.0,
         refine_poses=False,
         upstream_start=True,
@@ -59,6 +79,12 @@ def stored_state(file: Golden, prefix: str) -> AlignmentState:
 
 def limits(entry: dict[str, Any]) -> dict[str, float]:
     return {"rtol": entry["rtol"], "atol": entry.get("atol", 0.0)}
+
+
+def stated_in(text: str, pattern: str, usual: float) -> float:
+    """A number that a golden has in a sentence or a name only."""
+    found = re.search(pattern, text)
+    return float(found[1]) if found else usual
 
 
 def same_signs(codes: Tensor, like: Tensor) -> Tensor:
@@ -90,12 +116,15 @@ def test_start_from_the_tree_equals_the_golden(file: Golden, objective: Objectiv
     state, warnings = start_from_tree(objective, settings(file), KnownCameras())
     expected = stored_state(file, "mid/init_")
     tight = limits(file.info["tolerance"]["init"])
+    note = file.info["tolerance"]["init"].get("note", "")
+    ransac = stated_in(note, r"RANSAC PnP: ([\d.e-]+)", 2e-2)
+    loose = {"rtol": ransac, "atol": ransac}
     assert warnings == ()
     torch.testing.assert_close(same_signs(state.edges, expected.edges), expected.edges, **tight)
     torch.testing.assert_close(state.focals, expected.focals, **tight)
     torch.testing.assert_close(state.principal_points, expected.principal_points)
-    torch.testing.assert_close(same_signs(state.poses, expected.poses), expected.poses, **RANSAC)
-    torch.testing.assert_close(state.depths, expected.depths, **RANSAC)
+    torch.testing.assert_close(same_signs(state.poses, expected.poses), expected.poses, **loose)
+    torch.testing.assert_close(state.depths, expected.depths, **loose)
 
 
 def test_objective_at_the_start_equals_the_golden(file: Golden, objective: Objective) -> None:
@@ -201,12 +230,22 @@ def test_confidences_after_cleaning_equal_the_golden(file: Golden, read_pairs: R
         read_pairs(file).image_confidence(),
         0.0,
     )
-    assert torch.equal(solved.confidence > 3, file.tensors["out/masks_min_conf3_raw"].bool())
+    raw = {
+        name: stated_in(name, r"^masks_min_conf([\d.]+)_raw$", file.info["config"]["min_conf_thr"])
+        for name in file.under("out/")
+        if name.endswith("_raw")
+    }
+    assert raw
+    for name, threshold in raw.items():
+        assert torch.equal(solved.confidence > threshold, file.tensors[f"out/{name}"].bool())
     bound = math.log(file.info["config"]["min_conf_thr"])
     assert torch.equal(solved.confidence > bound, file.tensors["out/masks_viewcrafter"].bool())
-    cleaned, expected = cleaned_confidence(solved), file.tensors["out/im_conf_after_clean"]
+    expected = file.tensors["out/im_conf_after_clean"]
+    meaning = file.info["description"].get("out/im_conf_after_clean", "")
+    tolerance = stated_in(meaning, r"tol=([\d.e-]+)", TOLERANCE)
+    different = int((cleaned_confidence(solved, tolerance) != expected).sum())
     # A point that projects onto the border of two pixels may be rounded to the other one.
-    assert float((cleaned != expected).float().mean()) < 1e-3
+    assert different <= max(2, expected.numel() / 1000)
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +264,9 @@ def test_start_from_known_poses_equals_the_golden(
 ) -> None:
     known = known_cameras(known_file)
     assert known.poses is not None
+    assert known.focals is not None
+    if not upstream_start and len(known.focals.unique()) > 1:
+        pytest.skip("with unequal focal lengths upstream takes the other camera's for a pair")
     config = settings(known_file).model_copy(update={"upstream_start": upstream_start})
     objective = build_objective(read_pairs(known_file), known, pixel_centre=0.0)
     state, warnings = start_from_poses(objective, known.poses, config, known)
@@ -266,7 +308,8 @@ def test_known_poses_give_the_golden_depths_in_their_unit(
 
 def test_coinciding_known_cameras_are_reported(known_file: Golden, read_pairs: ReadPairs) -> None:
     known = KnownCameras(
-        poses=torch.eye(4).expand(2, 4, 4), focals=known_cameras(known_file).focals
+        poses=torch.eye(4).expand_as(known_file.tensors["in/known_poses_c2w"]),
+        focals=known_cameras(known_file).focals,
     )
     config = AlignmentConfig(iterations=1)
     result = global_alignment(read_pairs(known_file), config, known)

@@ -14,6 +14,8 @@ from sphinx_framework_dust3r.pairs import PairPredictions
 from sphinx_framework_dust3r.reconstruction import KnownCameras, Reconstruction, half_image
 
 ReadPairs = Callable[[Golden], PairPredictions]
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 PREFIX = "dust3r_pairviewer_"
 FILES = ("exact_frame0", "exact_frame1", "noisy")
 

@@ -1,12 +1,13 @@
 """Networks of the golden files and tiny random models."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from sphinx_framework.testing.goldens import Golden
+from sphinx_framework.testing.goldens import Golden, defined_arithmetic, single_thread
 from sphinx_framework_viewcrafter.config import (
     AutoencoderConfig,
     ImageTowerConfig,
@@ -86,6 +87,20 @@ def rows_to_clip(rows: Tensor, batch: int) -> Tensor:
 @pytest.fixture(autouse=True)
 def _no_grad() -> Any:
     with torch.no_grad():
+        yield
+
+
+@pytest.fixture(scope="module")
+def defined() -> Iterator[None]:
+    """The arithmetic that the golden files of networks were made with."""
+    with defined_arithmetic():
+        yield
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """The attention kernels of production, on the one thread of the golden files."""
+    with single_thread():
         yield
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +15,8 @@ from sphinx_framework_viewcrafter.clip_image import ImageTower, preprocess
 from sphinx_framework_viewcrafter.clip_text import TextTower
 from sphinx_framework_viewcrafter.resampler import Resampler
 from sphinx_framework_viewcrafter.vae import Autoencoder
+
+pytestmark = pytest.mark.usefixtures("defined")
 
 
 def filled(network: nn.Module, fixture: Golden, prefix: str = "param/") -> nn.Module:
@@ -96,11 +99,20 @@ def test_the_resampler_reproduces_the_context_tokens(upstream: Any, close: Any) 
     fixture = golden("viewcrafter_resampler")
     network = Resampler(upstream.resampler(fixture.info["config"]))
     network.load_state_dict(fixture.under("param/"), strict=True)
-    layers = {f"mid/layer{i}_after_ff": f"layers.{i}" for i in range(len(network.layers))}
-    with recorded(network, layers) as outputs:
+    layers = range(len(network.layers))
+    inside = {f"layer{i}_after_ff": f"layers.{i}" for i in layers}
+    # An attention returns what it adds to the latents.
+    inside |= {f"layer{i}_after_attn": f"layers.{i}.0" for i in layers}
+    with recorded(network, inside) as outputs:
         close(network(fixture.tensors["in/x"]), fixture.tensors["out/y"], fixture)
-    for key in layers:
-        close(outputs[key], fixture.tensors[key], fixture)
+    latents = network.latents
+    for i in layers:
+        outputs[f"layer{i}_after_attn"] = latents + outputs[f"layer{i}_after_attn"]
+        latents = outputs[f"layer{i}_after_ff"]
+    expected = fixture.under("mid/")
+    assert expected
+    for name, value in expected.items():
+        close(outputs[name], value, fixture)
 
 
 def test_the_centre_crop_reproduces_the_authors_pixels() -> None:

@@ -20,6 +20,9 @@ from sphinx_framework_viewcrafter.sampler import DdimSchedule
 
 CPU = torch.device("cpu")
 
+# With the attention kernels of production, unlike the golden tests of the single networks.
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def config_of(fixture: Golden, weights: Path, upstream: Any, eta: float) -> ViewCrafterConfig:
     config, clip = fixture.info["config"], fixture.info["clip_config"]

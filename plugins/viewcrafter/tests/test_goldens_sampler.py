@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import pytest
 import torch
 
 from sphinx_framework.executors.dense import DenseExecutor
@@ -12,6 +13,8 @@ from sphinx_framework_viewcrafter.config import DiffusionConfig
 from sphinx_framework_viewcrafter.guidance import Guidance
 from sphinx_framework_viewcrafter.sampler import DdimSchedule
 from sphinx_framework_viewcrafter.training_schedule import TrainingSchedule
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def training(fixture: Golden, base_scale: float) -> TrainingSchedule:
@@ -63,11 +66,17 @@ def test_grids_equal_the_authors_for_every_spacing_count_eta_and_base(close: Any
 def test_guidance_and_its_rescale_equal_the_authors(to_rows: Any, close: Any) -> None:
     fixture = golden("viewcrafter_sampler")
     options, tensors = fixture.info["config"]["step"], fixture.tensors
-    unconditional, conditional = to_rows(tensors["in/v_uncond"]), to_rows(tensors["in/v_cond"])
-    ops = DenseExecutor(tensors["in/v_cond"].shape[2])
+    clips, channels, frames = tensors["in/v_cond"].shape[:3]
+    ops = DenseExecutor(frames)
     for rescale, key in ((0.0, "mid/v_cfg"), (options["guidance_rescale"], "mid/v_cfg_rescaled")):
-        guidance = Guidance(options["cfg_scale"], rescale, unconditional.shape[1])
-        close(guidance(unconditional, conditional, ops), to_rows(tensors[key]), fixture)
+        guidance = Guidance(options["cfg_scale"], rescale, channels)
+        # The deviations are those of a clip, and the executor holds one clip.
+        for clip in range(clips):
+            unconditional, conditional, expected = (
+                to_rows(tensors[name][clip : clip + 1])
+                for name in ("in/v_uncond", "in/v_cond", key)
+            )
+            close(guidance(unconditional, conditional, ops), expected, fixture)
 
 
 def test_single_moves_equal_the_authors(to_rows: Any, close: Any) -> None:

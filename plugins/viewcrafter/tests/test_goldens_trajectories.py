@@ -18,6 +18,8 @@ from sphinx_framework_viewcrafter.trajectories import (
     smoothed,
 )
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture
 def fixture() -> Golden:
@@ -52,10 +54,11 @@ def test_the_object_centred_world_equals_the_authors(fixture: Golden, close: Any
         poses, points = in_camera(tensors["in/c2ws"], tensors["in/points"], int(anchor))
         close(poses, tensors[f"out/kth{anchor}_c2ws"], fixture)
         close(points, tensors[f"out/kth{anchor}_points"], fixture)
+    stated = numbers(fixture.info["description"]["out/obj_*"].replace("(", ","))
     poses, points = object_centred(
         tensors["in/c2ws"],
         tensors["in/points"],
-        -1,
+        int(stated["k"]),
         radius=config["rad"],
         elevation=config["elev"],
     )
@@ -77,10 +80,12 @@ def numbers(description: str) -> dict[str, float]:
 
 def test_turns_around_the_object_equal_the_authors(fixture: Golden, close: Any) -> None:
     anchor = fixture.tensors["out/obj_c2ws"][-1]
-    for key in ("sphere2pose_plain", "sphere2pose_pan"):
-        values = numbers(fixture.info["description"][f"out/{key}"])
+    turns = [key for key in fixture.tensors if key.startswith("out/sphere2pose_")]
+    assert turns
+    for key in turns:
+        values = numbers(fixture.info["description"][key])
         values["radius"] = values.pop("r")
-        close(around_object(anchor, **values)[None], fixture.tensors[f"out/{key}"], fixture)
+        close(around_object(anchor, **values)[None], fixture.tensors[key], fixture)
 
 
 def test_smoothed_angle_lists_equal_the_authors(fixture: Golden, close: Any) -> None:
