@@ -118,9 +118,11 @@ def with_solver(config: PipelineConfig, solver: str, stride: int = 5) -> list[Sy
         for n in (10, 5, 2)
         if n < config.num_steps
     ]
-    walk, told = {"plan.stride": 1, "plan.refresh_every": 5}, "every step"
+    walk: dict[str, Any] = {"plan.stride": 1, "plan.max_steps": None, "plan.refresh_every": 5}
+    told = "every step"
     if solver == MULTISTEP_SOLVER:
-        walk, told = {"plan.stride": stride, "plan.refresh_every": 3}, f"every {stride}th step"
+        walk = {"plan.stride": stride, "plan.max_steps": None, "plan.refresh_every": 3}
+        told = f"every {stride}th step"
     modes: tuple[Mode, ...] = ("coarse", "fine")
     method = [
         System(
