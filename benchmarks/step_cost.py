@@ -130,8 +130,7 @@ def tile_table(rows: list[dict[str, Any]]) -> list[list[str]]:
     lines = [["tiles of the targets", "time over their frames'", "FLOPs over their frames'"]]
     for row in rows:
         if row["kind"] == "tiles":
-            ratios = (row[key] / frames[key] for key in ("share", "seconds", "flops"))
-            share, seconds, flops = ratios
+            share, seconds, flops = (row[k] / frames[k] for k in ("share", "seconds", "flops"))
             lines.append([f"{share:.0%}", f"{seconds:.3f}", f"{flops:.3f}"])
     return lines
 

@@ -155,7 +155,7 @@ def _predictions(
     if not cost.measured:
         return None, None
     seconds, unmeasured = request_seconds(cost, schedules)
-    denoise = sum(cost.step_seconds(action, s) for s in schedules for action in s.actions)
+    denoise = sum(cost.denoise_seconds(schedule) or 0.0 for schedule in schedules)
     return denoise, None if unmeasured else seconds
 
 

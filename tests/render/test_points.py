@@ -1,5 +1,6 @@
 import pytest
 import torch
+from golden_cameras import rendered_cameras
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from render_samples import make_cameras
@@ -18,15 +19,7 @@ def cloud(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 def test_renders_match_the_golden():
     fixture = golden("viewcrafter_pointrender")
     tensors, config = fixture.tensors, fixture.info["config"]
-    views = tensors["out/traj_w2c_opencv"]
-    intrinsics = torch.eye(3).repeat(len(views), 1, 1)
-    intrinsics[:, [0, 1], [0, 1]] = tensors["out/traj_focals"]
-    intrinsics[:, :2, 2] = tensors["out/traj_principal_points"]
-    cameras = Cameras(
-        world_from_camera=torch.linalg.inv(views),
-        intrinsics=intrinsics,
-        image_size=(config["H"], config["W"]),
-    )[config["rendered_frames"]]
+    cameras = rendered_cameras(fixture)
     tolerance = fixture.info["tolerance"]
     for tag, options in config["tags"].items():
         render = render_points(tensors["in/points"], tensors["in/colors"], cameras, **options)

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from golden_cameras import rendered_cameras
 
 from sphinx_framework.render.points import render_points
 from sphinx_framework.testing.goldens import golden
-from sphinx_framework.types import Cameras
 
 # Pixels exactly on the rim of a disc may flip; the share is in the golden file's note only.
 MOST_OUTSIDE = 0.005
@@ -14,15 +14,7 @@ MOST_OUTSIDE = 0.005
 def test_depths_are_those_of_the_authors_nearest_points() -> None:
     fixture = golden("viewcrafter_pointrender")
     tensors, config = fixture.tensors, fixture.info["config"]
-    frames, views = config["rendered_frames"], tensors["out/traj_w2c_opencv"]
-    intrinsics = torch.eye(3).repeat(len(views), 1, 1)
-    intrinsics[:, [0, 1], [0, 1]] = tensors["out/traj_focals"]
-    intrinsics[:, :2, 2] = tensors["out/traj_principal_points"]
-    cameras = Cameras(
-        world_from_camera=torch.linalg.inv(views),
-        intrinsics=intrinsics,
-        image_size=(config["H"], config["W"]),
-    )[frames]
+    cameras = rendered_cameras(fixture)
     tags = [tag for tag in config["tags"] if f"mid/{tag}_idx" in tensors]
     if not tags:
         pytest.skip("the golden file has no nearest points")
