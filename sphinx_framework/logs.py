@@ -18,10 +18,17 @@ def configure_logs(verbose: bool = False) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.DEBUG if verbose else logging.WARNING
         ),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        # Looked up for every line: a caller may have replaced or closed the stderr of this moment.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
 
 
 def get_logger(name: str) -> Any:
-    """Return a structured logger bound to a component's name."""
+    """Return a structured logger bound to a component's name.
+
+    A program that uses the library and has not configured structlog gets our quiet defaults:
+    structlog's own would print every detail to its stdout.
+    """
+    if not structlog.is_configured():
+        configure_logs()
     return structlog.get_logger(component=name)

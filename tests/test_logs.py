@@ -1,3 +1,6 @@
+import contextlib
+import io
+
 import pytest
 import structlog
 
@@ -26,3 +29,26 @@ def test_verbose_logs_tell_details(capsys):
     configure_logs(verbose=True)
     get_logger("here").debug("a detail")
     assert "a detail" in capsys.readouterr().err
+
+
+def test_a_stderr_that_was_replaced_and_closed_since_does_not_matter(capsys):
+    earlier = io.StringIO()
+    with contextlib.redirect_stderr(earlier):
+        configure_logs()
+        log = get_logger("here")
+        log.warning("before")
+    assert "before" in earlier.getvalue()
+    earlier.close()
+    log.warning("after")
+    assert "after" in capsys.readouterr().err
+
+
+def test_a_library_that_nobody_configured_leaves_stdout_alone(capsys):
+    structlog.reset_defaults()
+    log = get_logger("here")
+    log.info("a detail")
+    log.warning("a warning")
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "a warning" in told.err
+    assert "a detail" not in told.err
