@@ -60,10 +60,15 @@ class Refinement:
     tile_sets: dict[tuple[int, ...], TileSet] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Noise the latents to the first step of the schedule (Algorithm 1, line 3)."""
+        """Noise the latents to the first step of the schedule (Algorithm 1, line 3).
+
+        A frame that starts at step 0 starts from noise alone, as full diffusion does: what is left
+        of a blurry rendering at the highest noise level would blur its result.
+        """
         schedule = self.schedule
         first = schedule.actions[0].step if schedule.actions else schedule.num_steps
-        origin = torch.zeros_like(self.clean) if schedule.from_noise else self.clean
+        origin = self.clean.clone()
+        origin[[slot for slot, start in enumerate(schedule.starts) if start == 0]] = 0
         self.x = self.noise_schedule.noised(origin, self.noise, first)
         # A held cell is exactly clean + noise: predicting it perfectly means predicting `clean`.
         self.denoised = self.clean.clone()

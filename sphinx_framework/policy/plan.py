@@ -86,7 +86,6 @@ def plan(
         starts=slots,
         num_steps=num_steps,
         region=region if mode == "selective" else None,
-        from_noise=mode == "diffusion",
     )
     return _with_regions(schedule, config) if mode == "selective" else schedule
 

@@ -63,9 +63,9 @@ class Partial(Action):
 class Schedule:
     """All moves of one clip.
 
-    starts: first step of every slot; ``num_steps`` for slots that never advance.
+    starts: first step of every slot; ``num_steps`` for slots that never advance. Slots that start
+        at 0 start from pure noise, all others from the noised regression latents.
     region: active tiles per slot for sparse steps.
-    from_noise: start from pure noise instead of the noised regression latents.
     notes: what lowering changed and why.
     """
 
@@ -73,7 +73,6 @@ class Schedule:
     starts: tuple[int, ...]
     num_steps: int
     region: Bool[Tensor, "T y x"] | None = None
-    from_noise: bool = False
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -123,11 +123,11 @@ def test_the_loop_calls_the_network_once_per_action_with_the_planned_rows():
 
 
 @pytest.mark.parametrize("solver", ["euler", "dpmpp_2m"])
-def test_all_frames_from_step_0_is_plain_sampling_from_the_noised_latents(solver):
+def test_all_frames_from_step_0_is_plain_sampling_from_noise(solver):
     model = fake_model(solver)
     clean, noise, condition = random_state(3)
     grid = model.noise_schedule(20)
-    x, previous = grid.noised(clean, noise, 0), None
+    x, previous = grid.noised(torch.zeros_like(clean), noise, 0), None
     with torch.no_grad():
         for step in range(20):
             denoised = model.denoise(x, step, condition, DenseExecutor(3))
@@ -152,6 +152,16 @@ def test_pure_noise_starts_from_nothing_of_the_coarse_latents():
     first, _ = finished(model, schedule, clean, noise, condition)
     second, _ = finished(model, schedule, clean + 7, noise, condition)
     assert torch.equal(first.x, second.x)
+
+
+def test_only_frames_that_start_at_step_0_start_from_noise():
+    clean, noise, condition = random_state(4)
+    model = fake_model()
+    schedule = plan("fine", [None, 0, 4, 10], 10, PlanConfig())
+    expected = model.noise_schedule(10).noised(clean, noise, 0)
+    expected[1] -= clean[1]
+    loop = refinement(model, schedule, clean, noise, condition)
+    assert torch.allclose(loop.x, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("solver", ["euler", "dpmpp_2m"])

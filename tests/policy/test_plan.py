@@ -77,9 +77,8 @@ def test_coarse_runs_all_targets_in_full_from_the_earliest_start():
     assert plan("coarse", [INPUT, 8, 7, INPUT], 10, PlanConfig()).starts == (10, 7, 7, 10)
 
 
-def test_diffusion_starts_from_noise_at_step_0_whatever_was_decided():
+def test_diffusion_starts_at_step_0_whatever_was_decided():
     schedule = plan("diffusion", [INPUT, 8, 10], 3 * 4, PlanConfig())
-    assert schedule.from_noise
     assert schedule.starts == (12, 0, 0)
     assert schedule.text() == " ".join(f"D{i}" for i in range(12))
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fake_hub import FakeHub
 from torch import Tensor
 
 from sphinx_framework.errors import WeightsError
@@ -17,7 +18,7 @@ from sphinx_framework_viewcrafter.checkpoint import (
 from sphinx_framework_viewcrafter.config import DiffusionConfig, ViewCrafterConfig, tiny_config
 from sphinx_framework_viewcrafter.model import ViewCrafter
 from sphinx_framework_viewcrafter.training_schedule import TrainingSchedule
-from sphinx_framework_viewcrafter.weights import DEEPSPEED_PREFIX, locate
+from sphinx_framework_viewcrafter.weights import DEEPSPEED_PREFIX, OFFICIAL, locate
 
 CPU = torch.device("cpu")
 
@@ -134,3 +135,16 @@ def test_an_unreachable_hub_is_an_error_that_says_what_to_do(
     with pytest.raises(WeightsError, match="Drexubery") as caught:
         locate("ViewCrafter_25")
     assert "path" in caught.value.hint
+
+
+@pytest.mark.parametrize("revision", [None, "main"])
+@pytest.mark.parametrize("name", sorted(OFFICIAL))
+def test_an_official_checkpoint_is_asked_for_at_its_commit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, revision: str | None
+) -> None:
+    file = OFFICIAL[name]
+    with FakeHub({file.filename: b"a checkpoint"}) as hub:
+        hub.stand_in(monkeypatch, tmp_path)
+        assert locate(name, revision).read_bytes() == b"a checkpoint"
+    wanted = f"/{file.repository}/resolve/{revision or file.commit}/{file.filename}"
+    assert hub.requests[0] == wanted

@@ -100,7 +100,9 @@ class ViewCrafterConfig(Options):
         description="ViewCrafter_25_sparse, ViewCrafter_25, ViewCrafter_16, ViewCrafter_25_512 "
         "(downloaded from the Hugging Face hub), the path of a checkpoint, or 'random'",
     )
-    revision: str | None = Field(None, description="commit or tag of the hub repository")
+    revision: str | None = Field(
+        None, description="commit or tag of the hub repository; official ones are pinned"
+    )
     seed: int = Field(0, description="of random weights")
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="of all networks; the authors run float16 on a GPU"

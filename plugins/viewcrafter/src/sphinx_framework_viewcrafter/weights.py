@@ -19,24 +19,41 @@ SHOWN = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubFile:
-    """A file of a Hugging Face repository."""
+    """A file of a Hugging Face repository at a commit whose page on the hub lists it."""
 
     repository: str
     filename: str
+    commit: str
 
 
 OFFICIAL = {
-    "ViewCrafter_25": HubFile(repository="Drexubery/ViewCrafter_25", filename="model.ckpt"),
-    "ViewCrafter_25_sparse": HubFile(
-        repository="Drexubery/ViewCrafter_25_sparse", filename="model_sparse.ckpt"
+    "ViewCrafter_25": HubFile(
+        repository="Drexubery/ViewCrafter_25",
+        filename="model.ckpt",
+        commit="35af104d9781e9ed5cdaddfcfbbdca5835e1c36f",
     ),
-    "ViewCrafter_16": HubFile(repository="Drexubery/ViewCrafter_16", filename="model.ckpt"),
-    "ViewCrafter_25_512": HubFile(repository="Drexubery/ViewCrafter_25_512", filename="model.ckpt"),
+    "ViewCrafter_25_sparse": HubFile(
+        repository="Drexubery/ViewCrafter_25_sparse",
+        filename="model_sparse.ckpt",
+        commit="b0da3ae2be0fd686af4c620c380f7951fdc62ac6",
+    ),
+    "ViewCrafter_16": HubFile(
+        repository="Drexubery/ViewCrafter_16",
+        filename="model.ckpt",
+        commit="c89ced4a6d256429d7ab7a5907c838160388266f",
+    ),
+    "ViewCrafter_25_512": HubFile(
+        repository="Drexubery/ViewCrafter_25_512",
+        filename="model.ckpt",
+        commit="c291679498ccac40835afcd723d648f3b3d0b1ae",
+    ),
 }
 
 
 def locate(source: str, revision: str | None = None) -> Path:
     """Path of a checkpoint: a local file as it is, an official name from the hub.
+
+    Without a ``revision`` the official repositories are read at the commits in ``OFFICIAL``.
 
     Raises:
         WeightsError: neither, or the hub does not hand it out (offline, licence, wrong revision).
@@ -53,7 +70,7 @@ def locate(source: str, revision: str | None = None) -> Path:
     return hub_file(
         file.repository,
         file.filename,
-        revision=revision,
+        revision=revision or file.commit,
         what="ViewCrafter",
         hint="Or download the file yourself and give its path as `weights`.",
     )
