@@ -2,6 +2,8 @@
 
 import argparse
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -17,6 +19,7 @@ from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.registry import Registry
 from sphinx_framework.study.calibration import Calibration, calibrated
 from sphinx_framework.study.files import write_whole
+from sphinx_framework.study.held_out import HeldOut, held_out
 from sphinx_framework.study.rule_file import rule_file, served_note
 from sphinx_framework.study.rules import UNKNOWN, Fit, FittedRule
 from sphinx_framework.study.samples import Sampling, SceneSample, collect, samples_digest
@@ -39,13 +42,9 @@ def calibrate(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.samples) if arguments.samples else out.with_suffix(".samples")
     prepare_folder(folder)
     samples = _measured(arguments, config, sampling, folder)
-    calibration = calibrated(
-        samples,
-        qualities,
-        clusters=arguments.clusters,
-        min_scenes=arguments.min_scenes,
-        fit=fit,
-    )
+    clusters, least = arguments.clusters, arguments.min_scenes
+    calibration = calibrated(samples, qualities, clusters=clusters, min_scenes=least, fit=fit)
+    unseen = held_out(samples, qualities, clusters=clusters, min_scenes=least, fit=fit)
     text = rule_file(
         config,
         calibration,
@@ -53,13 +52,13 @@ def calibrate(arguments: argparse.Namespace) -> int:
         name=out.stem,
         dataset=f"{len(samples)} scenes: {', '.join(arguments.scenes)}",
         command=command_line(),
-        notes=_notes(sampling, fit, samples),
+        notes=_notes(sampling, fit, samples, unseen),
     )
     write_whole(out, text)
     if arguments.json:
-        print(json.dumps(_as_json(out, samples, calibration), allow_nan=False))
+        print(json.dumps(_as_json(out, samples, calibration, unseen), allow_nan=False))
     else:
-        _show(Console(), calibration, out)
+        _show(Console(), calibration, unseen, out)
     return 0
 
 
@@ -119,17 +118,21 @@ def _fit(arguments: argparse.Namespace) -> Fit:
     )
 
 
-def _notes(sampling: Sampling, fit: Fit, samples: list[SceneSample]) -> str:
+def _notes(
+    sampling: Sampling, fit: Fit, samples: list[SceneSample], unseen: Sequence[HeldOut]
+) -> str:
     targets = sum(len(sample.targets) for sample in samples)
     return (
         f"{targets} targets; every {sampling.spacing}th start tried in mode {sampling.mode}, mean "
         f"of {sampling.repeats} renders; a row keeps its quality in the mean (lower bound at "
         f"{fit.confidence:g}) and in {fit.scenes_met:.0%} of its scenes; "
-        f"samples {samples_digest(samples)}"
+        f"samples {samples_digest(samples)}{''.join(f'; {part.text()}' for part in unseen)}"
     )
 
 
-def _as_json(out: Path, samples: list[SceneSample], calibration: Calibration) -> dict[str, object]:
+def _as_json(
+    out: Path, samples: list[SceneSample], calibration: Calibration, unseen: Sequence[HeldOut]
+) -> dict[str, object]:
     tables = [
         {
             "quality": rule.quality,
@@ -151,10 +154,11 @@ def _as_json(out: Path, samples: list[SceneSample], calibration: Calibration) ->
         "clusters": calibration.clustering.count,
         "silhouette": calibration.clustering.silhouette,
         "tables": tables,
+        "held_out": [asdict(part) for part in unseen],
     }
 
 
-def _show(console: Console, calibration: Calibration, out: Path) -> None:
+def _show(console: Console, calibration: Calibration, unseen: Sequence[HeldOut], out: Path) -> None:
     silhouette = calibration.clustering.silhouette
     if silhouette is not None:
         console.print(f"{calibration.clustering.count} clusters: silhouette {silhouette:.2f}")
@@ -164,6 +168,10 @@ def _show(console: Console, calibration: Calibration, out: Path) -> None:
         for line in _rows(rule):
             console.print(f"  {line}", highlight=False)
         console.print(f"  {served_note(rule)}", highlight=False)
+    for part in unseen:
+        console.print(part.text(), highlight=False)
+    if not unseen:
+        console.print("too few scenes to judge the rules on held-out ones", highlight=False)
     console.print(f"wrote {out}; use it with: --set steps.rules={out}", markup=False)
 
 

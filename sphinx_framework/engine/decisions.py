@@ -41,6 +41,7 @@ class Decisions:
     starts: per target after the mode's adjustments. keep: pixels that stay the regression's, per
     target, or ``None`` where no compositing is planned. predicted_denoise_seconds: of the loop;
     predicted_seconds: of the whole request; ``None`` where the cost model was not measured.
+    pace: what both are scaled by, against the cost table's seconds.
     """
 
     quality: QualityReport
@@ -53,6 +54,17 @@ class Decisions:
     predicted_denoise_seconds: float | None
     predicted_seconds: float | None
     notes: tuple[str, ...]
+    pace: float = 1.0
+
+    def at_pace(self, pace: float) -> "Decisions":
+        """The same plan with its predictions scaled; nothing else may depend on the pace."""
+        denoise, whole = self.predicted_denoise_seconds, self.predicted_seconds
+        return replace(
+            self,
+            predicted_denoise_seconds=None if denoise is None else denoise * pace,
+            predicted_seconds=None if whole is None else whole * pace,
+            pace=pace,
+        )
 
 
 def assess(

@@ -33,6 +33,7 @@ from sphinx_framework.engine.events import (
 )
 from sphinx_framework.engine.footprint import predicted_cache_bytes
 from sphinx_framework.engine.loop import Refinement
+from sphinx_framework.engine.pace import Pace
 from sphinx_framework.engine.report import build_report, schedule_text
 from sphinx_framework.engine.request import Request
 from sphinx_framework.engine.result import RenderResult, Seconds
@@ -62,6 +63,7 @@ class Engine:
         self.device = device or torch.device("cpu")
         self.registry = registry
         self.load_seconds = 0.0
+        self.pace = Pace()
         self._log = get_logger("engine")
         budget = config.engine.cache_budget_mb
         self.caches = CachePool(None if budget is None else int(budget * 1e6))
@@ -173,6 +175,7 @@ class Engine:
                 # Until the scores are known, any frame may be refined once more.
                 if not (retry and isinstance(event, FrameFinal)):
                     yield event
+            self.pace.observe(decisions.predicted_denoise_seconds, request.seconds.denoise)
             achieved = self._score(request, images)
             if retry:
                 decisions, achieved = yield from self._retried(
@@ -266,7 +269,7 @@ class Engine:
             report,
             mode=request.mode,
             quality=request.quality,
-        )
+        ).at_pace(self.pace.factor)
         request.warnings.extend(decisions.start_steps.warnings)
         request.clock("plan", started)
         return decisions

@@ -68,6 +68,7 @@ def build_report(
         seconds=request.seconds,
         predicted_denoise_seconds=decisions.predicted_denoise_seconds,
         predicted_seconds=decisions.predicted_seconds,
+        pace=decisions.pace,
         cost_model=config.cost.measured or "assumed, not measured",
         cache_bytes_peak=request.cache_bytes_peak,
         energy_joules=request.energy.joules,

@@ -99,6 +99,10 @@ class Report(Closed):
     predicted_seconds: float | None = Field(
         description="of all stages without loading and writing; none where one was not measured"
     )
+    pace: float = Field(
+        description="what the cost table's seconds were multiplied by in the predictions: actual "
+        "over predicted seconds of the engine's earlier requests, 1 before the first"
+    )
     cost_model: str
     cache_bytes_peak: int
     energy_joules: float | None

@@ -31,6 +31,12 @@ class Clustering:
         """Number of groups that get a rule of their own."""
         return max(1, len(self.centres))
 
+    def nearest(self, embedding: Sequence[float]) -> int:
+        """Cluster of a scene: the centre of the largest cosine; 0 without centres."""
+        if not self.centres:
+            return 0
+        return int((np.array(self.centres) @ np.array(embedding)).argmax())
+
 
 def cluster_scenes(
     samples: Sequence[SceneSample], count: int | None, min_scenes: int

@@ -70,8 +70,13 @@ def trade_off(rows: Rows, systems: Sequence[System], cost: str = "seconds") -> "
         panel.set_ylabel(label)
         panel.grid(alpha=0.25)
     if shown:
-        panels[0].legend(fontsize=8)
-    figure.tight_layout()
+        # Below the panels: inside of one it covers points.
+        across = max(1, len(shown)) * 2
+        told = panels[0].get_legend_handles_labels()
+        lines = -(-len(told[0]) // across)
+        below = (0.22 * lines + 0.1) / figure.get_figheight()
+        figure.legend(*told, loc="lower center", ncols=across, fontsize=8, frameon=False)
+        figure.tight_layout(rect=(0, below, 1, 1))
     return figure
 
 

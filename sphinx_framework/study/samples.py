@@ -35,7 +35,7 @@ class TargetSample(BaseModel):
 
     reference: the inputs' interpolated score, which ratios are shares of (paper eq. 2).
     full: score of full diffusion. scores: start step -> score; 0 is the method's own walk from the
-    noised regression frame, which need not be full diffusion; ``num_steps`` the regression frame.
+    first step, which may take fewer steps than full diffusion; ``num_steps`` the regression frame.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

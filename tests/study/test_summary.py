@@ -129,6 +129,35 @@ def test_a_claim_that_fails_says_so_with_numbers(fine, selective, failed):
     assert any(character.isdigit() for character in found[0].numbers)
 
 
+def numbers_of(told, start):
+    return next(claim.numbers for claim in claims(told) if claim.text.startswith(start))
+
+
+def test_the_worst_scene_of_selective_stands_beside_what_equal_work_differs_by():
+    told = rows(fine_0p95=[(4.0, 0.96)] * 3, selective_0p95=[(4.4, 0.96)] * 3)
+    worst = "selective is slower than fine by at most 2% on every scene"
+    assert "equal work" not in numbers_of(told, worst)
+    for name, seconds in (
+        ("diffusion, other noise", 10.1),
+        ("diffusion, 5 steps", 4.0),
+        ("diffusion, 5 steps, Euler", 4.6),
+    ):
+        told[name] = [figures(seconds, 1.0, met=1.0)] * 3
+    near = "equal work ('diffusion, 5 steps, Euler' over 'diffusion, 5 steps'): 1.150"
+    assert near in numbers_of(told, worst)
+
+
+def test_the_tail_is_told_as_predicted_too():
+    told = rows(fine_0p95=[(4.0, 0.96)] * 3)
+    tail = "fine 0.95: P95 latency"
+    assert "predicted" not in numbers_of(told, tail)
+    for scene in told["diffusion"]:
+        scene["predicted_request"] = 9.0
+    for scene, seconds in zip(told["fine 0.95"], (2.0, 3.0, 4.0), strict=True):
+        scene["predicted_request"] = seconds
+    assert numbers_of(told, tail).endswith("as predicted 2.31x and 3.00x")
+
+
 def test_nothing_is_claimed_of_systems_that_did_not_run():
     assert set(states(claims(rows(other=[(1.0, 1.0)]))).values()) == {"not measured"}
 

@@ -1,0 +1,94 @@
+"""What fitted rules keep on scenes that they were not fitted to, from the recorded samples alone.
+
+The samples that a rule was fitted to flatter it. Cross-validation does not: every scene is judged
+by rules, clusters included, that were fitted without it.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from sphinx_framework.errors import ConfigError
+from sphinx_framework.study.calibration import Calibration, calibrated
+from sphinx_framework.study.rules import Fit, FittedRule
+from sphinx_framework.study.samples import SceneSample
+
+FOLDS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """One quality over all scenes, each held out once.
+
+    mean: of the scenes' kept shares of full diffusion's score. met: share of the scenes that keep
+    the quality.
+    """
+
+    quality: float
+    scenes: int
+    mean: float
+    met: float
+
+    def text(self) -> str:
+        """``quality 0.95 held out: 94% of 80 scenes keep it, 1.011 in the mean``."""
+        return (
+            f"quality {self.quality:g} held out: {self.met:.0%} of {self.scenes} scenes keep it, "
+            f"{self.mean:.3f} in the mean"
+        )
+
+
+def held_out(
+    samples: Sequence[SceneSample],
+    qualities: Sequence[float],
+    *,
+    clusters: int | None,
+    min_scenes: int,
+    fit: Fit,
+    folds: int = FOLDS,
+) -> tuple[HeldOut, ...]:
+    """Cross-validate :func:`~sphinx_framework.study.calibration.calibrated`, by quality.
+
+    Folds depend on the scenes' names only. Empty where there are fewer scenes than folds, or where
+    a fold's rest cannot make the clusters asked for: nothing can be said then.
+    """
+    if len(samples) < folds:
+        return ()
+    mixed = sorted(samples, key=lambda s: hashlib.sha256(s.scene.encode()).hexdigest())
+    kept: dict[float, list[float]] = {quality: [] for quality in qualities}
+    for fold in range(folds):
+        rest = [sample for i, sample in enumerate(mixed) if i % folds != fold]
+        try:
+            calibration = calibrated(
+                rest, qualities, clusters=clusters, min_scenes=min_scenes, fit=fit
+            )
+        except ConfigError:
+            return ()
+        for sample in mixed[fold::folds]:
+            for quality in qualities:
+                kept[quality].append(kept_share(sample, rule_for(calibration, sample, quality)))
+    return tuple(
+        HeldOut(
+            quality=quality,
+            scenes=len(shares),
+            mean=fmean(shares),
+            met=fmean(share >= quality for share in shares),
+        )
+        for quality, shares in kept.items()
+    )
+
+
+def rule_for(calibration: Calibration, sample: SceneSample, quality: float) -> FittedRule:
+    """The rule that a scene gets at one of the fitted qualities."""
+    cluster = calibration.clustering.nearest(sample.embedding)
+    return next(
+        rule
+        for rule in calibration.rules
+        if rule.quality == quality and rule.cluster in (None, cluster)
+    )
+
+
+def kept_share(sample: SceneSample, rule: FittedRule) -> float:
+    """Mean score of a scene's targets from the rule's starts, over that of full diffusion."""
+    own = [t.scores[rule.start(t.ratio, sample.num_steps)] for t in sample.targets]
+    return fmean(own) / fmean(target.full for target in sample.targets)
