@@ -9,7 +9,7 @@ from jaxtyping import Float
 from sphinx_framework.policy.schedule import METHOD_MODES
 from sphinx_framework.study.intervals import over_scenes
 from sphinx_framework.study.records import Measured
-from sphinx_framework.study.summary import NOT_MEASURED, Rows, p95
+from sphinx_framework.study.summary import NOT_MEASURED, Rows
 from sphinx_framework.study.systems import DENSE, OTHER_NOISE
 
 QUALITY = 0.95
@@ -19,6 +19,8 @@ LEAST_SPEEDUP = 2.0
 SLOWEST_SELECTIVE = 1.02
 PREDICTION_ERROR = 0.15
 LEAST_PREDICTED = 0.9
+TAIL = 0.95
+RESAMPLES = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,7 @@ def _selective_claims(rows: Rows) -> list[Claim]:
         return [_unmeasured(mean), _unmeasured(never)]
     means, worst = {}, {}
     for selective, fine in pairs:
-        own, other = _least_seconds(rows, selective), _least_seconds(rows, fine)
+        own, other = (_seconds(rows, name, "seconds_least") for name in (selective, fine))
         quality = selective.split(" ", 1)[1]
         means[quality] = float(own.mean() / other.mean())
         worst[quality] = float((own / other).max())
@@ -117,10 +119,6 @@ def _selective_claims(rows: Rows) -> list[Claim]:
         Claim(text=mean, numbers=_by_quality(means), met=max(means.values()) <= SLOWEST_SELECTIVE),
         Claim(text=never, numbers=numbers, met=max(worst.values()) <= SLOWEST_SELECTIVE),
     ]
-
-
-def _least_seconds(rows: Rows, system: str) -> Float[np.ndarray, " scenes"]:
-    return np.array([scene["seconds_least"] for scene in rows[system]])
 
 
 def _equal_work(rows: Rows, like: str) -> str:
@@ -133,11 +131,12 @@ def _equal_work(rows: Rows, like: str) -> str:
     ]
     if not twins:
         return ""
-    wanted = _least_seconds(rows, like).mean()
-    first, second = min(
-        twins, key=lambda pair: abs(np.log(_least_seconds(rows, pair[0]).mean() / wanted))
-    )
-    ratio = float((_least_seconds(rows, second) / _least_seconds(rows, first)).max())
+    least = {
+        name: _seconds(rows, name, "seconds_least") for pair in (*twins, (like,)) for name in pair
+    }
+    wanted = least[like].mean()
+    first, second = min(twins, key=lambda pair: abs(np.log(least[pair[0]].mean() / wanted)))
+    ratio = float((least[second] / least[first]).max())
     return f"; equal work ('{second}' over '{first}'): {ratio:.3f}"
 
 
@@ -151,18 +150,34 @@ def _tail_claim(rows: Rows) -> Claim:
     fine = f"fine {QUALITY:g}"
     if fine not in rows or DENSE not in rows:
         return _unmeasured(text)
-    tail = p95({DENSE: rows[DENSE], fine: rows[fine]})
-    at_tail = tail[DENSE] / tail[fine]
-    means = {
-        name: float(np.mean([scene["seconds"] for scene in rows[name]])) for name in (DENSE, fine)
-    }
-    in_mean = means[DENSE] / means[fine]
+    dense, own = _seconds(rows, DENSE), _seconds(rows, fine)
+    at_tail = np.quantile(dense, TAIL) / np.quantile(own, TAIL)
+    in_mean = dense.mean() / own.mean()
+    low, high = _tail_interval(dense, own)
     return Claim(
         text=text,
-        numbers=f"P95 falls {at_tail:.2f}x ({tail[DENSE]:.2f} to {tail[fine]:.2f} s), the mean "
-        f"{in_mean:.2f}x ({means[DENSE]:.2f} to {means[fine]:.2f} s){_predicted_tail(rows, fine)}",
-        met=at_tail >= in_mean,
+        numbers=f"P95 falls {at_tail:.2f}x ({np.quantile(dense, TAIL):.2f} to "
+        f"{np.quantile(own, TAIL):.2f} s), the mean {in_mean:.2f}x ({dense.mean():.2f} to "
+        f"{own.mean():.2f} s), one over the other {at_tail / in_mean:.3f} [{low:.3f}, {high:.3f}]"
+        f"{_predicted_tail(rows, fine)}",
+        met=bool(at_tail >= in_mean),
     )
+
+
+def _seconds(rows: Rows, system: str, key: str = "seconds") -> Float[np.ndarray, " scenes"]:
+    return np.array([scene[key] for scene in rows[system]])
+
+
+def _tail_interval(
+    dense: Float[np.ndarray, " scenes"], own: Float[np.ndarray, " scenes"]
+) -> tuple[float, float]:
+    """95 % bootstrap interval, over scenes, of how much more the tail falls than the mean."""
+    drawn = np.random.default_rng(0).integers(len(dense), size=(RESAMPLES, len(dense)))
+    falls = [times[drawn] for times in (dense, own)]
+    tail = np.divide(*(np.quantile(times, TAIL, axis=1) for times in falls))
+    ratios = tail / np.divide(*(times.mean(1) for times in falls))
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def _predicted_tail(rows: Rows, fine: str) -> str:
@@ -170,8 +185,8 @@ def _predicted_tail(rows: Rows, fine: str) -> str:
     key = "predicted_request"
     if not all(key in scene for system in (DENSE, fine) for scene in rows[system]):
         return ""
-    dense, own = (np.array([scene[key] for scene in rows[system]]) for system in (DENSE, fine))
-    at_tail = np.quantile(dense, 0.95) / np.quantile(own, 0.95)
+    dense, own = (_seconds(rows, system, key) for system in (DENSE, fine))
+    at_tail = np.quantile(dense, TAIL) / np.quantile(own, TAIL)
     return f"; as predicted {at_tail:.2f}x and {dense.mean() / own.mean():.2f}x"
 
 
