@@ -27,24 +27,21 @@ TURNS: tuple[tuple[str, Mode], ...] = (
 )
 
 
-def least_seconds(engine: Engine, scene: Scene, rounds: int) -> dict[str, float]:
-    """Least time of every turn over ``rounds``, after one uncounted round."""
+def least_seconds(engine: Engine, scene: Scene, rounds: int) -> tuple[dict[str, float], bool]:
+    """Least time of every turn over ``rounds``, after one uncounted round; and whether all turns
+    ran the same moves.
+    """
     least = dict.fromkeys((name for name, _ in TURNS), float("inf"))
+    schedules = set()
     for number in range(rounds + 1):
         shift = number % len(TURNS)
         for name, mode in (*TURNS[shift:], *TURNS[:shift]):
             started = perf_counter()
-            engine.render(scene, mode=mode)
+            report = engine.render(scene, mode=mode).report
             if number:
                 least[name] = min(least[name], perf_counter() - started)
-    return least
-
-
-def same_moves(engine: Engine, scene: Scene) -> bool:
-    """Whether both modes run the same schedules."""
-    _, fine = engine.plan(scene, mode="fine")
-    _, selective = engine.plan(scene, mode="selective")
-    return [s.text() for s in fine.schedules] == [s.text() for s in selective.schedules]
+            schedules.add(report.schedule)
+    return least, len(schedules) == 1
 
 
 def spread(rows: Sequence[Mapping[str, float]], name: str) -> dict[str, float]:
@@ -71,8 +68,9 @@ def main() -> None:
     rows, same = [], 0
     for number in range(arguments.first, arguments.first + arguments.count):
         scene = load_scene(arguments.scenes.format(number), size=config.size)
-        rows.append(least_seconds(engine, scene, arguments.rounds))
-        same += same_moves(engine, scene)
+        least, alike = least_seconds(engine, scene, arguments.rounds)
+        rows.append(least)
+        same += alike
     summary = {
         "machine": device_name(engine.device),
         "scenes": len(rows),

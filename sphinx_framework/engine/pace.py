@@ -5,8 +5,6 @@ seconds need not ignore it: other load and clock speeds shift all times of a mac
 minutes, by more than a plan's own error.
 """
 
-import math
-
 WEIGHT = 0.15
 # A first request compiles kernels; what it took says little about the next one.
 LARGEST_SURPRISE = 2.0
@@ -26,4 +24,4 @@ class Pace:
         if predicted is None or not (predicted > 0 and actual > 0):
             return
         surprise = min(LARGEST_SURPRISE, max(1 / LARGEST_SURPRISE, actual / predicted))
-        self.factor *= math.exp(WEIGHT * math.log(surprise))
+        self.factor *= surprise**WEIGHT

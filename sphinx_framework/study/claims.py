@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from sphinx_framework.policy.schedule import METHOD_MODES
-from sphinx_framework.study.intervals import over_scenes
+from sphinx_framework.study.intervals import Interval, bootstrapped, over_scenes
 from sphinx_framework.study.records import Measured
 from sphinx_framework.study.summary import NOT_MEASURED, Rows
 from sphinx_framework.study.systems import DENSE, OTHER_NOISE
@@ -20,7 +20,6 @@ SLOWEST_SELECTIVE = 1.02
 PREDICTION_ERROR = 0.15
 LEAST_PREDICTED = 0.9
 TAIL = 0.95
-RESAMPLES = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,16 +150,20 @@ def _tail_claim(rows: Rows) -> Claim:
     if fine not in rows or DENSE not in rows:
         return _unmeasured(text)
     dense, own = _seconds(rows, DENSE), _seconds(rows, fine)
-    at_tail = np.quantile(dense, TAIL) / np.quantile(own, TAIL)
-    in_mean = dense.mean() / own.mean()
-    low, high = _tail_interval(dense, own)
+    at_tail, in_mean = map(float, _falls(dense, own))
+
+    def more_at_the_tail(draws: Int[np.ndarray, "r n"]) -> Float[np.ndarray, " r"]:
+        tail, mean = _falls(dense[draws], own[draws])
+        return tail / mean
+
+    low, high = bootstrapped(len(dense), more_at_the_tail)
+    ratio = Interval(mean=at_tail / in_mean, low=low, high=high, count=len(dense))
     return Claim(
         text=text,
         numbers=f"P95 falls {at_tail:.2f}x ({np.quantile(dense, TAIL):.2f} to "
         f"{np.quantile(own, TAIL):.2f} s), the mean {in_mean:.2f}x ({dense.mean():.2f} to "
-        f"{own.mean():.2f} s), one over the other {at_tail / in_mean:.3f} [{low:.3f}, {high:.3f}]"
-        f"{_predicted_tail(rows, fine)}",
-        met=bool(at_tail >= in_mean),
+        f"{own.mean():.2f} s), one over the other {ratio.text(3)}{_predicted_tail(rows, fine)}",
+        met=at_tail >= in_mean,
     )
 
 
@@ -168,16 +171,12 @@ def _seconds(rows: Rows, system: str, key: str = "seconds") -> Float[np.ndarray,
     return np.array([scene[key] for scene in rows[system]])
 
 
-def _tail_interval(
-    dense: Float[np.ndarray, " scenes"], own: Float[np.ndarray, " scenes"]
-) -> tuple[float, float]:
-    """95 % bootstrap interval, over scenes, of how much more the tail falls than the mean."""
-    drawn = np.random.default_rng(0).integers(len(dense), size=(RESAMPLES, len(dense)))
-    falls = [times[drawn] for times in (dense, own)]
-    tail = np.divide(*(np.quantile(times, TAIL, axis=1) for times in falls))
-    ratios = tail / np.divide(*(times.mean(1) for times in falls))
-    low, high = np.quantile(ratios, [0.025, 0.975])
-    return float(low), float(high)
+def _falls(
+    dense: Float[np.ndarray, "*r n"], own: Float[np.ndarray, "*r n"]
+) -> tuple[Float[np.ndarray, "*r"], Float[np.ndarray, "*r"]]:
+    """How many times less the 95th percentile and the mean of the last axis are."""
+    tail = np.quantile(dense, TAIL, axis=-1) / np.quantile(own, TAIL, axis=-1)
+    return tail, dense.mean(-1) / own.mean(-1)
 
 
 def _predicted_tail(rows: Rows, fine: str) -> str:
@@ -185,9 +184,8 @@ def _predicted_tail(rows: Rows, fine: str) -> str:
     key = "predicted_request"
     if not all(key in scene for system in (DENSE, fine) for scene in rows[system]):
         return ""
-    dense, own = (_seconds(rows, system, key) for system in (DENSE, fine))
-    at_tail = np.quantile(dense, TAIL) / np.quantile(own, TAIL)
-    return f"; as predicted {at_tail:.2f}x and {dense.mean() / own.mean():.2f}x"
+    at_tail, in_mean = _falls(_seconds(rows, DENSE, key), _seconds(rows, fine, key))
+    return f"; as predicted {at_tail:.2f}x and {in_mean:.2f}x"
 
 
 def _prediction_claim(rows: Rows, what: str, predicted: str, spent: str) -> Claim:

@@ -35,7 +35,7 @@ class Clustering:
         """Cluster of a scene: the centre of the largest cosine; 0 without centres."""
         if not self.centres:
             return 0
-        return int((np.array(self.centres) @ np.array(embedding)).argmax())
+        return int(_nearest(np.array([embedding]), np.array(self.centres))[0])
 
 
 def cluster_scenes(
@@ -83,7 +83,7 @@ def _clustered(points: Float[np.ndarray, "s d"], count: int) -> Clustering | Non
         return None
     fitted = means(n_clusters=count, n_init=10, random_state=0).fit(points)
     centres = _unit(fitted.cluster_centers_)
-    labels: Int[np.ndarray, " s"] = (points @ centres.T).argmax(1)
+    labels = _nearest(points, centres)
     if len(np.unique(labels)) < count:
         return None
     return Clustering(
@@ -91,6 +91,13 @@ def _clustered(points: Float[np.ndarray, "s d"], count: int) -> Clustering | Non
         centres=tuple(tuple(float(x) for x in centre) for centre in centres),
         silhouette=float(metrics(points, labels)),
     )
+
+
+def _nearest(
+    points: Float[np.ndarray, "s d"], centres: Float[np.ndarray, "k d"]
+) -> Int[np.ndarray, " s"]:
+    """Number of the unit centre of the largest cosine."""
+    return (points @ centres.T).argmax(1)
 
 
 def _unit(vectors: Float[np.ndarray, "s d"]) -> Float[np.ndarray, "s d"]:

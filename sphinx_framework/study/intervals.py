@@ -1,18 +1,20 @@
 """Confidence intervals over scenes, by bootstrap."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Int
 
-from sphinx_framework.study.bounds import expanded_level
+from sphinx_framework.study.bounds import RESAMPLES, expanded_level
 
-RESAMPLES = 2000
+# Drawn scenes, by resample, to a figure per resample.
+Statistic = Callable[[Int[np.ndarray, "r n"]], Float[np.ndarray, " r"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A mean over scenes with its central 95 % bootstrap interval."""
+    """A figure over scenes, mostly a mean, with its central 95 % bootstrap interval."""
 
     mean: float
     low: float
@@ -26,16 +28,21 @@ class Interval:
         return f"{self.mean:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
 
 
-def over_scenes(values: Sequence[float], seed: int = 0) -> Interval:
-    """Bootstrap the mean of one value per scene; scenes without a value (NaN) are left out.
+def bootstrapped(count: int, statistic: Statistic, seed: int = 0) -> tuple[float, float]:
+    """Central 95 % bootstrap interval of a figure of ``count`` scenes.
 
     The level is expanded for few scenes, as in :mod:`sphinx_framework.study.bounds`.
     """
+    draws = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
+    tail = expanded_level(0.975, count) if count > 1 else 0.0
+    low, high = np.quantile(statistic(draws), [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def over_scenes(values: Sequence[float], seed: int = 0) -> Interval:
+    """Bootstrap the mean of one value per scene; scenes without a value (NaN) are left out."""
     known = np.array([v for v in values if np.isfinite(v)], dtype=float)
     if len(known) == 0:
         return Interval(mean=float("nan"), low=float("nan"), high=float("nan"), count=0)
-    draws = np.random.default_rng(seed).integers(0, len(known), (RESAMPLES, len(known)))
-    means = known[draws].mean(1)
-    tail = expanded_level(0.975, len(known)) if len(known) > 1 else 0.0
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return Interval(mean=float(known.mean()), low=float(low), high=float(high), count=len(known))
+    low, high = bootstrapped(len(known), lambda draws: known[draws].mean(1), seed)
+    return Interval(mean=float(known.mean()), low=low, high=high, count=len(known))
