@@ -5,6 +5,8 @@ Public names resolve lazily, so that importing the package (and listing plugins)
 
 from typing import TYPE_CHECKING, Any
 
+from sphinx_framework.version import __version__
+
 if TYPE_CHECKING:
     from sphinx_framework.config import PipelineConfig as PipelineConfig
     from sphinx_framework.config import load_config as load_config
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
     from sphinx_framework.types import Cameras as Cameras
     from sphinx_framework.types import CoarseViews as CoarseViews
     from sphinx_framework.types import Scene as Scene
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "PipelineConfig": "config",

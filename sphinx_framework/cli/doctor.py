@@ -11,7 +11,6 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 
-from sphinx_framework import __version__
 from sphinx_framework.config import load_config, shipped_configs
 from sphinx_framework.engine.components import choose_device
 from sphinx_framework.engine.engine import Engine
@@ -19,6 +18,7 @@ from sphinx_framework.errors import SphinxError
 from sphinx_framework.registry import Registry
 from sphinx_framework.testing.fakes import fake_scene
 from sphinx_framework.testing.pipeline import fake_engine
+from sphinx_framework.version import __version__
 
 PACKAGES = ("numpy", "numba", "diffusers", "open_clip_torch", "pyiqa", "gsplat", "av", "pillow")
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 
-from sphinx_framework import __version__
 from sphinx_framework.cli.study_arguments import add_study_commands
 from sphinx_framework.errors import InputError, SphinxError
+from sphinx_framework.version import __version__
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
 KINDS_HELP = "regression, diffusion, quality, mask, steps, embedder or scene_reader"

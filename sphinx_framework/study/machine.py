@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from sphinx_framework import __version__
 from sphinx_framework.engine.report import device_name
+from sphinx_framework.version import __version__
 
 CPU_INFO = Path("/proc/cpuinfo")
 
