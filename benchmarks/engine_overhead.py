@@ -23,7 +23,7 @@ from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.report import device_name
 from sphinx_framework.executors.dense import DenseExecutor
-from sphinx_framework.geometry import brackets
+from sphinx_framework.geometry.brackets import brackets
 from sphinx_framework.loading import load_scene
 from sphinx_framework.policy.quality import quality_report
 from sphinx_framework.protocols import SolverStep

@@ -202,6 +202,15 @@ class CoarseViews:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bracket:
+    """Where a target lies between two inputs: ``position`` 0 at ``left``, 1 at ``right``."""
+
+    left: int
+    right: int
+    position: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QualityReport:
     """Scores of the coarse views against the inputs' interpolated score (paper eq. 2)."""
 

@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sphinx_framework.geometry import brackets, camera_distances, rotation_angles
+from sphinx_framework.geometry.brackets import brackets, camera_distances
+from sphinx_framework.geometry.rotations import rotation_angles
 from sphinx_framework.types import Cameras, Scene
 
 SIZE = (8, 8)

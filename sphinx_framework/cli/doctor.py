@@ -88,7 +88,7 @@ def _golden_render() -> str:
 
 def _gaussian_render() -> str:
     """One bright Gaussian in the middle: black frames mean a broken rasterizer."""
-    from sphinx_framework.render.gaussians import render_gaussians
+    from sphinx_framework.splatting.gaussians import render_gaussians
     from sphinx_framework.testing.fakes import fake_cameras
     from sphinx_framework.types import Gaussians
 

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from sphinx_framework.cli.progress import show_progress
 from sphinx_framework.config import PipelineConfig, load_config, load_cost
-from sphinx_framework.energy.meter import check_meter
+from sphinx_framework.energy.choose import check_meter
 from sphinx_framework.engine.components import choose_device, pipeline_licences
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.report import schedule_text

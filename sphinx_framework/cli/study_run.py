@@ -14,7 +14,7 @@ from rich.console import Console
 from sphinx_framework.cli.scenes import scene_sources
 from sphinx_framework.cli.study_progress import study_progress
 from sphinx_framework.config import PipelineConfig, load_config, load_cost
-from sphinx_framework.energy.meter import check_meter
+from sphinx_framework.energy.choose import check_meter
 from sphinx_framework.errors import ConfigError, suggestion
 from sphinx_framework.io.contact_sheet import write_contact_sheet
 from sphinx_framework.io.results import prepare_folder

@@ -11,9 +11,6 @@ from typing import Protocol
 
 import torch
 
-from sphinx_framework.errors import ConfigError
-
-NAMES = ("auto", "zeus", "nvml", "rapl", "none")
 NOTHING = "not measured: no energy meter"
 
 
@@ -107,46 +104,6 @@ def measure_energy(meter: EnergyMeter | None) -> Iterator[Reading]:
             failed = f"{type(error).__name__}: {error}"
     if failed:
         reading.note = f"not measured: the meter failed ({failed})"
-
-
-def check_meter(name: str) -> None:
-    """Raise :class:`ConfigError` for an unknown name."""
-    if name not in NAMES:
-        raise ConfigError(f"--energy {name}: unknown.", hint=f"Meters: {', '.join(NAMES)}.")
-
-
-def choose_meter(name: str, device: torch.device) -> EnergyMeter:
-    """Build a meter by name; ``auto`` takes what counts the device that does the work.
-
-    On CUDA: NVML, and RAPL beside it where readable. On the CPU: RAPL. A meter that is named but
-    cannot work becomes a :class:`NullMeter` with its reason.
-    Raises :class:`ConfigError` for an unknown name.
-    """
-    from sphinx_framework.energy.machines import (
-        NvmlMeter,
-        RaplMeter,
-        UnavailableError,
-        ZeusMeter,
-    )
-
-    check_meter(name)
-    if name == "none":
-        return NullMeter("no energy meter was asked for")
-    try:
-        if name == "zeus":
-            return ZeusMeter(device)
-        if name == "nvml":
-            return NvmlMeter(device)
-        if name == "rapl":
-            return RaplMeter()
-        if device.type != "cuda":
-            return RaplMeter()
-        try:
-            return SumOfMeters([NvmlMeter(device), RaplMeter()])
-        except UnavailableError:
-            return NvmlMeter(device)
-    except UnavailableError as reason:
-        return NullMeter(str(reason))
 
 
 def _synchronise() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.engine.components import Components
 from sphinx_framework.errors import CapabilityError, ConfigError
-from sphinx_framework.geometry import brackets
+from sphinx_framework.geometry.brackets import brackets
 from sphinx_framework.policy.budget import (
     Budgeted,
     Prediction,

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from sphinx_framework.config import PipelineConfig, load_config
-from sphinx_framework.energy.meter import choose_meter, measure_energy
+from sphinx_framework.energy.choose import choose_meter
+from sphinx_framework.energy.meter import measure_energy
 from sphinx_framework.engine.admission import admitted, check_coarse
 from sphinx_framework.engine.components import (
     Components,

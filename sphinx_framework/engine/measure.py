@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sphinx_framework.energy.meter import choose_meter, measure_energy
+from sphinx_framework.energy.choose import choose_meter
+from sphinx_framework.energy.meter import measure_energy
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.report import device_name
 from sphinx_framework.errors import CapabilityError

@@ -14,7 +14,7 @@ from sphinx_framework.io.contact_sheet import write_contact_sheet
 from sphinx_framework.io.images import write_png
 from sphinx_framework.io.transforms_out import write_transforms
 from sphinx_framework.io.video import write_video
-from sphinx_framework.render.ply import write_ply
+from sphinx_framework.output.ply import write_ply
 
 
 def prepare_folder(out: Path) -> None:

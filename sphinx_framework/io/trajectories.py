@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.render.rotations import (
+from sphinx_framework.geometry.rotations import (
     matrices_from_quaternions,
     quaternions_from_matrices,
     slerp,

@@ -1,24 +1,14 @@
 """The quality ratio: coarse scores against the inputs' interpolated score (paper eq. 2)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework.types import QualityReport
+from sphinx_framework.types import Bracket, QualityReport
 
 SMALLEST_REFERENCE = 1e-6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bracket:
-    """Where a target lies between two inputs: ``position`` 0 at ``left``, 1 at ``right``."""
-
-    left: int
-    right: int
-    position: float
 
 
 def reference_score(first: float, last: float, position: float, gamma: float) -> float:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from sphinx_framework.energy.choose import NAMES, choose_meter
 from sphinx_framework.energy.machines import (
     NvmlMeter,
     RaplMeter,
@@ -12,14 +13,7 @@ from sphinx_framework.energy.machines import (
     ZeusMeter,
     zeus_energy,
 )
-from sphinx_framework.energy.meter import (
-    NAMES,
-    Energy,
-    NullMeter,
-    SumOfMeters,
-    choose_meter,
-    measure_energy,
-)
+from sphinx_framework.energy.meter import Energy, NullMeter, SumOfMeters, measure_energy
 from sphinx_framework.errors import ConfigError
 
 CPU = torch.device("cpu")

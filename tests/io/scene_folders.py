@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from sphinx_framework.render.rotations import matrices_from_quaternions
+from sphinx_framework.geometry.rotations import matrices_from_quaternions
 
 
 def gradient(height: int, width: int) -> np.ndarray:

@@ -20,9 +20,10 @@ import numba
 import torch
 from torch.nn import functional
 
-from sphinx_framework.render.gaussians import ALPHA_MIN, DILATION, render_gaussians
-from sphinx_framework.render.gaussians_torch import project
-from sphinx_framework.render.harmonics import standard_from_mvsplat
+from sphinx_framework.splatting.contract import ALPHA_MIN, DILATION
+from sphinx_framework.splatting.gaussians import render_gaussians
+from sphinx_framework.splatting.harmonics import standard_from_mvsplat
+from sphinx_framework.splatting.reference import project
 from sphinx_framework.types import Cameras, Gaussians
 from sphinx_framework_mvsplat.adapter import gaussians_of
 from sphinx_framework_mvsplat.config import EncoderConfig

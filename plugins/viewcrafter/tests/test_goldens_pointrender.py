@@ -4,7 +4,7 @@ import pytest
 import torch
 from golden_cameras import rendered_cameras
 
-from sphinx_framework.render.points import render_points
+from sphinx_framework.splatting.points import render_points
 from sphinx_framework.testing.goldens import golden
 
 # Pixels exactly on the rim of a disc may flip; the share is in the golden file's note only.

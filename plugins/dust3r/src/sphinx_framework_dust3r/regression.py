@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from sphinx_framework.render.points import render_points
+from sphinx_framework.splatting.points import render_points
 from sphinx_framework.types import Cameras, CoarseViews, Scene
 from sphinx_framework_dust3r.config import DUSt3RRegressionConfig
 from sphinx_framework_dust3r.images import Preparation

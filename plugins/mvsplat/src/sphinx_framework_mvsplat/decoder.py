@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework.render.gaussians import GaussianRender, render_gaussians
-from sphinx_framework.render.harmonics import harmonics_from_colours
+from sphinx_framework.splatting.contract import GaussianRender
+from sphinx_framework.splatting.gaussians import render_gaussians
+from sphinx_framework.splatting.harmonics import harmonics_from_colours
 from sphinx_framework.types import Cameras, Gaussians
 
 DepthMode = Literal["depth", "disparity", "relative_disparity"]

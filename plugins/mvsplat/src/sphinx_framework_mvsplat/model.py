@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import JobError, SceneError
-from sphinx_framework.render.harmonics import standard_from_mvsplat
+from sphinx_framework.splatting.harmonics import standard_from_mvsplat
 from sphinx_framework.types import CoarseViews, Gaussians, Scene
 from sphinx_framework_mvsplat.config import MVSplatConfig
 from sphinx_framework_mvsplat.decoder import render_views

@@ -8,7 +8,7 @@ evenly spread anchors, then the gaps between them, with the anchors as clean vie
 from collections import defaultdict
 from dataclasses import replace
 
-from sphinx_framework.geometry import brackets
+from sphinx_framework.geometry.brackets import brackets
 from sphinx_framework.types import ClipLayout, Scene, Slot
 
 

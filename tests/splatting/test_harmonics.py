@@ -2,7 +2,7 @@ import pytest
 import torch
 from render_samples import tolerances, used_harmonics
 
-from sphinx_framework.render.harmonics import (
+from sphinx_framework.splatting.harmonics import (
     harmonic_colours,
     harmonics_from_colours,
     mvsplat_basis,

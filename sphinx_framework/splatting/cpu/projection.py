@@ -8,9 +8,8 @@ import math
 
 import numpy as np
 
-from sphinx_framework.render.gaussians import ALPHA_MIN
-from sphinx_framework.render.harmonics import MAX_COEFFICIENTS
-from sphinx_framework.render.numba_kernels import (
+from sphinx_framework.splatting.contract import ALPHA_MIN
+from sphinx_framework.splatting.cpu.layout import (
     BLUE,
     BOTTOM,
     DEPTH,
@@ -30,6 +29,7 @@ from sphinx_framework.render.numba_kernels import (
     TOP,
     compiled,
 )
+from sphinx_framework.splatting.harmonics import MAX_COEFFICIENTS
 
 _F = np.float32
 # Beyond this the image position of a mean is meaningless (z almost 0).

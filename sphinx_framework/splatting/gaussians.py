@@ -5,7 +5,6 @@ dilation, composited front to back in the order of camera z, and exact coverage 
 a Gaussian's opacity reaches 1/255, without truncation at tiles). All back-ends compute the same.
 """
 
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
 
@@ -14,29 +13,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import ConfigError, suggestion
+from sphinx_framework.splatting.contract import DILATION, GaussianRender
 from sphinx_framework.types import Cameras, Gaussians
 
 Backend = Literal["torch", "numba", "gsplat"]
 BACKENDS = ("auto", "torch", "numba", "gsplat")
-
-ALPHA_MIN = 1 / 255
-ALPHA_MAX = 0.99
-TRANSMITTANCE_STOP = 1e-4
-DILATION = 0.3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GaussianRender:
-    """Rendered views.
-
-    images: composited colours, not clamped to 1, with the background behind them.
-    opacity: accumulated weight in [0, 1].
-    depth: sum of weight times camera z, 0 where empty; divide by the opacity for a mean depth.
-    """
-
-    images: Float[Tensor, "V 3 H W"]
-    opacity: Float[Tensor, "V H W"]
-    depth: Float[Tensor, "V H W"]
 
 
 def render_gaussians(
@@ -75,14 +56,14 @@ def render_gaussians(
     chosen = choose_backend(gaussians, backend)
     here = cameras.to(device)
     if chosen == "numba":
-        from sphinx_framework.render.gaussians_numba import render_numba
+        from sphinx_framework.splatting.cpu.render import render_numba
 
         return render_numba(gaussians, here, backgrounds, nears, dilation)
     if chosen == "gsplat":
-        from sphinx_framework.render.gaussians_gsplat import render_gsplat
+        from sphinx_framework.splatting.gsplat import render_gsplat
 
         return render_gsplat(gaussians, here, backgrounds, nears, dilation)
-    from sphinx_framework.render.gaussians_torch import render_torch
+    from sphinx_framework.splatting.reference import render_torch
 
     return render_torch(gaussians, here, backgrounds, nears, dilation)
 
@@ -128,7 +109,7 @@ def gsplat_problem(device: torch.device) -> str:
         return "torch sees no CUDA device"
     if device.type != "cuda":
         return f"the Gaussians are on {device}, not on a CUDA device"
-    from sphinx_framework.render.gaussians_gsplat import kernels_are_built
+    from sphinx_framework.splatting.gsplat import kernels_are_built
 
     if not kernels_are_built():
         return "its CUDA kernels are not built and no matching CUDA toolkit was found"

@@ -2,7 +2,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sphinx_framework.render.rotations import (
+from sphinx_framework.geometry.rotations import (
     matrices_from_quaternions,
     quaternions_from_matrices,
     slerp,

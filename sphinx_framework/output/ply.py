@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.render.harmonics import MAX_COEFFICIENTS
-from sphinx_framework.render.rotations import matrices_from_quaternions, quaternions_from_matrices
+from sphinx_framework.geometry.rotations import matrices_from_quaternions, quaternions_from_matrices
+from sphinx_framework.splatting.harmonics import MAX_COEFFICIENTS
 from sphinx_framework.types import Gaussians
 
 _TYPES = {

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from sphinx_framework.render.segments import run_starts
+from sphinx_framework.splatting.segments import run_starts
 from sphinx_framework.types import Cameras
 
 RECORDS_PER_BATCH = 2**22

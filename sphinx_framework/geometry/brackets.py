@@ -4,16 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework.policy.quality import Bracket
-from sphinx_framework.types import Cameras, Scene
-
-
-def rotation_angles(
-    first: Float[Tensor, "*b 3 3"], second: Float[Tensor, "*b 3 3"]
-) -> Float[Tensor, "*b"]:
-    """Angle between two rotations in radians."""
-    trace = (first.transpose(-1, -2) @ second).diagonal(dim1=-2, dim2=-1).sum(-1)
-    return torch.acos(((trace - 1) / 2).clamp(-1, 1))
+from sphinx_framework.geometry.rotations import rotation_angles
+from sphinx_framework.types import Bracket, Cameras, Scene
 
 
 def camera_distances(targets: Cameras, inputs: Cameras) -> Float[Tensor, "T N"]:

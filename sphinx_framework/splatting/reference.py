@@ -11,14 +11,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from sphinx_framework.render.gaussians import (
+from sphinx_framework.splatting.contract import (
     ALPHA_MAX,
     ALPHA_MIN,
     TRANSMITTANCE_STOP,
     GaussianRender,
 )
-from sphinx_framework.render.harmonics import harmonic_colours
-from sphinx_framework.render.segments import transmittance_before
+from sphinx_framework.splatting.harmonics import harmonic_colours
+from sphinx_framework.splatting.segments import transmittance_before
 from sphinx_framework.types import Cameras, Gaussians
 
 RECORDS_PER_BAND = 2**18

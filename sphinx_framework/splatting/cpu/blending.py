@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from sphinx_framework.render.gaussians import ALPHA_MAX, ALPHA_MIN, TRANSMITTANCE_STOP
-from sphinx_framework.render.numba_kernels import (
+from sphinx_framework.splatting.contract import ALPHA_MAX, ALPHA_MIN, TRANSMITTANCE_STOP
+from sphinx_framework.splatting.cpu.layout import (
     BLUE,
     BOTTOM,
     DEPTH,

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from render_samples import make_cameras
 
-from sphinx_framework.render import points as points_module
-from sphinx_framework.render.points import render_points
+from sphinx_framework.splatting import points as points_module
+from sphinx_framework.splatting.points import render_points
 from sphinx_framework.testing.goldens import golden
 from sphinx_framework.types import Cameras
 

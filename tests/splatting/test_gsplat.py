@@ -13,11 +13,11 @@ import torch
 from render_samples import as_float32, make_cameras, make_gaussians
 from torch import Tensor
 
-from sphinx_framework.render import gaussians as dispatcher
-from sphinx_framework.render.gaussians import render_gaussians
-from sphinx_framework.render.gaussians_gsplat import VIEWS_PER_CALL, render_gsplat
-from sphinx_framework.render.gaussians_torch import render_torch
-from sphinx_framework.render.harmonics import harmonics_from_colours
+from sphinx_framework.splatting import gaussians as dispatcher
+from sphinx_framework.splatting.gaussians import render_gaussians
+from sphinx_framework.splatting.gsplat import VIEWS_PER_CALL, render_gsplat
+from sphinx_framework.splatting.harmonics import harmonics_from_colours
+from sphinx_framework.splatting.reference import render_torch
 from sphinx_framework.types import Cameras, Gaussians
 
 
@@ -178,7 +178,7 @@ def test_the_dispatcher_takes_it_where_it_can_run(gsplat, monkeypatch):
     ("backend", "built"), [(SimpleNamespace(_C=object()), True), (SimpleNamespace(_C=None), False)]
 )
 def test_missing_kernels_are_noticed(monkeypatch, backend, built):
-    from sphinx_framework.render.gaussians_gsplat import kernels_are_built
+    from sphinx_framework.splatting.gsplat import kernels_are_built
 
     for name in ("gsplat", "gsplat.cuda"):
         monkeypatch.setitem(sys.modules, name, SimpleNamespace(__path__=[]))

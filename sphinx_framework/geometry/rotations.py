@@ -1,4 +1,4 @@
-"""Unit quaternions ``(w, x, y, z)`` and rotation matrices, in batches."""
+"""Unit quaternions ``(w, x, y, z)``, rotation matrices and their angles, in batches."""
 
 import torch
 from jaxtyping import Float
@@ -55,3 +55,11 @@ def slerp(
         first = torch.sin((1 - weights) * angle)[:, None] * start
         mixed = first + torch.sin(weights * angle)[:, None] * end
     return torch.nn.functional.normalize(mixed, dim=1)
+
+
+def rotation_angles(
+    first: Float[Tensor, "*b 3 3"], second: Float[Tensor, "*b 3 3"]
+) -> Float[Tensor, "*b"]:
+    """Angle between two rotations in radians."""
+    trace = (first.transpose(-1, -2) @ second).diagonal(dim1=-2, dim2=-1).sum(-1)
+    return torch.acos(((trace - 1) / 2).clamp(-1, 1))

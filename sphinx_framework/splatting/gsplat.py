@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework.render.gaussians import GaussianRender
-from sphinx_framework.render.harmonics import harmonic_colours
+from sphinx_framework.splatting.contract import GaussianRender
+from sphinx_framework.splatting.harmonics import harmonic_colours
 from sphinx_framework.types import Cameras, Gaussians
 
 VIEWS_PER_CALL = 16

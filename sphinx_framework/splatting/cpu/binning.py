@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sphinx_framework.render.numba_kernels import BOTTOM, HIDDEN, LEFT, RIGHT, TOP, compiled
+from sphinx_framework.splatting.cpu.layout import BOTTOM, HIDDEN, LEFT, RIGHT, TOP, compiled
 
 _DIGIT_BITS = np.uint32(11)
 _DIGIT_MASK = np.uint32(2047)

@@ -13,9 +13,10 @@ from render_samples import (
 )
 
 from sphinx_framework.errors import ConfigError
-from sphinx_framework.render.gaussians import GaussianRender, choose_backend, render_gaussians
-from sphinx_framework.render.gaussians_torch import project
-from sphinx_framework.render.harmonics import harmonics_from_colours
+from sphinx_framework.splatting.contract import GaussianRender
+from sphinx_framework.splatting.gaussians import choose_backend, render_gaussians
+from sphinx_framework.splatting.harmonics import harmonics_from_colours
+from sphinx_framework.splatting.reference import project
 from sphinx_framework.testing.goldens import Golden, golden
 from sphinx_framework.types import Cameras, Gaussians
 

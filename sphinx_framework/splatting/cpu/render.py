@@ -15,11 +15,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework.render.gaussians import GaussianRender
-from sphinx_framework.render.numba_binning import count_tiles, fill_tiles, sort_by_depth
-from sphinx_framework.render.numba_blending import blend_tiles
-from sphinx_framework.render.numba_kernels import SPLAT_WIDTH, TILE, num_threads
-from sphinx_framework.render.numba_projection import project_splats
+from sphinx_framework.splatting.contract import GaussianRender
+from sphinx_framework.splatting.cpu.binning import count_tiles, fill_tiles, sort_by_depth
+from sphinx_framework.splatting.cpu.blending import blend_tiles
+from sphinx_framework.splatting.cpu.layout import SPLAT_WIDTH, TILE, num_threads
+from sphinx_framework.splatting.cpu.projection import project_splats
 from sphinx_framework.types import Cameras, Gaussians
 
 EachLane = Callable[[Callable[[int], None]], None]

@@ -1,0 +1,1 @@
+"""Pure camera mathematics: where targets lie, pinhole maps, rotations, resizing."""

@@ -1,0 +1,1 @@
+"""Results out: frames, sheets, videos, cameras, Gaussians."""
