@@ -24,9 +24,9 @@ from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.report import device_name
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.geometry.brackets import brackets
-from sphinx_framework.loading import load_scene
 from sphinx_framework.policy.quality import quality_report
 from sphinx_framework.protocols import SolverStep
+from sphinx_framework.scenes.load import load_scene
 from sphinx_framework.types import Scene
 
 

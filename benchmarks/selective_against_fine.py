@@ -16,8 +16,8 @@ from time import perf_counter
 from sphinx_framework.config import load_config, load_cost
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.report import device_name
-from sphinx_framework.loading import load_scene
 from sphinx_framework.policy.schedule import Mode
+from sphinx_framework.scenes.load import load_scene
 from sphinx_framework.types import Scene
 
 TURNS: tuple[tuple[str, Mode], ...] = (

@@ -21,9 +21,9 @@ from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.footprint import predicted_cache_bytes
 from sphinx_framework.engine.measure import Subject, configurations, prepare, timed
 from sphinx_framework.engine.report import device_name
-from sphinx_framework.loading import load_scene
 from sphinx_framework.policy.cost import StepSample, fit_cost
 from sphinx_framework.policy.schedule import Full, Partial, Schedule
+from sphinx_framework.scenes.load import load_scene
 from sphinx_framework.study.summary import markdown
 
 SLOPE, OFFSET, LEAST_FRAMES = 1.15, 0.02, 3

@@ -27,8 +27,8 @@ import torch
 from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.report import device_name
-from sphinx_framework.loading import load_scene
 from sphinx_framework.protocols import StepPolicy
+from sphinx_framework.scenes.load import load_scene
 from sphinx_framework.types import QualityReport, Scene, StartSteps
 
 MODES = ("diffusion", "coarse", "fine", "selective")

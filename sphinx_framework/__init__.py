@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from sphinx_framework.engine.engine import Engine as Engine
     from sphinx_framework.engine.result import RenderResult as RenderResult
     from sphinx_framework.errors import SphinxError as SphinxError
-    from sphinx_framework.loading import load_scene as load_scene
     from sphinx_framework.registry import Registry as Registry
+    from sphinx_framework.scenes.load import load_scene as load_scene
     from sphinx_framework.types import Cameras as Cameras
     from sphinx_framework.types import CoarseViews as CoarseViews
     from sphinx_framework.types import Scene as Scene
@@ -25,7 +25,7 @@ _HOMES = {
     "Engine": "engine.engine",
     "RenderResult": "engine.result",
     "SphinxError": "errors",
-    "load_scene": "loading",
+    "load_scene": "scenes.load",
     "Registry": "registry",
     "Cameras": "types",
     "CoarseViews": "types",

@@ -14,7 +14,7 @@ from sphinx_framework.cli.study_run import check_seed, command_line, numbers
 from sphinx_framework.config import PipelineConfig, load_config
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.errors import ConfigError
-from sphinx_framework.io.results import prepare_folder
+from sphinx_framework.output.results import prepare_folder
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.registry import Registry
 from sphinx_framework.study.calibration import Calibration, calibrated

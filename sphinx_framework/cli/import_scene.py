@@ -7,15 +7,11 @@ from pathlib import Path
 from sphinx_framework.config import parse_override
 from sphinx_framework.engine.components import choose_device, licence_entry, refuse_non_commercial
 from sphinx_framework.errors import SceneError
-from sphinx_framework.io.results import prepare_folder
-from sphinx_framework.io.unposed import (
-    photo_files,
-    posed_scene,
-    read_photo_stack,
-    write_scene_folder,
-)
-from sphinx_framework.loading import load_scene
+from sphinx_framework.output.results import prepare_folder
+from sphinx_framework.output.scene_folder import write_scene_folder
 from sphinx_framework.registry import Registry
+from sphinx_framework.scenes.load import load_scene
+from sphinx_framework.scenes.unposed import photo_files, posed_scene, read_photo_stack
 from sphinx_framework.types import Scene
 
 

@@ -12,7 +12,7 @@ from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.measure import measure_costs
 from sphinx_framework.errors import ConfigError
-from sphinx_framework.loading import load_scene
+from sphinx_framework.scenes.load import load_scene
 
 
 def measure(arguments: argparse.Namespace) -> int:

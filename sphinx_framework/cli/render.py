@@ -19,10 +19,10 @@ from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.report import schedule_text
 from sphinx_framework.engine.result import Report
 from sphinx_framework.errors import ConfigError, SceneError
-from sphinx_framework.io.results import prepare_folder, write_result
-from sphinx_framework.loading import is_unposed, load_scene, load_unposed
+from sphinx_framework.output.results import prepare_folder, write_result
 from sphinx_framework.policy.schedule import MODES
 from sphinx_framework.registry import Registry
+from sphinx_framework.scenes.load import is_unposed, load_scene, load_unposed
 from sphinx_framework.types import Scene
 
 SERVED = {"regression": "as rendered", "refined": "refined"}

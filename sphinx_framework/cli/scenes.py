@@ -10,9 +10,9 @@ import torch
 
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.errors import ConfigError, SceneError
-from sphinx_framework.loading import load_scene
 from sphinx_framework.protocols import SceneReader
 from sphinx_framework.registry import Registry
+from sphinx_framework.scenes.load import load_scene
 from sphinx_framework.study.datasets import (
     chunk_scenes,
     folder_scene,

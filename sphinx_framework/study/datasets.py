@@ -24,11 +24,11 @@ from PIL import Image
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.io.capture import Capture, Shot, build_scene
-from sphinx_framework.io.json_fields import check_indices, read_json_object
-from sphinx_framework.io.poses import opencv_world_from_camera, to_4x4
-from sphinx_framework.io.resize import fit_images, fit_intrinsics
-from sphinx_framework.io.transforms import TRANSFORMS_FILE, read_transforms
+from sphinx_framework.geometry.resize import fit_images, fit_intrinsics
+from sphinx_framework.scenes.capture import Capture, Shot, build_scene
+from sphinx_framework.scenes.json_fields import check_indices, read_json_object
+from sphinx_framework.scenes.poses import opencv_world_from_camera, to_4x4
+from sphinx_framework.scenes.transforms import TRANSFORMS_FILE, read_transforms
 from sphinx_framework.study.samples import SceneSource
 from sphinx_framework.types import Cameras, Scene
 

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from sphinx_framework.engine.result import Report
-from sphinx_framework.loading import load_scene
 from sphinx_framework.policy.schedule import MODES
+from sphinx_framework.scenes.load import load_scene
 
 
 def pixels(path):

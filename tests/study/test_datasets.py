@@ -8,7 +8,7 @@ from photo_scenes import transforms, write_photo_scene
 from PIL import Image
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.io.scenes import load_scene
+from sphinx_framework.scenes.readers import read_scene
 from sphinx_framework.study.datasets import (
     Views,
     chunk_scenes,
@@ -125,7 +125,7 @@ def test_an_image_that_cannot_be_decoded_is_named(chunks, index):
 def test_an_index_chooses_the_views_of_a_scene_folder(tmp_path):
     folder = write_photo_scene(tmp_path / "abc")
     scene = folder_scene(folder, Views(inputs=(1, 3), targets=(0, 2)), None, "crop")
-    whole = load_scene(folder, targets="indices:0,2")
+    whole = read_scene(folder, targets="indices:0,2")
     torch.testing.assert_close(scene.target_images, whole.target_images)
     torch.testing.assert_close(scene.targets.world_from_camera, whole.targets.world_from_camera)
     assert len(scene.inputs) == 2
@@ -133,7 +133,7 @@ def test_an_index_chooses_the_views_of_a_scene_folder(tmp_path):
 
 def test_scaled_images_stand_in_for_those_that_are_not_on_disk(tmp_path):
     folder = write_photo_scene(tmp_path / "abc" / "nerfstudio").parent
-    whole = load_scene(folder / "nerfstudio")
+    whole = read_scene(folder / "nerfstudio")
     (folder / "nerfstudio" / "images_4").mkdir()
     for path in (folder / "nerfstudio" / "images").iterdir():
         with Image.open(path) as photo:

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from sphinx_framework.io.images import read_image
-from sphinx_framework.io.poses import opencv_world_from_camera
+from sphinx_framework.scenes.images import read_image
+from sphinx_framework.scenes.poses import opencv_world_from_camera
 from sphinx_framework.testing.goldens import goldens_folder
 from sphinx_framework.types import Cameras
 from sphinx_framework_dust3r.config import (

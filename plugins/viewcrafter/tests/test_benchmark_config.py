@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from sphinx_framework.config import load_config
-from sphinx_framework.loading import load_scene
+from sphinx_framework.scenes.load import load_scene
 from sphinx_framework_viewcrafter.clips import layouts
 from sphinx_framework_viewcrafter.config import ViewCrafterConfig
 from sphinx_framework_viewcrafter.network import UNet

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.io.images import read_image, to_uint8
+from sphinx_framework.scenes.images import read_image, to_uint8
 
 SQUARE_SIZE = 224
 PATCH = 16

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.io.resize import fit_images, rounded_size
+from sphinx_framework.geometry.resize import fit_images, rounded_size
 from sphinx_framework.types import Scene
 from sphinx_framework_mvsplat.config import MVSplatConfig
 from sphinx_framework_mvsplat.encoder import ContextViews

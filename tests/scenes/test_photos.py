@@ -3,7 +3,7 @@ import torch
 from scene_folders import opengl, random_poses, save_gradient, write_json
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.io.scenes import load_scene
+from sphinx_framework.scenes.readers import read_scene
 
 NAMED = {"fx": 30.0, "fy": 31.0, "cx": 16.5, "cy": 11.5}
 MATRIX = [[30.0, 0, 16.5], [0, 31.0, 11.5], [0, 0, 1]]
@@ -35,7 +35,7 @@ def photos(folder, convention="opencv_c2w", intrinsics=NAMED, rows=4, **more):
 @pytest.mark.parametrize("rows", [3, 4])
 def test_every_convention_gives_the_same_cameras(tmp_path, convention, rows):
     photos(tmp_path, convention, rows=rows)
-    scene = load_scene(tmp_path)
+    scene = read_scene(tmp_path)
     read = torch.cat([scene.inputs.world_from_camera, scene.targets.world_from_camera])
     torch.testing.assert_close(read.double(), random_poses(3), atol=1e-6, rtol=0)
 
@@ -45,44 +45,44 @@ def test_every_convention_gives_the_same_cameras(tmp_path, convention, rows):
 )
 def test_every_form_of_intrinsics_gives_the_same_matrix(tmp_path, intrinsics):
     photos(tmp_path, intrinsics=intrinsics)
-    scene = load_scene(tmp_path)
+    scene = read_scene(tmp_path)
     torch.testing.assert_close(scene.inputs.intrinsics[1], torch.tensor(MATRIX))
     torch.testing.assert_close(scene.targets.intrinsics[0], torch.tensor(MATRIX))
 
 
 def test_positions_count_when_all_are_given(tmp_path):
     content = photos(tmp_path)
-    assert load_scene(tmp_path).order is None
+    assert read_scene(tmp_path).order is None
     for position, entry in zip((0, 10, 4.5), content["inputs"] + content["targets"], strict=True):
         entry["position"] = position
     write_json(tmp_path / "cameras.json", content)
-    assert load_scene(tmp_path).order == (0, 10, 4.5)
+    assert read_scene(tmp_path).order == (0, 10, 4.5)
 
 
 def test_the_depth_range_is_kept_and_can_be_overridden(tmp_path):
     photos(tmp_path, near=0.5, far=20)
-    scene = load_scene(tmp_path)
+    scene = read_scene(tmp_path)
     assert (scene.near, scene.far) == (0.5, 20)
-    scene = load_scene(tmp_path, near=1.0, far=2.0)
+    scene = read_scene(tmp_path, near=1.0, far=2.0)
     assert (scene.near, scene.far) == (1, 2)
     with pytest.raises(SceneError, match="0 < near < far"):
-        load_scene(tmp_path, near=2.0, far=1.0)
+        read_scene(tmp_path, near=2.0, far=1.0)
 
 
 def test_photos_of_different_sizes_need_a_size(tmp_path):
     photos(tmp_path)
     save_gradient(tmp_path / "right.png", 48, 64)
     with pytest.raises(SceneError, match=r"inputs\[1\]: the image is 64x48.*Give a size"):
-        load_scene(tmp_path)
-    scene = load_scene(tmp_path, size=(16, 16))
+        read_scene(tmp_path)
+    scene = read_scene(tmp_path, size=(16, 16))
     assert scene.images.shape == (2, 3, 16, 16)
 
 
 def test_without_targets_a_specification_is_needed(tmp_path):
     photos(tmp_path, targets=None)
     with pytest.raises(SceneError, match=r"no targets.*--targets"):
-        load_scene(tmp_path)
-    assert len(load_scene(tmp_path, targets="interpolate:3").targets) == 3
+        read_scene(tmp_path)
+    assert len(read_scene(tmp_path, targets="interpolate:3").targets) == 3
 
 
 def test_ground_truth_of_targets_is_loaded(tmp_path):
@@ -90,7 +90,7 @@ def test_ground_truth_of_targets_is_loaded(tmp_path):
     save_gradient(tmp_path / "truth.png", 24, 32)
     content["targets"][0]["file"] = "truth.png"
     write_json(tmp_path / "cameras.json", content)
-    scene = load_scene(tmp_path)
+    scene = read_scene(tmp_path)
     assert scene.target_images is not None
     assert torch.equal(scene.target_images[0], scene.images[0])
 
@@ -110,7 +110,7 @@ def test_ground_truth_of_targets_is_loaded(tmp_path):
 def test_bad_content_is_one_clear_error(tmp_path, more, message):
     write_json(tmp_path / "cameras.json", photos(tmp_path) | more)
     with pytest.raises(SceneError, match=message):
-        load_scene(tmp_path)
+        read_scene(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -132,4 +132,4 @@ def test_a_bad_input_is_one_clear_error(tmp_path, key, value, message):
     content["inputs"][0][key] = value
     write_json(tmp_path / "cameras.json", content)
     with pytest.raises(SceneError, match=message):
-        load_scene(tmp_path)
+        read_scene(tmp_path)

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.loading import load_scene
 from sphinx_framework.registry import Registry
+from sphinx_framework.scenes.load import load_scene
 
 READER = """
 from pydantic import BaseModel

@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from sphinx_framework.errors import SceneError, suggestion
-from sphinx_framework.io.capture import Capture, build_scene
-from sphinx_framework.io.json_fields import check_indices
-from sphinx_framework.io.photos import CAMERAS_FILE, read_photos
-from sphinx_framework.io.resize import FITS, fit_scene
-from sphinx_framework.io.targets import (
+from sphinx_framework.geometry.resize import FITS, fit_scene
+from sphinx_framework.protocols import SceneReader
+from sphinx_framework.scenes.capture import Capture, build_scene
+from sphinx_framework.scenes.json_fields import check_indices
+from sphinx_framework.scenes.photos import CAMERAS_FILE, read_photos
+from sphinx_framework.scenes.targets import (
     TargetSpec,
     check_count,
     choose_targets,
     parse_targets,
     select_targets,
 )
-from sphinx_framework.io.transforms import TRANSFORMS_FILE, read_transforms
-from sphinx_framework.protocols import SceneReader
+from sphinx_framework.scenes.transforms import TRANSFORMS_FILE, read_transforms
 from sphinx_framework.types import Scene
 
 PROCEDURAL = "procedural:"
@@ -37,7 +37,7 @@ def convert_path(path: str | Path) -> Path:
     return found.parent if found.name in _FOLDER_READERS.values() else found
 
 
-def load_scene(  # noqa: PLR0913 - every argument is an option of the command line
+def read_scene(  # noqa: PLR0913 - every argument is an option of the command line
     path: str | Path,
     *,
     size: tuple[int, int] | None = None,

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sphinx_framework.engine.result import FrameReport, RenderResult
-from sphinx_framework.io.images import to_uint8
+from sphinx_framework.scenes.images import to_uint8
 
 MAX_COLUMNS = 8
 CELL = 176

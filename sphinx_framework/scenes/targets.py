@@ -19,11 +19,11 @@ from typing import Literal
 import torch
 
 from sphinx_framework.errors import SceneError, suggestion
-from sphinx_framework.io.capture import Shot, shot_cameras, validate_poses
-from sphinx_framework.io.json_fields import read_json_object
-from sphinx_framework.io.photos import pose_convention, read_target_shots
-from sphinx_framework.io.trajectories import interpolate, orbit, spiral
-from sphinx_framework.io.transforms import read_transform_shots
+from sphinx_framework.scenes.capture import Shot, shot_cameras, validate_poses
+from sphinx_framework.scenes.json_fields import read_json_object
+from sphinx_framework.scenes.photos import pose_convention, read_target_shots
+from sphinx_framework.scenes.trajectories import interpolate, orbit, spiral
+from sphinx_framework.scenes.transforms import read_transform_shots
 from sphinx_framework.types import Cameras, Scene
 
 MAX_TARGETS = 1000

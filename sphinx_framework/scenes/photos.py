@@ -29,7 +29,7 @@ from typing import get_args
 import torch
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.io.capture import (
+from sphinx_framework.scenes.capture import (
     Capture,
     Shot,
     file_inside,
@@ -37,8 +37,8 @@ from sphinx_framework.io.capture import (
     stated_size,
     validate_poses,
 )
-from sphinx_framework.io.json_fields import Fields, read_json_object
-from sphinx_framework.io.poses import PoseConvention, opencv_world_from_camera, to_4x4
+from sphinx_framework.scenes.json_fields import Fields, read_json_object
+from sphinx_framework.scenes.poses import PoseConvention, opencv_world_from_camera, to_4x4
 
 CAMERAS_FILE = "cameras.json"
 _CONVENTIONS: tuple[PoseConvention, ...] = get_args(PoseConvention)

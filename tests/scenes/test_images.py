@@ -5,7 +5,7 @@ from PIL import Image
 from scene_folders import gradient
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.io.images import read_image, to_uint8, write_png
+from sphinx_framework.scenes.images import read_image, to_uint8, write_png
 
 
 def test_a_written_png_reads_back_to_the_nearest_byte(tmp_path):

@@ -27,7 +27,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.io.capture import (
+from sphinx_framework.scenes.capture import (
     Capture,
     Shot,
     file_inside,
@@ -35,8 +35,8 @@ from sphinx_framework.io.capture import (
     stated_size,
     validate_poses,
 )
-from sphinx_framework.io.json_fields import Fields, read_json_object
-from sphinx_framework.io.poses import opencv_world_from_camera, to_4x4
+from sphinx_framework.scenes.json_fields import Fields, read_json_object
+from sphinx_framework.scenes.poses import opencv_world_from_camera, to_4x4
 
 TransformsConvention = Literal["opengl_c2w", "opencv_w2c"]
 CONVENTIONS: tuple[TransformsConvention, ...] = get_args(TransformsConvention)

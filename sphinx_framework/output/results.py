@@ -10,11 +10,11 @@ from torch import Tensor
 
 from sphinx_framework.engine.result import RenderResult
 from sphinx_framework.errors import ConfigError
-from sphinx_framework.io.contact_sheet import write_contact_sheet
-from sphinx_framework.io.images import write_png
-from sphinx_framework.io.transforms_out import write_transforms
-from sphinx_framework.io.video import write_video
+from sphinx_framework.output.contact_sheet import write_contact_sheet
 from sphinx_framework.output.ply import write_ply
+from sphinx_framework.output.transforms import write_transforms
+from sphinx_framework.output.video import write_video
+from sphinx_framework.scenes.images import write_png
 
 
 def prepare_folder(out: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sphinx_framework.errors import JobError
-from sphinx_framework.io.images import to_uint8
+from sphinx_framework.scenes.images import to_uint8
 
 QUALITY = 18
 _BT709 = 1

@@ -6,19 +6,19 @@ from typing import Any
 import torch
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.io.resize import fit_scene
-from sphinx_framework.io.scenes import load_scene as load_folder_or_read
-from sphinx_framework.io.targets import check_count, choose_targets, parse_targets
-from sphinx_framework.io.unposed import photo_files, posed_scene, read_photo_stack
+from sphinx_framework.geometry.resize import fit_scene
 from sphinx_framework.protocols import PoseEstimator
 from sphinx_framework.registry import Registry
+from sphinx_framework.scenes.readers import read_scene
+from sphinx_framework.scenes.targets import check_count, choose_targets, parse_targets
+from sphinx_framework.scenes.unposed import photo_files, posed_scene, read_photo_stack
 from sphinx_framework.types import Scene
 
 
 def load_scene(path: str | Path, *, registry: Registry | None = None, **options: Any) -> Scene:
     """Load a scene folder, or whatever a ``scene_reader`` plugin understands.
 
-    Options are those of :func:`sphinx_framework.io.scenes.load_scene`: ``size``, ``fit``,
+    Options are those of :func:`sphinx_framework.scenes.readers.read_scene`: ``size``, ``fit``,
     ``targets``, ``reader``, ``split``, ``near``, ``far``, ``convention``.
     Raises :class:`~sphinx_framework.errors.SceneError` for everything wrong with the scene.
     """
@@ -28,7 +28,7 @@ def load_scene(path: str | Path, *, registry: Registry | None = None, **options:
         for name in registry.names("scene_reader"):
             defaults = registry.options("scene_reader", name, {}, "scene reader")
             readers.append(registry.build("scene_reader", name, defaults, torch.device("cpu")))
-    return load_folder_or_read(path, extra_readers=readers, **options)
+    return read_scene(path, extra_readers=readers, **options)
 
 
 def is_unposed(path: str | Path) -> bool:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.io.resize import (
+from sphinx_framework.geometry.resize import (
     FITS,
     fit_images,
     fit_intrinsics,

@@ -5,9 +5,9 @@ import torch
 from scene_folders import save_gradient, transforms_scene
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.io.images import write_png
-from sphinx_framework.io.scenes import convert_path, load_scene
-from sphinx_framework.io.transforms_out import write_transforms
+from sphinx_framework.output.transforms import write_transforms
+from sphinx_framework.scenes.images import write_png
+from sphinx_framework.scenes.readers import convert_path, read_scene
 from sphinx_framework.testing.goldens import goldens_folder
 from sphinx_framework.types import Cameras, Scene
 
@@ -45,7 +45,7 @@ class GeneratedScenes:
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
 def test_a_folder_becomes_a_valid_scene_of_the_size_asked_for(tmp_path, fit):
     transforms_scene(tmp_path)
-    scene = load_scene(str(tmp_path), size=(16, 20), fit=fit)
+    scene = read_scene(str(tmp_path), size=(16, 20), fit=fit)
     assert scene.images.shape == (2, 3, 16, 20)
     assert scene.targets.image_size == (16, 20)
     assert scene.target_images is not None
@@ -55,61 +55,61 @@ def test_a_folder_becomes_a_valid_scene_of_the_size_asked_for(tmp_path, fit):
 
 def test_the_path_of_the_json_file_stands_for_its_folder(tmp_path):
     transforms_scene(tmp_path)
-    assert load_scene(tmp_path / "transforms.json").name == tmp_path.name
+    assert read_scene(tmp_path / "transforms.json").name == tmp_path.name
 
 
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(SceneError, match="absent: no such scene folder"):
-        load_scene(tmp_path / "absent")
+        read_scene(tmp_path / "absent")
 
 
 def test_a_plain_file_is_no_scene(tmp_path):
     save_gradient(tmp_path / "photo.png", 4, 4)
     with pytest.raises(SceneError, match="is a file; a scene is a folder"):
-        load_scene(tmp_path / "photo.png")
+        read_scene(tmp_path / "photo.png")
 
 
 def test_a_plugin_reader_is_asked_for_what_is_no_folder():
-    scene = load_scene("procedural:3", size=(8, 8), split=4, extra_readers=[GeneratedScenes()])
+    scene = read_scene("procedural:3", size=(8, 8), split=4, extra_readers=[GeneratedScenes()])
     assert scene.images.shape == (2, 3, 8, 8)
     assert len(scene.targets) == 3
     assert scene.warnings == ("size", "split")
 
 
 def test_frames_of_a_generated_scene_are_chosen_by_number():
-    chosen = load_scene("procedural:5", targets="indices:4,0", extra_readers=[GeneratedScenes()])
+    chosen = read_scene("procedural:5", targets="indices:4,0", extra_readers=[GeneratedScenes()])
     assert chosen.targets.centres[:, 0].tolist() == [4, 0]
     assert chosen.target_images is not None
     assert len(chosen.target_images) == 2
     with pytest.raises(SceneError, match=r"frame 9 is not a target.*0, 1, 2, 3, 4"):
-        load_scene("procedural:5", targets="indices:9", extra_readers=[GeneratedScenes()])
+        read_scene("procedural:5", targets="indices:9", extra_readers=[GeneratedScenes()])
 
 
 def test_a_generated_scene_without_targets_is_refused():
     with pytest.raises(SceneError, match="no targets"):
-        load_scene("procedural:0", extra_readers=[GeneratedScenes()])
+        read_scene("procedural:0", extra_readers=[GeneratedScenes()])
 
 
 def test_a_path_of_its_own_serves_a_generated_scene():
-    scene = load_scene("procedural:1", targets="orbit:4", extra_readers=[GeneratedScenes()])
+    scene = read_scene("procedural:1", targets="orbit:4", extra_readers=[GeneratedScenes()])
     assert len(scene.targets) == 4
     assert scene.target_images is None
 
 
 def test_a_generated_scene_needs_its_plugin():
     with pytest.raises(SceneError, match="no installed scene reader generates 'procedural:room'"):
-        load_scene("procedural:room")
+        read_scene("procedural:room")
 
 
 def test_a_reader_can_be_named(tmp_path):
     transforms_scene(tmp_path)
-    assert len(load_scene(tmp_path, reader="transforms").targets) == 3
-    scene = load_scene("procedural:2", reader="generated", extra_readers=[GeneratedScenes()])
+    assert len(read_scene(tmp_path, reader="transforms").targets) == 3
+    scene = read_scene("procedural:2", reader="generated", extra_readers=[GeneratedScenes()])
     assert len(scene.targets) == 2
     with pytest.raises(SceneError, match=r"no scene reader 'transform'. Did you mean 'transforms'"):
-        load_scene(tmp_path, reader="transform")
+        read_scene(tmp_path, reader="transform")
     with pytest.raises(SceneError, match=r"cameras\.json: no such file"):
-        load_scene(tmp_path, reader="photos")
+        read_scene(tmp_path, reader="photos")
 
 
 def test_generated_names_are_no_folders():
@@ -130,19 +130,19 @@ def test_generated_names_are_no_folders():
 def test_bad_options_are_one_clear_error(tmp_path, options, message):
     transforms_scene(tmp_path)
     with pytest.raises(SceneError, match=message):
-        load_scene(tmp_path, **options)
+        read_scene(tmp_path, **options)
 
 
 def test_results_written_with_their_cameras_are_a_scene_again(tmp_path):
     transforms_scene(tmp_path / "scene")
-    scene = load_scene(tmp_path / "scene", size=(16, 16))
+    scene = read_scene(tmp_path / "scene", size=(16, 16))
     assert scene.target_images is not None
     (tmp_path / "out" / "frames").mkdir(parents=True)
     names = [f"frames/{i:03d}.png" for i in range(len(scene.targets))]
     for name, image in zip(names, scene.target_images, strict=True):
         write_png(tmp_path / "out" / name, image)
     write_transforms(tmp_path / "out" / "transforms.json", scene.targets, file_paths=names)
-    again = load_scene(tmp_path / "out")
+    again = read_scene(tmp_path / "out")
     assert torch.equal(again.inputs.world_from_camera, scene.targets.world_from_camera[[0, 2]])
     assert torch.equal(again.inputs.intrinsics, scene.targets.intrinsics[[0, 2]])
     torch.testing.assert_close(again.images, scene.target_images[[0, 2]], rtol=0, atol=0.5 / 255)
@@ -152,7 +152,7 @@ def test_a_real_capture_loads():
     folder = goldens_folder().parent / "data" / "re10k_room"
     if not folder.is_dir():
         pytest.skip(f"no sample capture at {folder}")
-    scene = load_scene(folder, size=(96, 96))
+    scene = read_scene(folder, size=(96, 96))
     assert scene.images.shape == (2, 3, 96, 96)
     assert scene.target_images is not None
     assert scene.order is not None

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from scene_folders import opengl, random_poses, save_gradient, transforms_scene, write_json
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.io.scenes import load_scene
-from sphinx_framework.io.transforms import read_transform_shots, read_transforms
-from sphinx_framework.io.transforms_out import write_transforms
+from sphinx_framework.output.transforms import write_transforms
+from sphinx_framework.scenes.readers import read_scene
+from sphinx_framework.scenes.transforms import read_transform_shots, read_transforms
 from sphinx_framework.testing.goldens import golden
 from sphinx_framework.types import Cameras
 
@@ -29,7 +29,7 @@ def test_three_row_matrices_with_normalised_intrinsics_are_world_to_camera(tmp_p
     for frame, matrix in zip(content["frames"], inverse.tolist(), strict=True):
         frame["transform_matrix"] = matrix
     write_json(tmp_path / "transforms.json", content)
-    scene = load_scene(tmp_path)
+    scene = read_scene(tmp_path)
     torch.testing.assert_close(scene.inputs.world_from_camera.double(), random_poses(5)[[0, 4]])
     expected = torch.tensor([[0.9 * 32, 0, 16], [0, 1.2 * 24, 12], [0, 0, 1]])
     torch.testing.assert_close(scene.inputs.intrinsics[0], expected)
@@ -62,12 +62,12 @@ def test_the_convention_can_be_forced(tmp_path):
 def test_an_unknown_convention_is_refused(tmp_path):
     transforms_scene(tmp_path)
     with pytest.raises(SceneError, match="unknown camera convention 'blender'"):
-        load_scene(tmp_path, convention="blender")
+        read_scene(tmp_path, convention="blender")
 
 
 def test_without_a_split_first_and_last_are_inputs(tmp_path):
     transforms_scene(tmp_path)
-    scene = load_scene(tmp_path)
+    scene = read_scene(tmp_path)
     assert scene.order == (0, 4, 1, 2, 3)
     assert scene.target_images is not None
 
@@ -76,19 +76,19 @@ def test_the_split_file_decides_and_two_is_the_default(tmp_path):
     transforms_scene(tmp_path)
     write_json(tmp_path / "train_test_split_2.json", {"train_ids": [1, 3], "test_ids": [2]})
     write_json(tmp_path / "train_test_split_3.json", {"train_ids": [0, 2, 4], "test_ids": [3, 1]})
-    assert load_scene(tmp_path).order == (1, 3, 2)
-    assert load_scene(tmp_path, split=3).order == (0, 2, 4, 3, 1)
+    assert read_scene(tmp_path).order == (1, 3, 2)
+    assert read_scene(tmp_path, split=3).order == (0, 2, 4, 3, 1)
     with pytest.raises(SceneError, match=r"no split '7'.*Splits found: 2, 3"):
-        load_scene(tmp_path, split="7")
+        read_scene(tmp_path, split="7")
 
 
 def test_a_lone_split_is_taken_and_several_need_a_choice(tmp_path):
     transforms_scene(tmp_path)
     write_json(tmp_path / "train_test_split_1.json", {"train_ids": [1], "test_ids": [2]})
-    assert load_scene(tmp_path).order == (1, 2)
+    assert read_scene(tmp_path).order == (1, 2)
     write_json(tmp_path / "train_test_split_3.json", {"train_ids": [0], "test_ids": [3]})
     with pytest.raises(SceneError, match=r"several splits.*--split: 1, 3"):
-        load_scene(tmp_path)
+        read_scene(tmp_path)
 
 
 def test_targets_without_files_have_no_ground_truth(tmp_path):
@@ -97,7 +97,7 @@ def test_targets_without_files_have_no_ground_truth(tmp_path):
         if index in (1, 2, 3):
             frame["file_path"] = None if index == 2 else "images/absent.png"
     write_json(tmp_path / "transforms.json", content)
-    scene = load_scene(tmp_path)
+    scene = read_scene(tmp_path)
     assert scene.target_images is None
     assert len(scene.targets) == 3
 
@@ -105,17 +105,17 @@ def test_targets_without_files_have_no_ground_truth(tmp_path):
 def test_partial_ground_truth_is_dropped_with_a_warning(tmp_path):
     transforms_scene(tmp_path)
     (tmp_path / "images" / "002.png").unlink()
-    scene = load_scene(tmp_path)
+    scene = read_scene(tmp_path)
     assert scene.target_images is None
     assert scene.warnings == ("ground truth exists for 2 of 3 targets and is not used",)
 
 
 def test_intrinsics_follow_an_image_stored_at_another_size(tmp_path):
     transforms_scene(tmp_path)
-    full = load_scene(tmp_path, size=(12, 16))
+    full = read_scene(tmp_path, size=(12, 16))
     for i in range(5):
         save_gradient(tmp_path / f"images/{i:03d}.png", 12, 16)
-    half = load_scene(tmp_path)
+    half = read_scene(tmp_path)
     torch.testing.assert_close(half.inputs.intrinsics, full.inputs.intrinsics)
 
 
@@ -123,16 +123,16 @@ def test_an_image_that_contradicts_its_camera_is_refused(tmp_path):
     transforms_scene(tmp_path)
     save_gradient(tmp_path / "images/000.png", 32, 24)
     with pytest.raises(SceneError, match=r"frames\[0\]: the image is 24x32.*stated for 32x24"):
-        load_scene(tmp_path)
+        read_scene(tmp_path)
 
 
 def test_distortion_is_reported_and_fisheye_refused(tmp_path):
     content = transforms_scene(tmp_path) | {"k1": 0.1, "k2": 0, "camera_model": "OPENCV"}
     write_json(tmp_path / "transforms.json", content)
-    assert any("distortion is ignored" in warning for warning in load_scene(tmp_path).warnings)
+    assert any("distortion is ignored" in warning for warning in read_scene(tmp_path).warnings)
     write_json(tmp_path / "transforms.json", content | {"camera_model": "OPENCV_FISHEYE"})
     with pytest.raises(SceneError, match=r"not a pinhole camera.*Undistort"):
-        load_scene(tmp_path)
+        read_scene(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["../secret.png", "/etc/secret.png", "a/../../secret.png"])
@@ -141,7 +141,7 @@ def test_file_names_that_leave_the_folder_are_refused(tmp_path, name):
     content["frames"][0]["file_path"] = name
     write_json(tmp_path / "transforms.json", content)
     with pytest.raises(SceneError, match="leads out of the scene folder"):
-        load_scene(tmp_path)
+        read_scene(tmp_path)
 
 
 def _drop(key):
@@ -193,7 +193,7 @@ def test_bad_content_is_one_clear_error(tmp_path, change, message):
     change(content)
     write_json(tmp_path / "transforms.json", content)
     with pytest.raises(SceneError, match=message):
-        load_scene(tmp_path)
+        read_scene(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "nul", "[" * 100000, "\x00"])
@@ -201,14 +201,14 @@ def test_a_file_that_is_no_json_object_is_refused(tmp_path, text):
     transforms_scene(tmp_path)
     (tmp_path / "transforms.json").write_text(text)
     with pytest.raises(SceneError, match=r"transforms\.json"):
-        load_scene(tmp_path)
+        read_scene(tmp_path)
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path):
     transforms_scene(tmp_path)
     (tmp_path / "transforms.json").write_bytes(b"\xff\xfe\xfa{")
     with pytest.raises(SceneError, match="is not valid JSON"):
-        load_scene(tmp_path)
+        read_scene(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_a_bad_split_is_one_clear_error(tmp_path, split, message):
     transforms_scene(tmp_path)
     write_json(tmp_path / "train_test_split_2.json", split)
     with pytest.raises(SceneError, match=message):
-        load_scene(tmp_path)
+        read_scene(tmp_path)
 
 
 @settings(max_examples=20, deadline=None)
@@ -278,11 +278,11 @@ def test_shots_match_the_golden_parser(tmp_path):
 
 def test_an_empty_folder_names_what_was_looked_for(tmp_path):
     with pytest.raises(SceneError, match=r"Looked for transforms\.json, cameras\.json"):
-        load_scene(tmp_path)
+        read_scene(tmp_path)
 
 
 def test_a_missing_input_photo_is_named(tmp_path):
     transforms_scene(tmp_path)
     Path(tmp_path / "images/004.png").unlink()
     with pytest.raises(SceneError, match=r"004\.png: no such image file"):
-        load_scene(tmp_path)
+        read_scene(tmp_path)

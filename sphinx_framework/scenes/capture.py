@@ -15,9 +15,9 @@ from PIL import Image
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.io.images import read_image
-from sphinx_framework.io.json_fields import Fields
-from sphinx_framework.io.resize import fit_images, fit_intrinsics
+from sphinx_framework.geometry.resize import fit_images, fit_intrinsics
+from sphinx_framework.scenes.images import read_image
+from sphinx_framework.scenes.json_fields import Fields
 from sphinx_framework.types import Cameras, Scene
 
 # Scaled copies of a photo round their sides, which moves the aspect ratio a little.

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from sphinx_framework.errors import JobError
-from sphinx_framework.io.video import write_video
+from sphinx_framework.output.video import write_video
 
 
 @pytest.mark.parametrize("size", [(16, 20), (17, 21), (1, 1)])

@@ -1,6 +1,5 @@
-"""Photos without cameras: reading them, and writing a posed scene folder."""
+"""Photos without cameras: reading them, and the scene that estimated cameras make of them."""
 
-import json
 from pathlib import Path
 
 import torch
@@ -8,11 +7,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.io.images import read_image, write_png
-from sphinx_framework.io.photos import CAMERAS_FILE
-from sphinx_framework.io.transforms import TRANSFORMS_FILE
-from sphinx_framework.io.transforms_out import write_transforms
 from sphinx_framework.protocols import EstimatedCameras
+from sphinx_framework.scenes.images import read_image
+from sphinx_framework.scenes.photos import CAMERAS_FILE
+from sphinx_framework.scenes.transforms import TRANSFORMS_FILE
 from sphinx_framework.types import Scene
 
 PHOTO_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -53,15 +51,3 @@ def posed_scene(images: Float[Tensor, "N 3 H W"], found: EstimatedCameras, name:
         order=None,
         warnings=found.warnings,
     )
-
-
-def write_scene_folder(out: Path, scene: Scene) -> None:
-    """Write a scene's photos and input cameras as a ``transforms.json`` folder."""
-    folder = out / "images"
-    folder.mkdir(parents=True, exist_ok=True)
-    names = [f"images/{index:03d}.png" for index in range(len(scene.inputs))]
-    for name, image in zip(names, scene.images, strict=True):
-        write_png(out / name, image)
-    write_transforms(out / TRANSFORMS_FILE, scene.inputs, file_paths=names)
-    split = {"train_ids": list(range(len(names))), "test_ids": list(range(len(names)))}
-    (out / f"train_test_split_{len(names)}.json").write_text(json.dumps(split))

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from scene_folders import random_poses, transforms_scene, write_json
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.io.scenes import load_scene
-from sphinx_framework.io.targets import parse_targets
-from sphinx_framework.io.trajectories import focus_point, interpolate, orbit, spiral
+from sphinx_framework.scenes.readers import read_scene
+from sphinx_framework.scenes.targets import parse_targets
+from sphinx_framework.scenes.trajectories import focus_point, interpolate, orbit, spiral
 from sphinx_framework.types import Cameras
 
 K = torch.tensor([[20.0, 0, 8], [0, 20, 8], [0, 0, 1]])
@@ -139,7 +139,7 @@ def test_a_bad_specification_is_one_clear_error(text, message):
 def test_interpolated_targets_have_positions_along_the_capture(tmp_path):
     transforms_scene(tmp_path)
     write_json(tmp_path / "train_test_split_2.json", {"train_ids": [4, 0], "test_ids": [1]})
-    scene = load_scene(tmp_path, targets="interpolate:3")
+    scene = read_scene(tmp_path, targets="interpolate:3")
     assert scene.order == (4, 0, 1, 2, 3)
     nearest_to_zero = (scene.targets.centres[0] - scene.inputs.centres[1]).norm()
     assert nearest_to_zero < (scene.targets.centres[0] - scene.inputs.centres[0]).norm()
@@ -147,27 +147,27 @@ def test_interpolated_targets_have_positions_along_the_capture(tmp_path):
 
 def test_chosen_frames_keep_their_truth_and_position(tmp_path):
     transforms_scene(tmp_path)
-    scene = load_scene(tmp_path, targets="indices:3,1")
+    scene = read_scene(tmp_path, targets="indices:3,1")
     assert scene.order == (0, 4, 3, 1)
     assert scene.target_images is not None
     with pytest.raises(SceneError, match="frame 5 does not exist; there are 0 to 4"):
-        load_scene(tmp_path, targets="indices:5")
+        read_scene(tmp_path, targets="indices:5")
 
 
 def test_paths_without_a_place_in_the_capture_drop_the_order(tmp_path):
     transforms_scene(tmp_path)
     for text in ("orbit:4:30", "spiral:4"):
-        scene = load_scene(tmp_path, targets=text)
+        scene = read_scene(tmp_path, targets=text)
         assert scene.order is None
         assert len(scene.targets) == 4
 
 
 def test_a_file_of_poses_gives_the_targets(tmp_path):
     content = transforms_scene(tmp_path)
-    expected = load_scene(tmp_path, size=(16, 16)).targets
+    expected = read_scene(tmp_path, size=(16, 16)).targets
     content["frames"] = content["frames"][1:4]
     write_json(tmp_path / "path.json", content)
-    made = load_scene(tmp_path, size=(16, 16), targets=str(tmp_path / "path.json")).targets
+    made = read_scene(tmp_path, size=(16, 16), targets=str(tmp_path / "path.json")).targets
     assert torch.equal(made.world_from_camera, expected.world_from_camera)
     assert torch.equal(made.intrinsics, expected.intrinsics)
 
@@ -178,7 +178,7 @@ def test_bare_poses_take_the_first_inputs_intrinsics(tmp_path):
     path = tmp_path / "path.json"
     content = {"convention": "opencv_c2w", "targets": [{"pose": p} for p in poses.tolist()]}
     write_json(path, content)
-    scene = load_scene(tmp_path, size=(16, 16), targets=str(path))
+    scene = read_scene(tmp_path, size=(16, 16), targets=str(path))
     torch.testing.assert_close(scene.targets.world_from_camera, poses.float())
     torch.testing.assert_close(scene.targets.intrinsics, scene.inputs.intrinsics)
 
@@ -195,10 +195,10 @@ def test_a_bad_file_of_poses_is_one_clear_error(tmp_path, content, message):
     transforms_scene(tmp_path)
     write_json(tmp_path / "path.json", content)
     with pytest.raises(SceneError, match=message):
-        load_scene(tmp_path, targets=str(tmp_path / "path.json"))
+        read_scene(tmp_path, targets=str(tmp_path / "path.json"))
 
 
 def test_a_missing_file_of_poses_is_named(tmp_path):
     transforms_scene(tmp_path)
     with pytest.raises(SceneError, match=r"absent\.json: no such file"):
-        load_scene(tmp_path, targets=str(tmp_path / "absent.json"))
+        read_scene(tmp_path, targets=str(tmp_path / "absent.json"))

@@ -1,1 +1,0 @@
-"""Scenes in, pictures out: readers of photos and cameras, target paths, and file writers."""

@@ -1,0 +1,1 @@
+"""Scenes in: readers of photos and cameras, and paths of targets."""
