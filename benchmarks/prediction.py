@@ -19,11 +19,11 @@ import numpy as np
 from sphinx_framework.cli.scenes import scene_sources
 from sphinx_framework.config import load_config, load_cost
 from sphinx_framework.engine.engine import Engine
-from sphinx_framework.engine.measure import measure_costs
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.registry import Registry
-from sphinx_framework.study.claims import PREDICTION_ERROR, within
 from sphinx_framework.study.machine import machine_name
+from sphinx_framework.study.report.claims import PREDICTION_ERROR, within
+from sphinx_framework.study.step_costs import measure_costs
 
 MODES: tuple[Mode, ...] = ("coarse", "fine", "selective", "diffusion")
 

@@ -14,7 +14,7 @@ from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.geometry.resize import fit_scene
 from sphinx_framework.scenes.load import load_scene
-from sphinx_framework.study.metrics import psnr
+from sphinx_framework.study.evaluate.metrics import psnr
 from sphinx_framework.types import Scene
 
 

@@ -19,12 +19,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.footprint import predicted_cache_bytes
-from sphinx_framework.engine.measure import Subject, configurations, prepare, timed
 from sphinx_framework.engine.report import device_name
 from sphinx_framework.policy.cost import StepSample, fit_cost
 from sphinx_framework.policy.schedule import Full, Partial, Schedule
 from sphinx_framework.scenes.load import load_scene
-from sphinx_framework.study.summary import markdown
+from sphinx_framework.study.report.summary import markdown
+from sphinx_framework.study.step_costs import Subject, configurations, prepare, timed
 
 SLOPE, OFFSET, LEAST_FRAMES = 1.15, 0.02, 3
 

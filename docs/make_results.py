@@ -18,13 +18,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sphinx_framework.study.claims import claim_table, claims
-from sphinx_framework.study.equal_time import rival_table, rivals
-from sphinx_framework.study.evaluation import STAGES
-from sphinx_framework.study.outputs import REMARKS, RIVAL_REMARK, SCHEMA
-from sphinx_framework.study.pareto import front_marks
-from sphinx_framework.study.summary import NOT_MEASURED, markdown, stage_table, table
-from sphinx_framework.study.systems import System, competitors
+from sphinx_framework.study.evaluate.evaluation import STAGES
+from sphinx_framework.study.evaluate.systems import System, competitors
+from sphinx_framework.study.report.claims import claim_table, claims
+from sphinx_framework.study.report.equal_time import rival_table, rivals
+from sphinx_framework.study.report.outputs import REMARKS, RIVAL_REMARK, SCHEMA
+from sphinx_framework.study.report.pareto import front_marks
+from sphinx_framework.study.report.summary import NOT_MEASURED, markdown, stage_table, table
 
 KEPT = ("family", "mode", "quality", "changes", "other_noise")
 FIGURES = ("trade-off", "score_kept_per_scene", "start_steps")

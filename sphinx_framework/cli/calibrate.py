@@ -17,12 +17,12 @@ from sphinx_framework.errors import ConfigError
 from sphinx_framework.output.results import prepare_folder
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.registry import Registry
-from sphinx_framework.study.calibration import Calibration, calibrated
+from sphinx_framework.study.calibrate.calibration import Calibration, calibrated
+from sphinx_framework.study.calibrate.fit import UNKNOWN, Fit, FittedRule
+from sphinx_framework.study.calibrate.held_out import HeldOut, held_out
+from sphinx_framework.study.calibrate.rule_file import rule_file, served_note
+from sphinx_framework.study.calibrate.samples import Sampling, SceneSample, collect, samples_digest
 from sphinx_framework.study.files import write_whole
-from sphinx_framework.study.held_out import HeldOut, held_out
-from sphinx_framework.study.rule_file import rule_file, served_note
-from sphinx_framework.study.rules import UNKNOWN, Fit, FittedRule
-from sphinx_framework.study.samples import Sampling, SceneSample, collect, samples_digest
 
 MODES: tuple[Mode, ...] = ("coarse", "fine", "selective")
 

@@ -3,7 +3,7 @@
 import argparse
 
 from sphinx_framework.cli.study_run import method_modes, open_study, run_study
-from sphinx_framework.study.systems import (
+from sphinx_framework.study.evaluate.systems import (
     alternative_solver,
     baselines,
     methods,

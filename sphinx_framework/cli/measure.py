@@ -10,9 +10,9 @@ from rich.table import Table
 
 from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
-from sphinx_framework.engine.measure import measure_costs
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.scenes.load import load_scene
+from sphinx_framework.study.step_costs import measure_costs
 
 
 def measure(arguments: argparse.Namespace) -> int:

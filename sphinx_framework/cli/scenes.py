@@ -13,14 +13,14 @@ from sphinx_framework.errors import ConfigError, SceneError
 from sphinx_framework.protocols import SceneReader
 from sphinx_framework.registry import Registry
 from sphinx_framework.scenes.load import load_scene
-from sphinx_framework.study.datasets import (
+from sphinx_framework.study.calibrate.samples import SceneSource
+from sphinx_framework.study.evaluate.datasets import (
     chunk_scenes,
     folder_scene,
     is_chunk_folder,
     read_index,
     transforms_folder,
 )
-from sphinx_framework.study.samples import SceneSource
 from sphinx_framework.types import Scene
 
 RANGE = re.compile(r"^([a-z0-9_-]+:.*/)(\d+)-(\d+)$")

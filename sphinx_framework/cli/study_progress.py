@@ -7,7 +7,7 @@ from time import perf_counter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from sphinx_framework.study.pace import Pace, told
+from sphinx_framework.study.progress import Pace, told
 
 SECONDS_BETWEEN_LINES = 10.0
 

@@ -20,19 +20,19 @@ from sphinx_framework.output.contact_sheet import write_contact_sheet
 from sphinx_framework.output.results import prepare_folder
 from sphinx_framework.policy.schedule import MODES, Mode
 from sphinx_framework.registry import Registry
-from sphinx_framework.study.engines import EngineFactory
-from sphinx_framework.study.evaluation import Bench, evaluate
-from sphinx_framework.study.figures import require_matplotlib
+from sphinx_framework.study.calibrate.samples import SceneSource
+from sphinx_framework.study.evaluate.engines import EngineFactory
+from sphinx_framework.study.evaluate.evaluation import Bench, evaluate
+from sphinx_framework.study.evaluate.perceptual import load_lpips
+from sphinx_framework.study.evaluate.records import SceneRecord
+from sphinx_framework.study.evaluate.settings import scene_seed
+from sphinx_framework.study.evaluate.systems import DENSE, System
 from sphinx_framework.study.files import file_stem
 from sphinx_framework.study.machine import machine_name
-from sphinx_framework.study.outputs import Study, results, tables, write_study
-from sphinx_framework.study.page import Sheet
-from sphinx_framework.study.perceptual import load_lpips
-from sphinx_framework.study.records import SceneRecord
-from sphinx_framework.study.samples import SceneSource
-from sphinx_framework.study.settings import scene_seed
-from sphinx_framework.study.summary import markdown
-from sphinx_framework.study.systems import DENSE, System
+from sphinx_framework.study.report.figures import require_matplotlib
+from sphinx_framework.study.report.outputs import Study, results, tables, write_study
+from sphinx_framework.study.report.page import Sheet
+from sphinx_framework.study.report.summary import markdown
 
 LARGEST_SEED = 2**31
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sphinx_framework.cli.study_run import method_modes, open_study, run_study
 from sphinx_framework.errors import ConfigError
-from sphinx_framework.study.systems import baselines, grid
+from sphinx_framework.study.evaluate.systems import baselines, grid
 
 MOST_SYSTEMS = 400
 

@@ -34,13 +34,13 @@ from sphinx_framework.engine.events import (
 )
 from sphinx_framework.engine.footprint import predicted_cache_bytes
 from sphinx_framework.engine.loop import Refinement
-from sphinx_framework.engine.pace import Pace
 from sphinx_framework.engine.report import build_report, schedule_text
-from sphinx_framework.engine.request import Request
+from sphinx_framework.engine.request_state import Request
 from sphinx_framework.engine.result import RenderResult, Seconds
 from sphinx_framework.errors import ConfigError, JobError
 from sphinx_framework.executors.latent_cache import CachePool
 from sphinx_framework.logs import get_logger
+from sphinx_framework.policy.pace import Pace
 from sphinx_framework.policy.schedule import METHOD_MODES, Mode, Schedule
 from sphinx_framework.registry import Registry
 from sphinx_framework.types import ClipLayout, CoarseViews, Scene

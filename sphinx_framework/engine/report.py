@@ -11,7 +11,7 @@ from torch import Tensor
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.engine.components import Components
 from sphinx_framework.engine.decisions import Decisions, missed_targets
-from sphinx_framework.engine.request import Request
+from sphinx_framework.engine.request_state import Request
 from sphinx_framework.engine.result import Counts, FrameReport, Report, StepTrace
 from sphinx_framework.policy.schedule import Full, Schedule
 from sphinx_framework.version import __version__

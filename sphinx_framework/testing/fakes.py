@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sphinx_framework.nn import Conv2d, FrameConv, GroupNorm, SelfAttention, bind_sites
-from sphinx_framework.noise import SigmaSchedule, Solver, karras_sigmas
 from sphinx_framework.protocols import Executor, NoiseSchedule
+from sphinx_framework.samplers import SigmaSchedule, Solver, karras_sigmas
 from sphinx_framework.types import (
     Cameras,
     ClipLayout,

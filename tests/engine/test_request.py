@@ -1,6 +1,6 @@
 from time import perf_counter
 
-from sphinx_framework.engine.request import Request
+from sphinx_framework.engine.request_state import Request
 from sphinx_framework.testing.fakes import fake_scene
 
 

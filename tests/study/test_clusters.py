@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from sphinx_framework.errors import ConfigError
-from sphinx_framework.study.clusters import cluster_scenes
-from sphinx_framework.study.samples import SceneSample
+from sphinx_framework.study.calibrate.clusters import cluster_scenes
+from sphinx_framework.study.calibrate.samples import SceneSample
 
 
 def scenes(embeddings):

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from sphinx_framework.study.consistency import feature_difference, warped_difference
+from sphinx_framework.study.evaluate.consistency import feature_difference, warped_difference
 from sphinx_framework.testing.fakes import FakeConfig, FakeEmbedder, fake_cameras
 from sphinx_framework.types import Cameras
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.readers import read_scene
-from sphinx_framework.study.datasets import (
+from sphinx_framework.study.evaluate.datasets import (
     Views,
     chunk_scenes,
     folder_scene,

@@ -8,18 +8,24 @@ import torch
 from sphinx_framework.energy.meter import Energy
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.registry import Registry
-from sphinx_framework.study.engines import EngineFactory
-from sphinx_framework.study.evaluation import (
+from sphinx_framework.study.evaluate.engines import EngineFactory
+from sphinx_framework.study.evaluate.evaluation import (
     STAGES,
     Bench,
     evaluate,
     image_figures,
     request_seconds,
 )
-from sphinx_framework.study.metrics import psnr
-from sphinx_framework.study.records import relative
-from sphinx_framework.study.settings import scene_seed
-from sphinx_framework.study.systems import DENSE, OTHER_NOISE, baselines, methods, noise_floor
+from sphinx_framework.study.evaluate.metrics import psnr
+from sphinx_framework.study.evaluate.records import relative
+from sphinx_framework.study.evaluate.settings import scene_seed
+from sphinx_framework.study.evaluate.systems import (
+    DENSE,
+    OTHER_NOISE,
+    baselines,
+    methods,
+    noise_floor,
+)
 from sphinx_framework.testing.fakes import fake_scene
 from sphinx_framework.testing.pipeline import fake_config, fake_engine, fake_specs
 

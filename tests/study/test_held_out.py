@@ -2,10 +2,10 @@
 
 import pytest
 
-from sphinx_framework.study.calibration import calibrated
-from sphinx_framework.study.held_out import held_out, rule_for
-from sphinx_framework.study.rules import Fit
-from sphinx_framework.study.samples import SceneSample, TargetSample
+from sphinx_framework.study.calibrate.calibration import calibrated
+from sphinx_framework.study.calibrate.fit import Fit
+from sphinx_framework.study.calibrate.held_out import held_out, rule_for
+from sphinx_framework.study.calibrate.samples import SceneSample, TargetSample
 
 STEPS = 4
 FIT = Fit(bins=1, min_samples=2, scenes_met=0.5)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sphinx_framework.study.bounds import expanded_level, lower_bounds
-from sphinx_framework.study.intervals import over_scenes
+from sphinx_framework.study.calibrate.bounds import expanded_level, lower_bounds
+from sphinx_framework.study.report.intervals import over_scenes
 
 
 def lower_bound(values, scenes, confidence):

@@ -6,9 +6,14 @@ from html.parser import HTMLParser
 
 import pytest
 
-from sphinx_framework.study.figures import factor_effects, kept_distribution, start_steps, trade_off
-from sphinx_framework.study.page import Page, Section, Sheet, figure_png, page_html
-from sphinx_framework.study.systems import System
+from sphinx_framework.study.evaluate.systems import System
+from sphinx_framework.study.report.figures import (
+    factor_effects,
+    kept_distribution,
+    start_steps,
+    trade_off,
+)
+from sphinx_framework.study.report.page import Page, Section, Sheet, figure_png, page_html
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

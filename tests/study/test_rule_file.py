@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sphinx_framework.study.calibration import calibrated
-from sphinx_framework.study.rule_file import rule_file
-from sphinx_framework.study.rules import Fit
-from sphinx_framework.study.samples import SceneSample, TargetSample
+from sphinx_framework.study.calibrate.calibration import calibrated
+from sphinx_framework.study.calibrate.fit import Fit
+from sphinx_framework.study.calibrate.rule_file import rule_file
+from sphinx_framework.study.calibrate.samples import SceneSample, TargetSample
 from sphinx_framework.testing.pipeline import fake_config
 
 STARTS = (0, 10, 20, 30, 40, 50)

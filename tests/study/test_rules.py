@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sphinx_framework.study.bounds import lower_bounds
-from sphinx_framework.study.rules import Fit, Observed, fit_rules
-from sphinx_framework.study.samples import SceneSample, TargetSample
+from sphinx_framework.study.calibrate.bounds import lower_bounds
+from sphinx_framework.study.calibrate.fit import Fit, Observed, fit_rules
+from sphinx_framework.study.calibrate.samples import SceneSample, TargetSample
 
 STEPS = 50
 STARTS = (0, 10, 20, 30, 40, STEPS)

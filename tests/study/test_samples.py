@@ -7,9 +7,9 @@ import torch
 
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.errors import ConfigError, JobError
-from sphinx_framework.study.calibration import calibrated
-from sphinx_framework.study.rules import Fit
-from sphinx_framework.study.samples import (
+from sphinx_framework.study.calibrate.calibration import calibrated
+from sphinx_framework.study.calibrate.fit import Fit
+from sphinx_framework.study.calibrate.samples import (
     FixedStart,
     Sampling,
     collect,
@@ -17,7 +17,7 @@ from sphinx_framework.study.samples import (
     sample_scene,
     samples_digest,
 )
-from sphinx_framework.study.settings import scene_seed
+from sphinx_framework.study.evaluate.settings import scene_seed
 from sphinx_framework.testing.fakes import fake_scene
 from sphinx_framework.testing.pipeline import fake_engine
 

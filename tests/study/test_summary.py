@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sphinx_framework.study.claims import claims, within
-from sphinx_framework.study.equal_time import rival_table, rivals
-from sphinx_framework.study.evaluation import STAGES
-from sphinx_framework.study.pareto import front_marks, pareto
-from sphinx_framework.study.summary import COLUMNS, markdown, p95, stage_table, table
+from sphinx_framework.study.evaluate.evaluation import STAGES
+from sphinx_framework.study.report.claims import claims, within
+from sphinx_framework.study.report.equal_time import rival_table, rivals
+from sphinx_framework.study.report.pareto import front_marks, pareto
+from sphinx_framework.study.report.summary import COLUMNS, markdown, p95, stage_table, table
 
 POINTS = st.dictionaries(
     st.text("abcdef", min_size=1, max_size=4),

@@ -5,8 +5,8 @@ import pytest
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.plugin import ComponentSpec
 from sphinx_framework.registry import Registry
-from sphinx_framework.study.engines import EngineFactory, changed_config
-from sphinx_framework.study.systems import (
+from sphinx_framework.study.evaluate.engines import EngineFactory, changed_config
+from sphinx_framework.study.evaluate.systems import (
     System,
     alternative_solver,
     baselines,

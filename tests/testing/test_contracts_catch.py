@@ -10,8 +10,8 @@ import torch
 from engines import CPU
 from torch.nn import functional as F
 
-from sphinx_framework.noise import SigmaSchedule
 from sphinx_framework.plugin import Capabilities
+from sphinx_framework.samplers import SigmaSchedule
 from sphinx_framework.testing.contracts import (
     CONTRACTS,
     Contract,

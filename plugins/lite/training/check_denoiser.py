@@ -17,7 +17,7 @@ from similarity import gradient_similarity, psnr, sharpness, ssim
 from torch import Tensor
 from walks import Clip, spread_steps
 
-from sphinx_framework.noise import SigmaSchedule
+from sphinx_framework.samplers import SigmaSchedule
 from sphinx_framework.types import CoarseViews, Scene
 from sphinx_framework_lite.config import DiffusionConfig, QualityConfig, RegressionConfig
 from sphinx_framework_lite.model import LiteDiffusion

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from sphinx_framework.executors.dense import DenseExecutor
-from sphinx_framework.noise import SigmaSchedule
 from sphinx_framework.protocols import SolverStep
+from sphinx_framework.samplers import SigmaSchedule
 from sphinx_framework.types import CoarseViews, Scene
 from sphinx_framework_lite.model import LiteDiffusion
 

@@ -1,7 +1,7 @@
 import torch
 
 from sphinx_framework.nn import Conv2d, bind_sites
-from sphinx_framework.noise import SigmaSchedule, karras_sigmas
+from sphinx_framework.samplers import SigmaSchedule, karras_sigmas
 from sphinx_framework.types import ClipLayout, Slot
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from sphinx_framework.checkpoints import hub_file
 from sphinx_framework.errors import WeightsError
+from sphinx_framework.weights import hub_file
 from sphinx_framework_dust3r.config import DUSt3RConfig
 from sphinx_framework_dust3r.network.pair_network import PairNetwork
 

@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sphinx_framework.checkpoints import first_line, hub_file, require_fit
 from sphinx_framework.errors import BrokenPluginError, ConfigError, WeightsError, suggestion
 from sphinx_framework.torchvision_import import ensure_torchvision_imports
+from sphinx_framework.weights import first_line, hub_file, require_fit
 from sphinx_framework_klogic.config import ClipConfig
 
 CHUNK = 16

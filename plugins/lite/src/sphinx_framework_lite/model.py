@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.noise import SigmaSchedule, karras_sigmas
 from sphinx_framework.protocols import Executor
+from sphinx_framework.samplers import SigmaSchedule, karras_sigmas
 from sphinx_framework.types import Cameras, ClipLayout, CoarseViews, Scene, Slot
 from sphinx_framework_lite.autoencoder import LATENT_FACTOR, Autoencoder
 from sphinx_framework_lite.config import DiffusionConfig

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sphinx_framework.checkpoints import check_sha256, hub_file, require_fit
 from sphinx_framework.errors import BrokenPluginError, WeightsError, suggestion
 from sphinx_framework.torchvision_import import ensure_torchvision_imports
+from sphinx_framework.weights import check_sha256, hub_file, require_fit
 
 SINGLE_SCORE = ("koniq10k", "spaq", "paq2piq")
 REPOSITORY = "chaofengc/IQA-PyTorch-Weights"

@@ -10,8 +10,8 @@ from typing import IO, Any
 import torch
 from torch import Tensor, nn
 
-from sphinx_framework.checkpoints import check_sha256, hub_file, require_fit
 from sphinx_framework.errors import WeightsError, suggestion
+from sphinx_framework.weights import check_sha256, hub_file, require_fit
 from sphinx_framework_mvsplat.config import MVSplatConfig
 
 OFFICIAL = {"re10k": "re10k.ckpt", "acid": "acid.ckpt"}

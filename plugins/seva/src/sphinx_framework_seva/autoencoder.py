@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework.checkpoints import first_line
 from sphinx_framework.errors import WeightsError
 from sphinx_framework.torchvision_import import ensure_torchvision_imports
+from sphinx_framework.weights import first_line
 from sphinx_framework_seva.config import SevaConfig
 from sphinx_framework_seva.weights import DTYPES, PINNED, freeze, randomise
 

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sphinx_framework.checkpoints import hub_file
 from sphinx_framework.errors import ConfigError, WeightsError
 from sphinx_framework.torchvision_import import ensure_torchvision_imports
+from sphinx_framework.weights import hub_file
 from sphinx_framework_seva.clip_images import SIDE, clip_images
 from sphinx_framework_seva.config import SevaConfig
 from sphinx_framework_seva.weights import (

@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework.checkpoints import check_sha256, hub_file
 from sphinx_framework.errors import SceneError
 from sphinx_framework.protocols import Executor
 from sphinx_framework.types import Cameras, ClipLayout, CoarseViews, Scene
+from sphinx_framework.weights import check_sha256, hub_file
 from sphinx_framework_seva.autoencoder import FACTOR, build_autoencoder
 from sphinx_framework_seva.cameras import normalised_intrinsics, normalised_poses, pluecker_maps
 from sphinx_framework_seva.conditioning import SevaCondition, assembled

@@ -3,8 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework.noise import SigmaSchedule, Solver
 from sphinx_framework.protocols import SolverStep
+from sphinx_framework.samplers import SigmaSchedule, Solver
 from sphinx_framework_seva.noise_levels import grid, quantised
 
 # SEVA raises every noise level by this before it is denoised.

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from sphinx_framework.checkpoints import first_line, require_fit
 from sphinx_framework.errors import WeightsError
+from sphinx_framework.weights import first_line, require_fit
 
 # Commits of the default repositories, as several projects that pin them publish them.
 PINNED = {

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sphinx_framework.checkpoints import hub_file
 from sphinx_framework.errors import WeightsError
+from sphinx_framework.weights import hub_file
 
 DEEPSPEED_PREFIX = "_forward_module."
 RENAMES = {"framestride_embed": "fps_embedding"}

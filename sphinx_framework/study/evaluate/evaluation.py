@@ -11,11 +11,11 @@ from torch import Tensor
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.result import RenderResult, Report
 from sphinx_framework.protocols import Embedder
-from sphinx_framework.study.consistency import feature_difference, warped_difference
-from sphinx_framework.study.files import file_stem
-from sphinx_framework.study.metrics import gradient_similarity, psnr, sharpness, ssim
-from sphinx_framework.study.perceptual import Distance
-from sphinx_framework.study.records import (
+from sphinx_framework.study.calibrate.samples import SceneSource
+from sphinx_framework.study.evaluate.consistency import feature_difference, warped_difference
+from sphinx_framework.study.evaluate.metrics import gradient_similarity, psnr, sharpness, ssim
+from sphinx_framework.study.evaluate.perceptual import Distance
+from sphinx_framework.study.evaluate.records import (
     Measured,
     SceneRecord,
     SystemRecord,
@@ -23,14 +23,14 @@ from sphinx_framework.study.records import (
     read_record,
     write_record,
 )
-from sphinx_framework.study.samples import SceneSource
-from sphinx_framework.study.settings import (
+from sphinx_framework.study.evaluate.settings import (
     Settings,
     engine_settings,
     refuse_other_settings,
     scene_seed,
 )
-from sphinx_framework.study.systems import System
+from sphinx_framework.study.evaluate.systems import System
+from sphinx_framework.study.files import file_stem
 from sphinx_framework.types import Scene
 
 HOLE_OPACITY = 0.5

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from sphinx_framework.errors import ConfigError
-from sphinx_framework.study.samples import SceneSample
+from sphinx_framework.study.calibrate.samples import SceneSample
 
 LARGEST_AUTO = 4
 # Below this silhouette the clusters overlap so much that one rule for all is the honest choice.

@@ -7,7 +7,7 @@ from engines import fake_engine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sphinx_framework.engine.pace import LARGEST_SURPRISE, WEIGHT, Pace
+from sphinx_framework.policy.pace import LARGEST_SURPRISE, WEIGHT, Pace
 from sphinx_framework.testing.fakes import fake_scene
 
 STEP = 10.0  # seconds that the table says a step takes: far more than the fakes need

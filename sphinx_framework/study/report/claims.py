@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from sphinx_framework.policy.schedule import METHOD_MODES
-from sphinx_framework.study.intervals import Interval, bootstrapped, over_scenes
-from sphinx_framework.study.records import Measured
-from sphinx_framework.study.summary import NOT_MEASURED, Rows
-from sphinx_framework.study.systems import DENSE, OTHER_NOISE
+from sphinx_framework.study.evaluate.records import Measured
+from sphinx_framework.study.evaluate.systems import DENSE, OTHER_NOISE
+from sphinx_framework.study.report.intervals import Interval, bootstrapped, over_scenes
+from sphinx_framework.study.report.summary import NOT_MEASURED, Rows
 
 QUALITY = 0.95
 LEAST_KEPT = 0.95

@@ -8,8 +8,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from sphinx_framework.errors import ConfigError
+from sphinx_framework.study.evaluate.settings import Settings
 from sphinx_framework.study.files import write_whole
-from sphinx_framework.study.settings import Settings
 
 Measured = dict[str, float]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sphinx_framework.study.pace import Pace, told
+from sphinx_framework.study.progress import Pace, told
 
 
 class Clock:

@@ -21,8 +21,8 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from sphinx_framework.study.bounds import lower_bounds
-from sphinx_framework.study.samples import SceneSample
+from sphinx_framework.study.calibrate.bounds import lower_bounds
+from sphinx_framework.study.calibrate.samples import SceneSample
 
 NEVER = 1e9
 SMALLEST_ROW = 1e-4

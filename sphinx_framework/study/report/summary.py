@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sphinx_framework.study.intervals import Interval, over_scenes
-from sphinx_framework.study.records import Measured
+from sphinx_framework.study.evaluate.records import Measured
+from sphinx_framework.study.report.intervals import Interval, over_scenes
 
 NOT_MEASURED = "not measured"
 

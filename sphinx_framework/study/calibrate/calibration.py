@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sphinx_framework.study.clusters import Clustering, cluster_scenes
-from sphinx_framework.study.rules import Fit, FittedRule, Observed, fit_rules
-from sphinx_framework.study.samples import SceneSample
+from sphinx_framework.study.calibrate.clusters import Clustering, cluster_scenes
+from sphinx_framework.study.calibrate.fit import Fit, FittedRule, Observed, fit_rules
+from sphinx_framework.study.calibrate.samples import SceneSample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

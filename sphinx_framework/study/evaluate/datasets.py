@@ -29,7 +29,7 @@ from sphinx_framework.scenes.capture import Capture, Shot, build_scene
 from sphinx_framework.scenes.json_fields import check_indices, read_json_object
 from sphinx_framework.scenes.poses import opencv_world_from_camera, to_4x4
 from sphinx_framework.scenes.transforms import TRANSFORMS_FILE, read_transforms
-from sphinx_framework.study.samples import SceneSource
+from sphinx_framework.study.calibrate.samples import SceneSource
 from sphinx_framework.types import Cameras, Scene
 
 CHUNK_ENDING = ".torch"

@@ -14,7 +14,7 @@ from sphinx_framework.engine.components import (
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.registry import Registry
-from sphinx_framework.study.systems import System
+from sphinx_framework.study.evaluate.systems import System
 
 
 def changed_config(config: PipelineConfig, system: System) -> PipelineConfig:

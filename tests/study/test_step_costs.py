@@ -5,9 +5,9 @@ import torch
 from engines import calls_of
 
 from sphinx_framework.energy.meter import Energy
-from sphinx_framework.engine.measure import configurations, measure_costs, prepare, timed
 from sphinx_framework.errors import CapabilityError
 from sphinx_framework.plugin import Capabilities
+from sphinx_framework.study.step_costs import configurations, measure_costs, prepare, timed
 from sphinx_framework.testing.fakes import fake_scene
 from sphinx_framework.testing.pipeline import fake_engine
 
@@ -73,6 +73,6 @@ def test_power_is_measured_only_where_a_meter_counts(monkeypatch):
 
     unmeasured, _ = measure_costs(fake_engine(), fake_scene(), seconds=0.01)
     assert unmeasured.watts is None
-    choose = "sphinx_framework.engine.measure.choose_meter"
+    choose = "sphinx_framework.study.step_costs.choose_meter"
     monkeypatch.setattr(choose, lambda name, device: Counter())
     assert measure_costs(fake_engine(), fake_scene(), seconds=0.01)[0].watts > 0

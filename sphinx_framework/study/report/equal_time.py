@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sphinx_framework.study.summary import NOT_MEASURED, Rows
+from sphinx_framework.study.report.summary import NOT_MEASURED, Rows
 
 FIGURES = (("kept", 3), ("psnr", 2), ("lpips", 3), ("gms", 3))
 

@@ -4,8 +4,8 @@ import json
 from datetime import date
 
 from sphinx_framework.config import PipelineConfig
-from sphinx_framework.study.calibration import Calibration
-from sphinx_framework.study.rules import Fit, FittedRule
+from sphinx_framework.study.calibrate.calibration import Calibration
+from sphinx_framework.study.calibrate.fit import Fit, FittedRule
 
 SCHEMA = "sphinx-framework/rules/1"
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sphinx_framework.study.summary import Rows, intervals
+from sphinx_framework.study.report.summary import Rows, intervals
 
 MARK = "front"
 

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sphinx_framework.noise import SigmaSchedule, karras_sigmas
 from sphinx_framework.protocols import SolverStep
+from sphinx_framework.samplers import SigmaSchedule, karras_sigmas
 
 SOLVERS = ("euler", "dpmpp_2m")
 

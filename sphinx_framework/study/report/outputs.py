@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sphinx_framework.config import PipelineConfig
-from sphinx_framework.study.claims import claim_table, claims
-from sphinx_framework.study.equal_time import rival_table, rivals
-from sphinx_framework.study.evaluation import STAGES
-from sphinx_framework.study.figures import (
+from sphinx_framework.study.evaluate.evaluation import STAGES
+from sphinx_framework.study.evaluate.records import SceneRecord, relative
+from sphinx_framework.study.evaluate.systems import DENSE, System, competitors
+from sphinx_framework.study.files import write_whole
+from sphinx_framework.study.machine import software
+from sphinx_framework.study.report.claims import claim_table, claims
+from sphinx_framework.study.report.equal_time import rival_table, rivals
+from sphinx_framework.study.report.figures import (
     factor_effects,
     kept_distribution,
     stages,
     start_steps,
     trade_off,
 )
-from sphinx_framework.study.files import write_whole
-from sphinx_framework.study.machine import software
-from sphinx_framework.study.page import Page, Section, Sheet, figure_png, page_html
-from sphinx_framework.study.pareto import front_marks, mean_points
-from sphinx_framework.study.records import SceneRecord, relative
-from sphinx_framework.study.summary import Rows, markdown, stage_table, table
-from sphinx_framework.study.systems import DENSE, System, competitors
+from sphinx_framework.study.report.page import Page, Section, Sheet, figure_png, page_html
+from sphinx_framework.study.report.pareto import front_marks, mean_points
+from sphinx_framework.study.report.summary import Rows, markdown, stage_table, table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from sphinx_framework.study.bounds import RESAMPLES, expanded_level
+from sphinx_framework.study.calibrate.bounds import RESAMPLES, expanded_level
 
 # Drawn scenes, by resample, to a figure per resample.
 Statistic = Callable[[Int[np.ndarray, "r n"]], Float[np.ndarray, " r"]]
@@ -31,7 +31,7 @@ class Interval:
 def bootstrapped(count: int, statistic: Statistic, seed: int = 0) -> tuple[float, float]:
     """Central 95 % bootstrap interval of a figure of ``count`` scenes.
 
-    The level is expanded for few scenes, as in :mod:`sphinx_framework.study.bounds`.
+    The level is expanded for few scenes, as in :mod:`sphinx_framework.study.calibrate.bounds`.
     """
     draws = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
     tail = expanded_level(0.975, count) if count > 1 else 0.0

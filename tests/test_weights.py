@@ -8,8 +8,8 @@ import pytest
 import torch
 from fake_hub import COMMIT, FakeHub
 
-from sphinx_framework.checkpoints import check_sha256, commit_of, hub_file, require_fit
 from sphinx_framework.errors import WeightsError
+from sphinx_framework.weights import check_sha256, commit_of, hub_file, require_fit
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sphinx_framework.errors import ConfigError
-from sphinx_framework.study.evaluation import STAGES
-from sphinx_framework.study.pareto import mean_points, pareto
-from sphinx_framework.study.summary import Rows, intervals
-from sphinx_framework.study.systems import System
+from sphinx_framework.study.evaluate.evaluation import STAGES
+from sphinx_framework.study.evaluate.systems import System
+from sphinx_framework.study.report.pareto import mean_points, pareto
+from sphinx_framework.study.report.summary import Rows, intervals
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

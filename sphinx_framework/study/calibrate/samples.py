@@ -18,13 +18,13 @@ from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.result import FrameReport
 from sphinx_framework.errors import ConfigError, JobError
 from sphinx_framework.policy.schedule import Mode
-from sphinx_framework.study.files import file_stem, write_whole
-from sphinx_framework.study.settings import (
+from sphinx_framework.study.evaluate.settings import (
     Settings,
     engine_settings,
     refuse_other_settings,
     scene_seed,
 )
+from sphinx_framework.study.files import file_stem, write_whole
 from sphinx_framework.types import QualityReport, Scene, StartSteps
 
 SceneSource = tuple[str, Callable[[], Scene]]
@@ -53,7 +53,7 @@ class TargetSample(BaseModel):
 class SceneSample(BaseModel):
     """All targets of one scene, with its embedding where the pipeline has an embedder.
 
-    settings: what the scores depend on; see :mod:`sphinx_framework.study.settings`.
+    settings: what the scores depend on; see :mod:`sphinx_framework.study.evaluate.settings`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from sphinx_framework.errors import ConfigError
-from sphinx_framework.study.calibration import Calibration, calibrated
-from sphinx_framework.study.rules import Fit, FittedRule
-from sphinx_framework.study.samples import SceneSample
+from sphinx_framework.study.calibrate.calibration import Calibration, calibrated
+from sphinx_framework.study.calibrate.fit import Fit, FittedRule
+from sphinx_framework.study.calibrate.samples import SceneSample
 
 FOLDS = 5
 
@@ -47,7 +47,7 @@ def held_out(
     fit: Fit,
     folds: int = FOLDS,
 ) -> tuple[HeldOut, ...]:
-    """Cross-validate :func:`~sphinx_framework.study.calibration.calibrated`, by quality.
+    """Cross-validate :func:`~sphinx_framework.study.calibrate.calibration.calibrated`, by quality.
 
     Folds depend on the scenes' names only. Empty where there are fewer scenes than folds, or where
     a fold's rest cannot make the clusters asked for: nothing can be said then.

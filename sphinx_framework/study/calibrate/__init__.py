@@ -1,0 +1,1 @@
+"""Fitting k rules: measured samples, scene clusters, the cheapest start that keeps the quality."""

@@ -1,0 +1,1 @@
+"""Measuring a pipeline on scenes: systems, engines, metrics, records."""

@@ -1,0 +1,1 @@
+"""What a study says: intervals, claims, figures and the page."""
