@@ -47,7 +47,7 @@ def by_hand(engine: Engine, scene: Scene) -> torch.Tensor:
     layout = model.layouts(scene)[0]
     frames = layout.stacked(scene.images, coarse.images)
     clean = model.encode(frames)
-    schedule = model.noise_schedule(steps)
+    schedule = model.sampler(steps)
     condition = model.condition(scene, coarse, layout, clean, schedule)
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     x = schedule.noised(torch.zeros_like(clean), noise, 0)

@@ -42,12 +42,12 @@ class DrawnRatios:
         self.seed = seed
 
     def start_steps(
-        self, report: QualityReport, scene: Scene, target: float, num_steps: int
+        self, report: QualityReport, scene: Scene, quality: float, num_steps: int
     ) -> StartSteps:
         """Start steps for ratios drawn from [0.6, 1.1]."""
         generator = torch.Generator().manual_seed(self.seed)
         drawn = 0.6 + 0.5 * torch.rand(len(report.ratio), generator=generator)
-        return self.policy.start_steps(replace(report, ratio=drawn), scene, target, num_steps)
+        return self.policy.start_steps(replace(report, ratio=drawn), scene, quality, num_steps)
 
 
 def measured(engine: Engine, scene: Scene, mode: Any, seed: int) -> dict[str, Any]:

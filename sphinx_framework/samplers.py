@@ -17,7 +17,7 @@ from sphinx_framework.protocols import SolverStep
 Solver = Literal["euler", "dpmpp_2m"]
 
 
-class SigmaSchedule:
+class SigmaSampler:
     """A descending grid of noise levels that ends in 0."""
 
     def __init__(self, sigmas: Float[Tensor, " S"], solver: Solver = "euler") -> None:

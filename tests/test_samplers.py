@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sphinx_framework.protocols import SolverStep
-from sphinx_framework.samplers import SigmaSchedule, karras_sigmas
+from sphinx_framework.samplers import SigmaSampler, karras_sigmas
 
 SOLVERS = ("euler", "dpmpp_2m")
 
@@ -63,13 +63,13 @@ def test_the_walk_is_that_of_diffusers(solver, order, stride):
         state = scaled * (1 + sigma**2).sqrt()
         scaled = theirs.step(denoiser(state, float(sigma)), timestep, scaled).prev_sample
 
-    ours = walk(SigmaSchedule(sigmas, solver), x, visited)
+    ours = walk(SigmaSampler(sigmas, solver), x, visited)
 
     torch.testing.assert_close(ours, scaled, rtol=1e-4, atol=1e-4)
 
 
 def test_euler_is_the_textbook_step():
-    schedule = SigmaSchedule(torch.tensor([4.0, 1.0, 0.0]), "euler")
+    schedule = SigmaSampler(torch.tensor([4.0, 1.0, 0.0]), "euler")
     x, denoised = torch.tensor([3.0]), torch.tensor([1.0])
     move = SolverStep(step=0, next_step=1, previous=None, draw=lambda: x)
     slope = (x - denoised) / 4.0
@@ -79,7 +79,7 @@ def test_euler_is_the_textbook_step():
 def test_two_step_extrapolation_follows_the_paper():
     """Lu et al. 2022, algorithm 2 (2M), data prediction, written out for three levels."""
     levels = [5.0, 2.0, 0.7, 0.0]
-    schedule = SigmaSchedule(torch.tensor(levels), "dpmpp_2m")
+    schedule = SigmaSampler(torch.tensor(levels), "dpmpp_2m")
     x, now, before = torch.tensor([1.3]), torch.tensor([0.4]), torch.tensor([-0.2])
     move = SolverStep(step=1, next_step=2, previous=(0, before), draw=lambda: x)
 
@@ -94,7 +94,7 @@ def test_two_step_extrapolation_follows_the_paper():
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_the_last_step_lands_on_the_prediction(solver):
-    schedule = SigmaSchedule(torch.tensor([2.0, 1.0, 0.0]), solver)
+    schedule = SigmaSampler(torch.tensor([2.0, 1.0, 0.0]), solver)
     denoised = some_state(1.0)
     move = SolverStep(
         step=1, next_step=2, previous=(0, some_state(3.0)), draw=lambda: some_state(1.0)
@@ -105,7 +105,7 @@ def test_the_last_step_lands_on_the_prediction(solver):
 @pytest.mark.parametrize("solver", SOLVERS)
 @given(stride=st.integers(1, 9), start=st.integers(0, 8))
 def test_a_perfect_denoiser_is_recovered_from_any_start_at_any_stride(solver, stride, start):
-    schedule = SigmaSchedule(karras_sigmas(10, 0.02, 8.0), solver)
+    schedule = SigmaSampler(karras_sigmas(10, 0.02, 8.0), solver)
     clean = torch.linspace(-1, 1, 5)
     x = schedule.noised(clean, torch.ones(5), start)
     visited = [*range(start, 10, stride), 10]
@@ -123,7 +123,7 @@ def test_the_multistep_solver_is_more_accurate_with_few_steps():
     truth = x * math.sqrt(variance / (variance + 8.0**2))
     errors = {
         solver: float(
-            (walk(SigmaSchedule(torch.tensor(sigmas), solver), x, range(13), exact) - truth)
+            (walk(SigmaSampler(torch.tensor(sigmas), solver), x, range(13), exact) - truth)
             .abs()
             .max()
         )
@@ -133,7 +133,7 @@ def test_the_multistep_solver_is_more_accurate_with_few_steps():
 
 
 def test_states_are_clean_plus_sigma_noise_and_clean_at_the_end():
-    schedule = SigmaSchedule(torch.tensor([3.0, 1.0, 0.0]))
+    schedule = SigmaSampler(torch.tensor([3.0, 1.0, 0.0]))
     clean, noise = some_state(1.0), some_state(2.0)
     torch.testing.assert_close(schedule.noised(clean, noise, 0), clean + 3 * noise)
     assert torch.equal(schedule.noised(clean, noise, schedule.num_steps), clean)
@@ -142,7 +142,7 @@ def test_states_are_clean_plus_sigma_noise_and_clean_at_the_end():
 @pytest.mark.parametrize("levels", [[1.0, 2.0, 0.0], [1.0, 1.0, 0.0], [2.0, 1.0], [0.0, 0.0]])
 def test_levels_that_do_not_descend_to_zero_are_refused(levels):
     with pytest.raises(ValueError, match="strictly descending and end in 0"):
-        SigmaSchedule(torch.tensor(levels))
+        SigmaSampler(torch.tensor(levels))
 
 
 @given(num_steps=st.integers(2, 100), low=st.floats(0.001, 0.1), high=st.floats(1, 700))
@@ -151,7 +151,7 @@ def test_karras_levels_run_from_max_to_min_and_then_to_zero(num_steps, low, high
     assert len(sigmas) == num_steps + 1
     assert float(sigmas[0]) == pytest.approx(high)
     assert float(sigmas[-2]) == pytest.approx(low)
-    assert SigmaSchedule(sigmas).num_steps == num_steps
+    assert SigmaSampler(sigmas).num_steps == num_steps
 
 
 def test_karras_levels_are_evenly_spaced_in_their_seventh_root():
@@ -161,4 +161,4 @@ def test_karras_levels_are_evenly_spaced_in_their_seventh_root():
 
 
 def test_a_grid_of_one_step_is_possible():
-    assert SigmaSchedule(karras_sigmas(1, 0.02, 8.0)).num_steps == 1
+    assert SigmaSampler(karras_sigmas(1, 0.02, 8.0)).num_steps == 1

@@ -30,7 +30,8 @@ class StudyProgress:
     def skip(self, renders: int, what: str) -> None:
         """An earlier run has done these renders."""
         self.pace.skip(renders)
-        self._console.print(what, highlight=False, markup=False)
+        # Wrapped lines would cut a path in two.
+        self._console.print(what, highlight=False, markup=False, soft_wrap=True)
         self._show()
 
     def _show(self) -> None:

@@ -321,8 +321,8 @@ class Engine:
         scene, model = request.scene, self.components.diffusion
         frames = layout.stacked(scene.images, images)
         clean = model.encode(frames)
-        noise_schedule = model.noise_schedule(self.config.num_steps)
-        condition = model.condition(scene, coarse, layout, clean, noise_schedule)
+        sampler = model.sampler(self.config.num_steps)
+        condition = model.condition(scene, coarse, layout, clean, sampler)
         keys = [
             slot.index + (0 if slot.kind == "input" else len(scene.inputs)) for slot in layout.slots
         ]
@@ -337,7 +337,7 @@ class Engine:
         refinement = Refinement(
             model=model,
             schedule=schedule,
-            noise_schedule=noise_schedule,
+            sampler=sampler,
             clean=clean,
             noise=draw(-1),
             condition=condition,

@@ -20,7 +20,7 @@ from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.record import RecordExecutor
 from sphinx_framework.executors.tiles import TileSet, gather, scatter
 from sphinx_framework.policy.schedule import Full, Partial, Schedule
-from sphinx_framework.protocols import DiffusionModel, NoiseSchedule, SolverStep
+from sphinx_framework.protocols import DiffusionModel, Sampler, SolverStep
 
 Draw = Callable[[int], Float[Tensor, "T C h w"]]
 
@@ -47,7 +47,7 @@ class Refinement:
 
     model: DiffusionModel[Any]
     schedule: Schedule
-    noise_schedule: NoiseSchedule
+    sampler: Sampler
     clean: Float[Tensor, "T C h w"]
     noise: Float[Tensor, "T C h w"]
     condition: Any
@@ -69,7 +69,7 @@ class Refinement:
         first = schedule.actions[0].step if schedule.actions else schedule.num_steps
         origin = self.clean.clone()
         origin[[slot for slot, start in enumerate(schedule.starts) if start == 0]] = 0
-        self.x = self.noise_schedule.noised(origin, self.noise, first)
+        self.x = self.sampler.noised(origin, self.noise, first)
         # A held cell is exactly clean + noise: predicting it perfectly means predicting `clean`.
         self.denoised = self.clean.clone()
         self.since = [None] * schedule.num_frames
@@ -139,7 +139,7 @@ class Refinement:
 
     def _advance_frames(self, action: Full | Partial, denoised: Float[Tensor, "f C h w"]) -> None:
         """Advance active frames, hold the others at the next level."""
-        held = self.noise_schedule.noised(self.clean, self.noise, action.next_step)
+        held = self.sampler.noised(self.clean, self.noise, action.next_step)
         frames = torch.tensor(action.frames, device=self.x.device)
         held[frames] = self._advanced(
             action,
@@ -157,7 +157,7 @@ class Refinement:
         self, action: Partial, denoised: Float[Tensor, "n C a b"], tiles: TileSet
     ) -> None:
         """Advance active tiles, hold every other cell at the next level."""
-        held = self.noise_schedule.noised(self.clean, self.noise, action.next_step)
+        held = self.sampler.noised(self.clean, self.noise, action.next_step)
         moved = self._advanced(
             action,
             pasts=[self.since[int(frame)] for frame in tiles.frame],
@@ -192,7 +192,7 @@ class Refinement:
                 previous=None if past is None else (past, history[rows]),
                 draw=lambda rows=rows: fresh()[rows],  # type: ignore[misc]
             )
-            result[rows] = self.noise_schedule.advance(x[rows], denoised[rows], step)
+            result[rows] = self.sampler.advance(x[rows], denoised[rows], step)
         return result
 
     def _remember(self, action: Full | Partial) -> None:

@@ -57,7 +57,7 @@ def prepare(engine: Engine, scene: Scene) -> Subject:
     layout = model.layouts(scene)[0]
     frames = layout.stacked(scene.images, coarse.images)
     clean = model.encode(frames)
-    schedule = model.noise_schedule(engine.config.num_steps)
+    schedule = model.sampler(engine.config.num_steps)
     condition = model.condition(scene, coarse, layout, clean, schedule)
     step = engine.config.num_steps // 2
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0)).to(clean)
@@ -163,10 +163,10 @@ class LastStep:
         self.policy = policy
 
     def start_steps(
-        self, report: QualityReport, scene: Scene, target: float, num_steps: int
+        self, report: QualityReport, scene: Scene, quality: float, num_steps: int
     ) -> StartSteps:
         """Decide as usual, then refine as little as possible."""
-        chosen = self.policy.start_steps(report, scene, target, num_steps)
+        chosen = self.policy.start_steps(report, scene, quality, num_steps)
         return replace(chosen, steps=(num_steps - 1,) * len(chosen.steps))
 
 

@@ -117,7 +117,7 @@ class DiffusionContract(Contract):
         frames = layout.stacked(scene.images, coarse.images)
         with torch.no_grad():
             clean = model.encode(frames)
-            schedule = model.noise_schedule(self.num_steps)
+            schedule = model.sampler(self.num_steps)
             condition = model.condition(scene, coarse, layout, clean, schedule)
             generator = torch.Generator().manual_seed(seed + 1)
             noise = torch.randn(clean.shape, generator=generator).to(clean)
@@ -144,7 +144,7 @@ class DiffusionContract(Contract):
 
     def test_schedule_ends_clean_and_a_perfect_denoiser_recovers(self) -> None:
         model: DiffusionModel[Any] = self.make()
-        schedule = model.noise_schedule(self.num_steps)
+        schedule = model.sampler(self.num_steps)
         assert schedule.num_steps == self.num_steps
         generator = torch.Generator().manual_seed(3)
         clean, noise = torch.randn(2, 2, 3, 4, 4, generator=generator)

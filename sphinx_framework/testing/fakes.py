@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sphinx_framework.nn import Conv2d, FrameConv, GroupNorm, SelfAttention, bind_sites
-from sphinx_framework.protocols import Executor, NoiseSchedule
-from sphinx_framework.samplers import SigmaSchedule, Solver, karras_sigmas
+from sphinx_framework.protocols import Executor, Sampler
+from sphinx_framework.samplers import SigmaSampler, Solver, karras_sigmas
 from sphinx_framework.types import (
     Cameras,
     ClipLayout,
@@ -114,10 +114,10 @@ class FakeSteps:
         self.device = device
 
     def start_steps(
-        self, report: QualityReport, scene: Scene, target: float, num_steps: int
+        self, report: QualityReport, scene: Scene, quality: float, num_steps: int
     ) -> StartSteps:
-        """``num_steps * ratio**2``, one half of it at target 1."""
-        share = report.ratio.clamp(0, 1) ** 2 * (1.5 - target)
+        """``num_steps * ratio**2``, one half of it at quality 1."""
+        share = report.ratio.clamp(0, 1) ** 2 * (1.5 - quality)
         steps = (num_steps * share.clamp(0, 1)).long().tolist()
         return StartSteps(steps=tuple(int(s) for s in steps))
 
@@ -219,15 +219,15 @@ class FakeDiffusion:
         coarse: CoarseViews,
         layout: ClipLayout,
         clean: Tensor,
-        schedule: NoiseSchedule,
+        sampler: Sampler,
     ) -> Tensor:
         """One ramp per frame."""
         ramp = torch.linspace(-1, 1, clean.shape[-1], device=clean.device)
         return ramp.expand(clean.shape[0], 1, clean.shape[-2], -1)
 
-    def noise_schedule(self, num_steps: int) -> SigmaSchedule:
+    def sampler(self, num_steps: int) -> SigmaSampler:
         """Karras levels from 8 down to 0.02."""
-        return SigmaSchedule(karras_sigmas(num_steps, 0.02, 8.0), self.config.solver)
+        return SigmaSampler(karras_sigmas(num_steps, 0.02, 8.0), self.config.solver)
 
     def denoise(
         self, x: Float[Tensor, "R C a b"], step: int, condition: Tensor, ops: Executor

@@ -45,7 +45,7 @@ def test_predicted_bytes_are_exactly_the_recorded_ones(mode, size):
     loop = Refinement(
         model=model,
         schedule=schedule,
-        noise_schedule=model.noise_schedule(10),
+        sampler=model.sampler(10),
         clean=clean,
         noise=torch.ones_like(clean),
         condition=condition,

@@ -24,7 +24,7 @@ def reference_loop(model, x0, noise, k, is_input, condition, num_steps, rule):
     Full passes move all frames; partial steps move the active ones and re-noise all others. The
     network runs under the brute-force oracle: no executor, cache or schedule of ours takes part.
     """
-    sigmas = model.noise_schedule(num_steps).sigmas
+    sigmas = model.sampler(num_steps).sigmas
     oracle = StaleOracle(len(x0))
     start = min(step for step, given in zip(k, is_input, strict=True) if not given)
     x = x0 + noise * sigmas[start]
@@ -58,7 +58,7 @@ def refinement(model, schedule, clean, noise, condition):
     return Refinement(
         model=model,
         schedule=schedule,
-        noise_schedule=model.noise_schedule(schedule.num_steps),
+        sampler=model.sampler(schedule.num_steps),
         clean=clean,
         noise=noise,
         condition=condition,
@@ -126,7 +126,7 @@ def test_the_loop_calls_the_network_once_per_action_with_the_planned_rows():
 def test_all_frames_from_step_0_is_plain_sampling_from_noise(solver):
     model = fake_model(solver)
     clean, noise, condition = random_state(3)
-    grid = model.noise_schedule(20)
+    grid = model.sampler(20)
     x, previous = grid.noised(torch.zeros_like(clean), noise, 0), None
     with torch.no_grad():
         for step in range(20):
@@ -158,7 +158,7 @@ def test_only_frames_that_start_at_step_0_start_from_noise():
     clean, noise, condition = random_state(4)
     model = fake_model()
     schedule = plan("fine", [None, 0, 4, 10], 10, PlanConfig())
-    expected = model.noise_schedule(10).noised(clean, noise, 0)
+    expected = model.sampler(10).noised(clean, noise, 0)
     expected[1] -= clean[1]
     loop = refinement(model, schedule, clean, noise, condition)
     assert torch.allclose(loop.x, expected, atol=1e-5)
@@ -217,7 +217,7 @@ def test_cells_that_rejoin_at_a_full_step_have_been_clean_until_then():
     region = torch.zeros(2, 4, 3, dtype=torch.bool)
     region[0, 1, 1] = True
     inside = region.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, None]
-    grid = model.noise_schedule(20)
+    grid = model.sampler(20)
     schedule = plan("selective", [8, None], 20, PlanConfig(refresh_every=4, full_tail=3), region)
     assert schedule.text() == "F8 S9[0] S10[0] S11[0] F12 S13[0] S14[0] S15[0] D16 D17 D18 D19"
     x, previous = grid.noised(clean, noise, 8), None

@@ -31,7 +31,7 @@ class FixedSteps:
         self.full_ratio = full_ratio
 
     def start_steps(
-        self, report: QualityReport, scene: Scene, target: float, num_steps: int
+        self, report: QualityReport, scene: Scene, quality: float, num_steps: int
     ) -> StartSteps:
         return StartSteps(
             steps=self.steps,

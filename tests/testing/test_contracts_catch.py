@@ -11,7 +11,7 @@ from engines import CPU
 from torch.nn import functional as F
 
 from sphinx_framework.plugin import Capabilities
-from sphinx_framework.samplers import SigmaSchedule
+from sphinx_framework.samplers import SigmaSampler
 from sphinx_framework.testing.contracts import (
     CONTRACTS,
     Contract,
@@ -125,7 +125,7 @@ def never_clean(fake, make, state, num_steps):
 
 
 def stuck(fake, make, state, num_steps):
-    class Stuck(SigmaSchedule):
+    class Stuck(SigmaSampler):
         def advance(self, x, denoised, move):
             return x
 
@@ -157,9 +157,9 @@ BROKEN = [
     ("diffusion", "layouts", twice, "layouts_make_every_target_once"),
     ("diffusion", "encode", lambda f, e, s, x: e(x)[..., 1:], "codec_shapes"),
     ("diffusion", "decode", lambda f, d, s, x: d(x)[:, :, ::2], "codec_shapes"),
-    ("diffusion", "noise_schedule", never_clean, "schedule_ends_clean"),
-    ("diffusion", "noise_schedule", stuck, "schedule_ends_clean"),
-    ("diffusion", "noise_schedule", lambda f, n, s, count: n(count + 1), "schedule_ends_clean"),
+    ("diffusion", "sampler", never_clean, "schedule_ends_clean"),
+    ("diffusion", "sampler", stuck, "schedule_ends_clean"),
+    ("diffusion", "sampler", lambda f, n, s, count: n(count + 1), "schedule_ends_clean"),
     ("diffusion", "denoise", lambda f, d, s, *x: d(*x)[:1], "denoise_predicts_latents"),
     ("diffusion", "denoise", lambda f, d, s, *x: d(*x) / 0, "denoise_predicts_latents"),
     ("diffusion", "denoise", looks_at_all_frames, "fresh_cache_equivalence_of_frames"),

@@ -126,7 +126,7 @@ def test_other_counts_and_sizes_work(regression, diffusion, inputs, targets, siz
         [(scene.images if s.kind == "input" else coarse.images)[s.index] for s in layout.slots]
     )
     clean = diffusion.encode(frames)
-    schedule = diffusion.noise_schedule(50)
+    schedule = diffusion.sampler(50)
     condition = diffusion.condition(scene, coarse, layout, clean, schedule)
     out = diffusion.denoise(clean, 25, condition, DenseExecutor(len(layout)))
     assert out.shape == clean.shape == (inputs + targets, 12, size[0] // 4, size[1] // 4)
@@ -171,7 +171,7 @@ def test_a_walk_from_noise_ends_near_the_truth(diffusion, regression, scene):
         [(scene.images if s.kind == "input" else coarse.images)[s.index] for s in layout.slots]
     )
     clean = diffusion.encode(frames)
-    schedule = diffusion.noise_schedule(4)
+    schedule = diffusion.sampler(4)
     condition = diffusion.condition(scene, coarse, layout, clean, schedule)
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     x = schedule.noised(torch.zeros_like(clean), noise, 0)

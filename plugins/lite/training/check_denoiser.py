@@ -17,7 +17,7 @@ from similarity import gradient_similarity, psnr, sharpness, ssim
 from torch import Tensor
 from walks import Clip, spread_steps
 
-from sphinx_framework.samplers import SigmaSchedule
+from sphinx_framework.samplers import SigmaSampler
 from sphinx_framework.types import CoarseViews, Scene
 from sphinx_framework_lite.config import DiffusionConfig, QualityConfig, RegressionConfig
 from sphinx_framework_lite.model import LiteDiffusion
@@ -28,12 +28,12 @@ STEPS = 50
 
 
 def walks(
-    model: LiteDiffusion, scene: Scene, coarse: CoarseViews, clip: Clip, few: SigmaSchedule
+    model: LiteDiffusion, scene: Scene, coarse: CoarseViews, clip: Clip, few: SigmaSampler
 ) -> dict[str, Callable[[], Tensor]]:
     """Everything that is compared, by name."""
     truth = scene.target_images
     assert truth is not None
-    grid = model.noise_schedule(STEPS)
+    grid = model.sampler(STEPS)
     results: dict[str, Callable[[], Tensor]] = {
         "ground truth": lambda: truth,
         "AE of ground truth": lambda: model.decode(model.encode(truth)),
@@ -69,7 +69,7 @@ def main() -> None:
     scorer = LiteQuality(QualityConfig(weights=options.weights), device)
     few = LiteDiffusion(
         DiffusionConfig(weights=options.weights, solver="dpmpp_2m"), device
-    ).noise_schedule(STEPS)
+    ).sampler(STEPS)
     scenes = Scenes(options.data / "calibration")
     rows: dict[str, list[torch.Tensor]] = {}
     sheet = []

@@ -59,7 +59,7 @@ def examples(
     """Features, opacity features (NaN if none), targets, and the scene of every example."""
     features, opacities, targets, numbers, kinds = [], [], [], [], []
     generator = torch.Generator().manual_seed(5)
-    grid = model.noise_schedule(50)
+    grid = model.sampler(50)
     for count, index in enumerate(wanted):
         scene = stored_scene(scenes, index)
         truth = scene.target_images

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.protocols import SolverStep
-from sphinx_framework.samplers import SigmaSchedule
+from sphinx_framework.samplers import SigmaSampler
 from sphinx_framework.types import CoarseViews, Scene
 from sphinx_framework_lite.model import LiteDiffusion
 
@@ -28,16 +28,14 @@ class Clip:
         )
         self.clean = model.encode(frames)
         self.condition = model.condition(
-            scene, coarse, self.layout, self.clean, model.noise_schedule(STEPS)
+            scene, coarse, self.layout, self.clean, model.sampler(STEPS)
         )
         generator = torch.Generator().manual_seed(seed)
         self.noise = torch.randn(self.clean.shape, generator=generator)
         self.targets = list(self.layout.targets)
 
     @torch.no_grad()
-    def walk(
-        self, schedule: SigmaSchedule, steps: list[int], *, from_noise: bool = False
-    ) -> Tensor:
+    def walk(self, schedule: SigmaSampler, steps: list[int], *, from_noise: bool = False) -> Tensor:
         """Images of the targets after the given steps of the grid (its end is appended)."""
         ops = DenseExecutor(len(self.layout))
         origin = torch.zeros_like(self.clean) if from_noise else self.clean

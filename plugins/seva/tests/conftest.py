@@ -62,7 +62,7 @@ def clip() -> Callable[..., tuple[torch.Tensor, SevaCondition]]:
         coarse = FakeRegression(FakeConfig(), torch.device("cpu")).predict(scene)
         generator = torch.Generator().manual_seed(seed + 7)
         x = 5 * torch.randn(clean.shape, generator=generator)
-        return x, model.condition(scene, coarse, layout, clean, model.noise_schedule(50))
+        return x, model.condition(scene, coarse, layout, clean, model.sampler(50))
 
     return prepared
 

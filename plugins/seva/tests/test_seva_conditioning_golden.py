@@ -11,7 +11,7 @@ from sphinx_framework_seva.clip_images import clip_images
 from sphinx_framework_seva.conditioning import assembled
 from sphinx_framework_seva.images import over_white, prepared, size_of_short_side
 from sphinx_framework_seva.noise_levels import noise_levels
-from sphinx_framework_seva.schedule import SevaSchedule
+from sphinx_framework_seva.sampler import SevaSampler
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_assembled_conditioning_matches(fixture: Golden) -> None:
     clean[mask] = latents
     given = assembled(
         clean=clean,
-        schedule=SevaSchedule(noise_levels(), 50),
+        sampler=SevaSampler(noise_levels(), 50),
         is_input=mask,
         embeddings=t["in/assembly.clip"],
         pluecker=t["out/generic.plucker"],

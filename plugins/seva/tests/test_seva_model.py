@@ -32,7 +32,7 @@ from sphinx_framework_seva.config import SevaConfig
 from sphinx_framework_seva.layouts import clip_layouts
 from sphinx_framework_seva.model import SevaModel
 from sphinx_framework_seva.noise_levels import noise_levels
-from sphinx_framework_seva.schedule import SevaSchedule
+from sphinx_framework_seva.sampler import SevaSampler
 
 Clip = Callable[..., tuple[Tensor, SevaCondition]]
 Make = Callable[..., SevaModel]
@@ -179,7 +179,7 @@ def test_the_order_of_slots_after_the_first_does_not_matter(model: SevaModel) ->
     shuffled = ClipLayout(slots=tuple(layout.slots[i] for i in order))
     generator = torch.Generator().manual_seed(0)
     clean, x = torch.randn(2, 5, 4, 4, 6, generator=generator)
-    schedule = model.noise_schedule(50)
+    schedule = model.sampler(50)
     given = model.condition(scene, coarse, layout, clean, schedule)
     straight = model.denoise(x, 10, given, DenseExecutor(5))
     given = model.condition(scene, coarse, shuffled, clean[order], schedule)
@@ -194,7 +194,7 @@ def test_finished_targets_condition_like_inputs(model: SevaModel) -> None:
     slots[1] = type(slots[1])(kind="target", index=0, given=True)
     clean = torch.randn(5, 4, 4, 4, generator=torch.Generator().manual_seed(0))
     layout = ClipLayout(slots=tuple(slots))
-    condition = model.condition(scene, coarse, layout, clean, model.noise_schedule(50))
+    condition = model.condition(scene, coarse, layout, clean, model.sampler(50))
     conditional = condition.replace.chunk(2)[1]
     assert torch.equal(conditional[1, :4], clean[1])
     assert conditional[:, 4].mean((1, 2)).tolist() == [1, 1, 0, 0, 1]
@@ -263,7 +263,7 @@ def test_building_and_encoding_leave_the_global_random_state_alone(make: Make) -
 
 
 def test_step_noise_is_drawn_only_where_it_does_not_vanish() -> None:
-    schedule = SevaSchedule(noise_levels(), 50)
+    schedule = SevaSampler(noise_levels(), 50)
     assert schedule.deviation[0] == 0
     assert 1e-3 < schedule.deviation[10] < 1e-2
     x = torch.zeros(1, 4, 2, 2)
@@ -282,11 +282,11 @@ def test_step_noise_is_drawn_only_where_it_does_not_vanish() -> None:
 def test_steps_beyond_the_known_noise_levels_are_refused(model: SevaModel) -> None:
     for num_steps in (0, 1001):
         with pytest.raises(ConfigError, match="between 1 and 1000"):
-            model.noise_schedule(num_steps)
+            model.sampler(num_steps)
 
 
 def test_the_multistep_solver_walks_a_coarse_grid_to_the_clean_latents() -> None:
-    schedule = SevaSchedule(noise_levels(), 50, solver="dpmpp_2m")
+    schedule = SevaSampler(noise_levels(), 50, solver="dpmpp_2m")
     clean = torch.randn(1, 4, 2, 2, generator=torch.Generator().manual_seed(0))
     x = schedule.noised(clean, torch.ones_like(clean), 0)
     previous = None

@@ -20,7 +20,7 @@ from sphinx_framework_seva.guidance import guidance_scale
 from sphinx_framework_seva.model import denoise_rows
 from sphinx_framework_seva.network import UNet
 from sphinx_framework_seva.noise_levels import noise_levels
-from sphinx_framework_seva.schedule import SevaSchedule
+from sphinx_framework_seva.sampler import SevaSampler
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Run:
     fixture: Golden
     network: UNet
     condition: SevaCondition
-    schedule: SevaSchedule
+    schedule: SevaSampler
 
     def denoise(self, x: Tensor, step: int, condition: SevaCondition, ops: Executor) -> Tensor:
         return denoise_rows(
@@ -54,9 +54,9 @@ def partial_run(name: str) -> Run:
     network = UNet(Architecture(**sizes)).requires_grad_(False)
     parameters = info["params_from"].split(".")[0]
     network.load_state_dict(golden(parameters).under("param/"))
-    schedule = SevaSchedule(noise_levels(), info["num_steps"], step_noise=False)
+    schedule = SevaSampler(noise_levels(), info["num_steps"], step_noise=False)
     condition = SevaCondition(
-        schedule=schedule,
+        sampler=schedule,
         context=torch.cat([t["in/uc.crossattn"], t["in/c.crossattn"]]),
         replace=torch.cat([t["in/uc.replace"], t["in/c.replace"]]),
         concat=torch.cat([t["in/uc.concat"], t["in/c.concat"]]),
@@ -108,7 +108,7 @@ def test_the_authors_partial_run_is_reproduced_by_the_engines_loop(run: Run) -> 
     refinement = Refinement(
         model=run,  # type: ignore[arg-type]
         schedule=engine_schedule(run.fixture.info),
-        noise_schedule=run.schedule,
+        sampler=run.schedule,
         clean=t["in/x0"],
         noise=t["in/noise"],
         condition=run.condition,

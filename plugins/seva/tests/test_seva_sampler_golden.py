@@ -22,7 +22,7 @@ from sphinx_framework_seva.noise_levels import (
     quantised,
     step_indices,
 )
-from sphinx_framework_seva.schedule import SevaSchedule
+from sphinx_framework_seva.sampler import SevaSampler
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_time_indices_match_and_quantisation_finds_them_back(sampler: Golden) ->
         descending = sorted(expected, reverse=True)
         table = levels(sampler)
         assert step_indices(steps, len(table)) == descending
-        assert SevaSchedule(table, steps).time_indices == descending
+        assert SevaSampler(table, steps).time_indices == descending
 
 
 def test_denoiser_matches(sampler: Golden) -> None:
@@ -123,7 +123,7 @@ def test_single_euler_steps_match(sampler: Golden) -> None:
     t = sampler.tensors
     # The single steps belong to the grid whose time steps are stored too.
     steps = max(len(value) for name, value in t.items() if name.startswith("out/idx_"))
-    schedule = SevaSchedule(levels(sampler), steps, step_noise=False)
+    schedule = SevaSampler(levels(sampler), steps, step_noise=False)
     prediction = guided(*t["in/step_denoised"].chunk(2), scale(sampler, "multiview", "in/c2w"))
     for name in names:
         step = int(name.rsplit("_", 1)[1])
@@ -132,11 +132,11 @@ def test_single_euler_steps_match(sampler: Golden) -> None:
         check(schedule.advance(x, prediction, move), sampler, name)
 
 
-def condition(fixture: Golden, guider: str, schedule: SevaSchedule) -> SevaCondition:
+def condition(fixture: Golden, guider: str, sampler: SevaSampler) -> SevaCondition:
     t = fixture.tensors
     assert torch.equal(t["in/c.dense_vector"], t["in/uc.dense_vector"])
     return SevaCondition(
-        schedule=schedule,
+        sampler=sampler,
         context=torch.cat([t["in/uc.crossattn"], t["in/c.crossattn"]]),
         replace=torch.cat([t["in/uc.replace"], t["in/c.replace"]]),
         concat=torch.cat([t["in/uc.concat"], t["in/c.concat"]]),
@@ -163,7 +163,7 @@ def sample(
     noise_of: Callable[[int], Tensor] | None,
 ) -> Tensor:
     """The engine's walk: raise, denoise, advance; ``noise_of`` gives the noise of a step."""
-    schedule = SevaSchedule(levels(fixture), steps, step_noise=noise_of is not None)
+    schedule = SevaSampler(levels(fixture), steps, step_noise=noise_of is not None)
     given = condition(fixture, guider, schedule)
     ops = DenseExecutor(fixture.info["num_frames"])
     x = fixture.tensors["in/noise"] * (1 + schedule.sigmas[0] ** 2) ** 0.5

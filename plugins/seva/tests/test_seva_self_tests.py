@@ -41,7 +41,7 @@ class GivenSteps:
     """Frames start one after the other."""
 
     def start_steps(
-        self, report: QualityReport, scene: Scene, target: float, num_steps: int
+        self, report: QualityReport, scene: Scene, quality: float, num_steps: int
     ) -> StartSteps:
         return StartSteps(steps=tuple(range(len(report.ratio))))
 

@@ -16,7 +16,7 @@ from sphinx_framework_viewcrafter.checkpoint import Networks, build_networks
 from sphinx_framework_viewcrafter.conditioning import Condition, joined_context
 from sphinx_framework_viewcrafter.config import DiffusionConfig, ViewCrafterConfig
 from sphinx_framework_viewcrafter.model import ViewCrafter
-from sphinx_framework_viewcrafter.sampler import DdimSchedule
+from sphinx_framework_viewcrafter.sampler import DdimSampler
 
 CPU = torch.device("cpu")
 
@@ -70,13 +70,13 @@ def networks(fixture: Golden, weights: Path, upstream: Any) -> Networks:
 
 
 @pytest.fixture(scope="module")
-def schedule(fixture: Golden, weights: Path, upstream: Any) -> DdimSchedule:
+def schedule(fixture: Golden, weights: Path, upstream: Any) -> DdimSampler:
     model = ViewCrafter(config_of(fixture, weights, upstream, 0.0), CPU)
-    return model.noise_schedule(fixture.info["run"]["steps"])
+    return model.sampler(fixture.info["run"]["steps"])
 
 
 def run_condition(
-    fixture: Golden, networks: Networks, upstream: Any, to_rows: Any, schedule: DdimSchedule
+    fixture: Golden, networks: Networks, upstream: Any, to_rows: Any, schedule: DdimSampler
 ) -> Condition:
     """The golden run's condition: its own token ids and posterior noise."""
     video = to_rows(fixture.tensors["in/video"])
@@ -94,7 +94,7 @@ def run_condition(
         name="run",
     )
     latents = networks.autoencoder.scale_factor * drawn
-    return Condition(latents=latents, context=context, schedule=schedule)
+    return Condition(latents=latents, context=context, sampler=schedule)
 
 
 def test_every_conditioning_signal_equals_the_authors(
@@ -103,7 +103,7 @@ def test_every_conditioning_signal_equals_the_authors(
     upstream: Any,
     to_rows: Any,
     close: Any,
-    schedule: DdimSchedule,
+    schedule: DdimSampler,
 ) -> None:
     tensors, middle = fixture.tensors, fixture.info["tolerance"]["mid"]
     video = to_rows(tensors["in/video"])[fixture.info["run"]["condition_index"]][None]
@@ -124,7 +124,7 @@ def test_both_branches_of_the_first_step_equal_the_authors(
     upstream: Any,
     to_rows: Any,
     close: Any,
-    schedule: DdimSchedule,
+    schedule: DdimSampler,
 ) -> None:
     tensors, run = fixture.tensors, fixture.info["run"]
     condition = run_condition(fixture, networks, upstream, to_rows, schedule)
@@ -155,7 +155,7 @@ def test_whole_runs_equal_the_authors(
     assert etas
     for eta in etas:
         model = ViewCrafter(config_of(fixture, weights, upstream, float(eta)), CPU)
-        grid = model.noise_schedule(steps)
+        grid = model.sampler(steps)
         condition = run_condition(fixture, networks, upstream, to_rows, grid)
         x: Tensor = to_rows(tensors["in/x_T"])
         ops = DenseExecutor(len(x))

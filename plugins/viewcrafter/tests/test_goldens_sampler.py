@@ -11,7 +11,7 @@ from sphinx_framework.protocols import SolverStep
 from sphinx_framework.testing.goldens import Golden, golden
 from sphinx_framework_viewcrafter.config import DiffusionConfig
 from sphinx_framework_viewcrafter.guidance import Guidance
-from sphinx_framework_viewcrafter.sampler import DdimSchedule
+from sphinx_framework_viewcrafter.sampler import DdimSampler
 from sphinx_framework_viewcrafter.training_schedule import TrainingSchedule
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -44,7 +44,7 @@ def test_noise_tables_equal_the_checkpoints(close: Any) -> None:
 def test_grids_equal_the_authors_for_every_spacing_count_eta_and_base(close: Any) -> None:
     fixture = golden("viewcrafter_sampler")
     for count, eta, spacing, base in fixture.info["config"]["variants"]:
-        grid = DdimSchedule(count, training(fixture, base), eta=eta, spacing=spacing)
+        grid = DdimSampler(count, training(fixture, base), eta=eta, spacing=spacing)
         expected = {
             key.rpartition("/")[2]: value.flip(0)
             for key, value in fixture.tensors.items()
@@ -88,7 +88,7 @@ def test_single_moves_equal_the_authors(to_rows: Any, close: Any) -> None:
     moves = [(float(m[1]), int(m[2]), m[0]) for m in found if m]
     assert moves
     for eta, index, key in moves:
-        grid = DdimSchedule(options["S"], training(fixture, options["base_scale"]), eta=eta)
+        grid = DdimSampler(options["S"], training(fixture, options["base_scale"]), eta=eta)
         step = grid.num_steps - 1 - index
         denoised = grid.denoised(x, v, step)
         network_x0 = denoised * grid.scales[step]

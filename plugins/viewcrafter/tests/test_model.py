@@ -46,8 +46,8 @@ def test_a_scene_goes_from_coarse_views_to_images(tiny_model: ViewCrafter) -> No
     coarse = coarse_of(scene)
     (layout,) = tiny_model.layouts(scene)
     clean = tiny_model.encode(clip_images(scene, coarse, layout))
-    condition = tiny_model.condition(scene, coarse, layout, clean, tiny_model.noise_schedule(50))
-    grid = tiny_model.noise_schedule(3)
+    condition = tiny_model.condition(scene, coarse, layout, clean, tiny_model.sampler(50))
+    grid = tiny_model.sampler(3)
     generator = torch.Generator().manual_seed(0)
 
     def draw() -> torch.Tensor:
@@ -88,7 +88,7 @@ def test_straight_colours_are_premultiplied_for_the_condition(mean_model: ViewCr
     assert coarse.opacity is not None
     (layout,) = mean_model.layouts(scene)
     clean = mean_model.encode(clip_images(scene, coarse, layout))
-    condition = mean_model.condition(scene, coarse, layout, clean, mean_model.noise_schedule(50))
+    condition = mean_model.condition(scene, coarse, layout, clean, mean_model.sampler(50))
     faded = replace(coarse, images=coarse.images * coarse.opacity[:, None])
     expected = mean_model.encode(clip_images(scene, faded, layout))
     torch.testing.assert_close(condition.latents, expected)
@@ -103,7 +103,7 @@ def test_premultiplied_colours_are_taken_as_they_are() -> None:
     coarse = coarse_of(scene)
     (layout,) = model.layouts(scene)
     clean = model.encode(clip_images(scene, coarse, layout))
-    condition = model.condition(scene, coarse, layout, clean, model.noise_schedule(50))
+    condition = model.condition(scene, coarse, layout, clean, model.sampler(50))
     torch.testing.assert_close(condition.latents, clean)
 
 
@@ -114,7 +114,7 @@ def test_sampled_condition_latents_differ_from_the_mean_but_not_between_calls(
     coarse = replace(coarse_of(scene), opacity=None)
     (layout,) = tiny_model.layouts(scene)
     clean = tiny_model.encode(clip_images(scene, coarse, layout))
-    schedule = tiny_model.noise_schedule(50)
+    schedule = tiny_model.sampler(50)
     first, second = (
         tiny_model.condition(scene, coarse, layout, clean, schedule).latents for _ in range(2)
     )
@@ -133,7 +133,7 @@ def test_given_targets_condition_with_their_clean_latents(tiny_model: ViewCrafte
         )
     )
     clean = tiny_model.encode(clip_images(scene, coarse, layout)) + 1
-    condition = tiny_model.condition(scene, coarse, layout, clean, tiny_model.noise_schedule(50))
+    condition = tiny_model.condition(scene, coarse, layout, clean, tiny_model.sampler(50))
     assert torch.equal(condition.latents[0], clean[0])
     assert not torch.allclose(condition.latents[1:], clean[1:])
 
@@ -147,7 +147,7 @@ def test_clips_of_one_request_do_not_share_image_tokens(tiny_model: ViewCrafter)
         layout = ClipLayout(slots=(first, Slot(kind="target", index=0), last))
         clean = tiny_model.encode(clip_images(scene, coarse, layout))
         conditions.append(
-            tiny_model.condition(scene, coarse, layout, clean, tiny_model.noise_schedule(50))
+            tiny_model.condition(scene, coarse, layout, clean, tiny_model.sampler(50))
         )
     x = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     store: dict[str, torch.Tensor] = {}
@@ -163,7 +163,7 @@ def test_without_guidance_only_the_conditional_branch_runs() -> None:
     coarse = coarse_of(scene)
     (layout,) = model.layouts(scene)
     clean = model.encode(clip_images(scene, coarse, layout))
-    condition = model.condition(scene, coarse, layout, clean, model.noise_schedule(50))
+    condition = model.condition(scene, coarse, layout, clean, model.sampler(50))
     assert model.guidance_branches == condition.context.branches == 1
     assert model.denoise(clean, 0, condition, DenseExecutor(3)).shape == clean.shape
 
@@ -189,7 +189,7 @@ def test_per_frame_context_refuses_clips_of_another_length() -> None:
     (layout,) = model.layouts(scene)
     clean = model.encode(clip_images(scene, coarse, layout))
     with pytest.raises(CapabilityError, match="5"):
-        model.condition(scene, coarse, layout, clean, model.noise_schedule(50))
+        model.condition(scene, coarse, layout, clean, model.sampler(50))
 
 
 def test_the_default_prompts_need_no_tokenizer() -> None:

@@ -10,7 +10,7 @@ from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.protocols import SolverStep
 from sphinx_framework_viewcrafter.config import DiffusionConfig
 from sphinx_framework_viewcrafter.guidance import Guidance
-from sphinx_framework_viewcrafter.sampler import DdimSchedule, timesteps
+from sphinx_framework_viewcrafter.sampler import DdimSampler, timesteps
 from sphinx_framework_viewcrafter.training_schedule import TrainingSchedule
 
 TRAINING = TrainingSchedule.from_config(DiffusionConfig())
@@ -37,7 +37,7 @@ def test_trailing_grids_start_at_the_last_training_step_and_descend(count: int) 
 @settings(deadline=None)
 @given(count=st.integers(1, 200), eta=st.sampled_from([0.3, 1.0]))
 def test_the_first_move_is_finite_for_every_number_of_steps(count: int, eta: float) -> None:
-    grid = DdimSchedule(count, TRAINING, eta=eta)
+    grid = DdimSampler(count, TRAINING, eta=eta)
     move = SolverStep(step=0, next_step=1, previous=None, draw=lambda: state(3))
     assert torch.isfinite(grid.advance(state(1), state(2), move)).all()
 
@@ -47,7 +47,7 @@ def test_the_first_move_is_finite_for_every_number_of_steps(count: int, eta: flo
 def test_without_fresh_noise_a_perfect_prediction_keeps_signal_and_noise_apart(
     data: st.DataObject,
 ) -> None:
-    grid = DdimSchedule(data.draw(st.integers(2, 60)), TRAINING, eta=0.0)
+    grid = DdimSampler(data.draw(st.integers(2, 60)), TRAINING, eta=0.0)
     step = data.draw(st.integers(0, grid.num_steps - 2))
     later = data.draw(st.integers(step + 1, grid.num_steps - 1))
     clean, noise = state(1), state(2)
@@ -59,7 +59,7 @@ def test_without_fresh_noise_a_perfect_prediction_keeps_signal_and_noise_apart(
 @settings(deadline=None)
 @given(step=st.integers(0, 49))
 def test_v_prediction_inverts_the_noising(step: int) -> None:
-    grid = DdimSchedule(50, TRAINING)
+    grid = DdimSampler(50, TRAINING)
     clean, noise = state(1), state(2)
     alpha, shrunk = grid.alphas[step], grid.scales[step] * clean
     v = alpha**0.5 * noise - (1 - alpha) ** 0.5 * shrunk
@@ -68,12 +68,12 @@ def test_v_prediction_inverts_the_noising(step: int) -> None:
 
 
 def test_noising_to_the_end_of_the_grid_is_the_clean_state() -> None:
-    grid = DdimSchedule(8, TRAINING)
+    grid = DdimSampler(8, TRAINING)
     assert torch.equal(grid.noised(state(1), state(2), 8), state(1))
 
 
 def test_the_first_step_is_pure_noise() -> None:
-    grid = DdimSchedule(8, TRAINING)
+    grid = DdimSampler(8, TRAINING)
     assert torch.equal(grid.noised(state(1), state(2), 0), state(2))
 
 
@@ -81,7 +81,7 @@ def test_the_first_step_is_pure_noise() -> None:
 def test_the_last_move_leaves_a_trace_of_noise_unless_the_prediction_is_asked_for(
     final: str, left: bool
 ) -> None:
-    grid = DdimSchedule(8, TRAINING, final=final)  # type: ignore[arg-type]
+    grid = DdimSampler(8, TRAINING, final=final)  # type: ignore[arg-type]
     move = SolverStep(step=7, next_step=8, previous=None, draw=lambda: state(3))
     moved = grid.advance(state(1), state(2), move)
     assert torch.equal(moved, state(2)) != left
@@ -93,7 +93,7 @@ def test_the_last_move_leaves_a_trace_of_noise_unless_the_prediction_is_asked_fo
 )
 def test_a_grid_that_does_not_exist_is_refused_with_advice(count: int, spacing: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        DdimSchedule(count, TRAINING, spacing=spacing)  # type: ignore[arg-type]
+        DdimSampler(count, TRAINING, spacing=spacing)  # type: ignore[arg-type]
     assert caught.value.hint
 
 

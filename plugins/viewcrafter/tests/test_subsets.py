@@ -35,7 +35,7 @@ def prepared(model: ViewCrafter, targets: int, seed: int = 0) -> tuple[torch.Ten
         scene.images[s.index] if s.kind == "input" else coarse.images[s.index] for s in layout.slots
     ]
     clean = model.encode(torch.stack(images))
-    condition = model.condition(scene, coarse, layout, clean, model.noise_schedule(50))
+    condition = model.condition(scene, coarse, layout, clean, model.sampler(50))
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(clean.shape, generator=generator), condition
 

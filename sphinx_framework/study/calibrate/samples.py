@@ -109,7 +109,7 @@ class FixedStart:
         self.step = step
 
     def start_steps(
-        self, report: QualityReport, scene: Scene, target: float, num_steps: int
+        self, report: QualityReport, scene: Scene, quality: float, num_steps: int
     ) -> StartSteps:
         """The fixed step, for every target."""
         return StartSteps(steps=(self.step,) * len(scene.targets))

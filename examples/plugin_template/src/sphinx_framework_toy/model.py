@@ -1,7 +1,7 @@
 import torch
 
 from sphinx_framework.nn import Conv2d, bind_sites
-from sphinx_framework.samplers import SigmaSchedule, karras_sigmas
+from sphinx_framework.samplers import SigmaSampler, karras_sigmas
 from sphinx_framework.types import ClipLayout, Slot
 
 
@@ -33,11 +33,11 @@ class Toy:
     def decode(self, latents):
         return latents.clamp(0, 1)
 
-    def condition(self, scene, coarse, layout, clean, schedule):
+    def condition(self, scene, coarse, layout, clean, sampler):
         return clean.mean((2, 3))
 
-    def noise_schedule(self, num_steps):
-        return SigmaSchedule(karras_sigmas(num_steps, 0.02, 10.0))
+    def sampler(self, num_steps):
+        return SigmaSampler(karras_sigmas(num_steps, 0.02, 10.0))
 
     def denoise(self, x, step, condition, ops):
         return self.network(x, condition, ops)

@@ -53,18 +53,18 @@ class KLogicSteps:
             self._centres = cluster_centres(self.config, self.source, embedder)
 
     def start_steps(
-        self, report: QualityReport, scene: Scene, target: float, num_steps: int
+        self, report: QualityReport, scene: Scene, quality: float, num_steps: int
     ) -> StartSteps:
         """Return the start step of every target; a ratio that is no number starts at 0."""
-        bracket(self.rules, target)
+        bracket(self.rules, quality)
         candidates, notes = self._clusters(scene)
         ratios = [float(r) for r in report.ratio]
         known = [0.0 if math.isnan(r) else r for r in ratios]
         steps = tuple(
-            min(self.lookup.start_step(self.rules, c, target, r, num_steps) for c in candidates)
+            min(self.lookup.start_step(self.rules, c, quality, r, num_steps) for c in candidates)
             for r in known
         )
-        warnings = self._thin_rows(candidates[0], target, known)
+        warnings = self._thin_rows(candidates[0], quality, known)
         if any(math.isnan(r) for r in ratios):
             warnings.append("a quality ratio is not a number: that frame starts at 0")
         if self.rules.placeholder:
@@ -74,7 +74,7 @@ class KLogicSteps:
         return StartSteps(
             steps=steps,
             cluster=candidates[0],
-            full_ratio=self._full_ratio(candidates[0], target, known),
+            full_ratio=self._full_ratio(candidates[0], quality, known),
             notes=tuple(notes),
             warnings=tuple(warnings),
         )

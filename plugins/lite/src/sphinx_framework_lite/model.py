@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.protocols import Executor
-from sphinx_framework.samplers import SigmaSchedule, karras_sigmas
+from sphinx_framework.samplers import SigmaSampler, karras_sigmas
 from sphinx_framework.types import Cameras, ClipLayout, CoarseViews, Scene, Slot
 from sphinx_framework_lite.autoencoder import LATENT_FACTOR, Autoencoder
 from sphinx_framework_lite.config import DiffusionConfig
@@ -94,11 +94,11 @@ class LiteDiffusion:
         coarse: CoarseViews,
         layout: ClipLayout,
         clean: Float[Tensor, "T C h w"],
-        schedule: SigmaSchedule,
+        sampler: SigmaSampler,
     ) -> LiteCondition:
         """Base latents, renders of each target's nearest inputs, opacity and rays.
 
-        clean: latents of the clip's slots. schedule: gives the steps of ``denoise`` their levels.
+        clean: latents of the clip's slots. sampler: gives the steps of ``denoise`` their levels.
 
         Raises:
             SceneError: with fewer than two inputs, or no usable depth range.
@@ -126,12 +126,12 @@ class LiteDiffusion:
             self._cameras(scene, layout), scene.inputs.world_from_camera[0], middle(near, far)
         )
         maps = condition_maps(clean, opacity, latents, covered, given, rays)
-        return LiteCondition(base=clean, maps=maps, given=given, sigmas=tuple(schedule.sigmas))
+        return LiteCondition(base=clean, maps=maps, given=given, sigmas=tuple(sampler.sigmas))
 
-    def noise_schedule(self, num_steps: int) -> SigmaSchedule:
+    def sampler(self, num_steps: int) -> SigmaSampler:
         """Karras levels with the solver of the options."""
         config = self._config
-        return SigmaSchedule(
+        return SigmaSampler(
             karras_sigmas(num_steps, config.sigma_min, config.sigma_max, config.rho), config.solver
         )
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sphinx_framework_seva.schedule import SevaSchedule
+from sphinx_framework_seva.sampler import SevaSampler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +15,7 @@ class SevaCondition:
 
     context: image-embedding tokens. replace: latents of the input frames and, as last channel,
     where they are. concat: input mask and Pluecker maps, joined to the latents. dense: Pluecker
-    maps, the same for both branches. scale: guidance scale per frame. schedule: the grid that step
+    maps, the same for both branches. scale: guidance scale per frame. sampler: the grid that step
     numbers refer to.
     """
 
@@ -24,13 +24,13 @@ class SevaCondition:
     concat: Float[Tensor, "gT P1 h w"]
     dense: Float[Tensor, "T P h w"]
     scale: Float[Tensor, " T"]
-    schedule: SevaSchedule
+    sampler: SevaSampler
 
 
 def assembled(
     *,
     clean: Float[Tensor, "T C h w"],
-    schedule: SevaSchedule,
+    sampler: SevaSampler,
     is_input: Bool[Tensor, " T"],
     embeddings: Float[Tensor, "V D"],
     pluecker: Float[Tensor, "T P h w"],
@@ -40,7 +40,7 @@ def assembled(
 
     Args:
         clean: latents; only those of input frames are read.
-        schedule: the request's noise schedule.
+        sampler: the request's noise sampler.
         is_input: frames whose content is given.
         embeddings: of the input views; their mean conditions every frame.
         pluecker: maps of all frames at latent resolution.
@@ -62,5 +62,5 @@ def assembled(
         ),
         dense=pluecker,
         scale=scale.to(clean),
-        schedule=schedule,
+        sampler=sampler,
     )

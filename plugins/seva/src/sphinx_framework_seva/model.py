@@ -20,7 +20,7 @@ from sphinx_framework_seva.image_encoder import build_image_encoder
 from sphinx_framework_seva.layouts import clip_layouts
 from sphinx_framework_seva.network import UNet
 from sphinx_framework_seva.noise_levels import noise_levels
-from sphinx_framework_seva.schedule import SevaSchedule
+from sphinx_framework_seva.sampler import SevaSampler
 from sphinx_framework_seva.weights import (
     DTYPES,
     PINNED,
@@ -76,7 +76,7 @@ class SevaModel:
         coarse: CoarseViews,
         layout: ClipLayout,
         clean: Float[Tensor, "T C h w"],
-        schedule: SevaSchedule,
+        sampler: SevaSampler,
     ) -> SevaCondition:
         """Image embedding, input latents, Pluecker maps and guidance scales of a clip.
 
@@ -94,7 +94,7 @@ class SevaModel:
         )
         return assembled(
             clean=clean,
-            schedule=schedule,
+            sampler=sampler,
             is_input=is_input,
             embeddings=self.image_encoder(shown).to(clean),
             pluecker=pluecker_maps(poses, intrinsics, (clean.shape[2], clean.shape[3])),
@@ -108,9 +108,9 @@ class SevaModel:
             ),
         )
 
-    def noise_schedule(self, num_steps: int) -> SevaSchedule:
+    def sampler(self, num_steps: int) -> SevaSampler:
         """The grid of that many steps."""
-        return SevaSchedule(
+        return SevaSampler(
             self.levels,
             num_steps,
             solver=self.config.solver,
@@ -121,7 +121,7 @@ class SevaModel:
         self, x: Float[Tensor, "R C a b"], step: int, condition: SevaCondition, ops: Executor
     ) -> Float[Tensor, "R C a b"]:
         """Guided prediction of the clean latents of the held rows."""
-        schedule = condition.schedule
+        schedule = condition.sampler
         return denoise_rows(
             self.network,
             x,

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sphinx_framework.types import ClipLayout, CoarseViews, Scene
 from sphinx_framework_viewcrafter.blocks import Context
-from sphinx_framework_viewcrafter.sampler import DdimSchedule
+from sphinx_framework_viewcrafter.sampler import DdimSampler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +22,12 @@ class Condition:
     """Everything of a clip that stays the same from step to step.
 
     latents: of the conditioning frames, joined to the noisy latents on channels.
-    schedule: the grid that step numbers refer to.
+    sampler: the grid that step numbers refer to.
     """
 
     latents: Float[Tensor, "T C h w"]
     context: Context
-    schedule: DdimSchedule
+    sampler: DdimSampler
 
 
 def premultiplied(coarse: CoarseViews, colours: str) -> Float[Tensor, "T 3 H W"]:

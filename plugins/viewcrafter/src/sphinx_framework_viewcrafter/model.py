@@ -19,7 +19,7 @@ from sphinx_framework_viewcrafter.conditioning import (
 )
 from sphinx_framework_viewcrafter.config import ViewCrafterConfig
 from sphinx_framework_viewcrafter.guidance import Guidance
-from sphinx_framework_viewcrafter.sampler import DdimSchedule
+from sphinx_framework_viewcrafter.sampler import DdimSampler
 from sphinx_framework_viewcrafter.training_schedule import TrainingSchedule
 
 
@@ -74,7 +74,7 @@ class ViewCrafter:
         coarse: CoarseViews,
         layout: ClipLayout,
         clean: Float[Tensor, "T C h w"],
-        schedule: DdimSchedule,
+        sampler: DdimSampler,
     ) -> Condition:
         """Encode the conditioning frames and the context.
 
@@ -101,11 +101,11 @@ class ViewCrafter:
             per_frame=self.config.per_frame_context,
             name=f"{layout.slots[0].kind}{layout.slots[0].index}",
         )
-        return Condition(latents=latents.to(self._dtype), context=context, schedule=schedule)
+        return Condition(latents=latents.to(self._dtype), context=context, sampler=sampler)
 
-    def noise_schedule(self, num_steps: int) -> DdimSchedule:
+    def sampler(self, num_steps: int) -> DdimSampler:
         """The DDIM grid of that many steps."""
-        return DdimSchedule(
+        return DdimSampler(
             num_steps,
             self._training,
             eta=self.config.eta,
@@ -117,7 +117,7 @@ class ViewCrafter:
         self, x: Float[Tensor, "R C a b"], step: int, condition: Condition, ops: Executor
     ) -> Float[Tensor, "R C a b"]:
         """Predict clean latents with classifier-free guidance over both branches."""
-        grid, branches = condition.schedule, self.guidance_branches
+        grid, branches = condition.sampler, self.guidance_branches
         joined = torch.cat([x.to(self._dtype), ops.maps(condition.latents)], dim=1)
         v = self._networks.unet(
             joined.repeat(branches, 1, 1, 1),

@@ -17,7 +17,7 @@ from sphinx_framework_viewcrafter.config import Spacing
 from sphinx_framework_viewcrafter.training_schedule import TrainingSchedule
 
 
-class DdimSchedule:
+class DdimSampler:
     """A grid of training steps from noisy to clean, and the moves between them.
 
     ``timesteps``, ``alphas`` and ``scales`` have one entry per step; step 0 is the noisiest.

@@ -4,14 +4,14 @@ A component is built by the registry as ``Factory(config, device)``. Every proto
 suite in :mod:`sphinx_framework.testing`, which ``sphinx-nvs check NAME`` runs.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from sphinx_framework.protocols.executor import Executor
+from sphinx_framework.protocols.sampler import Sampler
 from sphinx_framework.types import (
     Cameras,
     ClipLayout,
@@ -22,7 +22,6 @@ from sphinx_framework.types import (
     StartSteps,
 )
 
-Reach = Literal["frame", "frames", "clip"]
 Condition = TypeVar("Condition")
 
 
@@ -60,7 +59,7 @@ class StepPolicy(Protocol):
     """Turns quality ratios into start steps (the paper's k-logic, section 5.1)."""
 
     def start_steps(
-        self, report: QualityReport, scene: Scene, target: float, num_steps: int
+        self, report: QualityReport, scene: Scene, quality: float, num_steps: int
     ) -> StartSteps:
         """Return a start step in ``0..num_steps`` per target; never decreasing in the ratio."""
         ...
@@ -121,103 +120,6 @@ class SceneReader(Protocol):
         ...
 
 
-class Executor(Protocol):
-    """The only way a network may look beyond the rows it was handed.
-
-    A *row* is a frame, or in block-sparse steps a tile of a frame; the leading axis of every
-    activation is ``R`` rows, guidance branches outermost. A network never writes a literal frame
-    count, height or width: what is pointwise is plain torch, what looks at other pixels or frames
-    is one of these calls. ``site`` is the call's unique name in the network (see
-    :func:`sphinx_framework.nn.bind_sites`).
-    """
-
-    def rows(self, per_frame: Float[Tensor, "gT *d"]) -> Float[Tensor, "R *d"]:
-        """Pick the held rows of a tensor with one entry per frame (times branches)."""
-        ...
-
-    def maps(self, per_frame: Float[Tensor, "gT C h w"]) -> Float[Tensor, "R C a b"]:
-        """Pick the held rows, cut to the held tiles, of one map per frame (times branches)."""
-        ...
-
-    def conv2d(
-        self, site: str, conv: nn.Conv2d, x: Float[Tensor, "R C a b"]
-    ) -> Float[Tensor, "R D i j"]:
-        """Convolve within each frame (same padding; stride 1 or 2)."""
-        ...
-
-    def group_norm(
-        self, site: str, norm: nn.GroupNorm, x: Float[Tensor, "R C a b"], reach: Reach = "frame"
-    ) -> Float[Tensor, "R C a b"]:
-        """Normalise with the statistics of the whole frame, or of the whole clip."""
-        ...
-
-    def attention(
-        self,
-        site: str,
-        query: Float[Tensor, "R n D"],
-        key: Float[Tensor, "R n D"],
-        value: Float[Tensor, "R n E"],
-        heads: int,
-        reach: Reach,
-    ) -> Float[Tensor, "R n E"]:
-        """Self-attention, scale ``1/sqrt(D/heads)``, on already projected tokens.
-
-        ``"frame"``: over the tokens of the same frame. ``"frames"``: over the T frames at the same
-        cell. ``"clip"``: over all tokens of all frames. Tokens are row-major cells of a row.
-        """
-        ...
-
-    def frame_conv(
-        self, site: str, conv: nn.Conv3d, x: Float[Tensor, "R C a b"]
-    ) -> Float[Tensor, "R D a b"]:
-        """Convolve along the frame axis, kernel (k, 1, 1), zero padding beyond the clip."""
-        ...
-
-    def across_frames(self, site: str, x: Float[Tensor, "R *d"]) -> Float[Tensor, "R T *d"]:
-        """Give every row the values of all T frames at its place: any other frame mixer."""
-        ...
-
-    def constant(self, site: str, make: Callable[[], Tensor]) -> Tensor:
-        """Compute once per request what depends on neither step nor rows, then reuse it."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SolverStep:
-    """One move along the noise schedule, for a group of frames with a common past.
-
-    step, next_step: entry and exit, ``0 <= step < next_step <= num_steps``.
-    previous: ``(step, denoised)`` of the same rows one move earlier, or ``None`` at their start.
-    draw: returns standard normal noise of ``x``'s shape, the same for the same seed, step, frame.
-    """
-
-    step: int
-    next_step: int
-    previous: tuple[int, Tensor] | None
-    draw: Callable[[], Tensor]
-
-
-class NoiseSchedule(Protocol):
-    """Hides sigma space (SEVA, lite) and alpha space (ViewCrafter) from the engine."""
-
-    @property
-    def num_steps(self) -> int:
-        """Number of denoising steps of the full grid; step 0 is the noisiest."""
-        ...
-
-    def noised(
-        self, clean: Float[Tensor, "R *d"], noise: Float[Tensor, "R *d"], step: int
-    ) -> Float[Tensor, "R *d"]:
-        """State at the entry of ``step``; ``noised(., ., num_steps)`` is the clean state."""
-        ...
-
-    def advance(
-        self, x: Float[Tensor, "R *d"], denoised: Float[Tensor, "R *d"], move: SolverStep
-    ) -> Float[Tensor, "R *d"]:
-        """Move the state from ``move.step`` to ``move.next_step``."""
-        ...
-
-
 class DiffusionModel(Protocol[Condition]):
     """Stage 2: a multi-view latent diffusion model written against :class:`Executor`.
 
@@ -249,17 +151,17 @@ class DiffusionModel(Protocol[Condition]):
         coarse: CoarseViews,
         layout: ClipLayout,
         clean: Float[Tensor, "T C h w"],
-        schedule: NoiseSchedule,
+        sampler: Sampler,
     ) -> Condition:
         """Everything of the request that does not change from step to step (opaque).
 
         clean: latents of the clip's frames (inputs, renders, given targets).
-        schedule: what :meth:`noise_schedule` made for the request; it gives the step numbers of
+        sampler: what :meth:`sampler` made for the request; it gives the step numbers of
         ``denoise`` their meaning, so a model that needs noise levels keeps it in the condition.
         """
         ...
 
-    def noise_schedule(self, num_steps: int) -> NoiseSchedule:
+    def sampler(self, num_steps: int) -> Sampler:
         """The grid of the given number of steps."""
         ...
 

@@ -4,14 +4,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.protocols import SolverStep
-from sphinx_framework.samplers import SigmaSchedule, Solver
+from sphinx_framework.samplers import SigmaSampler, Solver
 from sphinx_framework_seva.noise_levels import grid, quantised
 
 # SEVA raises every noise level by this before it is denoised.
 RAISE = 1e-6
 
 
-class SevaSchedule(SigmaSchedule):
+class SevaSampler(SigmaSampler):
     """The steps' noise levels, raised by 1e-6 as SEVA's sampler does.
 
     SEVA adds noise of standard deviation ``sqrt((sigma + 1e-6)^2 - sigma^2)``, computed in float32

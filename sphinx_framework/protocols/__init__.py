@@ -1,0 +1,41 @@
+"""The protocols a component satisfies, structurally: nothing here needs to be inherited."""
+
+from sphinx_framework.protocols.components import (
+    DiffusionModel as DiffusionModel,
+)
+from sphinx_framework.protocols.components import (
+    Embedder as Embedder,
+)
+from sphinx_framework.protocols.components import (
+    EstimatedCameras as EstimatedCameras,
+)
+from sphinx_framework.protocols.components import (
+    MaskPolicy as MaskPolicy,
+)
+from sphinx_framework.protocols.components import (
+    PoseEstimator as PoseEstimator,
+)
+from sphinx_framework.protocols.components import (
+    QualityEstimator as QualityEstimator,
+)
+from sphinx_framework.protocols.components import (
+    RegressionModel as RegressionModel,
+)
+from sphinx_framework.protocols.components import (
+    SceneReader as SceneReader,
+)
+from sphinx_framework.protocols.components import (
+    StepPolicy as StepPolicy,
+)
+from sphinx_framework.protocols.executor import (
+    Executor as Executor,
+)
+from sphinx_framework.protocols.executor import (
+    Reach as Reach,
+)
+from sphinx_framework.protocols.sampler import (
+    Sampler as Sampler,
+)
+from sphinx_framework.protocols.sampler import (
+    SolverStep as SolverStep,
+)
