@@ -51,3 +51,15 @@ def test_links_to_files_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
         if not re.match(r"[a-z]+:", target):
             assert (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_every_place_of_the_glossary_exists():
+    rows = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8").splitlines()
+    places = [
+        place
+        for row in rows
+        if row.startswith("|")
+        for place in re.findall(r"`((?:sphinx_framework|plugins)/[^`]*)`", row)
+    ]
+    assert places
+    assert [place for place in places if not (ROOT / place).exists()] == []

@@ -20,7 +20,9 @@ class PlanConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    refresh_every: int = Field(5, ge=1, description="a full pass every this many visited steps")
+    refresh_every: int = Field(
+        5, ge=1, description="cache period: a full pass every this many visited steps"
+    )
     full_tail: int = Field(0, ge=0, description="this many last steps of the grid are full passes")
     stride: int = Field(
         1,

@@ -11,7 +11,7 @@ class OpacityConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     opacity_below: float = Field(
-        0.5, ge=0, le=1, description="refine pixels whose opacity is below this"
+        0.5, ge=0, le=1, description="opacity threshold: refine pixels whose opacity is below this"
     )
     union: bool = Field(
         False,

@@ -26,11 +26,11 @@ class EverywhereMask:
 
     def mask(self, coarse: CoarseViews, scene: Scene, cluster: int | None) -> RefineMask:
         """Mark all pixels."""
-        return torch.ones_like(coarse.images[:, 0], dtype=torch.bool)
+        return torch.ones(coarse.images[:, 0].shape, dtype=torch.bool)
 
 
 class OpacityMask:
-    """``opacity``: refine where the render is uncertain. Runs where the images are."""
+    """``opacity``: refine where the render is uncertain; the mask lies on the CPU."""
 
     def __init__(self, config: OpacityConfig, device: torch.device) -> None:
         self.config = config
@@ -41,7 +41,7 @@ class OpacityMask:
 
 
 class OpacityBlurMask:
-    """``opacity-blur``: refine where the render is uncertain or blurry. Runs where the images are.
+    """``opacity-blur``: refine where the render is uncertain or blurry; the mask lies on the CPU.
 
     Source: paper section 5.3; reference behaviour with ``blur_polarity = "authors"``,
     ``channel_order = "bgr"``, ``union = true``, ``opacity_only_clusters = [1]``.
@@ -60,7 +60,7 @@ class OpacityBlurMask:
     def _blurry(self, coarse: CoarseViews, scene: Scene) -> Tensor:
         views = blur.grey_levels(blur.to_uint8(coarse.images), self.config.channel_order)
         if self.config.blur_reference == "inputs":
-            photos = blur.to_uint8(scene.images.to(views.device))
+            photos = blur.to_uint8(scene.images)
             inputs = blur.grey_levels(photos, self.config.channel_order)
             return blurrier_than_inputs(views, inputs, self.config.blur_below)
         blurry = blur.blurry_by_otsu(views)
@@ -70,11 +70,11 @@ class OpacityBlurMask:
 def _uncertain(config: OpacityConfig, coarse: CoarseViews) -> list[Tensor]:
     if coarse.opacity is None:
         return []
-    return [low_opacity(coarse.opacity, config.opacity_below)]
+    return [low_opacity(coarse.opacity.cpu(), config.opacity_below)]
 
 
 def _finished(config: OpacityConfig, evidence: list[Tensor], coarse: CoarseViews) -> RefineMask:
-    mask = any_evidence(evidence, like=torch.zeros_like(coarse.images[:, 0], dtype=torch.bool))
+    mask = any_evidence(evidence, like=torch.zeros(coarse.images[:, 0].shape, dtype=torch.bool))
     if config.union:
         mask = united_over_views(mask)
     if config.smooth:

@@ -1,16 +1,19 @@
 """Blur relative to the sharpness of the input photos: a view as sharp as they are marks nothing.
 
-Otsu's threshold splits every view, however sharp it is (``sphinx_reference`` spec, 11.2 item 10).
+Otsu's threshold splits every view, however sharp it is.
 The Laplacian energy of a pixel alone cannot tell a blurred texture from a flat wall either. Its
 energy at a fine scale over that at a coarser one can: blur removes the fine scale first, and an
 edge that is sharp has about the same ratio wherever it stands. The inputs show which ratio is
 typical of this place and these cameras.
 """
 
+import cv2
+import numpy as np
 import torch
 from jaxtyping import Bool, Float32, UInt8
 from torch import Tensor
-from torch.nn import functional
+
+from sphinx_framework_masks.blur import each_view
 
 COARSE_STEP = 3
 WINDOW = 17
@@ -44,21 +47,24 @@ def _scale_energies(
 
     The coarse one looks at box means of ``COARSE_STEP`` pixels, which aliasing does not reach.
     """
-    levels = grey.float()
-    fine = _absolute_laplacian(levels, 1)
-    coarse = _absolute_laplacian(_box_mean(levels, COARSE_STEP), COARSE_STEP)
-    return _box_mean(fine, WINDOW), _box_mean(coarse, WINDOW)
+
+    def fine(view: np.ndarray) -> np.ndarray:
+        return _box_mean(_absolute_laplacian(view.astype(np.float32), 1), WINDOW)
+
+    def coarse(view: np.ndarray) -> np.ndarray:
+        means = _box_mean(view.astype(np.float32), COARSE_STEP)
+        return _box_mean(_absolute_laplacian(means, COARSE_STEP), WINDOW)
+
+    return each_view(fine, grey), each_view(coarse, grey)
 
 
-def _absolute_laplacian(x: Float32[Tensor, "T H W"], step: int) -> Float32[Tensor, "T H W"]:
-    padded = functional.pad(x[:, None], (step,) * 4, mode="reflect")[:, 0]
-    rows, columns = padded[:, step:-step], padded[..., step:-step]
-    across = rows[..., : -2 * step] + rows[..., 2 * step :]
-    along = columns[:, : -2 * step] + columns[:, 2 * step :]
-    return (across + along - 4 * x).abs()
+def _absolute_laplacian(view: np.ndarray, step: int) -> np.ndarray:
+    """The 4-neighbour Laplacian with neighbours ``step`` pixels away."""
+    kernel = np.zeros((2 * step + 1, 2 * step + 1), np.float32)
+    kernel[step, step] = -4
+    kernel[0, step] = kernel[-1, step] = kernel[step, 0] = kernel[step, -1] = 1
+    return np.abs(cv2.filter2D(view, cv2.CV_32F, kernel))
 
 
-def _box_mean(x: Float32[Tensor, "T H W"], window: int) -> Float32[Tensor, "T H W"]:
-    padded = functional.pad(x[:, None], (window // 2,) * 4, mode="reflect")
-    along = functional.avg_pool2d(padded, (window, 1), 1)
-    return functional.avg_pool2d(along, (1, window), 1)[:, 0]
+def _box_mean(view: np.ndarray, window: int) -> np.ndarray:
+    return cv2.boxFilter(view, cv2.CV_32F, (window, window))

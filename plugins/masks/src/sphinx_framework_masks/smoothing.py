@@ -1,30 +1,22 @@
-"""Morphology on masks with the border rules of the reference (``sphinx_reference`` section 4)."""
+"""Morphology on masks by OpenCV, with the authors' border rules (paper section 5.3)."""
 
+import cv2
+import numpy as np
+import torch
 from jaxtyping import Bool
 from torch import Tensor
-from torch.nn import functional
 
-
-def dilated(mask: Bool[Tensor, "T H W"], window: int) -> Bool[Tensor, "T H W"]:
-    """Mark every pixel with a marked pixel in its window; outside the image nothing is marked."""
-    radius = window // 2
-    along = functional.max_pool2d(mask[:, None].float(), (window, 1), 1, (radius, 0))
-    return functional.max_pool2d(along, (1, window), 1, (0, radius))[:, 0] > 0
-
-
-def eroded(mask: Bool[Tensor, "T H W"], window: int) -> Bool[Tensor, "T H W"]:
-    """Keep pixels whose whole window is marked; outside the image counts as marked."""
-    return ~dilated(~mask, window)
+from sphinx_framework_masks.blur import each_view
 
 
 def closed(mask: Bool[Tensor, "T H W"], window: int) -> Bool[Tensor, "T H W"]:
     """Fill gaps narrower than the window: dilate, then erode."""
-    return eroded(dilated(mask, window), window)
+    return _morphed(mask, cv2.MORPH_CLOSE, window)
 
 
 def opened(mask: Bool[Tensor, "T H W"], window: int) -> Bool[Tensor, "T H W"]:
     """Remove specks narrower than the window: erode, then dilate."""
-    return dilated(eroded(mask, window), window)
+    return _morphed(mask, cv2.MORPH_OPEN, window)
 
 
 def dense(mask: Bool[Tensor, "T H W"], window: int, count: int) -> Bool[Tensor, "T H W"]:
@@ -32,12 +24,14 @@ def dense(mask: Bool[Tensor, "T H W"], window: int, count: int) -> Bool[Tensor, 
 
     Outside the image counts as unmarked, so marks at the border are removed sooner.
     """
-    radius = window // 2
-    along = functional.avg_pool2d(
-        mask[:, None].float(), (window, 1), 1, (radius, 0), divisor_override=1
-    )
-    total = functional.avg_pool2d(along, (1, window), 1, (0, radius), divisor_override=1)
-    return total[:, 0] >= count
+
+    def marked(view: np.ndarray) -> np.ndarray:
+        total = cv2.boxFilter(
+            view, cv2.CV_32F, (window, window), normalize=False, borderType=cv2.BORDER_CONSTANT
+        )
+        return total >= count
+
+    return each_view(marked, mask.to(torch.uint8))
 
 
 def smoothed(
@@ -49,3 +43,10 @@ def smoothed(
 ) -> Bool[Tensor, "T H W"]:
     """Close, open, then density-filter; windows are odd, in pixels."""
     return dense(opened(closed(mask, close), open_), density_window, density_count)
+
+
+def _morphed(mask: Bool[Tensor, "T H W"], operation: int, window: int) -> Bool[Tensor, "T H W"]:
+    kernel = np.ones((window, window), np.uint8)
+    return each_view(
+        lambda view: cv2.morphologyEx(view, operation, kernel), mask.to(torch.uint8)
+    ).bool()
