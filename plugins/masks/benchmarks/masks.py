@@ -1,4 +1,4 @@
-"""Seconds of the ``opacity-blur`` mask, best of seven: ``python masks.py --views 19 --side 576``."""
+"""Seconds of the ``opacity-blur`` mask, best of seven (``--views 19 --side 576``)."""
 
 import argparse
 from time import perf_counter
