@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import torch
@@ -30,23 +30,57 @@ class Golden:
         return {k[len(prefix) :]: v for k, v in self.tensors.items() if k.startswith(prefix)}
 
 
-def goldens_folder() -> Path:
-    """Folder named by ``$SPHINX_GOLDENS``, else ``../shared/goldens`` beside the repository."""
+def goldens_folders() -> tuple[Path, ...]:
+    """``$SPHINX_GOLDENS`` alone where it is set.
+
+    Else small fixtures in the repository, and large ones in ``../shared/goldens`` beside it.
+    """
     chosen = os.environ.get("SPHINX_GOLDENS")
     if chosen:
-        return Path(chosen)
-    return Path(__file__).resolve().parents[3] / "shared" / "goldens"
+        return (Path(chosen),)
+    root = Path(__file__).resolve().parents[2]
+    return (root / "tests" / "fixtures" / "goldens", root.parent / "shared" / "goldens")
+
+
+def golden_names(pattern: str) -> list[str]:
+    """Names of the fixtures whose description matches a glob pattern (without ``.json``)."""
+    found = {path.stem for folder in goldens_folders() for path in folder.glob(f"{pattern}.json")}
+    return sorted(found)
+
+
+def absent(what: str) -> NoReturn:
+    """Skip the calling test; under ``SPHINX_REQUIRE_FIXTURES=1`` (as in CI) fail it."""
+    if os.environ.get("SPHINX_REQUIRE_FIXTURES") == "1":
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+def captures() -> Path:
+    """Folder of the real posed captures: ``$SPHINX_CAPTURES``, else ``../shared/data``."""
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
+    return Path(os.environ.get("SPHINX_CAPTURES") or beside)
+
+
+def capture_folder(name: str) -> Path:
+    """Folder of one capture; where it is absent, see :func:`absent`."""
+    folder = captures() / name
+    if not folder.is_dir():
+        absent(f"the capture {name!r} is not in {folder.parent} (set SPHINX_CAPTURES)")
+    return folder
 
 
 def golden(name: str) -> Golden:
     """Load fixture ``name``; skip the calling test, with the reason, where it is absent.
 
+    Under ``SPHINX_REQUIRE_FIXTURES=1`` (as in CI) an absent fixture fails the test instead.
     Raises ``FileNotFoundError`` for a description whose arrays are missing.
     """
-    folder = goldens_folder()
+    folders = goldens_folders()
+    folder = next((f for f in folders if (f / f"{name}.json").exists()), None)
+    if folder is None:
+        looked = " or ".join(str(f) for f in folders)
+        absent(f"golden {name!r} is not in {looked} (set SPHINX_GOLDENS)")
     description = folder / f"{name}.json"
-    if not description.exists():
-        pytest.skip(f"golden {name!r} is not in {folder} (set SPHINX_GOLDENS)")
     from safetensors.torch import load_file
 
     info = json.loads(description.read_text())

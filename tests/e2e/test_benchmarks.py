@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 import torch
 
-from sphinx_framework.testing.goldens import goldens_folder
+from sphinx_framework.testing.goldens import capture_folder, captures
 
 HERE = Path(__file__).parent
-ROOM = goldens_folder().parent / "data" / "re10k_room"
+ROOM = captures() / "re10k_room"
 MODES = ["diffusion", "coarse", "fine", "selective"]
-pytestmark = pytest.mark.skipif(not ROOM.exists(), reason=f"the posed scene {ROOM} is not here")
+
+
+@pytest.fixture(autouse=True)
+def _the_capture_is_here() -> None:
+    capture_folder("re10k_room")
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 
 from sphinx_framework.cli.main import main
-from sphinx_framework.testing.goldens import goldens_folder
+from sphinx_framework.testing.goldens import capture_folder, captures
 
 HERE = Path(__file__).parent
-ROOM = goldens_folder().parent / "data" / "re10k_room"
-pytestmark = pytest.mark.skipif(not ROOM.exists(), reason=f"the posed scene {ROOM} is not here")
+ROOM = captures() / "re10k_room"
+
+
+@pytest.fixture(autouse=True)
+def _the_capture_is_here() -> None:
+    capture_folder("re10k_room")
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict:

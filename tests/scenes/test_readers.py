@@ -8,7 +8,7 @@ from sphinx_framework.errors import SceneError
 from sphinx_framework.output.transforms import write_transforms
 from sphinx_framework.scenes.images import write_png
 from sphinx_framework.scenes.readers import convert_path, read_scene
-from sphinx_framework.testing.goldens import goldens_folder
+from sphinx_framework.testing.goldens import capture_folder
 from sphinx_framework.types import Cameras, Scene
 
 
@@ -149,10 +149,7 @@ def test_results_written_with_their_cameras_are_a_scene_again(tmp_path):
 
 
 def test_a_real_capture_loads():
-    folder = goldens_folder().parent / "data" / "re10k_room"
-    if not folder.is_dir():
-        pytest.skip(f"no sample capture at {folder}")
-    scene = read_scene(folder, size=(96, 96))
+    scene = read_scene(capture_folder("re10k_room"), size=(96, 96))
     assert scene.images.shape == (2, 3, 96, 96)
     assert scene.target_images is not None
     assert scene.order is not None

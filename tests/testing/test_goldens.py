@@ -4,22 +4,33 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sphinx_framework.testing.goldens import golden, goldens_folder
+from sphinx_framework.testing.goldens import golden, golden_names, goldens_folders
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("SPHINX_GOLDENS", str(tmp_path))
+    monkeypatch.delenv("SPHINX_REQUIRE_FIXTURES", raising=False)
     return tmp_path
 
 
 def test_the_folder_can_be_chosen(folder):
-    assert goldens_folder() == folder
+    assert goldens_folders() == (folder,)
 
 
-def test_the_default_folder_lies_beside_the_repository(monkeypatch):
+def test_small_goldens_lie_in_the_repository_and_large_ones_beside_it(monkeypatch):
     monkeypatch.delenv("SPHINX_GOLDENS", raising=False)
-    assert goldens_folder().parts[-2:] == ("shared", "goldens")
+    small, large = goldens_folders()
+    assert small.parts[-3:] == ("tests", "fixtures", "goldens")
+    assert large.parts[-2:] == ("shared", "goldens")
+    assert golden("sphinx_cluster_centers").tensors
+    assert "sphinx_cluster_centers" in golden_names("sphinx_*")
+
+
+def test_where_fixtures_are_required_an_absent_one_fails(folder, monkeypatch):
+    monkeypatch.setenv("SPHINX_REQUIRE_FIXTURES", "1")
+    with pytest.raises(pytest.fail.Exception, match="'missing' is not in"):
+        golden("missing")
 
 
 def test_an_absent_golden_skips_the_test_and_says_which(folder):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sphinx_framework.testing.goldens import Golden, golden, goldens_folder
+from sphinx_framework.testing.goldens import Golden, golden, golden_names
 from sphinx_framework_dust3r.alignment.align import fixed_variables, global_alignment
 from sphinx_framework_dust3r.alignment.known_poses import start_from_poses
 from sphinx_framework_dust3r.alignment.objective import Objective, build_objective
@@ -53,7 +53,7 @@ FIELDS = {
 
 
 def names() -> list[str]:
-    found = sorted(path.stem for path in goldens_folder().glob(f"{PREFIX}*.json"))
+    found = golden_names(f"{PREFIX}*")
     return found or [f"{PREFIX}n2", f"{PREFIX}n3"]
 
 

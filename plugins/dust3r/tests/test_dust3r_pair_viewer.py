@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.testing.goldens import Golden, golden, goldens_folder
+from sphinx_framework.testing.goldens import Golden, golden, golden_names
 from sphinx_framework_dust3r.config import AlignmentConfig
 from sphinx_framework_dust3r.geometry.focal import focal_from_points
 from sphinx_framework_dust3r.geometry.pinhole import pixel_grid
@@ -22,7 +22,7 @@ FILES = ("exact_frame0", "exact_frame1", "noisy")
 
 def names() -> list[str]:
     """Every pair-viewer golden there is, or the usual ones, which then skip."""
-    found = sorted(path.stem for path in goldens_folder().glob(f"{PREFIX}*.json"))
+    found = golden_names(f"{PREFIX}*")
     return found or [PREFIX + name for name in FILES]
 
 

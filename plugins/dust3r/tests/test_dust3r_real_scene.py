@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sphinx_framework.scenes.images import read_image
 from sphinx_framework.scenes.poses import opencv_world_from_camera
-from sphinx_framework.testing.goldens import goldens_folder
+from sphinx_framework.testing.goldens import capture_folder
 from sphinx_framework.types import Cameras
 from sphinx_framework_dust3r.config import (
     AlignmentConfig,
@@ -64,11 +64,8 @@ class Capture:
 
 @pytest.fixture(scope="module")
 def capture() -> Capture:
-    folder = goldens_folder().parent / "data" / "re10k_room"
-    file = folder / "transforms.json"
-    if not file.exists():
-        pytest.skip(f"the real scene is not in {folder}")
-    return Capture(folder, json.loads(file.read_text()))
+    folder = capture_folder("re10k_room")
+    return Capture(folder, json.loads((folder / "transforms.json").read_text()))
 
 
 def angle(cosine: Tensor) -> float:

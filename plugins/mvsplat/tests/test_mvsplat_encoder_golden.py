@@ -4,13 +4,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sphinx_framework.testing.goldens import golden, goldens_folder
+from sphinx_framework.testing.goldens import golden, golden_names
 from sphinx_framework_mvsplat.config import EncoderConfig, MVSplatConfig
 from sphinx_framework_mvsplat.encoder import Encoder
 from sphinx_framework_mvsplat.weights import load_weights
 
 EXPECTED = {"mvsplat_encoder_tiny", "mvsplat_encoder_tiny_3view"}
-FOUND = {path.stem for path in goldens_folder().glob("mvsplat_encoder_*.json")}
+FOUND = set(golden_names("mvsplat_encoder_*"))
 ENCODERS = sorted(EXPECTED | FOUND)
 
 
