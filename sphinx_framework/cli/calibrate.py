@@ -8,13 +8,15 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.cli.scenes import scene_sources
 from sphinx_framework.cli.study_progress import study_progress
 from sphinx_framework.cli.study_run import check_seed, command_line, numbers
 from sphinx_framework.config import PipelineConfig, load_config
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.errors import ConfigError
-from sphinx_framework.output.results import prepare_folder
+from sphinx_framework.output.folder import OutputFolder
+from sphinx_framework.output.single import open_file, write_file
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.registry import Registry
 from sphinx_framework.study.calibrate.calibration import Calibration, calibrated
@@ -22,7 +24,6 @@ from sphinx_framework.study.calibrate.fit import UNKNOWN, Fit, FittedRule
 from sphinx_framework.study.calibrate.held_out import HeldOut, held_out
 from sphinx_framework.study.calibrate.rule_file import rule_file, served_note
 from sphinx_framework.study.calibrate.samples import Sampling, SceneSample, collect, samples_digest
-from sphinx_framework.study.files import write_whole
 
 MODES: tuple[Mode, ...] = ("coarse", "fine", "selective")
 
@@ -35,13 +36,13 @@ def calibrate(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, arguments.overrides)
     sampling = _sampling(arguments, config)
     fit = _fit(arguments)
-    out = Path(arguments.out)
-    if out.is_dir():
-        raise ConfigError(f"--out {out}: is a folder; name the rule file to write.")
-    prepare_folder(out.parent)
-    folder = Path(arguments.samples) if arguments.samples else out.with_suffix(".samples")
-    prepare_folder(folder)
-    samples = _measured(arguments, config, sampling, folder)
+    out = open_file(arguments.out, "--out", scenes=arguments.scenes, parents=True)
+    place, option = arguments.samples, "--samples"
+    if not place:
+        place, option = str(out.with_suffix(".samples")), "the samples beside --out,"
+    read = [arguments.index, arguments.config]
+    with open_output(place, scenes=arguments.scenes, files=read, option=option) as folder:
+        samples = _measured(arguments, config, sampling, folder)
     clusters, least = arguments.clusters, arguments.min_scenes
     calibration = calibrated(samples, qualities, clusters=clusters, min_scenes=least, fit=fit)
     unseen = held_out(samples, qualities, clusters=clusters, min_scenes=least, fit=fit)
@@ -54,7 +55,8 @@ def calibrate(arguments: argparse.Namespace) -> int:
         command=command_line(),
         notes=_notes(sampling, fit, samples, unseen),
     )
-    write_whole(out, text)
+    write_file(out, text)
+    out = Path(arguments.out)
     if arguments.json:
         print(json.dumps(_as_json(out, samples, calibration, unseen), allow_nan=False))
     else:
@@ -63,7 +65,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
 
 
 def _measured(
-    arguments: argparse.Namespace, config: PipelineConfig, sampling: Sampling, folder: Path
+    arguments: argparse.Namespace, config: PipelineConfig, sampling: Sampling, folder: OutputFolder
 ) -> list[SceneSample]:
     registry = Registry.from_entry_points()
     scenes = scene_sources(arguments.scenes, arguments.index, config, registry)
@@ -79,10 +81,20 @@ def _measured(
 
         def resumed(count: int) -> None:
             if count:
-                progress.skip(count * renders, f"{folder}: goes on after {count} recorded scenes")
+                progress.skip(
+                    count * renders, f"{folder.path}: goes on after {count} recorded scenes"
+                )
 
         return list(
-            collect(engine, scenes, folder, sampling, rendered=progress.advance, resumed=resumed)
+            collect(
+                engine,
+                scenes,
+                folder.path,
+                sampling,
+                rendered=progress.advance,
+                resumed=resumed,
+                write=folder.write_path,
+            )
         )
 
 

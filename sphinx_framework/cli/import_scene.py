@@ -4,13 +4,14 @@ import argparse
 import json
 from pathlib import Path
 
+from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.config import parse_override
 from sphinx_framework.engine.components import choose_device, licence_entry, refuse_non_commercial
 from sphinx_framework.errors import SceneError
-from sphinx_framework.output.results import prepare_folder
 from sphinx_framework.output.scene_folder import write_scene_folder
 from sphinx_framework.registry import Registry
 from sphinx_framework.scenes.load import load_scene
+from sphinx_framework.scenes.transforms import TRANSFORMS_FILE
 from sphinx_framework.scenes.unposed import photo_files, posed_scene, read_photo_stack
 from sphinx_framework.types import Scene
 
@@ -18,10 +19,11 @@ from sphinx_framework.types import Scene
 def import_scene(arguments: argparse.Namespace) -> int:
     """Estimate or convert cameras, and write the scene folder."""
     out = Path(arguments.out)
-    prepare_folder(out)
     registry = Registry.from_entry_points()
-    scene = _scene(arguments, registry)
-    write_scene_folder(out, scene)
+    with open_output(arguments.out, scenes=[arguments.source]) as folder:
+        scene = _scene(arguments, registry)
+        with folder.replacing(last=TRANSFORMS_FILE) as new:
+            write_scene_folder(new, scene)
     told = {
         "out": str(out),
         "photos": len(scene.inputs),

@@ -169,6 +169,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as error:
+        if parsed.debug:
+            traceback.print_exc()
+        print(f"error: {_told(error)}", file=sys.stderr)
+        return FAILED
     except Exception as error:
         if parsed.debug:
             traceback.print_exc()
@@ -178,6 +183,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return FAILED
+
+
+def _told(error: OSError) -> str:
+    """What the file system refused, with the path."""
+    from sphinx_framework.output.guard import shown
+
+    place = "" if error.filename is None else f"{shown(os.fsdecode(error.filename))}: "
+    return f"{place}{error.strerror or error}."
 
 
 if __name__ == "__main__":

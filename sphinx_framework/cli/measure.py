@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from pathlib import Path
 
 from rich import box
 from rich.console import Console
@@ -10,13 +9,14 @@ from rich.table import Table
 
 from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
-from sphinx_framework.errors import ConfigError
+from sphinx_framework.output.single import open_file, write_file
 from sphinx_framework.scenes.load import load_scene
 from sphinx_framework.study.step_costs import measure_costs
 
 
 def measure(arguments: argparse.Namespace) -> int:
     """Time steps of every kind, fit the cost model, and write it as a ``[cost]`` table."""
+    out = open_file(arguments.out, "--out", scenes=[arguments.scene])
     config = load_config(arguments.config, arguments.overrides)
     engine = Engine.from_config(config, device=arguments.device)
     scene = load_scene(arguments.scene, size=config.size, fit=config.fit)
@@ -26,10 +26,7 @@ def measure(arguments: argparse.Namespace) -> int:
         for key, value in cost.model_dump().items()
         if value is not None
     ]
-    try:
-        Path(arguments.out).write_text("[cost]\n" + "\n".join(lines) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--out {arguments.out}: cannot write: {error.strerror}.") from None
+    write_file(out, "[cost]\n" + "\n".join(lines) + "\n")
     if arguments.json:
         table = [sample.model_dump() for sample in samples]
         print(json.dumps({"cost": cost.model_dump(), "samples": table, "out": arguments.out}))

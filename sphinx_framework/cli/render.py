@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.cli.progress import show_progress
 from sphinx_framework.config import PipelineConfig, load_config, load_cost
 from sphinx_framework.energy.choose import check_meter
@@ -19,7 +20,7 @@ from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.report import schedule_text
 from sphinx_framework.engine.result import Report
 from sphinx_framework.errors import ConfigError, SceneError
-from sphinx_framework.output.results import prepare_folder, write_result
+from sphinx_framework.output.results import publish_result
 from sphinx_framework.policy.schedule import MODES
 from sphinx_framework.registry import Registry
 from sphinx_framework.scenes.load import is_unposed, load_scene, load_unposed
@@ -35,17 +36,17 @@ def demo(arguments: argparse.Namespace) -> int:
 
 def render(arguments: argparse.Namespace) -> int:
     """Load, render, write, and print what was decided."""
+    read = [arguments.config, arguments.cost, arguments.targets]
+    with open_output(arguments.out, scenes=[arguments.scene], files=read) as folder:
+        engine, scene, load_seconds = _open(arguments)
+        events = engine.stream(
+            scene, quality=arguments.quality, mode=arguments.mode, seed=arguments.seed
+        )
+        result = show_progress(events, Console(stderr=True))
+        result.report.seconds.load = load_seconds
+        result.report.seconds.total += load_seconds
+        publish_result(result, folder)
     out = Path(arguments.out)
-    prepare_folder(out)
-    engine, scene, load_seconds = _open(arguments)
-    console = Console(stderr=True)
-    events = engine.stream(
-        scene, quality=arguments.quality, mode=arguments.mode, seed=arguments.seed
-    )
-    result = show_progress(events, console)
-    result.report.seconds.load = load_seconds
-    result.report.seconds.total += load_seconds
-    write_result(result, out)
     if arguments.json:
         print(json.dumps({"out": str(out), "report": json.loads(result.report.to_json())}))
     else:

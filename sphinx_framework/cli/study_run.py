@@ -11,13 +11,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.cli.scenes import scene_sources
 from sphinx_framework.cli.study_progress import study_progress
 from sphinx_framework.config import PipelineConfig, load_config, load_cost
 from sphinx_framework.energy.choose import check_meter
 from sphinx_framework.errors import ConfigError, suggestion
 from sphinx_framework.output.contact_sheet import write_contact_sheet
-from sphinx_framework.output.results import prepare_folder
+from sphinx_framework.output.folder import OutputFolder
 from sphinx_framework.policy.schedule import MODES, Mode
 from sphinx_framework.registry import Registry
 from sphinx_framework.study.calibrate.samples import SceneSource
@@ -35,6 +36,7 @@ from sphinx_framework.study.report.page import Sheet
 from sphinx_framework.study.report.summary import markdown
 
 LARGEST_SEED = 2**31
+RECORDS = "scenes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +84,30 @@ def run_study(
             f"--show {shown}: no such system.",
             hint=f"{suggestion(shown, names)}Systems: {', '.join(names)}.",
         )
+    read = [arguments.index, arguments.config, arguments.cost]
+    with open_output(arguments.out, scenes=arguments.scenes, files=read) as folder:
+        study = _studied(arguments, opened, systems, kind, shown, folder)
     out = Path(arguments.out)
-    prepare_folder(out)
+    if arguments.json:
+        print(json.dumps({"out": str(out), **results(study)}, allow_nan=False))
+        return 0
+    console = Console()
+    for section in tables(study):
+        console.print(section.title, markup=False)
+        console.print(markdown(section.lines), markup=False, highlight=False, soft_wrap=True)
+    console.print(f"look at {out / 'index.html'}", markup=False, soft_wrap=True)
+    return 0
+
+
+def _studied(
+    arguments: argparse.Namespace,
+    opened: Opened,
+    systems: list[System],
+    kind: str,
+    shown: str,
+    folder: OutputFolder,
+) -> Study:
+    """Measure what the folder has no record of, and publish tables, figures and the page."""
     scenes = scene_sources(arguments.scenes, arguments.index, opened.config, opened.registry)
     factory = EngineFactory(opened.registry, arguments.device)
     engines = factory.engines(opened.config, systems)
@@ -92,7 +116,7 @@ def run_study(
 
         def resumed(renders: int) -> None:
             if renders:
-                progress.skip(renders, f"{out}: goes on after {renders} recorded renders")
+                progress.skip(renders, f"{arguments.out}: goes on after {renders} recorded renders")
 
         bench = Bench(
             engines=engines,
@@ -103,7 +127,7 @@ def run_study(
             lpips=lpips.distance,
             rendered=progress.advance,
         )
-        records = list(evaluate(bench, scenes, out / "scenes", resumed))
+        records = list(evaluate(bench, scenes, folder.path / RECORDS, resumed, folder.write_path))
     study = Study(
         kind=kind,
         config=opened.config,
@@ -113,16 +137,14 @@ def run_study(
         machine=bench.machine,
         notes=[lpips.note, *_energy_notes(records)],
     )
-    write_study(out, study, _sheets(out, study, bench, scenes, shown))
-    if arguments.json:
-        print(json.dumps({"out": str(out), **results(study)}, allow_nan=False))
-        return 0
-    console = Console()
-    for section in tables(study):
-        console.print(section.title, markup=False)
-        console.print(markdown(section.lines), markup=False, highlight=False, soft_wrap=True)
-    console.print(f"look at {out / 'index.html'}", markup=False, soft_wrap=True)
-    return 0
+    with folder.replacing(last="index.html", keep=_is_record) as new:
+        write_study(new, study, _sheets(new, study, bench, scenes, shown))
+    return study
+
+
+def _is_record(name: str) -> bool:
+    """Whether a file holds measurements, which are kept from run to run."""
+    return name.startswith(f"{RECORDS}/")
 
 
 def method_modes(text: str) -> list[Mode]:
@@ -177,7 +199,7 @@ def _sheets(
 ) -> list[Sheet]:
     """Contact sheets of the best, median and worst scene, by the shown system and by diffusion."""
     folder = out / "sheets"
-    prepare_folder(folder)
+    folder.mkdir()
     kept = [scene["kept"] for scene in study.rows[shown]]
     ranked = sorted(range(len(scenes)), key=lambda index: kept[index])
     picks = {"Worst": ranked[0], "Median": ranked[len(ranked) // 2], "Best": ranked[-1]}

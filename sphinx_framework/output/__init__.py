@@ -1,1 +1,1 @@
-"""Results out: frames, sheets, videos, cameras, Gaussians."""
+"""Results out: frames, sheets, videos, cameras, Gaussians; nothing of the user's is touched."""

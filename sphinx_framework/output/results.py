@@ -1,7 +1,5 @@
-"""The output folder of a render; a finished file is never half written."""
+"""What a render leaves: frames, videos and the report, in a folder that appears whole."""
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
@@ -9,70 +7,54 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.engine.result import RenderResult
-from sphinx_framework.errors import ConfigError
 from sphinx_framework.output.contact_sheet import write_contact_sheet
+from sphinx_framework.output.folder import OutputFolder
 from sphinx_framework.output.ply import write_ply
 from sphinx_framework.output.transforms import write_transforms
 from sphinx_framework.output.video import write_video
-from sphinx_framework.scenes.images import write_png
+from sphinx_framework.scenes.images import png_bytes, write_png
+
+REPORT = "report.json"
 
 
-def prepare_folder(out: Path) -> None:
-    """Make the output folder now, so that a bad path fails before anything is computed."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ConfigError(
-            f"--out {out}: cannot write there: {error.strerror}.", hint="Choose another folder."
-        ) from None
+def publish_result(result: RenderResult, out: OutputFolder) -> None:
+    """Replace what an earlier run left in ``out`` by this result, all of it at once."""
+    with out.replacing(last=REPORT) as new:
+        write_result(result, new)
 
 
-def write_result(result: RenderResult, out: Path) -> None:
-    """Write every file of a run into ``out``; ``report.json`` comes last and holds the times.
+def write_result(result: RenderResult, folder: Path) -> None:
+    """Write every file of a run into an empty folder; the report comes last, with the times.
 
     ``frames/``, ``coarse/``, ``video.mp4``, ``contact_sheet.png``, ``transforms.json``,
     ``report.json``, and ``scene.ply`` where the regression stage has Gaussians.
     """
     started = perf_counter()
-    prepare_folder(out)
-    _write_frames(out / "frames", result.images)
-    _write_frames(out / "coarse", result.coarse.images.cpu())
-    _atomically(out / "video.mp4", lambda path: write_video(path, result.images))
-    _atomically(out / "contact_sheet.png", lambda path: write_contact_sheet(path, result))
-    _atomically(
-        out / "transforms.json",
-        lambda path: write_transforms(
-            path,
-            result.scene.targets,
-            file_paths=[f"frames/{i:03d}.png" for i in range(len(result.scene.targets))],
-        ),
-    )
-    gaussians = result.coarse.gaussians
-    if gaussians is not None:
-        _atomically(out / "scene.ply", lambda path: write_ply(path, gaussians))
+    _write_frames(folder / "frames", result.images)
+    _write_frames(folder / "coarse", result.coarse.images.cpu())
+    write_video(folder / "video.mp4", result.images)
+    write_contact_sheet(folder / "contact_sheet.png", result)
+    names = [frame_name(index) for index in range(len(result.scene.targets))]
+    write_transforms(folder / "transforms.json", result.scene.targets, file_paths=names)
+    if result.coarse.gaussians is not None:
+        write_ply(folder / "scene.ply", result.coarse.gaussians)
     seconds = result.report.seconds
     seconds.write += perf_counter() - started
     seconds.total += seconds.write
-    _atomically(out / "report.json", lambda path: path.write_text(result.report.to_json()))
+    (folder / REPORT).write_text(result.report.to_json(), encoding="utf-8")
+
+
+def write_frame(out: OutputFolder, index: int, image: Float[Tensor, "3 H W"]) -> Path:
+    """Write one finished frame at once, whole or not at all, before the rest of the result."""
+    return out.write(frame_name(index), png_bytes(image))
+
+
+def frame_name(index: int) -> str:
+    """Where the frame of a target lies in the output folder."""
+    return f"frames/{index:03d}.png"
 
 
 def _write_frames(folder: Path, images: Float[Tensor, "T 3 H W"]) -> None:
-    folder.mkdir(exist_ok=True)
-    names = {f"{index:03d}.png" for index in range(len(images))}
-    for stale in folder.glob("[0-9][0-9][0-9]*.png"):
-        if stale.name not in names:
-            stale.unlink()
+    folder.mkdir()
     for index, image in enumerate(images):
         write_png(folder / f"{index:03d}.png", image)
-
-
-def _atomically(path: Path, write: Callable[[Path], object]) -> None:
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        write(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """Image files in and out: any common format to float32 RGB in [0, 1], and 8-bit PNG back."""
 
+import io
 import struct
 import warnings
 from pathlib import Path
@@ -54,7 +55,14 @@ def read_image(path: Path) -> Float[Tensor, "3 H W"]:
 
 def write_png(path: Path, image: Float[Tensor, "3 H W"]) -> None:
     """Write an image as 8-bit RGB PNG, ``round(255 * x)`` with ``x`` clamped to [0, 1]."""
-    Image.fromarray(to_uint8(image).permute(1, 2, 0).cpu().numpy()).save(path, format="PNG")
+    path.write_bytes(png_bytes(image))
+
+
+def png_bytes(image: Float[Tensor, "3 H W"]) -> bytes:
+    """The file that :func:`write_png` writes."""
+    buffer = io.BytesIO()
+    Image.fromarray(to_uint8(image).permute(1, 2, 0).cpu().numpy()).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def to_uint8(images: Float[Tensor, "*any"]) -> UInt8[Tensor, "*any"]:

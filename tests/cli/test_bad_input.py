@@ -29,7 +29,8 @@ def test_a_missing_scene(command):
 
 
 def test_a_folder_that_is_no_scene(command):
-    command.scene = command.folder
+    command.scene = command.folder / "empty"
+    command.scene.mkdir()
     refused(command.render(), "no scene")
 
 

@@ -41,6 +41,7 @@ def test_the_output_folder_holds_exactly_the_promised_files(rendered):
         "frames/000.png",
         "frames/001.png",
         "frames/002.png",
+        "manifest.json",
         "report.json",
         "transforms.json",
         "video.mp4",

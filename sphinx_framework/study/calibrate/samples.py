@@ -184,11 +184,12 @@ def collect(
     *,
     rendered: Callable[[], None] = lambda: None,
     resumed: Callable[[int], None] = lambda count: None,
+    write: Callable[[Path, str], object] = write_whole,
 ) -> Iterator[SceneSample]:
     """Measure every scene that has no file yet, and yield all of them in order.
 
     rendered: called after every render. resumed: called once, with the number of scenes that an
-    earlier run has measured.
+    earlier run has measured. write: puts the text of a sample into its file, whole.
     Raises :class:`ConfigError` when the folder holds samples of other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -203,7 +204,7 @@ def collect(
             yield recorded[path]
             continue
         sample = sample_scene(engine, load(), name, sampling, rendered)
-        write_whole(path, sample.model_dump_json(indent=1))
+        write(path, sample.model_dump_json(indent=1))
         yield sample
 
 

@@ -21,7 +21,7 @@ from sphinx_framework.study.evaluate.records import (
     SystemRecord,
     known,
     read_record,
-    write_record,
+    record_text,
 )
 from sphinx_framework.study.evaluate.settings import (
     Settings,
@@ -30,7 +30,7 @@ from sphinx_framework.study.evaluate.settings import (
     scene_seed,
 )
 from sphinx_framework.study.evaluate.systems import System
-from sphinx_framework.study.files import file_stem
+from sphinx_framework.study.files import file_stem, write_whole
 from sphinx_framework.types import Scene
 
 HOLE_OPACITY = 0.5
@@ -229,11 +229,13 @@ def evaluate(
     scenes: Sequence[SceneSource],
     folder: Path,
     resumed: Callable[[int], None] = lambda renders: None,
+    write: Callable[[Path, str], object] = write_whole,
 ) -> Iterator[SceneRecord]:
     """Measure what has no record yet, and yield every scene's record in order.
 
     Systems that an earlier run left out are added to a scene's file; settings that differ are
     refused before anything is rendered. resumed: called once, with the renders already recorded.
+    write: puts the text of a record into its file, whole.
 
     Raises :class:`~sphinx_framework.errors.ConfigError` when the folder holds other settings.
     """
@@ -259,7 +261,7 @@ def evaluate(
             warm = True
         new = measure_scene(bench, missing, scene, name)
         record = SceneRecord(scene=name, systems={**old, **new.systems})
-        write_record(path, record)
+        write(path, record_text(record))
         yield record
 
 

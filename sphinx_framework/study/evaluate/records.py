@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict
 
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.study.evaluate.settings import Settings
-from sphinx_framework.study.files import write_whole
 
 Measured = dict[str, float]
 
@@ -55,9 +54,9 @@ def read_record(path: Path) -> SceneRecord:
         ) from None
 
 
-def write_record(path: Path, record: SceneRecord) -> None:
-    """Write one scene's file."""
-    write_whole(path, record.model_dump_json(indent=1))
+def record_text(record: SceneRecord) -> str:
+    """Content of one scene's file."""
+    return record.model_dump_json(indent=1)
 
 
 def relative(

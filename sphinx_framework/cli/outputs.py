@@ -1,0 +1,24 @@
+"""Opening the output folder of a command."""
+
+import sys
+from collections.abc import Sequence
+
+from sphinx_framework.output.folder import OutputFolder
+
+
+def open_output(
+    out: str,
+    *,
+    scenes: Sequence[str] = (),
+    files: Sequence[str | None] = (),
+    option: str = "--out",
+) -> OutputFolder:
+    """Check and hold the output folder, and say on stderr what a killed run had left there.
+
+    scenes, files: what the command reads, as typed; names of nothing on disk are ignored.
+    """
+    read = [file for file in files if file]
+    folder = OutputFolder(out, option=option, scenes=scenes, files=read)
+    for note in folder.found:
+        print(f"note: {folder.path}: {note}", file=sys.stderr)
+    return folder
