@@ -50,6 +50,22 @@ def test_chunks_of_every_strategy_match() -> None:
         assert [written(chunk) for chunk in chunks] == expected, case["name"]
 
 
+def test_chunks_of_whole_poses_match() -> None:
+    found = golden("seva_chunking_poses").info["cases"]
+    assert found
+    for case in found:
+        frames = Frames(
+            given=torch.tensor(case["input_c2ws"], dtype=torch.float64),
+            targets=torch.tensor(case["test_c2ws"], dtype=torch.float64),
+            originals=tuple(case["gt_input_inds"]),
+            given_order=tuple(map(float, case["input_ords"])),
+            target_order=tuple(map(float, case["test_ords"])),
+        )
+        chunks = chunked(case["strategy"], case["T"], frames)
+        expected = [[n for n in chunk if n != "NULL"] for chunk in case["chunks"]]
+        assert [written(chunk) for chunk in chunks] == expected, case["name"]
+
+
 def test_members_and_their_slots_match() -> None:
     for case in cases("cases"):
         for position, names in enumerate(case["chunks"]):

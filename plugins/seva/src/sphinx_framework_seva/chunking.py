@@ -50,17 +50,25 @@ class Frames:
     target_order: tuple[float, ...] | None = None
 
 
-def chunked(strategy: str, window: int, frames: Frames) -> tuple[Chunk, ...]:
+def chunked(
+    strategy: str, window: int, frames: Frames, *, whole: bool = False
+) -> tuple[Chunk, ...]:
     """Split the targets into chunks of at most ``window`` members that make every target once.
+
+    SEVA's own pipeline lets ``interp-gt`` exceed the window: it splits an interval at
+    ``window - 2`` targets, without room for the inputs, because its anchors lie close enough. A
+    frame that is both an input and a bound has two places there.
 
     Args:
         strategy: ``gt`` (all inputs and the next targets), ``gt-nearest`` and ``gt-ltr`` (besides,
-            finished targets: those of nearest direction and the last one, or the last ones),
+            finished targets: those most often nearest to the coming ones and the last one, or the
+            last ones),
             ``nearest`` (targets with their nearest conditioning frames), ``nearest-gt`` (besides,
             all inputs), ``nearest-N`` (the N most often nearest ones), ``interp`` (targets between
             two conditioning frames that follow each other), ``interp-gt`` (besides, all inputs).
         window: frames of a pass.
         frames: what is to be chunked.
+        whole: count the inputs of ``interp-gt`` too, so that no chunk exceeds the window.
 
     Raises:
         ConfigError: the conditioning frames alone fill the window, or an order is missing.
@@ -72,7 +80,8 @@ def chunked(strategy: str, window: int, frames: Frames) -> tuple[Chunk, ...]:
         if count.isdigit():
             return _most_often_nearest(int(count), window, frames)
         return _with_nearest(window, frames, frames.originals if strategy.endswith("gt") else ())
-    return _between(window, frames, frames.originals if strategy.endswith("gt") else ())
+    always = frames.originals if strategy.endswith("gt") else ()
+    return _between(window, frames, always, whole)
 
 
 def padded(chunk: Chunk, window: int) -> Chunk:
@@ -134,19 +143,18 @@ def _after_inputs(strategy: str, window: int, frames: Frames) -> tuple[Chunk, ..
     free = window - len(inputs)
     if free < 1:
         raise _too_many_inputs(len(inputs), window, strategy)
-    reused = 0 if strategy == "gt" else min(math.ceil(free * FINISHED_SHARE), free - 1)
     chunks: list[Chunk] = []
     done, total = 0, len(frames.targets)
     while done < total:
+        left = total - done
         finished: list[int] = []
-        if done and reused:
-            upcoming = range(done, min(done + free - reused, total))
-            finished = (
-                list(range(max(0, done - reused), done))
-                if strategy == "gt-ltr"
-                else _nearest_finished(frames.targets, done, upcoming, reused)
-            )
-        count = min(free - len(finished), total - done)
+        if done and strategy != "gt":
+            reused = _reused(free, left)
+            if strategy == "gt-ltr":
+                finished = list(range(max(0, done - reused), done))
+            elif reused:
+                finished = _near_finished(frames.targets, done, free, reused)
+        count = min(free - len(finished), left)
         again = tuple(Member(True, len(frames.given) + index) for index in finished)
         made = tuple(Member(False, index) for index in range(done, done + count))
         chunks.append(inputs + again + made)
@@ -154,15 +162,43 @@ def _after_inputs(strategy: str, window: int, frames: Frames) -> tuple[Chunk, ..
     return tuple(chunks)
 
 
-def _nearest_finished(
-    poses: Float[Tensor, "N 4 4"], done: int, upcoming: range, count: int
-) -> list[int]:
-    """The last finished target, and those that look most nearly where the upcoming ones look."""
-    rotations = poses[:, :3, :3].double()
-    trace = torch.einsum("fij,uij->fu", rotations[: done - 1], rotations[list(upcoming)])
-    closeness = trace.amax(dim=1) if done > 1 else trace.new_zeros(0)
-    ranked = torch.argsort(closeness, descending=True, stable=True)
-    return sorted([*ranked[: count - 1].tolist(), done - 1])
+def _reused(free: int, left: int) -> int:
+    """Finished targets that a chunk may take again: a third, or all the room that is left over.
+
+    At least one slot stays free for a new target.
+    """
+    if left >= math.floor(free * FINISHED_SHARE):
+        return min(math.ceil(free * FINISHED_SHARE), free - 1)
+    return free - left
+
+
+def _near_finished(poses: Float[Tensor, "N 4 4"], done: int, free: int, reused: int) -> list[int]:
+    """The last finished target, and those that are most often nearest to the coming ones.
+
+    Each coming target names the finished one of the smallest rotation angle to it and the one at
+    the smallest distance. Fewer frames taken again mean more targets to come in the chunk, and
+    these may name more frames: hence the loop.
+    """
+    last = done - 1
+    named = _nearest_by_rotation_and_place(poses[done:], poses[:done])
+    length = reused
+    while True:
+        votes = Counter(near for row in named[: free - length] for near in row if near != last)
+        chosen = [*sorted(near for near, _ in votes.most_common(reused - 1)), last]
+        if len(chosen) >= length:
+            return chosen
+        length = len(chosen)
+
+
+def _nearest_by_rotation_and_place(
+    coming: Float[Tensor, "U 4 4"], finished: Float[Tensor, "D 4 4"]
+) -> list[list[int]]:
+    """Per coming target: the finished one of smallest rotation angle, and the closest one."""
+    coming, finished = coming.double(), finished.double()
+    # The trace of the relative rotation falls as its angle grows.
+    traces = torch.einsum("uij,fij->uf", coming[:, :3, :3], finished[:, :3, :3])
+    distances = (coming[:, None, :3, 3] - finished[None, :, :3, 3]).norm(dim=-1)
+    return torch.stack((traces.argmax(dim=1), distances.argmin(dim=1)), dim=1).tolist()
 
 
 def _distances(frames: Frames) -> Float[Tensor, "N M"]:
@@ -194,10 +230,10 @@ def _with_nearest(window: int, frames: Frames, always: tuple[int, ...]) -> tuple
 
 def _most_often_nearest(count: int, window: int, frames: Frames) -> tuple[Chunk, ...]:
     """Groups of targets with the conditioning frames that are nearest to most of the group."""
-    count = min(count, len(frames.given))
     size = window - count
+    count = min(count, len(frames.given))
     if size < 1:
-        raise _too_many_inputs(count, window, f"nearest-{count}")
+        raise _too_many_inputs(window - size, window, f"nearest-{window - size}")
     nearest = _distances(frames).argsort(dim=1, stable=True)[:, :count].tolist()
     chunks: list[Chunk] = []
     for first in range(0, len(nearest), size):
@@ -208,38 +244,47 @@ def _most_often_nearest(count: int, window: int, frames: Frames) -> tuple[Chunk,
     return tuple(chunks)
 
 
-def _between(window: int, frames: Frames, always: tuple[int, ...]) -> tuple[Chunk, ...]:
-    """Targets between two conditioning frames that follow each other along the capture."""
+def _between(
+    window: int, frames: Frames, always: tuple[int, ...], whole: bool
+) -> tuple[Chunk, ...]:
+    """Targets between conditioning frames that follow each other along the capture.
+
+    As many neighbouring intervals as fit share a chunk; a long one is split.
+    """
     if frames.given_order is None or frames.target_order is None:
         raise ConfigError(
             "chunking 'interp' needs to know the order of the cameras along the capture.",
             hint="Choose another chunking, such as nearest-gt, or give the scene an order.",
         )
-    size = window - 2 - len(always)
+    size = window - 2 - (len(always) if whole else 0)
     if size < 1:
         raise _too_many_inputs(len(always), window, "interp")
     order = frames.target_order
     along = sorted((at, index) for index, at in enumerate(frames.given_order) if at is not None)
     targets = sorted(range(len(order)), key=order.__getitem__)
+    start = tuple(Member(True, index) for index in always)
     chunks: list[Chunk] = []
-    for place in range(max(1, len(along) - 1)):
-        ends = along[place : place + 2]
-        first, final = place == 0, place >= len(along) - 2
+    for place in range(-1, len(along)):
+        before, after = along[max(0, place) : place + 1], along[place + 1 : place + 2]
         inside = [
             target
             for target in targets
-            if (first or order[target] >= ends[0][0]) and (final or order[target] < ends[-1][0])
+            if not (before and order[target] < before[0][0])
+            and not (after and order[target] >= after[0][0])
         ]
-        before = [*always, *(index for _, index in ends[:1] if index not in always)]
-        after = [index for _, index in ends[1:] if index not in always]
-        chunks.extend(
-            (
-                *(Member(True, index) for index in before),
-                *(Member(False, index) for index in inside[start : start + size]),
-                *(Member(True, index) for index in after),
+        for first in range(0, len(inside), size):
+            piece = (
+                *(Member(True, index) for _, index in before),
+                *(Member(False, index) for index in inside[first : first + size]),
+                *(Member(True, index) for _, index in after),
             )
-            for start in range(0, len(inside), size)
-        )
+            # A chunk that ends where this piece begins holds the frame between them once.
+            joined = bool(chunks) and chunks[-1][-1] == piece[0]
+            added = piece[1:] if joined else piece
+            if chunks and len(chunks[-1]) + len(added) <= window:
+                chunks[-1] += added
+            else:
+                chunks.append(start + piece)
     return tuple(chunks)
 
 

@@ -74,7 +74,7 @@ def _through_anchors(scene: Scene, config: SevaConfig) -> tuple[ClipLayout, ...]
         given_order=(*input_order, *(target_order[i] for i in anchors)),
         target_order=tuple(target_order[i] for i in rest),
     )
-    second = chunked(config.chunking, config.clip_frames, frames)
+    second = chunked(config.chunking, config.clip_frames, frames, whole=True)
     layouts += [_layout(chunk, range(inputs), rest, anchors) for chunk in second]
     return tuple(layouts)
 
