@@ -1,0 +1,84 @@
+"""Options of the model (torch-free); the network's defaults are the official sizes."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Precision = Literal["float32", "bfloat16", "float16"]
+FrameRule = Literal["first-inputs", "all"]
+
+OFFICIAL_PATCH = 8
+
+
+class NetworkConfig(BaseModel):
+    """Sizes of the network, under the names of the official configuration (spec section 5)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    d: int = Field(768, ge=1, description="Width of a token.")
+    d_head: int = Field(64, ge=1, description="Width of an attention head.")
+    n_layer: int = Field(12, ge=1, description="Layers of each of the two streams.")
+    patch_size: int | None = Field(
+        None,
+        ge=1,
+        description="Side of a token's patch in pixels; default: what the checkpoint has, 8 for "
+        "random weights.",
+    )
+    use_qk_norm: bool = Field(True, description="Normalise queries and keys of every head.")
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> "NetworkConfig":
+        if self.d % self.d_head:
+            raise ValueError(f"d ({self.d}) must be a multiple of d_head ({self.d_head})")
+        return self
+
+
+class EfficientLVSMConfig(BaseModel):
+    """Options of the regression model ``efficient-lvsm``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weights: str = Field(
+        "res256",
+        min_length=1,
+        description="'res256', 'res512' or 'inc_demo' (the authors' file names, from the "
+        "repository that weights_repo names), a path to a .pt or .safetensors file, or 'random' "
+        "(seeded, for tests and timing).",
+    )
+    weights_repo: str | None = Field(
+        None,
+        description="Hugging Face repository that holds efficient_lvsm_<weights>.pt. None is "
+        "assumed: no published checkpoint has been verified by this project.",
+    )
+    weights_revision: str | None = Field(
+        None, description="Commit of that repository; pin it for reproducible results."
+    )
+    weights_sha256: str | None = Field(
+        None,
+        pattern="^[0-9a-fA-F]{8,64}$",
+        description="SHA-256 of the checkpoint file, or its first digits; checked when given.",
+    )
+    seed: int = Field(0, ge=0, description="Seed of weights='random'.")
+    network: NetworkConfig = Field(NetworkConfig(), description="Sizes of the network.")
+    dtype: Precision = Field(
+        "float32", description="Precision of the network; cameras are float32 or better always."
+    )
+    short_side: int | None = Field(
+        256,
+        ge=1,
+        description="The network sees and renders images whose shorter side has about this many "
+        "pixels (256 and 512 in training); none: the scene's own size. Views are then resized to "
+        "the scene's size.",
+    )
+    frame: FrameRule = Field(
+        "first-inputs",
+        description="Cameras that fix the coordinate frame. 'first-inputs': the first two photos, "
+        "so that more photos and other targets leave everything computed valid; 'all': photos and "
+        "targets together, as in training, so that any other camera means computing anew.",
+    )
+    memory_bytes: int = Field(
+        4_000_000_000,
+        ge=0,
+        description="Most bytes that encoded photos and finished views of earlier requests may "
+        "take; the longest unused go first. 0 keeps nothing.",
+    )
