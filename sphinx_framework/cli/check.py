@@ -5,13 +5,14 @@ import json
 import traceback
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.markup import escape
 
 from sphinx_framework.cli.plugins import find_named
 from sphinx_framework.config import parse_override
 from sphinx_framework.engine.components import choose_device
-from sphinx_framework.errors import SphinxError
+from sphinx_framework.errors import ConfigError, SphinxError
 from sphinx_framework.plugin import ComponentSpec
 from sphinx_framework.registry import Registry
 from sphinx_framework.testing.contracts import CONTRACTS, Contract, DiffusionContract, NotApplicable
@@ -26,10 +27,10 @@ def check(arguments: argparse.Namespace) -> int:
     results = []
     for spec in specs:
         if spec.kind not in CONTRACTS:
-            continue
+            raise ConfigError(f"{spec.name!r}: there is no contract suite of kind {spec.kind!r}.")
         options = registry.options(spec.kind, spec.name, values, "--set")
         component = registry.build(spec.kind, spec.name, options, device)
-        results += run_contract(spec, component)
+        results += run_contract(spec, component, device, arguments.sample)
     failed = [r for r in results if r["outcome"] == "failed"]
     if arguments.json:
         print(json.dumps({"ok": not failed, "results": results}))
@@ -38,10 +39,17 @@ def check(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def run_contract(spec: ComponentSpec, component: Any) -> list[dict[str, str]]:
-    """Run every method of the role's contract on a built component."""
+def run_contract(
+    spec: ComponentSpec, component: Any, device: torch.device, sample: str | None = None
+) -> list[dict[str, str]]:
+    """Run every method of the role's contract on a built component.
+
+    device: where it was built. sample: of a scene reader, the path of a scene that it reads.
+    """
     base = CONTRACTS[spec.kind]
-    body: dict[str, Any] = {"make": lambda _: component}
+    body: dict[str, Any] = {"make": lambda _: component, "device": device}
+    if sample is not None:
+        body["sample"] = sample
     if issubclass(base, DiffusionContract):
         body["capabilities"] = spec.capabilities
         side = component.latent_factor * component.tile
@@ -75,5 +83,3 @@ def _print(console: Console, results: list[dict[str, str]], debug: bool) -> None
             console.print(f"        {escape(result['why'])}")
     failed = sum(result["outcome"] == "failed" for result in results)
     console.print(f"{len(results) - failed} of {len(results)} hold")
-    if not results:
-        console.print("this kind of component has no contract suite")

@@ -96,6 +96,7 @@ def _inspection_commands(commands: "Commands[Parser]") -> None:
     check.add_argument("--kind", help=KINDS_HELP)
     check.add_argument("--set", action="append", default=[], metavar="OPTION=V", dest="overrides")
     check.add_argument("--device", default="cpu")
+    check.add_argument("--sample", metavar="PATH", help="a scene that a scene reader reads")
 
     _command(commands, "configs", "configs:configs", "the pipelines that come with the framework")
     schema = _command(commands, "schema", "configs:schema", "JSON Schema of a pipeline file")

@@ -63,7 +63,10 @@ class FakeConfig(BaseModel):
 
 
 class FakeRegression:
-    """Blends the inputs by target position; the opacity has a hole in the middle of each frame."""
+    """Blends the inputs by target position, turned to the target's view as if infinitely far.
+
+    The opacity has a hole in the middle of each frame.
+    """
 
     def __init__(self, config: FakeConfig, device: torch.device) -> None:
         self.device = device
@@ -74,15 +77,35 @@ class FakeRegression:
         axis = centres[-1] - centres[0]
         along = (scene.targets.centres - centres[0]) @ axis / axis.square().sum().clamp(min=1e-12)
         weight = along.clamp(0, 1)[:, None, None, None]
-        images = (1 - weight) * scene.images[:1] + weight * scene.images[-1:]
+        first, last = (_turned(scene, index) for index in (0, len(scene.inputs) - 1))
+        images = (1 - weight) * first + weight * last
         opacity = torch.ones(images.shape[0], *images.shape[2:], device=images.device)
         height, width = opacity.shape[1:]
         opacity[:, height // 4 : height // 2, width // 4 : width // 2] = 0.2
         return CoarseViews(images=images, opacity=opacity)
 
 
+def _turned(scene: Scene, index: int) -> Float[Tensor, "T 3 H W"]:
+    """An input as every target would see it from the same place."""
+    source, targets = scene.inputs[index], scene.targets
+    image = scene.images[index : index + 1].expand(len(targets), -1, -1, -1)
+    rotation = source.world_from_camera[:, :3, :3].mT @ targets.world_from_camera[:, :3, :3]
+    same = torch.eye(3, device=image.device).expand_as(rotation)
+    if torch.equal(rotation, same) and bool((source.intrinsics == targets.intrinsics).all()):
+        return image
+    height, width = image.shape[-2:]
+    rows, columns = (torch.arange(n, device=image.device) + 0.5 for n in (height, width))
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    pixels = torch.stack([x, y, torch.ones_like(x)]).flatten(1)
+    seen = source.intrinsics @ rotation @ torch.linalg.inv(targets.intrinsics) @ pixels
+    depth = seen[:, 2:].clamp(min=1e-3)
+    place = (seen[:, :2] / depth / seen.new_tensor([[width], [height]])) * 2 - 1
+    grid = place.mT.unflatten(1, (height, width)).clamp(-9, 9)
+    return F.grid_sample(image, grid, padding_mode="border", align_corners=False)
+
+
 class FakeQuality:
-    """Mean image plus mean opacity, in (0, 2]."""
+    """Brightness and contrast, lowered where the opacity is low; in (0, 2]."""
 
     def __init__(self, config: FakeConfig, device: torch.device) -> None:
         self.device = device
@@ -92,7 +115,7 @@ class FakeQuality:
     ) -> Float[Tensor, " V"]:
         """Brightness, lowered where the opacity is low."""
         certain = 1.0 if opacity is None else opacity.mean((1, 2))
-        return (images.mean((1, 2, 3)) + 0.5) * certain
+        return (images.mean((1, 2, 3)) + images.std((1, 2, 3)) + 0.5) * certain
 
 
 class FakeMask:
@@ -102,8 +125,9 @@ class FakeMask:
         self.device = device
 
     def mask(self, coarse: CoarseViews, scene: Scene, cluster: int | None) -> RefineMask:
-        """Threshold the opacity."""
-        assert coarse.opacity is not None
+        """Threshold the opacity; without one, everything is uncertain."""
+        if coarse.opacity is None:
+            return torch.ones_like(coarse.images[:, 0], dtype=torch.bool)
         return coarse.opacity < 0.5
 
 
@@ -117,7 +141,7 @@ class FakeSteps:
         self, report: QualityReport, scene: Scene, quality: float, num_steps: int
     ) -> StartSteps:
         """``num_steps * ratio**2``, one half of it at quality 1."""
-        share = report.ratio.clamp(0, 1) ** 2 * (1.5 - quality)
+        share = report.ratio.nan_to_num(0.0).clamp(0, 1) ** 2 * (1.5 - quality)
         steps = (num_steps * share.clamp(0, 1)).long().tolist()
         return StartSteps(steps=tuple(int(s) for s in steps))
 

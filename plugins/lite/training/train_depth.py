@@ -1,11 +1,17 @@
 """Train the multi-view depth network on generated scenes with exact depth.
 
-python training/train_depth.py --data D --run R --minutes 25
+    python training/train_depth.py --data D --run R --minutes 25
+
+``--splits train photos`` draws every batch from one of them in turn; ``--start`` begins with the
+weights of a file in place of random ones.
 """
+
+from pathlib import Path
 
 import numpy as np
 import torch
 from common import Run, Scenes, arguments
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
@@ -48,8 +54,10 @@ def draw(
         "intrinsics": scenes.take("intrinsics", chosen)[:, None].repeat(1, 2, 1, 1),
     }
     limits = scenes.take("range", chosen)
-    batch["near"] = limits[:, 0] * (0.65 + 0.35 * torch.rand(count, generator=generator))
-    batch["far"] = limits[:, 1] * (1 + 1.5 * torch.rand(count, generator=generator) ** 2)
+    # Nobody knows the range of a real capture well: half of the batches have one that is far off.
+    near, far = (0.65, 1.5) if torch.rand((), generator=generator) < 0.5 else (0.3, 4.0)
+    batch["near"] = limits[:, 0] * (near + (1 - near) * torch.rand(count, generator=generator))
+    batch["far"] = limits[:, 1] * (1 + far * torch.rand(count, generator=generator) ** 2)
     if torch.rand((), generator=generator) < 0.5:
         batch = mirrored(batch)
     gain = 0.7 + 0.6 * torch.rand(count, 1, 3, 1, 1, generator=generator)
@@ -89,14 +97,20 @@ def losses(out: DepthPrediction, batch: dict[str, Tensor]) -> tuple[Tensor, dict
 
 def main() -> None:
     """Run the command line."""
-    options = arguments(__doc__ or "").parse_args()
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--splits", nargs="+", default=["train"], help="folders below --data")
+    parser.add_argument("--start", type=Path, help="weights to begin with")
+    options = parser.parse_args()
     torch.manual_seed(options.seed)
     network = DepthNetwork()
+    if options.start:
+        network.load_state_dict({k: v.float() for k, v in load_file(options.start).items()})
     network.train()
     print(f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters")
     run = Run(options, network)
-    scenes = Scenes(options.data / "train")
+    splits = [Scenes(options.data / name) for name in options.splits]
     while run.progress < 1:
+        scenes = splits[run.step % len(splits)]
         batch = draw(scenes, options.batch, run.generator, scenes.ready())
         with torch.autocast("cpu", torch.bfloat16):
             out = network(

@@ -1,0 +1,156 @@
+"""What every contract suite shares: scenes of several kinds, and checks whose failures teach."""
+
+import pickle
+import random
+import unittest
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sphinx_framework.errors import InputError
+from sphinx_framework.testing.fakes import FakeConfig, FakeRegression
+from sphinx_framework.testing.scenes import moved_world, track_scene
+from sphinx_framework.types import CoarseViews, Scene
+
+GUIDE = "docs/writing-a-plugin.md"
+
+
+class NotApplicable(unittest.SkipTest):
+    """The component does not claim what this method checks (test runners count it as skipped)."""
+
+
+class Contract:
+    """Sizes that a component may override where the defaults are illegal for it.
+
+    device: where the component was built; everything that a suite hands over lies there.
+    """
+
+    size: tuple[int, int] = (64, 64)
+    inputs: int = 2
+    targets: int = 3
+    device: torch.device = torch.device("cpu")
+    paragraph: str = "Prove it"
+
+    def make(self) -> Any:
+        """Build the component under test."""
+        raise NotApplicable("make() builds the component under test")
+
+    def scene(
+        self,
+        seed: int = 0,
+        *,
+        targets: int | None = None,
+        inputs: int | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> Scene:
+        """Smooth photos from turned cameras on a bent track, principal points off the centre."""
+        made = track_scene(
+            self.targets if targets is None else targets,
+            self.inputs if inputs is None else inputs,
+            size or self.size,
+            seed,
+        )
+        return made.to(self.device)
+
+    def coarse(self, scene: Scene, *, opacity: bool = True) -> CoarseViews:
+        """Coarse views of it with a hole in the opacity, or without any opacity."""
+        made = FakeRegression(FakeConfig(), self.device).predict(scene)
+        return made if opacity else replace(made, opacity=None)
+
+    def elsewhere(self, scene: Scene) -> Scene:
+        """The same scene in a world frame that is turned and shifted: nothing visible changes."""
+        return moved_world(scene)
+
+    def expect(self, holds: object, expected: str, came: object) -> None:
+        """Raise ``AssertionError`` with what was expected, what came, and where to read on."""
+        if not bool(holds):
+            raise AssertionError(f"expected {expected}; got {came} ({GUIDE}, {self.paragraph!r})")
+
+    def expect_shape(self, tensor: Any, shape: tuple[int, ...], what: str) -> None:
+        """A floating-point tensor of this shape, on the device, without NaN or infinity."""
+        self.expect(isinstance(tensor, Tensor), f"{what} as a tensor", type(tensor).__name__)
+        self.expect(
+            tuple(tensor.shape) == shape, f"{what} of shape {shape}", f"shape {tuple(tensor.shape)}"
+        )
+        self.expect(
+            tensor.device.type == self.device.type, f"{what} on {self.device}", tensor.device
+        )
+        if tensor.is_floating_point():
+            self.expect(torch.isfinite(tensor).all(), f"finite {what}", "NaN or infinity")
+
+    def expect_range(self, tensor: Tensor, low: float, high: float, what: str) -> None:
+        """All values in ``[low, high]``, with a tolerance of 1e-4."""
+        least, most = float(tensor.min()), float(tensor.max())
+        self.expect(
+            low - 1e-4 <= least and most <= high + 1e-4,
+            f"{what} in [{low:g}, {high:g}]",
+            f"[{least:.4g}, {most:.4g}]",
+        )
+
+    @contextmanager
+    def leaves_alone(self, **tensors: Tensor | None) -> Iterator[None]:
+        """Neither writes into the named tensors nor touches the global random generators."""
+        before = {name: t.clone() for name, t in tensors.items() if t is not None}
+        states = _global_random_states()
+        yield
+        for name, copy in before.items():
+            kept = tensors[name]
+            assert kept is not None
+            self.expect(
+                torch.equal(kept.nan_to_num(), copy.nan_to_num()),
+                f"{name} to be left as it was",
+                "values written in place",
+            )
+        self.expect(
+            _global_random_states() == states,
+            "a generator of the component's own (torch.Generator)",
+            "a changed global random state",
+        )
+
+    def variations(self) -> Iterator[Scene]:
+        """The default scene, then other counts and a size that is not square.
+
+        A component may refuse a variation with an ``InputError``; see :meth:`or_refused`.
+        """
+        height, width = self.size
+        yield self.scene(0)
+        yield self.scene(1, targets=1)
+        yield self.scene(2, targets=self.targets + 2, inputs=self.inputs + 1)
+        yield self.scene(3, size=(height, width + width // 2))
+
+    @contextmanager
+    def or_refused(self, scene: Scene) -> Iterator[None]:
+        """Let a component refuse what differs from the suite's own counts and size."""
+        usual = (len(scene.inputs), tuple(scene.images.shape[-2:])) == (self.inputs, self.size)
+        try:
+            yield
+        except InputError:
+            if usual:
+                raise
+
+
+def _global_random_states() -> tuple[bytes, ...]:
+    """States of the global generators of torch, numpy and Python."""
+    torch_state = torch.random.get_rng_state().numpy().tobytes()
+    return (torch_state, pickle.dumps(np.random.get_state()), pickle.dumps(random.getstate()))
+
+
+def scene_tensors(scene: Scene) -> dict[str, Tensor | None]:
+    """The tensors of a scene by the names that a failure shows."""
+    return {
+        "the input photos": scene.images,
+        "the input poses": scene.inputs.world_from_camera,
+        "the input intrinsics": scene.inputs.intrinsics,
+        "the target poses": scene.targets.world_from_camera,
+        "the target intrinsics": scene.targets.intrinsics,
+    }
+
+
+def coarse_tensors(coarse: CoarseViews) -> dict[str, Tensor | None]:
+    """The tensors of coarse views by the names that a failure shows."""
+    return {"the coarse images": coarse.images, "the opacity": coarse.opacity}

@@ -1,0 +1,201 @@
+"""What the contract of a diffusion model asks of ``denoise``, whatever executor runs it."""
+
+import random
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sphinx_framework.executors.dense import DenseExecutor
+from sphinx_framework.plugin import Capabilities
+from sphinx_framework.protocols import DiffusionModel
+from sphinx_framework.testing.contracts.base import (
+    Contract,
+    NotApplicable,
+    coarse_tensors,
+    scene_tensors,
+)
+from sphinx_framework.testing.contracts.requests import HeldRequest, prepared_request
+from sphinx_framework.testing.oracle import RELATIVE_TOLERANCE, fresh_cache_errors, relative_error
+
+WORLD_TOLERANCE = 0.02
+LARGEST_PREDICTION = 8.0  # of the state's norm; (x - clean) / sigma is far larger at the end
+
+
+class DenoisingChecks(Contract):
+    """Checks of ``condition`` and ``denoise``; mixed into :class:`DiffusionContract`.
+
+    capabilities: those the spec claims.
+    """
+
+    capabilities = Capabilities(frame_subset=True, block_sparse=True)
+    num_steps: int = 10
+    tolerance: float = RELATIVE_TOLERANCE
+    draws: int = 3
+
+    def request(self, model: DiffusionModel[Any], seed: int = 0, **changes: Any) -> HeldRequest:
+        """A request at the middle of its walk: state, condition, clip."""
+        scene = changes.pop("scene", None) or self.scene(seed)
+        coarse = self.coarse(scene, opacity=changes.pop("opacity", True))
+        num_steps = changes.pop("num_steps", self.num_steps)
+        return prepared_request(model, scene, coarse, num_steps, seed, **changes)
+
+    def prepared(self, model: DiffusionModel[Any], seed: int = 0) -> tuple[Tensor, Any]:
+        """Noised latents and condition of the first clip."""
+        request = self.request(model, seed)
+        return request.x, request.condition
+
+    def _dense(self, model: Any, request: HeldRequest, step: int | None = None) -> Tensor:
+        step = request.step if step is None else step
+        ops = DenseExecutor(len(request.x), request.constants)
+        with torch.no_grad():
+            result: Tensor = model.denoise(request.at(step), step, request.condition, ops)
+        return result
+
+    def test_denoise_predicts_latents_of_the_held_rows(self) -> None:
+        model: DiffusionModel[Any] = self.make()
+        for scene in self.variations():
+            with self.or_refused(scene):
+                for num_steps in (self.num_steps, self.num_steps + 5):
+                    request = self.request(model, scene=scene, num_steps=num_steps)
+                    for step in (0, num_steps // 2, num_steps - 1):
+                        came = self._dense(model, request, step)
+                        what = f"denoised latents at step {step} of {num_steps}"
+                        self.expect_shape(came, tuple(request.x.shape), what)
+
+    def test_works_without_opacity(self) -> None:
+        model: DiffusionModel[Any] = self.make()
+        request = self.request(model, opacity=False)
+        self.expect_shape(self._dense(model, request), tuple(request.x.shape), "denoised latents")
+
+    def test_the_prediction_is_the_clean_state_not_the_noise(self) -> None:
+        model: DiffusionModel[Any] = self.make()
+        request = self.request(model)
+        came = self._dense(model, request, self.num_steps - 1)
+        state = request.at(self.num_steps - 1)
+        noise, most = _correlation(came, request.noise), _correlation(state, request.noise)
+        size = float(came.norm() / state.norm().clamp(min=1e-12))
+        self.expect(
+            abs(noise) < abs(most) + 0.3 and size < LARGEST_PREDICTION,
+            "clean latents as prediction: at the last step no more of the noise than in the state "
+            f"(correlation {most:.2f})",
+            f"correlation {noise:.2f} with the noise, {size:.2g} times the state's size",
+        )
+
+    def test_nothing_that_is_handed_over_is_written_to(self) -> None:
+        model: DiffusionModel[Any] = self.make()
+        scene = self.scene()
+        coarse = self.coarse(scene)
+        with self.leaves_alone(**scene_tensors(scene), **coarse_tensors(coarse)):
+            request = prepared_request(model, scene, coarse, self.num_steps, 0)
+            with self.leaves_alone(clean=request.clean):
+                model.condition(
+                    scene, coarse, request.layout, request.clean, model.sampler(self.num_steps)
+                )
+            x = request.x.clone()
+            with self.leaves_alone(x=x), torch.no_grad():
+                model.denoise(x, request.step, request.condition, DenseExecutor(len(x)))
+
+    def test_what_is_computed_once_depends_on_no_step(self) -> None:
+        model: DiffusionModel[Any] = self.make()
+        request = self.request(model)
+        other = request.step + 2
+        fresh = self._dense(model, request.anew(), other)
+        self._dense(model, request)  # fills the request's constants at another step
+        error = relative_error(self._dense(model, request, other), fresh)
+        self.expect(
+            error <= self.tolerance, "ops.constant(...) of what no step changes",
+            f"another step's constants changed the prediction by {error:.2e}",
+        )  # fmt: skip
+
+    def test_requests_share_no_state(self) -> None:
+        model: DiffusionModel[Any] = self.make()
+        first = self.request(model, 0)
+        expected = self._dense(model, first.anew())
+        second = self.request(model, 1, num_steps=self.num_steps + 5)
+        self._dense(model, second)
+        model.sampler(self.num_steps + 3)
+        came = self._dense(model, first.anew())
+        self.expect(
+            torch.equal(came, expected),
+            "a request to go on as before after another was prepared and run (keep its state in "
+            "the condition, not on self)",
+            f"a prediction that differs by {relative_error(came, expected):.2e}",
+        )
+
+    def test_the_world_frame_is_arbitrary(self) -> None:
+        model: DiffusionModel[Any] = self.make()
+        scene = self.scene()
+        coarse = self.coarse(scene)
+        here, there = (
+            self._dense(model, prepared_request(model, place, coarse, self.num_steps, 0))
+            for place in (scene, self.elsewhere(scene))
+        )
+        error = float((here - there).norm() / here.norm().clamp(min=1e-12))
+        self.expect(
+            error <= WORLD_TOLERANCE,
+            "the same prediction when the whole world is turned and shifted (camera-to-world)",
+            f"one that differs by {100 * error:.1f} %",
+        )
+
+    def test_fresh_cache_equivalence_of_frames(self) -> None:
+        if not self.capabilities.frame_subset:
+            raise NotApplicable("claims no frame subsets")
+        self._check_fresh_cache(tiles=False)
+
+    def test_fresh_cache_equivalence_of_tiles(self) -> None:
+        if not self.capabilities.block_sparse:
+            raise NotApplicable("claims no block sparsity")
+        self._check_fresh_cache(tiles=True)
+
+    def test_interleaved_requests_equal_sequential_ones(self) -> None:
+        if not self.capabilities.frame_subset:
+            raise NotApplicable("claims no frame subsets")
+        model: DiffusionModel[Any] = self.make()
+        requests = [self.request(model, seed) for seed in (0, 1)]
+        alone = []
+        for request in requests:
+            request.record(model)
+            alone.append(request.partial(model))
+        for request in requests:
+            request.record(model)
+        together = [request.partial(model) for request in requests]
+        for first, second in zip(alone, together, strict=True):
+            self.expect(
+                torch.equal(first, second), "interleaved requests equal to sequential ones",
+                f"a difference of {relative_error(second, first):.2e}",
+            )  # fmt: skip
+
+    def _check_fresh_cache(self, *, tiles: bool) -> None:
+        model: DiffusionModel[Any] = self.make()
+        x, condition = self.prepared(model)
+        chooser = random.Random(0)
+        for _ in range(self.draws):
+            # The last frame without all others: never a prefix, so wrongly picked rows show.
+            others = chooser.sample(range(len(x) - 1), chooser.randint(0, max(0, len(x) - 2)))
+            frames = [*others, len(x) - 1]
+            active = _random_tiles(chooser, x, model.tile) if tiles else None
+            errors = fresh_cache_errors(
+                model, x, self.num_steps // 2, condition, frames=frames, tiles=active
+            )
+            worst = max(errors, key=errors.__getitem__)
+            self.expect(
+                errors[worst] <= self.tolerance,
+                f"{worst} {sorted(frames)} to equal a full pass (every layer that looks at other "
+                "frames or pixels goes through ops)",
+                f"relative error {errors[worst]:.2e}",
+            )
+
+
+def _random_tiles(chooser: random.Random, x: Tensor, tile: int) -> Tensor:
+    grid = (len(x), x.shape[2] // tile, x.shape[3] // tile)
+    share = chooser.choice([0.15, 0.5, 1.0])
+    picked = [chooser.random() < share for _ in range(grid[0] * grid[1] * grid[2])]
+    active = torch.tensor(picked).reshape(grid)
+    active[chooser.randrange(len(x)), 0, 0] = True
+    return active
+
+
+def _correlation(a: Tensor, b: Tensor) -> float:
+    a, b = a.float() - a.float().mean(), b.float() - b.float().mean()
+    return float((a * b).sum() / (a.norm() * b.norm()).clamp(min=1e-12))

@@ -1,0 +1,68 @@
+"""The contract of stage 2: clips, codec, sampler, and ``denoise`` under every executor."""
+
+from typing import Any
+
+import torch
+
+from sphinx_framework.protocols import DiffusionModel
+from sphinx_framework.testing.contracts.denoising import DenoisingChecks
+from sphinx_framework.testing.contracts.sampler import SamplerChecks
+from sphinx_framework.testing.oracle import relative_error
+
+
+class DiffusionContract(DenoisingChecks, SamplerChecks):
+    """Stage 2; ``capabilities`` are those the spec claims."""
+
+    num_steps: int = 10
+    paragraph = "Writing a network for frame subsets and tiles"
+
+    def test_layouts_make_every_target_once(self) -> None:
+        model: DiffusionModel[Any] = self.make()
+        for scene in self.variations():
+            with self.or_refused(scene):
+                layouts = model.layouts(scene)
+                made = sorted(t for layout in layouts for t in layout.targets.values())
+                wanted = list(range(len(scene.targets)))
+                self.expect(made == wanted, f"every target {wanted} in one clip", made)
+                counts = {"input": len(scene.inputs), "target": len(scene.targets)}
+                for slot in (s for layout in layouts for s in layout.slots):
+                    self.expect(
+                        slot.kind in counts and 0 <= slot.index < counts[slot.kind],
+                        f"slots of kind 'input' or 'target' below {counts}", slot,
+                    )  # fmt: skip
+
+    def test_codec_shapes(self) -> None:
+        model: DiffusionModel[Any] = self.make()
+        factor = model.latent_factor
+        for scene in self.variations():
+            with self.or_refused(scene), torch.no_grad():
+                images = scene.images
+                height, width = images.shape[-2:]
+                with self.leaves_alone(images=images):
+                    latents = model.encode(images)
+                shape = (len(images), latents.shape[1], height // factor, width // factor)
+                self.expect_shape(latents, shape, "latents")
+                with self.leaves_alone(latents=latents):
+                    decoded = model.decode(latents)
+                self.expect_shape(decoded, tuple(images.shape), "decoded images")
+
+    def test_decoded_images_lie_in_range(self) -> None:
+        model: DiffusionModel[Any] = self.make()
+        grey = [torch.full((1, 3, *self.size), value) for value in (0.0, 0.5, 1.0)]
+        images = torch.cat([*(g.to(self.device) for g in grey), self.scene().images])
+        with torch.no_grad():
+            latents = model.encode(images)
+            for states in (latents, 3 * latents):
+                self.expect_range(model.decode(states), 0, 1, "decoded images")
+
+    def test_encoding_is_deterministic_and_frame_by_frame(self) -> None:
+        model: DiffusionModel[Any] = self.make()
+        images = self.scene().images
+        with torch.no_grad():
+            first, second = model.encode(images), model.encode(images)
+            alone = model.encode(images[:1])
+        self.expect(
+            torch.equal(first, second), "equal latents of equal images (no sampling)", "others"
+        )
+        error = relative_error(alone, first[:1])
+        self.expect(error < 1e-3, "a frame's latents from that frame alone", error)

@@ -1,0 +1,46 @@
+"""The contract of scene embedders."""
+
+import torch
+
+from sphinx_framework.protocols import Embedder
+from sphinx_framework.testing.contracts.base import Contract
+
+
+class EmbedderContract(Contract):
+    """The scene embedding."""
+
+    paragraph = "An embedder"
+
+    def test_one_unit_vector_for_all_inputs(self) -> None:
+        embedder: Embedder = self.make()
+        images = self.scene().images
+        with self.leaves_alone(images=images):
+            vector = embedder.embed(images)
+            again = embedder.embed(images)
+        self.expect(vector.ndim == 1, "one vector", f"shape {tuple(vector.shape)}")
+        norm = float(vector.norm())
+        self.expect(abs(norm - 1) < 1e-3, "a vector of length 1", norm)
+        self.expect(torch.equal(vector, again), "equal vectors of equal photos", "another vector")
+
+    def test_the_length_does_not_depend_on_the_photos(self) -> None:
+        embedder: Embedder = self.make()
+        height, width = self.size
+        scenes = [self.scene(inputs=n) for n in (1, 2, 3)]
+        scenes.append(self.scene(size=(height, width + width // 2)))
+        lengths = {len(embedder.embed(scene.images)) for scene in scenes}
+        self.expect(len(lengths) == 1, "one length for any number and size of photos", lengths)
+
+    def test_flat_photos_have_a_finite_vector(self) -> None:
+        flat = torch.zeros(2, 3, *self.size, device=self.device)
+        vector = self.make().embed(flat)
+        self.expect(torch.isfinite(vector).all(), "a finite vector of black photos", "NaN")
+
+    def test_looks_at_more_than_the_first_input(self) -> None:
+        first, second = self.scene(0).images, self.scene(1).images
+        embedder: Embedder = self.make()
+        mixed = torch.cat([first[:1], second[1:]])
+        self.expect(
+            not torch.equal(embedder.embed(first), embedder.embed(mixed)),
+            "another vector when the second photo is another",
+            "the same vector",
+        )

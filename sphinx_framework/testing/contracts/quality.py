@@ -1,0 +1,70 @@
+"""The contract of the no-reference score."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sphinx_framework.protocols import QualityEstimator
+from sphinx_framework.testing.contracts.base import Contract
+from sphinx_framework.testing.oracle import relative_error
+from sphinx_framework.testing.scenes import room_scene
+
+
+class QualityContract(Contract):
+    """The no-reference score; larger is better."""
+
+    tolerance: float = 1e-3
+    paragraph = "A quality estimator"
+
+    def test_one_finite_positive_score_per_image(self) -> None:
+        estimator: QualityEstimator = self.make()
+        for scene in self.variations():
+            with self.or_refused(scene):
+                self._scores(estimator, scene.images)
+
+    def test_flat_images_have_a_score_too(self) -> None:
+        flat = torch.stack([torch.full((3, *self.size), value) for value in (0.0, 0.5, 1.0)])
+        self._scores(self.make(), flat.to(self.device))
+
+    def test_a_batch_scores_like_its_members(self) -> None:
+        images = self.scene().images
+        estimator: QualityEstimator = self.make()
+        singles = torch.cat([estimator.score(image[None]) for image in images])
+        error = relative_error(estimator.score(images), singles)
+        self.expect(error < self.tolerance, "a score that depends on its image alone", error)
+
+    def test_accepts_the_opacity_of_renders(self) -> None:
+        scene = self.scene()
+        coarse = self.coarse(scene)
+        score = self.make().score(coarse.images, coarse.opacity)
+        self.expect_shape(score, (self.targets,), "score")
+
+    def test_a_ruined_photo_scores_lower(self) -> None:
+        height, width = self.size
+        photo = room_scene(2, (2 * height, 2 * width)).images[:1]
+        photo = functional.interpolate(photo, self.size, mode="area").to(self.device)
+        small = functional.interpolate(photo, (height // 8, width // 8), mode="area")
+        blurred = functional.interpolate(small, self.size, mode="bilinear")
+        faded = 0.5 + 0.15 * (blurred - blurred.mean())
+        better, worse = self.make().score(torch.cat([photo, faded]))
+        self.expect(
+            float(better) > float(worse),
+            "a photo to score above itself blurred by 8 pixels and faded (larger is better)",
+            f"{float(better):.4g} against {float(worse):.4g}",
+        )
+
+    def test_is_deterministic_and_leaves_the_images_alone(self) -> None:
+        estimator: QualityEstimator = self.make()
+        images = self.scene().images
+        with self.leaves_alone(images=images):
+            first, second = estimator.score(images), estimator.score(images)
+        self.expect(torch.equal(first, second), "equal scores of equal images", "other scores")
+
+    def _scores(self, estimator: QualityEstimator, images: Tensor) -> None:
+        score = estimator.score(images)
+        self.expect_shape(score, (len(images),), "score")
+        self.expect(
+            float(score.min()) > 0,
+            "positive scores (the ratio of paper eq. 2 divides by them)",
+            float(score.min()),
+        )

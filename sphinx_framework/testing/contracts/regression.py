@@ -1,0 +1,118 @@
+"""The contract of stage 1: every target rendered, from its own camera, whatever the world frame."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from sphinx_framework.protocols import RegressionModel
+from sphinx_framework.testing.contracts.base import Contract, NotApplicable, scene_tensors
+from sphinx_framework.testing.oracle import relative_error
+from sphinx_framework.testing.scenes import yawed
+from sphinx_framework.types import CoarseViews, Scene
+
+FRAME_TOLERANCE = 0.02
+
+
+class RegressionContract(Contract):
+    """Stage 1."""
+
+    paragraph = "A regression model"
+
+    def test_renders_every_target_in_range(self) -> None:
+        model: RegressionModel = self.make()
+        for scene in self.variations():
+            with self.or_refused(scene):
+                self._well_formed(scene, model.predict(scene))
+
+    def _well_formed(self, scene: Scene, coarse: CoarseViews) -> None:
+        size = tuple(scene.images.shape[-2:])
+        count = len(scene.targets)
+        self.expect_shape(coarse.images, (count, 3, *size), "images")
+        self.expect_range(coarse.images, 0, 1, "images")
+        if coarse.opacity is not None:
+            self.expect_shape(coarse.opacity, (count, *size), "opacity")
+            self.expect_range(coarse.opacity, 0, 1, "opacity")
+        if coarse.depth is not None:
+            self.expect_shape(coarse.depth, (count, *size), "depth")
+            self.expect(float(coarse.depth.min()) >= 0, "depth >= 0", float(coarse.depth.min()))
+
+    def test_is_deterministic_and_leaves_the_scene_alone(self) -> None:
+        scene = self.scene()
+        model: RegressionModel = self.make()
+        with self.leaves_alone(**scene_tensors(scene)):
+            first, second = model.predict(scene), model.predict(scene)
+        self.expect(
+            torch.equal(first.images, second.images), "equal images for one scene", "others"
+        )
+
+    def test_permuting_targets_permutes_views(self) -> None:
+        scene = replace(self.scene(), order=None)
+        order = list(reversed(range(self.targets)))
+        model: RegressionModel = self.make()
+        expected = model.predict(scene).images[order]
+        came = model.predict(replace(scene, targets=scene.targets[order])).images
+        self._close(came, expected, 1e-3, "a view that depends on its own target only")
+
+    def test_keeps_nothing_of_the_last_scene(self) -> None:
+        model: RegressionModel = self.make()
+        scene = self.scene(0)
+        # Other photos from the same cameras: what is cached by size or camera would be seen.
+        other = replace(scene, images=1 - scene.images.flip(-1))
+        first = model.predict(scene).images
+        between = model.predict(other).images
+        again = model.predict(scene).images
+        self.expect(torch.equal(first, again), "a scene to render as before", "other images")
+        self.expect(
+            relative_error(between, first) > 1e-3,
+            "other photos to give other views",
+            "the views of the scene before",
+        )
+
+    def test_the_world_frame_is_arbitrary(self) -> None:
+        model: RegressionModel = self.make()
+        scene = self.scene()
+        came = model.predict(self.elsewhere(scene)).images
+        self._close(
+            came, model.predict(scene).images, FRAME_TOLERANCE,
+            "equal views when the whole world is turned and shifted (poses are camera-to-world)",
+        )  # fmt: skip
+
+    def test_a_turned_target_sees_something_else(self) -> None:
+        model: RegressionModel = self.make()
+        scene = self.scene()
+        turned = self._turned(scene, 15.0)
+        self.expect(
+            _mean_error(model.predict(turned).images, model.predict(scene).images) > 1e-3,
+            "another view from a target that is turned by 15 degrees",
+            "the same view: its rotation is not used",
+        )
+
+    def test_opacity_is_certainty(self) -> None:
+        model: RegressionModel = self.make()
+        scene = self.scene()
+        at_inputs = replace(scene, targets=scene.inputs, order=None)
+        seen = model.predict(at_inputs).opacity
+        if seen is None:
+            raise NotApplicable("the model knows no opacity")
+        unseen = model.predict(self._turned(at_inputs, 180.0)).opacity
+        assert unseen is not None
+        self.expect(
+            float(seen.mean()) >= float(unseen.mean()) - 1e-3,
+            "an input's own viewpoint at least as certain as one that looks away (1 = certain)",
+            f"mean opacity {float(seen.mean()):.3f} against {float(unseen.mean()):.3f}",
+        )
+
+    def _turned(self, scene: Scene, degrees: float) -> Scene:
+        poses = scene.targets.world_from_camera.clone()
+        turn = yawed(torch.tensor([degrees]))[0].to(poses)
+        poses[:, :3, :3] = poses[:, :3, :3] @ turn
+        return replace(scene, targets=replace(scene.targets, world_from_camera=poses))
+
+    def _close(self, came: Tensor, expected: Tensor, tolerance: float, what: str) -> None:
+        error = _mean_error(came, expected)
+        self.expect(error <= tolerance, what, f"mean absolute difference {error:.4f}")
+
+
+def _mean_error(came: Tensor, expected: Tensor) -> float:
+    return float((came - expected).abs().mean())

@@ -1,0 +1,75 @@
+"""One prepared request of a contract suite: what the engine would hold between two steps."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sphinx_framework.executors.frame_subset import FrameSubsetExecutor
+from sphinx_framework.executors.latent_cache import LatentCache
+from sphinx_framework.executors.record import RecordExecutor
+from sphinx_framework.protocols import DiffusionModel, Sampler
+from sphinx_framework.types import ClipLayout, CoarseViews, Scene
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldRequest:
+    """State of the first clip; ``step`` is the middle of the walk, ``x`` the state there."""
+
+    layout: ClipLayout
+    clean: Float[Tensor, "T C h w"]
+    noise: Float[Tensor, "T C h w"]
+    condition: Any
+    sampler: Sampler
+    step: int
+    constants: dict[str, Tensor] = field(default_factory=dict)
+    cache: LatentCache = field(default_factory=LatentCache)
+
+    @property
+    def x(self) -> Float[Tensor, "T C h w"]:
+        """The state at ``step``."""
+        return self.at(self.step)
+
+    def at(self, step: int) -> Float[Tensor, "T C h w"]:
+        """The clip noised to any step."""
+        return self.sampler.noised(self.clean, self.noise, step)
+
+    def anew(self) -> "HeldRequest":
+        """The same request with nothing computed yet."""
+        return replace(self, constants={}, cache=LatentCache())
+
+    @torch.no_grad()
+    def record(self, model: Any) -> None:
+        """A recording full pass."""
+        self.cache.begin_record(0)
+        ops = RecordExecutor(len(self.clean), self.cache)
+        model.denoise(self.x, self.step, self.condition, ops)
+
+    @torch.no_grad()
+    def partial(self, model: Any) -> Tensor:
+        """A partial step of the first and last frame, whose state has moved on."""
+        frames = torch.tensor([0, len(self.clean) - 1], device=self.clean.device)
+        ops = FrameSubsetExecutor(len(self.clean), self.cache, frames)
+        result: Tensor = model.denoise(self.x[frames] * 0.9, self.step, self.condition, ops)
+        return result
+
+
+@torch.no_grad()
+def prepared_request(
+    model: DiffusionModel[Any], scene: Scene, coarse: CoarseViews, num_steps: int, seed: int
+) -> HeldRequest:
+    """Encode a scene's first clip, draw its noise and make its condition."""
+    layout = model.layouts(scene)[0]
+    clean = model.encode(layout.stacked(scene.images, coarse.images))
+    sampler = model.sampler(num_steps)
+    generator = torch.Generator().manual_seed(seed + 1)
+    return HeldRequest(
+        layout=layout,
+        clean=clean,
+        noise=torch.randn(clean.shape, generator=generator).to(clean),
+        condition=model.condition(scene, coarse, layout, clean, sampler),
+        sampler=sampler,
+        step=num_steps // 2,
+    )

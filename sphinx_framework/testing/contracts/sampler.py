@@ -1,0 +1,129 @@
+"""What the contract of a diffusion model asks of its sampler: levels, moves, solver, noise."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from sphinx_framework.protocols import Sampler, SolverStep
+from sphinx_framework.testing.contracts.base import Contract
+from sphinx_framework.testing.oracle import relative_error
+
+SHAPE = (1, 4, 48, 48)
+
+
+def _giving(noise: Tensor) -> Callable[[], Tensor]:
+    return lambda: noise
+
+
+class SamplerChecks(Contract):
+    """Checks of ``sampler(num_steps)``; mixed into :class:`DiffusionContract`."""
+
+    num_steps: int = 10
+    end_tolerance: float = 0.05
+
+    def grid(self, num_steps: int | None = None) -> Sampler:
+        """The model's sampler."""
+        made: Sampler = self.make().sampler(num_steps or self.num_steps)
+        return made
+
+    def _draws(self, count: int, seed: int = 3) -> list[Tensor]:
+        generator = torch.Generator().manual_seed(seed)
+        drawn = [torch.randn(SHAPE, generator=generator) for _ in range(count)]
+        return [noise.to(self.device) for noise in drawn]
+
+    def test_noise_falls_over_the_grid_and_ends_at_nothing(self) -> None:
+        for count in (self.num_steps, self.num_steps + 5):
+            grid = self.grid(count)
+            self.expect(grid.num_steps == count, f"a grid of {count} steps", grid.num_steps)
+            one, nothing = torch.ones(SHAPE), torch.zeros(SHAPE)
+            noise = [float(grid.noised(nothing, one, s).mean()) for s in range(count + 1)]
+            signal = [float(grid.noised(one, nothing, s).mean()) for s in range(count + 1)]
+            self.expect((noise[-1], signal[-1]) == (0, 1), "the clean state at the end",
+                        f"{signal[-1]:g} of the signal and {noise[-1]:g} of the noise")  # fmt: skip
+            ratios = [n / max(s, 1e-9) for n, s in zip(noise, signal, strict=True)]
+            self.expect(
+                ratios == sorted(ratios, reverse=True) and len(set(ratios)) == count + 1,
+                "noise against signal that falls at every step", [f"{r:.3g}" for r in ratios],
+            )  # fmt: skip
+
+    def test_schedule_ends_clean_and_a_perfect_denoiser_recovers(self) -> None:
+        grid = self.grid()
+        clean, noise, *fresh = self._draws(2 + self.num_steps)
+        came = grid.noised(clean, noise, self.num_steps)
+        self.expect(torch.equal(came, clean), "the clean state at num_steps", "another state")
+        x = grid.noised(clean, noise, 0)
+        for step in range(self.num_steps):
+            move = SolverStep(
+                step=step, next_step=step + 1, previous=None, draw=_giving(fresh[step])
+            )
+            x = grid.advance(x, clean, move)
+        error = relative_error(x, clean)
+        self.expect(error < self.end_tolerance, "a walk that ends at the clean state", error)
+
+    def test_a_move_lands_on_the_level_of_its_next_step(self) -> None:
+        grid = self.grid()
+        clean, noise, fresh = self._draws(3)
+        last = self.num_steps
+        for step, next_step in ((0, 1), (0, 3), (2, 3), (1, last - 1), (last - 2, last - 1)):
+            x = grid.noised(clean, noise, step)
+            with self.leaves_alone(x=x, denoised=clean):
+                move = SolverStep(
+                    step=step, next_step=next_step, previous=None, draw=_giving(fresh)
+                )
+                came = grid.advance(x, clean, move)
+            nothing = torch.zeros_like(clean)
+            rest = came - grid.noised(clean, nothing, next_step)
+            wanted = float(grid.noised(nothing, torch.ones_like(clean), next_step).mean())
+            deviation = float(rest.square().mean().sqrt())
+            self.expect(
+                abs(deviation - wanted) <= 0.05 * wanted + 1e-3,
+                f"noise {wanted:.4g} after the move {step} -> {next_step}", f"{deviation:.4g}",
+            )  # fmt: skip
+            again = grid.advance(grid.noised(clean, noise, step), clean, move)
+            self.expect(
+                torch.equal(came, again), "randomness from move.draw() alone", "another result"
+            )
+
+    def test_a_steady_estimate_makes_the_past_irrelevant(self) -> None:
+        grid = self.grid()
+        clean, noise, fresh = self._draws(3)
+        for step, next_step in ((2, 3), (3, 6)):
+            x = grid.noised(clean, noise, step)
+            moves = [
+                SolverStep(step=step, next_step=next_step, previous=past, draw=_giving(fresh))
+                for past in (None, (step - 2, clean))
+            ]
+            alone, after = (grid.advance(x, clean, move) for move in moves)
+            error = relative_error(after, alone)
+            self.expect(
+                error < 1e-3, "the same move with a past that estimated the same (previous)", error
+            )
+
+    def test_the_past_does_not_make_a_walk_worse(self) -> None:
+        count = 4 * self.num_steps
+        grid = self.grid(count)
+        nothing, one = torch.zeros(SHAPE), torch.ones(SHAPE)
+        noise, *_ = self._draws(1)
+        silent = torch.zeros_like(noise)
+
+        def walked(*, remember: bool) -> float:
+            """Deviation of what a walk makes of Gaussian data of unit variance, against 1."""
+            x = grid.noised(silent, noise, 0)
+            past: tuple[int, Tensor] | None = None
+            for position, step in enumerate(range(0, count, 2)):
+                signal = float(grid.noised(one, nothing, step).mean())
+                level = float(grid.noised(nothing, one, step).mean())
+                estimate = x * (signal / (signal**2 + level**2))
+                fresh = self._draws(1, seed=100 + position)[0]
+                move = SolverStep(step=step, next_step=step + 2, previous=past, draw=_giving(fresh))
+                x = grid.advance(x, estimate, move)
+                past = (step, estimate) if remember else None
+            return abs(float(x.square().mean().sqrt()) - 1)
+
+        without, with_past = walked(remember=False), walked(remember=True)
+        self.expect(
+            with_past <= 1.1 * without + 0.02,
+            f"a walk with its past to end as well as one without (off by {without:.3f})",
+            f"off by {with_past:.3f}",
+        )

@@ -1,0 +1,75 @@
+"""The contract of step policies (k-logic)."""
+
+import math
+from itertools import pairwise
+
+import torch
+
+from sphinx_framework.protocols import StepPolicy
+from sphinx_framework.testing.contracts.base import Contract
+from sphinx_framework.types import QualityReport
+
+
+class StepsContract(Contract):
+    """The k-logic: a later start for a better view, an earlier one for a higher quality."""
+
+    qualities: tuple[float, ...] = (0.95, 1.0)
+    num_steps: int = 50
+    paragraph = "A step policy"
+
+    def starts(
+        self, ratios: list[float], quality: float, num_steps: int | None = None
+    ) -> tuple[int, ...]:
+        """Start steps for given ratios."""
+        ratio = torch.tensor(ratios, device=self.device)
+        ones = torch.ones_like(ratio)
+        report = QualityReport(
+            score=ratio, reference=ones, ratio=ratio, input_score=torch.ones(2, device=self.device)
+        )
+        scene = self.scene(targets=len(ratios))
+        policy: StepPolicy = self.make()
+        with self.leaves_alone(ratio=ratio):
+            chosen = policy.start_steps(report, scene, quality, num_steps or self.num_steps)
+        return chosen.steps
+
+    def test_one_step_in_range_per_target(self) -> None:
+        ratios = [0.0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.999, 1.0, 1.4]
+        for quality in self.qualities:
+            self._in_range(self.starts(ratios, quality), ratios)
+
+    def test_a_ratio_that_is_no_number_has_an_answer(self) -> None:
+        ratios = [math.nan, math.inf, 0.5]
+        for quality in self.qualities:
+            self._in_range(self.starts(ratios, quality), ratios)
+
+    def test_a_better_view_never_starts_earlier(self) -> None:
+        ratios = [i / 40 for i in range(61)]
+        for quality in self.qualities:
+            steps = self.starts(ratios, quality)
+            self.expect(
+                list(steps) == sorted(steps), "starts that never fall with the ratio", steps
+            )
+
+    def test_a_target_is_judged_by_its_own_ratio(self) -> None:
+        ratios = [0.9, 0.2, 0.7, 0.99]
+        for quality in self.qualities:
+            alone = tuple(self.starts([ratio], quality)[0] for ratio in ratios)
+            together = self.starts(ratios, quality)
+            self.expect(alone == together, f"the starts {alone} of the same ratios alone", together)
+
+    def test_a_higher_quality_target_never_starts_later(self) -> None:
+        ratios = [i / 20 for i in range(31)]
+        tables = [self.starts(ratios, quality) for quality in sorted(self.qualities)]
+        for lower, higher in pairwise(tables):
+            self.expect(
+                all(b <= a for a, b in zip(lower, higher, strict=True)),
+                f"starts at most {lower} for a higher quality",
+                higher,
+            )
+
+    def _in_range(self, steps: tuple[int, ...], ratios: list[float]) -> None:
+        self.expect(len(steps) == len(ratios), f"{len(ratios)} starts", len(steps))
+        self.expect(all(type(s) is int for s in steps), "starts as int", steps)
+        self.expect(
+            all(0 <= s <= self.num_steps for s in steps), f"starts in 0..{self.num_steps}", steps
+        )
