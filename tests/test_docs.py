@@ -63,3 +63,11 @@ def test_every_place_of_the_glossary_exists():
     ]
     assert places
     assert [place for place in places if not (ROOT / place).exists()] == []
+
+
+def test_every_paragraph_that_a_contract_names_exists():
+    from sphinx_framework.testing.contracts import CONTRACTS
+    from sphinx_framework.testing.contracts.base import GUIDE
+
+    headings = re.findall(r"^## (.*)$", (ROOT / GUIDE).read_text(encoding="utf-8"), re.MULTILINE)
+    assert {suite.paragraph for suite in CONTRACTS.values()} <= set(headings)

@@ -16,7 +16,7 @@ from sphinx_framework.errors import InputError, SphinxError
 from sphinx_framework.version import __version__
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
-KINDS_HELP = "regression, diffusion, quality, mask, steps, embedder or scene_reader"
+KINDS_HELP = "regression, diffusion, quality, mask, steps, embedder, poses or scene_reader"
 
 
 class Parser(argparse.ArgumentParser):
@@ -97,6 +97,11 @@ def _inspection_commands(commands: "Commands[Parser]") -> None:
     check.add_argument("--set", action="append", default=[], metavar="OPTION=V", dest="overrides")
     check.add_argument("--device", default="cpu")
     check.add_argument("--sample", metavar="PATH", help="a scene that a scene reader reads")
+
+    new = _command(commands, "new-plugin", "new_plugin:new_plugin", "write a plugin to begin with")
+    new.add_argument("name", metavar="NAME", help="lower-case letters, digits and dashes")
+    new.add_argument("--kind", required=True, help=KINDS_HELP)
+    new.add_argument("--out", metavar="DIR", help="default: sphinx-framework-NAME")
 
     _command(commands, "configs", "configs:configs", "the pipelines that come with the framework")
     schema = _command(commands, "schema", "configs:schema", "JSON Schema of a pipeline file")

@@ -14,7 +14,7 @@ class DiffusionContract(DenoisingChecks, SamplerChecks):
     """Stage 2; ``capabilities`` are those the spec claims."""
 
     num_steps: int = 10
-    paragraph = "Writing a network for frame subsets and tiles"
+    paragraph = "A diffusion model"
 
     def test_layouts_make_every_target_once(self) -> None:
         model: DiffusionModel[Any] = self.make()

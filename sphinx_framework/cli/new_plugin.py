@@ -1,0 +1,76 @@
+"""``new-plugin``: a distribution with one component, whose contract suite passes at once."""
+
+import argparse
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from sphinx_framework.errors import ConfigError
+from sphinx_framework.plugin import KINDS
+
+NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
+SUMMARIES = {
+    "regression": "A regression model for sphinx-framework",
+    "diffusion": "A diffusion model for sphinx-framework",
+    "quality": "A no-reference score for sphinx-framework",
+    "mask": "A mask policy for sphinx-framework",
+    "steps": "A step policy for sphinx-framework",
+    "embedder": "A scene embedder for sphinx-framework",
+    "poses": "A pose estimator for sphinx-framework",
+    "scene_reader": "A scene reader for sphinx-framework",
+}
+
+
+def new_plugin(arguments: argparse.Namespace) -> int:
+    """Write the distribution's folder; refuse one that holds anything."""
+    name, kind = arguments.name, arguments.kind
+    if not NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name!r} is no plugin name.", hint="Lower-case letters, digits and dashes: my-model."
+        )
+    if kind not in KINDS:
+        raise ConfigError(f"--kind {kind}: unknown.", hint=f"Kinds: {', '.join(KINDS)}.")
+    out = Path(arguments.out or f"sphinx-framework-{name}")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out}: exists already.", hint="Choose another folder with --out.")
+    written = write_plugin(out, name, kind)
+    if arguments.json:
+        print(json.dumps({"out": str(out), "files": written}))
+        return 0
+    print(f"{out}: {len(written)} files")
+    print(f"try it: pip install -e {out} && sphinx-nvs check {name} --kind {kind}")
+    return 0
+
+
+def write_plugin(out: Path, name: str, kind: str) -> list[str]:
+    """Fill the templates; returns the files' names below ``out``."""
+    from jinja2 import Environment, StrictUndefined
+
+    package = f"sphinx_framework_{name.replace('-', '_')}"
+    values = {
+        "name": name,
+        "kind": kind,
+        "package": package,
+        "distribution": f"sphinx-framework-{name}",
+        "class_name": "".join(part.capitalize() for part in name.split("-")),
+        "summary": SUMMARIES[kind],
+    }
+    environment = Environment(
+        undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=False
+    )
+    templates = files("sphinx_framework") / "templates" / "new_plugin"
+    places = {
+        "pyproject.toml": "pyproject.toml.jinja",
+        "README.md": "README.md.jinja",
+        "test_contract.py": "test_contract.py.jinja",
+        f"src/{package}/plugin.py": "plugin.py.jinja",
+        f"src/{package}/config.py": "config.py.jinja",
+        f"src/{package}/component.py": f"component/{kind}.py.jinja",
+    }
+    (out / "src" / package).mkdir(parents=True, exist_ok=True)
+    (out / "src" / package / "__init__.py").write_text(f'"""{SUMMARIES[kind]}."""\n')
+    for place, template in places.items():
+        text = (templates / template).read_text(encoding="utf-8")
+        (out / place).write_text(environment.from_string(text).render(values), encoding="utf-8")
+    return sorted([*places, f"src/{package}/__init__.py"])
