@@ -68,7 +68,7 @@ def test_a_broken_component_fails_its_contract_with_exit_code_1(broken):
 def test_the_text_says_what_failed_and_why(broken):
     told = broken("check", "mixing").told
     assert "FAILED diffusion mixing: fresh cache equivalence of frames" in told
-    assert "without going through ops" in told
+    assert "goes through ops" in told
 
 
 def test_every_failure_is_reported_not_only_the_first(broken):
@@ -78,10 +78,11 @@ def test_every_failure_is_reported_not_only_the_first(broken):
     assert "ok mask soft: is deterministic" in ended.told
 
 
-def test_a_kind_without_a_suite_says_so(broken):
+def test_a_scene_reader_is_checked_without_a_sample_too(broken):
     ended = broken("check", "dice")
-    assert ended.code == 0
-    assert "no contract suite" in ended.told
+    assert ended.code == 1
+    assert "FAILED scene_reader dice: declines what is not its format" in ended.told
+    assert "give one with --sample PATH" in ended.told
 
 
 def test_checking_what_is_not_there_is_bad_input(command):

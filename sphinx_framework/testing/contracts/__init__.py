@@ -7,14 +7,16 @@ expected, what came, and which paragraph of the documentation explains it.
 
 from sphinx_framework.testing.contracts.base import Contract as Contract
 from sphinx_framework.testing.contracts.base import NotApplicable as NotApplicable
-from sphinx_framework.testing.contracts.diffusion import DiffusionContract
-from sphinx_framework.testing.contracts.embedder import EmbedderContract
-from sphinx_framework.testing.contracts.mask import MaskContract
-from sphinx_framework.testing.contracts.poses import PoseContract
-from sphinx_framework.testing.contracts.quality import QualityContract
-from sphinx_framework.testing.contracts.regression import RegressionContract
-from sphinx_framework.testing.contracts.scene_reader import SceneReaderContract
-from sphinx_framework.testing.contracts.steps import StepsContract
+from sphinx_framework.testing.contracts.diffusion import DiffusionContract as DiffusionContract
+from sphinx_framework.testing.contracts.embedder import EmbedderContract as EmbedderContract
+from sphinx_framework.testing.contracts.mask import MaskContract as MaskContract
+from sphinx_framework.testing.contracts.poses import PoseContract as PoseContract
+from sphinx_framework.testing.contracts.quality import QualityContract as QualityContract
+from sphinx_framework.testing.contracts.regression import RegressionContract as RegressionContract
+from sphinx_framework.testing.contracts.scene_reader import (
+    SceneReaderContract as SceneReaderContract,
+)
+from sphinx_framework.testing.contracts.steps import StepsContract as StepsContract
 
 CONTRACTS: dict[str, type[Contract]] = {
     "regression": RegressionContract,

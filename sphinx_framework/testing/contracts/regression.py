@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from sphinx_framework.errors import InputError
 from sphinx_framework.protocols import RegressionModel
 from sphinx_framework.testing.contracts.base import Contract, NotApplicable, scene_tensors
 from sphinx_framework.testing.oracle import relative_error
@@ -95,7 +96,10 @@ class RegressionContract(Contract):
         seen = model.predict(at_inputs).opacity
         if seen is None:
             raise NotApplicable("the model knows no opacity")
-        unseen = model.predict(self._turned(at_inputs, 180.0)).opacity
+        try:
+            unseen = model.predict(self._turned(at_inputs, 180.0)).opacity
+        except InputError:  # to refuse a target that sees nothing is as good an answer
+            return
         assert unseen is not None
         self.expect(
             float(seen.mean()) >= float(unseen.mean()) - 1e-3,
