@@ -157,7 +157,9 @@ def layers(pool: list[Tensor], random: np.random.Generator) -> list[Layer]:
 def path(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Poses ``[F, 4, 4]`` along a short path and one pinhole matrix for ``SIDE`` pixels."""
     baseline = math.exp(random.uniform(math.log(0.08), math.log(1.1)))
-    towards = random.standard_normal(3) * ([1, 0.5, 0.3] if random.random() < 0.6 else [0.3, 0.2, 1])
+    towards = random.standard_normal(3) * (
+        [1, 0.5, 0.3] if random.random() < 0.6 else [0.3, 0.2, 1]
+    )
     towards /= np.linalg.norm(towards)
     bend = random.standard_normal(3) * 0.08 * baseline
     turn = random.uniform(-0.2, 0.2, 3) * [0.7, 1, 0.3]
