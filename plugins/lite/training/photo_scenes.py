@@ -2,8 +2,8 @@
 
     python training/photo_scenes.py --photos P --scenes 3000 --out training/data
 
-A scene is a backdrop, often a floor and walls, and cut-outs of photographs at several depths, each a
-slanted plane, so that every pixel's depth is exact while colours, grain and edges are those of
+A scene is a backdrop, often a floor and walls, and cut-outs of photographs at several depths, each
+a slanted plane, so that every pixel's depth is exact while colours, grain and edges are those of
 photographs. Photos come from any folder of free images (``DATA.md``); none is in the repository.
 Writes the memory maps of ``render_scenes.py`` as split ``photos``.
 """
