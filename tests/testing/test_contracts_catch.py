@@ -4,10 +4,12 @@ import unittest
 from typing import Any
 
 import planted_mistakes as planted
+import planted_samplers as samplers
 import pytest
 import torch
 from engines import CPU
-from planted_mistakes import sampler_of, start_steps, views, writing
+from planted_mistakes import start_steps, views, writing
+from planted_samplers import sampler_of
 
 from sphinx_framework.errors import SphinxError
 from sphinx_framework.plugin import Capabilities
@@ -96,17 +98,17 @@ BROKEN = [
     ("diffusion", "decode", lambda f, d, s, x: d(x) * 255, "decoded_images_lie"),
     ("diffusion", "encode", planted.samples_its_latents, "encoding_is_deterministic"),
     ("diffusion", "encode", planted.normalised_over_the_batch, "encoding_is_deterministic"),
-    ("diffusion", "sampler", planted.never_clean, "schedule_ends_clean"),
-    ("diffusion", "sampler", sampler_of(planted.stuck), "schedule_ends_clean"),
+    ("diffusion", "sampler", samplers.never_clean, "schedule_ends_clean"),
+    ("diffusion", "sampler", sampler_of(samplers.stuck), "schedule_ends_clean"),
     ("diffusion", "sampler", lambda f, n, s, count: n(count + 1), "noise_falls"),
     ("diffusion", "sampler", lambda f, n, s, count: n(10), "noise_falls"),
-    ("diffusion", "sampler", sampler_of(planted.one_step_only), "a_move_lands"),
-    ("diffusion", "sampler", sampler_of(planted.level_of_the_step_before), "a_move_lands"),
-    ("diffusion", "sampler", sampler_of(planted.noise_of_its_own), "a_move_lands"),
-    ("diffusion", "sampler", sampler_of(planted.too_much_noise), "a_move_lands"),
-    ("diffusion", "sampler", sampler_of(planted.in_place), "a_move_lands"),
-    ("diffusion", "sampler", sampler_of(planted.past_of_the_wrong_sign), "a_steady_estimate"),
-    ("diffusion", "sampler", sampler_of(planted.past_too_strong), "the_past_does_not"),
+    ("diffusion", "sampler", sampler_of(samplers.one_step_only), "a_move_lands"),
+    ("diffusion", "sampler", sampler_of(samplers.level_of_the_step_before), "a_move_lands"),
+    ("diffusion", "sampler", sampler_of(samplers.noise_of_its_own), "a_move_lands"),
+    ("diffusion", "sampler", sampler_of(samplers.too_much_noise), "a_move_lands"),
+    ("diffusion", "sampler", sampler_of(samplers.in_place), "a_move_lands"),
+    ("diffusion", "sampler", sampler_of(samplers.past_of_the_wrong_sign), "a_steady_estimate"),
+    ("diffusion", "sampler", sampler_of(samplers.past_too_strong), "the_past_does_not"),
     ("diffusion", "denoise", lambda f, d, s, *x: d(*x)[:1], "denoise_predicts"),
     ("diffusion", "denoise", lambda f, d, s, *x: d(*x) / 0, "denoise_predicts"),
     ("diffusion", "denoise", planted.nan_at(0), "denoise_predicts"),
