@@ -153,6 +153,22 @@ def test_targets_that_all_have_the_scene_behind_them_are_refused(tiny_model):
     assert "z forward" in caught.value.hint
 
 
+def test_a_scene_of_another_unit_than_the_assumed_range_is_refused_with_that_range(tiny_model):
+    def apart(cameras):
+        def moved(pose):
+            far = pose.clone()
+            far[:, :3, 3] *= 1000
+            return far
+
+        return with_poses(cameras, moved)
+
+    scene = replace(fake_scene(3, 2, (64, 64)), near=None, far=None)
+    scene = replace(scene, inputs=apart(scene.inputs), targets=apart(scene.targets))
+    with pytest.raises(SceneError, match="at depths of 1 to 100 scene units") as caught:
+        tiny_model.predict(scene)
+    assert "near and far" in caught.value.hint
+
+
 def test_one_input_is_refused(tiny_model):
     scene = fake_scene()
     with pytest.raises(SceneError, match="at least 2 inputs"):

@@ -12,7 +12,7 @@ from sphinx_framework.types import CoarseViews, Gaussians, Scene
 from sphinx_framework_mvsplat.config import MVSplatConfig
 from sphinx_framework_mvsplat.decoder import render_views
 from sphinx_framework_mvsplat.encoder import Encoder
-from sphinx_framework_mvsplat.inputs import prepare_inputs
+from sphinx_framework_mvsplat.inputs import PreparedInputs, prepare_inputs
 from sphinx_framework_mvsplat.weights import load_weights
 
 PRECISIONS = {
@@ -68,7 +68,7 @@ class MVSplat:
             opacity=render.opacity.clamp(0, 1),
             depth=render.depth,
             gaussians=gaussians,
-            warnings=(*prepared.warnings, *_emptiness(render.opacity)),
+            warnings=(*prepared.warnings, *_emptiness(render.opacity, prepared)),
         )
 
     def _require_finite(self, gaussians: Gaussians) -> None:
@@ -80,7 +80,7 @@ class MVSplat:
             )
 
 
-def _emptiness(opacity: Float[Tensor, "T H W"]) -> tuple[str, ...]:
+def _emptiness(opacity: Float[Tensor, "T H W"], prepared: PreparedInputs) -> tuple[str, ...]:
     """One warning that names the targets which see nothing; raises ``SceneError`` if none sees."""
     empty = (opacity.mean((1, 2)) < EMPTY_OPACITY).nonzero().flatten().tolist()
     if not empty:
@@ -88,7 +88,8 @@ def _emptiness(opacity: Float[Tensor, "T H W"]) -> tuple[str, ...]:
     if len(empty) == len(opacity):
         raise SceneError(
             f"none of the {len(opacity)} targets sees anything of what mvsplat reconstructed from "
-            "the inputs: they look away from it, or it lies behind them.",
+            f"the inputs at depths of {prepared.near:g} to {prepared.far:g} scene units: they look "
+            "away from it, it lies behind them, or that is not the depth range of the scene.",
             hint="Check where the target cameras stand and look (OpenCV axes: z forward, y down; "
             "'convention' of the scene), and near and far.",
         )
