@@ -21,14 +21,16 @@ A message says what is wrong and where; the hint says what to do about it.
 import difflib
 from collections.abc import Iterable
 
+_LONGEST_SHOWN = 300
+
 
 class SphinxError(Exception):
     """Base of all errors raised on purpose."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        self.message = message
-        self.hint = hint
-        super().__init__(f"{message} {hint}".strip())
+        self.message = _encodable(message)
+        self.hint = _encodable(hint)
+        super().__init__(f"{self.message} {self.hint}".strip())
 
 
 class InputError(SphinxError):
@@ -73,6 +75,17 @@ class JobError(SphinxError):
 
 class StaleCacheError(JobError):
     """A partial step reads a cache slot that no full step of the request recorded."""
+
+
+def shown(text: object) -> str:
+    """A path or a user's text for a message: printable in every encoding, of bounded length."""
+    told = "".join(c if c.isprintable() else repr(c)[1:-1] for c in _encodable(str(text)))
+    return told if len(told) <= _LONGEST_SHOWN else f"{told[:_LONGEST_SHOWN]}..."
+
+
+def _encodable(text: str) -> str:
+    """The text with lone surrogates escaped, which file names and JSON may hold."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from functools import partial
 from importlib import import_module
 
 from sphinx_framework.cli.study_arguments import add_study_commands
-from sphinx_framework.errors import InputError, SphinxError
+from sphinx_framework.errors import InputError, SphinxError, shown
 from sphinx_framework.version import __version__
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
@@ -193,8 +193,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _told(error: OSError) -> str:
     """What the file system refused, with the path."""
-    from sphinx_framework.output.guard import shown
-
     place = "" if error.filename is None else f"{shown(os.fsdecode(error.filename))}: "
     return f"{place}{error.strerror or error}."
 

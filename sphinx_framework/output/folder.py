@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from sphinx_framework.errors import ConfigError
-from sphinx_framework.output.guard import refuse_overlap, shown, user_path, writing
+from sphinx_framework.errors import ConfigError, shown
+from sphinx_framework.output.guard import refuse_overlap, user_path, writing
 from sphinx_framework.output.locks import lock_folder
 from sphinx_framework.output.manifest import (
     MANIFEST,

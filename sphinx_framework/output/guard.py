@@ -6,17 +6,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sphinx_framework.errors import ConfigError, JobError, SphinxError
+from sphinx_framework.errors import ConfigError, JobError, SphinxError, shown
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_LONGEST_SHOWN = 300
-
-
-def shown(path: str | Path) -> str:
-    """A path for a message: printable in every encoding, and of bounded length."""
-    text = str(path).encode("utf-8", "backslashreplace").decode("utf-8")
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def user_path(text: str | Path, option: str) -> Path:

@@ -4,8 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from sphinx_framework.errors import ConfigError
-from sphinx_framework.output.guard import shown
+from sphinx_framework.errors import ConfigError, shown
 
 _ATTEMPTS = 20
 

@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from sphinx_framework.errors import ConfigError
-from sphinx_framework.output.guard import refuse_overlap, shown, user_path, writing
+from sphinx_framework.errors import ConfigError, shown
+from sphinx_framework.output.guard import refuse_overlap, user_path, writing
 from sphinx_framework.output.manifest import is_plain_file
 
 _CLAIM = "# written by sphinx-nvs; sha256 of what follows: "

@@ -34,6 +34,9 @@ def write_transforms(
     intrinsics = [_named(matrix) for matrix in cameras.intrinsics.detach().cpu()]
     height, width = cameras.image_size
     content: dict[str, Any] = {"camera_model": "OPENCV", "w": width, "h": height}
+    # Says that nothing has moved these poses, so that a path cut from this file is not taken for
+    # one in the world of a scene file that has a transform.
+    content["applied_transform"] = [[1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 1.0, 0]]
     shared = all(named == intrinsics[0] for named in intrinsics)
     if shared and intrinsics:
         content |= intrinsics[0]

@@ -4,19 +4,18 @@ The folder readers (:mod:`.transforms`, :mod:`.photos`) end here; :func:`build_s
 chosen shots, reconciles sizes and returns a :class:`Scene`.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.geometry.resize import fit_images, fit_intrinsics
-from sphinx_framework.scenes.images import read_image
+from sphinx_framework.scenes.checks import check_intrinsics
+from sphinx_framework.scenes.images import MAX_PIXELS, Header, read_header, read_image
 from sphinx_framework.scenes.json_fields import Fields
 from sphinx_framework.types import Cameras, Scene
 
@@ -59,7 +58,12 @@ class Capture:
 
 
 def build_scene(
-    capture: Capture, targets: Sequence[int], size: tuple[int, int] | None, fit: str
+    capture: Capture,
+    targets: Sequence[int],
+    size: tuple[int, int] | None,
+    fit: str,
+    *,
+    max_pixels: int = MAX_PIXELS,
 ) -> Scene:
     """Load the inputs and the chosen targets of a capture, all at one size.
 
@@ -71,7 +75,7 @@ def build_scene(
     """
     if not capture.inputs:
         raise SceneError(f"{capture.name}: no input photo is named.")
-    loaded = [_load_input(capture.shots[i]) for i in capture.inputs]
+    loaded = [_load_input(capture.shots[i], max_pixels) for i in capture.inputs]
     native = (int(loaded[0].shape[1]), int(loaded[0].shape[2]))
     canvas = size if size is not None else native
     input_shots = [capture.shots[i] for i in capture.inputs]
@@ -79,7 +83,9 @@ def build_scene(
     if size is None:
         _require_one_size(input_shots, loaded)
     images = torch.cat([fit_images(image[None], canvas, fit) for image in loaded])
-    truth, warnings = _ground_truth(target_shots, canvas, fit)
+    truth, warnings = _ground_truth(target_shots, canvas, fit, max_pixels)
+    warnings += _camera_warnings([*input_shots, *target_shots], native)
+    warnings += _photo_warnings([*input_shots, *target_shots], max_pixels)
     orders = [shot.order for shot in (*input_shots, *target_shots)]
     known = tuple(order for order in orders if order is not None)
     return Scene(
@@ -121,21 +127,6 @@ def validate_poses(shots: Sequence[Shot], what: str) -> None:
         ).validate(what)
 
 
-def file_inside(folder: Path, name: str, where: str) -> Path:
-    """Join a file name of a scene's JSON to its folder; names that lead outside are refused.
-
-    Raises:
-        SceneError: an absolute name, or one that climbs out of the folder.
-    """
-    inside = os.path.normpath(name)
-    if os.path.isabs(inside) or inside.split(os.sep)[0] == os.pardir or "\0" in name:
-        raise SceneError(
-            f"{where}: the file name {name!r} leads out of the scene folder.",
-            hint="Name files relative to the folder of the JSON file.",
-        )
-    return folder / inside
-
-
 def stated_size(fields: Fields, height: str, width: str) -> tuple[int, int] | None:
     """The image size an object states under two keys: both or neither."""
     size = fields.count_or_none(height), fields.count_or_none(width)
@@ -151,15 +142,14 @@ def is_normalised(intrinsics: Float[Tensor, "3 3"]) -> bool:
     return bool(((intrinsics[:2, 2] >= 0) & (intrinsics[:2, 2] <= 1)).all())
 
 
-def _load_input(shot: Shot) -> Float[Tensor, "3 H W"]:
+def _load_input(shot: Shot, max_pixels: int) -> Float[Tensor, "3 H W"]:
     if shot.file is None:
         raise SceneError(
             f"{shot.where}: is an input but names no image file.",
             hint="Inputs need a photo; choose other inputs with --split.",
         )
-    image = read_image(shot.file)
-    _checked_size(shot, (image.shape[1], image.shape[2]))
-    return image
+    _checked_size(shot, read_header(shot.file, max_pixels=max_pixels))
+    return read_image(shot.file, upright=False, max_pixels=max_pixels)
 
 
 def _require_one_size(shots: Sequence[Shot], images: Sequence[Float[Tensor, "3 _ _"]]) -> None:
@@ -173,44 +163,77 @@ def _require_one_size(shots: Sequence[Shot], images: Sequence[Float[Tensor, "3 _
 
 
 def _ground_truth(
-    shots: Sequence[Shot], canvas: tuple[int, int], fit: str
+    shots: Sequence[Shot], canvas: tuple[int, int], fit: str, max_pixels: int
 ) -> tuple[Float[Tensor, "T 3 H W"] | None, tuple[str, ...]]:
     files = [shot.file for shot in shots if shot.file is not None and shot.file.is_file()]
     if not files or len(files) < len(shots):
         partial = f"ground truth exists for {len(files)} of {len(shots)} targets and is not used"
         return None, (partial,) if files else ()
-    return torch.cat([fit_images(read_image(file)[None], canvas, fit) for file in files]), ()
+    images = [read_image(file, upright=False, max_pixels=max_pixels) for file in files]
+    return torch.cat([fit_images(image[None], canvas, fit) for image in images]), ()
+
+
+def _photo_warnings(shots: Sequence[Shot], max_pixels: int) -> tuple[str, ...]:
+    """What the photos have and posed scenes do not use: EXIF orientation, transparency."""
+    headers = [
+        (shot.file, read_header(shot.file, max_pixels=max_pixels))
+        for shot in shots
+        if shot.file is not None and shot.file.is_file()
+    ]
+    turned = [(file, header) for file, header in headers if header.orientation != 1]
+    clear = [file for file, header in headers if header.alpha]
+    told = []
+    if turned:
+        file, header = turned[0]
+        told.append(
+            f"{file.name}: its EXIF orientation {header.orientation} is not applied ({len(turned)} "
+            "photos): cameras are taken to be for the pixels as stored"
+        )
+    if clear:
+        told.append(f"{clear[0].name}: transparency is filled with white ({len(clear)} photos)")
+    return tuple(told)
 
 
 def _fitted_intrinsics(
     shot: Shot, canvas: tuple[int, int], fit: str, default_size: tuple[int, int]
 ) -> Float[Tensor, "3 3"]:
     """Intrinsics of a shot in pixels of the canvas, float64."""
+    in_file_pixels, actual = _in_file_pixels(shot, default_size)
+    return fit_intrinsics(in_file_pixels, actual, canvas, fit)
+
+
+def _in_file_pixels(
+    shot: Shot, default_size: tuple[int, int]
+) -> tuple[Float[Tensor, "3 3"], tuple[int, int]]:
+    """Intrinsics in pixels of the image file (without one: of the stated size), and its size."""
     stated = shot.image_size or default_size
     actual = stated
     if shot.file is not None and shot.file.is_file():
-        actual = _checked_size(shot, _file_size(shot.file) or stated)
+        header = read_header(shot.file)
+        actual = _checked_size(shot, header)
         if shot.image_size is None:
             stated = actual
     intrinsics = shot.intrinsics
     if shot.normalised:
         intrinsics = intrinsics * intrinsics.new_tensor((stated[1], stated[0], 1.0))[:, None]
-    in_file_pixels = fit_intrinsics(intrinsics, stated, actual, "stretch")
-    return fit_intrinsics(in_file_pixels, actual, canvas, fit)
+    return fit_intrinsics(intrinsics, stated, actual, "stretch"), actual
 
 
-def _file_size(file: Path) -> tuple[int, int] | None:
-    """Upright (height, width) from an image file's header; ``None`` when it is unreadable."""
-    try:
-        with Image.open(file) as image:
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            return image.size if turned else (image.height, image.width)
-    except (OSError, ValueError, SyntaxError):
-        return None
+def _camera_warnings(shots: Sequence[Shot], default_size: tuple[int, int]) -> tuple[str, ...]:
+    """The first doubt about intrinsics; raises where they cannot be those of the image."""
+    doubts = [
+        note
+        for shot in shots
+        for note in check_intrinsics(
+            shot.where, *_in_file_pixels(shot, default_size), stated=shot.image_size is not None
+        )
+    ]
+    return tuple(doubts[:1])
 
 
-def _checked_size(shot: Shot, actual: tuple[int, int]) -> tuple[int, int]:
-    """Return ``actual``, or refuse a file whose aspect ratio contradicts the stated size."""
+def _checked_size(shot: Shot, header: Header) -> tuple[int, int]:
+    """The file's size, or a refusal when its aspect ratio contradicts the stated size."""
+    actual = header.size
     if shot.image_size is not None:
         stated = shot.image_size
         ratio = (actual[1] * stated[0]) / (actual[0] * stated[1])
@@ -218,6 +241,16 @@ def _checked_size(shot: Shot, actual: tuple[int, int]) -> tuple[int, int]:
             raise SceneError(
                 f"{shot.where}: the image is {actual[1]}x{actual[0]} (width x height), but its "
                 f"camera is stated for {stated[1]}x{stated[0]}.",
-                hint="Intrinsics and image must describe the same picture, scaled at most.",
+                hint="Intrinsics and image must describe the same picture, scaled at most."
+                + _turned_hint(header),
             )
     return actual
+
+
+def _turned_hint(header: Header) -> str:
+    if header.orientation < 5:
+        return ""
+    return (
+        f" The photo's EXIF orientation {header.orientation} would turn it; posed photos are read "
+        "as stored. Write it upright, or give the camera of the stored pixels."
+    )

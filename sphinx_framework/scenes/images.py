@@ -1,17 +1,21 @@
 """Image files in and out: any common format to float32 RGB in [0, 1], and 8-bit PNG back."""
 
 import io
+import stat
 import struct
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from sphinx_framework.errors import SceneError
+from sphinx_framework.errors import SceneError, shown
 
 # Pillow reports damaged files through all of these, depending on the format.
 _DAMAGED = (
@@ -24,33 +28,116 @@ _DAMAGED = (
     Image.DecompressionBombError,
 )
 _DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+# Photos come in these; Pillow knows some forty more, a few of which run other programs.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
+_HEIC = (".heic", ".heif")
+# The largest photo that phones take; 1.6 GB as float32.
+MAX_PIXELS = 2**27
+_ORIENTATION = 0x0112
 
 
-def read_image(path: Path) -> Float[Tensor, "3 H W"]:
-    """Read an image file as upright float32 RGB in [0, 1].
+def read_image(
+    path: Path,
+    *,
+    upright: bool = True,
+    formats: Sequence[str] = FORMATS,
+    max_pixels: int = MAX_PIXELS,
+) -> Float[Tensor, "3 H W"]:
+    """Read an image file as float32 RGB in [0, 1].
 
-    The EXIF orientation is applied, transparency is composited over white, 16-bit grey keeps its
-    depth, palettes and CMYK are converted to RGB.
+    Transparency is composited over white, 16-bit grey keeps its depth, palettes and CMYK are
+    converted to RGB.
+
+    Args:
+        path: the file; HEIC needs pillow-heif.
+        upright: apply the EXIF orientation. Cameras of posed photos belong to the pixels as stored.
+        formats: the only formats of Pillow that are tried.
+        max_pixels: larger images are refused from their header, before anything is decoded.
 
     Raises:
-        SceneError: the file is missing, not an image, or cut short.
+        SceneError: no file, a pipe or folder, not an image, too large, or cut short.
     """
+    with _opened(path, formats, max_pixels) as image:
+        image.load()
+        array = _rgb_array(ImageOps.exif_transpose(image) if upright else image)
+    return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What an image file says about itself.
+
+    size: (height, width) as stored. orientation: of EXIF, 1 when it is to be shown as stored.
+    alpha: whether it has transparency.
+    """
+
+    size: tuple[int, int]
+    orientation: int
+    alpha: bool
+
+
+def read_header(
+    path: Path, *, formats: Sequence[str] = FORMATS, max_pixels: int = MAX_PIXELS
+) -> Header:
+    """Read the header only; raises :class:`SceneError` as :func:`read_image` does."""
+    with _opened(path, formats, max_pixels) as image:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        return Header(
+            size=(image.height, image.width),
+            orientation=orientation if orientation in range(1, 9) else 1,
+            alpha=image.has_transparency_data,
+        )
+
+
+@contextmanager
+def _opened(path: Path, formats: Sequence[str], max_pixels: int) -> Iterator[Image.Image]:
+    """An open image within its limits; whatever fails inside is a clear error."""
+    known = [*formats, "HEIF"] if path.suffix.lower() in _HEIC and _heif(path) else list(formats)
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise SceneError(
+                f"{shown(path)}: cannot be read as an image (a folder, pipe or device)."
+            )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns about odd metadata of readable files.
-            with Image.open(path) as image:
-                image.load()
-                array = _rgb_array(ImageOps.exif_transpose(image))
+            with Image.open(path, formats=known) as image:
+                if image.width * image.height > max_pixels:
+                    raise SceneError(
+                        f"{shown(path)}: has {image.width}x{image.height} pixels (width x height); "
+                        f"the limit is {max_pixels} in all.",
+                        hint="Scale the photo down first.",
+                    )
+                yield image
     except FileNotFoundError as cause:
         raise SceneError(
-            f"{path}: no such image file.", hint="Check the file names in the scene's JSON."
+            f"{shown(path)}: no such image file.", hint="Check the file names in the scene's JSON."
         ) from cause
     except _DAMAGED as cause:
         raise SceneError(
-            f"{path}: cannot be read as an image ({cause}).",
-            hint="The file may be cut short or of an unknown format; export it again.",
+            f"{shown(path)}: cannot be read as an image ({_reason(cause, path)}).",
+            hint="The file may be cut short or of an unknown format; export it again as one of "
+            f"{', '.join(formats)}.",
         ) from cause
-    return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
+
+
+def _reason(cause: Exception, path: Path) -> str:
+    """What Pillow found, without a second copy of the path."""
+    if isinstance(cause, UnidentifiedImageError):
+        return "not of a known format"
+    told = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
+    return shown(told.replace(str(path), path.name))
+
+
+def _heif(path: Path) -> bool:
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        raise SceneError(
+            f"{shown(path)}: is a HEIC photo, and pillow-heif is not installed.",
+            hint="Run: pip install pillow-heif, or export the photo as JPEG.",
+        ) from None
+    register_heif_opener()
+    return True
 
 
 def write_png(path: Path, image: Float[Tensor, "3 H W"]) -> None:

@@ -55,6 +55,14 @@ class Fields:
         """Return a string, or ``None`` when the key is missing or null."""
         return self.text(key) if key in self else None
 
+    def texts(self, key: str) -> list[str]:
+        """Return a list of strings."""
+        where = f"{self.where}, {key!r}"
+        for value in (values := _list(self._get(key), where)):
+            if not isinstance(value, str):
+                raise _wrong_type(where, "a list of strings", value)
+        return values
+
     def nested(self, key: str) -> "Fields":
         """Return a nested object."""
         return as_fields(self._get(key), f"{self.where}, {key!r}")

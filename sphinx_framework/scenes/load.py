@@ -9,6 +9,7 @@ from sphinx_framework.errors import SceneError
 from sphinx_framework.geometry.resize import fit_scene
 from sphinx_framework.protocols import PoseEstimator
 from sphinx_framework.registry import Registry
+from sphinx_framework.scenes.checks import checked
 from sphinx_framework.scenes.readers import read_scene
 from sphinx_framework.scenes.targets import check_count, choose_targets, parse_targets
 from sphinx_framework.scenes.unposed import photo_files, posed_scene, read_photo_stack
@@ -19,7 +20,8 @@ def load_scene(path: str | Path, *, registry: Registry | None = None, **options:
     """Load a scene folder, or whatever a ``scene_reader`` plugin understands.
 
     Options are those of :func:`sphinx_framework.scenes.readers.read_scene`: ``size``, ``fit``,
-    ``targets``, ``reader``, ``split``, ``near``, ``far``, ``convention``.
+    ``targets``, ``reader``, ``split``, ``near``, ``far``, ``convention``, ``max_pixels``. What its
+    cameras say about each other is checked: see :mod:`.checks`.
     Raises :class:`~sphinx_framework.errors.SceneError` for everything wrong with the scene.
     """
     readers: list[Any] = []
@@ -28,7 +30,7 @@ def load_scene(path: str | Path, *, registry: Registry | None = None, **options:
         for name in registry.names("scene_reader"):
             defaults = registry.options("scene_reader", name, {}, "scene reader")
             readers.append(registry.build("scene_reader", name, defaults, torch.device("cpu")))
-    return read_scene(path, extra_readers=readers, **options)
+    return checked(read_scene(path, extra_readers=readers, **options))
 
 
 def is_unposed(path: str | Path) -> bool:
@@ -61,4 +63,4 @@ def load_unposed(
     scene = choose_targets(scene, spec, fit=fit, convention="auto")
     check_count(len(scene.targets))
     scene.validate()
-    return scene
+    return checked(scene)

@@ -3,7 +3,7 @@
 ::
 
     {
-      "convention": "opencv_c2w",          or "opengl_c2w", "opencv_w2c"
+      "convention": "opencv_c2w",          or "opengl_c2w", "opencv_w2c", "opengl_w2c"
       "inputs": [
         {"file": "left.jpg",
          "pose": [[...4 numbers] x 4 or 3],
@@ -24,7 +24,6 @@ intrinsics takes the first input's. Positions count when every input and target 
 
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import torch
 
@@ -32,33 +31,40 @@ from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.capture import (
     Capture,
     Shot,
-    file_inside,
     is_normalised,
     stated_size,
     validate_poses,
 )
+from sphinx_framework.scenes.files import find_photo
 from sphinx_framework.scenes.json_fields import Fields, read_json_object
-from sphinx_framework.scenes.poses import PoseConvention, opencv_world_from_camera, to_4x4
+from sphinx_framework.scenes.poses import (
+    CONVENTIONS,
+    PoseConvention,
+    check_convention,
+    opencv_world_from_camera,
+    to_4x4,
+)
 
 CAMERAS_FILE = "cameras.json"
-_CONVENTIONS: tuple[PoseConvention, ...] = get_args(PoseConvention)
 
 
-def read_photos(folder: Path) -> Capture:
+def read_photos(folder: Path, *, convention: str = "auto") -> Capture:
     """Read the cameras of a ``cameras.json`` folder; image files stay unread.
+
+    convention: of the poses, for a file that does not name its own.
 
     Raises:
         SceneError: missing or malformed file, unknown convention, unusable poses.
     """
     path = folder / CAMERAS_FILE
     top = read_json_object(path)
-    convention = pose_convention(top)
-    inputs = [_shot(entry, folder, convention, None) for entry in top.objects("inputs")]
+    named = pose_convention(top, convention)
+    inputs = [_shot(entry, folder, named, None) for entry in top.objects("inputs")]
     if not inputs:
         raise SceneError(f"{path}: 'inputs' is empty; at least one photo is needed.")
     for entry in top.objects("inputs"):
         entry.text("file")
-    targets = read_target_shots(top, folder, convention, inputs[0])
+    targets = read_target_shots(top, folder, named, inputs[0])
     validate_poses(inputs, f"{path}: input")
     validate_poses(targets, f"{path}: target")
     return Capture(
@@ -71,15 +77,25 @@ def read_photos(folder: Path) -> Capture:
     )
 
 
-def pose_convention(top: Fields) -> PoseConvention:
-    """The convention a ``cameras.json`` names."""
-    named = top.text("convention")
-    for convention in _CONVENTIONS:
+def pose_convention(top: Fields, wanted: str = "auto") -> PoseConvention:
+    """The convention that a ``cameras.json`` names, or the one that was asked for.
+
+    Raises:
+        SceneError: an unknown one, none at all, or two that differ.
+    """
+    check_convention(wanted)
+    named = wanted if wanted != "auto" and "convention" not in top else top.text("convention")
+    for convention in CONVENTIONS:
         if named == convention:
+            if wanted not in ("auto", named):
+                raise SceneError(
+                    f"{top.where}, 'convention': is {named!r}, but {wanted!r} was asked for.",
+                    hint="Leave --convention out, or correct the file.",
+                )
             return convention
     raise SceneError(
-        f"{top.where}: unknown convention {named!r}.",
-        hint=f"Choose one of: {', '.join(_CONVENTIONS)}.",
+        f"{top.where}, 'convention': unknown convention {named!r}.",
+        hint=f"Choose one of: {', '.join(CONVENTIONS)}.",
     )
 
 
@@ -96,7 +112,7 @@ def _shot(entry: Fields, folder: Path, convention: PoseConvention, like: Shot | 
     name = entry.text_or_none("file")
     matrix = to_4x4(entry.matrix("pose", ((4, 4), (3, 4))), entry.where)
     pose = opencv_world_from_camera(matrix, convention)
-    file = None if name is None else file_inside(folder, name, entry.where)
+    file = None if name is None else find_photo(folder, name, entry.where).path
     order = entry.number_or_none("position")
     if like is not None and "intrinsics" not in entry:
         return replace(like, where=entry.where, file=file, world_from_camera=pose, order=order)

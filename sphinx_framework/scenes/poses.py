@@ -1,14 +1,15 @@
 """Camera pose conventions, and their conversion to ours: OpenCV axes, camera to world."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework.errors import SceneError
+from sphinx_framework.errors import SceneError, suggestion
 
-PoseConvention = Literal["opencv_c2w", "opengl_c2w", "opencv_w2c"]
+PoseConvention = Literal["opengl_c2w", "opengl_w2c", "opencv_c2w", "opencv_w2c"]
+CONVENTIONS: tuple[PoseConvention, ...] = get_args(PoseConvention)
 _BOTTOM_ROW = (0.0, 0.0, 0.0, 1.0)
 
 
@@ -21,15 +22,27 @@ def opencv_world_from_camera(
     matrices are inverted by their rigid structure; one that is not rigid stays so, and is refused
     when the cameras are validated.
     """
-    if convention == "opencv_c2w":
+    if convention.startswith("opengl"):
+        flip = matrix.new_tensor([1, -1, -1, 1])
+        if convention == "opengl_c2w":
+            return matrix * flip
+        matrix = matrix * flip[:, None]
+    elif convention == "opencv_c2w":
         return matrix
-    if convention == "opengl_c2w":
-        return matrix * matrix.new_tensor([1, -1, -1, 1])
     rotation = matrix[:3, :3].T
     inverse = matrix.clone()
     inverse[:3, :3] = rotation
     inverse[:3, 3] = -rotation @ matrix[:3, 3]
     return inverse
+
+
+def check_convention(name: str) -> None:
+    """Raise :class:`SceneError` unless a name is ``auto`` or a convention."""
+    if name != "auto" and name not in CONVENTIONS:
+        raise SceneError(
+            f"unknown camera convention {name!r}.",
+            hint=f"{suggestion(name, CONVENTIONS)}Choose one of: auto, {', '.join(CONVENTIONS)}.",
+        )
 
 
 def to_4x4(matrix: Float[Tensor, "_ 4"], where: str) -> Float[Tensor, "4 4"]:

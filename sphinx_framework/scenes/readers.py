@@ -9,6 +9,8 @@ from sphinx_framework.errors import SceneError, suggestion
 from sphinx_framework.geometry.resize import FITS, fit_scene
 from sphinx_framework.protocols import SceneReader
 from sphinx_framework.scenes.capture import Capture, build_scene
+from sphinx_framework.scenes.colmap import MODEL_PLACES, read_colmap
+from sphinx_framework.scenes.images import MAX_PIXELS
 from sphinx_framework.scenes.json_fields import check_indices
 from sphinx_framework.scenes.photos import CAMERAS_FILE, read_photos
 from sphinx_framework.scenes.targets import (
@@ -18,11 +20,17 @@ from sphinx_framework.scenes.targets import (
     parse_targets,
     select_targets,
 )
-from sphinx_framework.scenes.transforms import TRANSFORMS_FILE, read_transforms
+from sphinx_framework.scenes.transforms import TRAIN_FILE, TRANSFORMS_FILE, read_transforms
+from sphinx_framework.scenes.world import scene_world
 from sphinx_framework.types import Scene
 
 PROCEDURAL = "procedural:"
-_FOLDER_READERS = {"transforms": TRANSFORMS_FILE, "photos": CAMERAS_FILE}
+_FOLDER_READERS = {
+    "transforms": (TRANSFORMS_FILE, TRAIN_FILE),
+    "photos": (CAMERAS_FILE,),
+    "colmap": MODEL_PLACES,
+}
+_FILES = (TRANSFORMS_FILE, CAMERAS_FILE, TRAIN_FILE)
 
 
 def convert_path(path: str | Path) -> Path:
@@ -34,7 +42,7 @@ def convert_path(path: str | Path) -> Path:
     if str(path).startswith(PROCEDURAL):
         return Path(path)
     found = Path(path).expanduser()
-    return found.parent if found.name in _FOLDER_READERS.values() else found
+    return found.parent if found.name in _FILES else found
 
 
 def read_scene(  # noqa: PLR0913 - every argument is an option of the command line
@@ -48,6 +56,7 @@ def read_scene(  # noqa: PLR0913 - every argument is an option of the command li
     near: float | None = None,
     far: float | None = None,
     convention: str = "auto",
+    max_pixels: int = MAX_PIXELS,
     extra_readers: Iterable[SceneReader] = (),
 ) -> Scene:
     """Read a scene, fit it to a size, choose its targets and check it.
@@ -63,6 +72,7 @@ def read_scene(  # noqa: PLR0913 - every argument is an option of the command li
         near: nearest depth in scene units; together with ``far`` it overrides the scene's own.
         far: farthest depth in scene units.
         convention: of ``transform_matrix``, see :mod:`.transforms`.
+        max_pixels: larger photos are refused before they are decoded.
         extra_readers: further readers, tried after the built-in ones. An attribute ``name`` makes
             one selectable. Options set here reach ``read`` as ``size``, ``split``, ``convention``.
 
@@ -81,14 +91,16 @@ def read_scene(  # noqa: PLR0913 - every argument is an option of the command li
         scene = _own_scene(external.read(place, **options), spec, size, fit)
     else:
         capture = _read_capture(name, place, split, convention)
-        scene = build_scene(capture, _frames(capture, spec), size, fit)
+        scene = build_scene(capture, _frames(capture, spec), size, fit, max_pixels=max_pixels)
     scene = replace(
         scene,
         near=scene.near if near is None else near,
         far=scene.far if far is None else far,
     )
     _check_range(scene.near, scene.far)
-    scene = choose_targets(scene, spec, fit=fit, convention=convention)
+    file = place / TRANSFORMS_FILE
+    world = scene_world(file) if spec.kind == "file" and file.is_file() else None
+    scene = choose_targets(scene, spec, fit=fit, convention=convention, world=world)
     check_count(len(scene.targets))
     scene.validate()
     return scene
@@ -116,7 +128,8 @@ def _own_scene(scene: Scene, spec: TargetSpec, size: tuple[int, int] | None, fit
 def _read_capture(name: str, folder: Path, split: str | int | None, convention: str) -> Capture:
     readers: dict[str, Callable[[], Capture]] = {
         "transforms": lambda: read_transforms(folder, split=split, convention=convention),
-        "photos": lambda: read_photos(folder),
+        "photos": lambda: read_photos(folder, convention=convention),
+        "colmap": lambda: read_colmap(folder),
     }
     return readers[name]()
 
@@ -137,8 +150,8 @@ def _choose_reader(
             f"there is no scene reader {wanted!r}.",
             hint=f"{suggestion(wanted, known)}Readers: {', '.join(known)}.",
         )
-    for name, file in _FOLDER_READERS.items():
-        if (path / file).is_file():
+    for name, marks in _FOLDER_READERS.items():
+        if any((path / mark).is_file() for mark in marks):
             return name, None
     for name, reader in zip(names, extra, strict=True):
         if reader.can_read(path):
@@ -149,9 +162,10 @@ def _choose_reader(
             hint="Install a plugin that does; 'sphinx-nvs plugins' lists what there is.",
         )
     _require_folder(path)
+    known = [*_FILES, "sparse/0/cameras.bin"]
     raise SceneError(
         f"{path}: is no scene any reader knows.",
-        hint=f"Looked for {', '.join(_FOLDER_READERS.values())}"
+        hint=f"Looked for {', '.join(known)}"
         + (f"; asked the readers {', '.join(names)}." if names else "."),
     )
 

@@ -6,12 +6,13 @@
 ``orbit:N[:DEGREES]``    N poses on a circle around what the inputs look at (360 degrees)
 ``spiral:N``             N poses on a spiral around the mean input
 ``indices:3,5,8``        frames of the capture, by number
-``FILE.json``            poses from a ``transforms.json``- or ``cameras.json``-like file
+``FILE.json``            poses from a ``transforms.json``- or ``cameras.json``-like file, or a
+                         ``camera_path.json`` of nerfstudio's viewer
 =======================  ====================================================================
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -19,11 +20,13 @@ from typing import Literal
 import torch
 
 from sphinx_framework.errors import SceneError, suggestion
+from sphinx_framework.scenes.camera_path import PATH_KEY, read_camera_path
 from sphinx_framework.scenes.capture import Shot, shot_cameras, validate_poses
 from sphinx_framework.scenes.json_fields import read_json_object
 from sphinx_framework.scenes.photos import pose_convention, read_target_shots
 from sphinx_framework.scenes.trajectories import interpolate, orbit, spiral
-from sphinx_framework.scenes.transforms import read_transform_shots
+from sphinx_framework.scenes.transform_frames import read_transform_shots
+from sphinx_framework.scenes.world import World
 from sphinx_framework.types import Cameras, Scene
 
 MAX_TARGETS = 1000
@@ -85,19 +88,22 @@ def check_count(count: int) -> None:
         )
 
 
-def choose_targets(scene: Scene, spec: TargetSpec, *, fit: str, convention: str) -> Scene:
+def choose_targets(
+    scene: Scene, spec: TargetSpec, *, fit: str, convention: str, world: World | None = None
+) -> Scene:
     """Replace a fitted scene's targets by the cameras of a path or a file.
 
     ``split`` and ``indices`` choose among frames the reader knows and are resolved there or by
     :func:`select_targets`. Interpolated targets have positions along the capture; other paths have
-    none, so the scene's order is dropped with them.
+    none, so the scene's order is dropped with them. world: where a file's poses may stand.
 
     Raises:
         SceneError: the file cannot be read, or the path needs more inputs.
     """
     if spec.kind == "file" and spec.file is not None:
-        targets = _read_file(spec.file, scene, fit, convention)
+        targets, warnings = _read_file(spec.file, scene, fit, convention, world)
         check_count(len(targets))
+        scene = replace(scene, warnings=(*scene.warnings, *warnings))
         return _with_targets(scene, targets, None)
     if spec.kind == "interpolate":
         return _interpolated(scene, spec.count)
@@ -159,17 +165,26 @@ def _with_targets(scene: Scene, targets: Cameras, order: tuple[float, ...] | Non
     return replace(scene, targets=targets.to(device), target_images=None, order=order)
 
 
-def _read_file(path: Path, scene: Scene, fit: str, convention: str) -> Cameras:
+def _read_file(
+    path: Path, scene: Scene, fit: str, convention: str, world: World | None
+) -> tuple[Cameras, tuple[str, ...]]:
     """Cameras of a pose file, fitted to the scene's size; only poses are taken from it."""
     top = read_json_object(path)
-    if "frames" in top:
-        shots, _ = read_transform_shots(path, convention=convention)
+    size = scene.inputs.image_size
+    applied, notes = (None, ()) if world is None else world.applied_for(top)
+    shots: Sequence[Shot]
+    if PATH_KEY in top:
+        shots, warnings = read_camera_path(top, path, applied, size)
+    elif "frames" in top:
+        shots, warnings = read_transform_shots(
+            path, convention=convention, with_files=False, applied=applied, like=_as_shot(scene)
+        )
     else:
-        shots = tuple(read_target_shots(top, path.parent, pose_convention(top), _as_shot(scene)))
+        named = pose_convention(top, convention)
+        shots, warnings = read_target_shots(top, path.parent, named, _as_shot(scene)), ()
         validate_poses(shots, f"{path}: target")
     bare = [replace(shot, file=None) for shot in shots]
-    size = scene.inputs.image_size
-    return shot_cameras(bare, size, fit, default_size=size)
+    return shot_cameras(bare, size, fit, default_size=size), (*notes, *warnings)
 
 
 def _as_shot(scene: Scene) -> Shot:

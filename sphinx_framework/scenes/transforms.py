@@ -1,51 +1,42 @@
-"""Reader of ``transforms.json`` folders, in both conventions that are in use.
+"""Reader of ``transforms.json`` folders: nerfstudio, instant-ngp, Blender, DL3DV, SEVA, RE10K.
 
-``"opengl_c2w"`` (nerfstudio, DL3DV, SEVA's data folders): ``transform_matrix`` is camera-to-world
-with OpenGL axes (x right, y up, z backward), 4x4 or 3x4. An ``applied_transform`` (3x4 or 4x4) is
-undone first: ``c2w <- inverse(applied) c2w``.
+Poses are ``transform_matrix``, 4x4 or 3x4, in one of four conventions:
 
-``"opencv_w2c"`` (RealEstate10K and ACID as the Sphinx authors store them): a 3x4 world-to-camera
-matrix with OpenCV axes, inverted on reading; intrinsics normalised by the image size.
+``opengl_c2w`` (nerfstudio, instant-ngp, Blender, DL3DV, SEVA): camera-to-world, axes x right, y up,
+z backward. ``opencv_w2c`` (RealEstate10K and ACID as the Sphinx authors store them):
+world-to-camera, axes x right, y down, z forward. ``opencv_c2w`` and ``opengl_w2c`` are the two
+other pairings, never guessed: ``convention`` names them. An ``applied_transform`` (3x4 or 4x4) is
+undone in all of them: ``c2w <- inverse(applied) c2w``.
 
-Detection with ``convention="auto"``: a file with ``applied_transform`` is ``opengl_c2w``; a file
-whose matrices are all 3x4 **and** whose intrinsics are all normalised is ``opencv_w2c``; any other
-is ``opengl_c2w``. A file that shows just one of the two signs is read as ``opengl_c2w`` with a
-warning in :attr:`Scene.warnings`, because the file itself cannot settle it.
+With ``convention="auto"``, a file with ``applied_transform``, ``orientation_override`` or
+``ply_file_path`` is ``opengl_c2w``; a file whose matrices are all 3x4 **and** whose intrinsics are
+all normalised is ``opencv_w2c``; any other is ``opengl_c2w``. A file that shows just one of the two
+signs is read as ``opengl_c2w`` with a warning, because the file itself cannot settle it.
 
-In both, ``fl_x fl_y cx cy w h`` stand in every frame or at the top level, which overrides; they are
-in pixels, or normalised when the principal point lies in [0, 1] x [0, 1]. Inputs and targets come
-from ``train_test_split_<n>.json`` (``train_ids``, ``test_ids``: indices into ``frames``); without
-one, the first and the last frame are inputs and everything between them is a target.
+``fl_x fl_y cx cy w h camera_angle_x camera_angle_y`` stand in every frame or at the top level,
+which overrides; see :mod:`.intrinsics` for what may be missing. They are in pixels, or normalised
+when the principal point lies in [0, 1] x [0, 1]. Photos are found as :mod:`.files` says.
+
+Inputs and targets come from, in this order: ``train_test_split_<n>.json`` (``train_ids``,
+``test_ids``: indices into ``frames``); ``train_filenames`` and ``test_filenames`` (or
+``val_filenames``) of the file; ``transforms_train.json`` with ``transforms_test.json`` (or
+``_val.json``) instead of ``transforms.json``; else, in the order of the file names, the first and
+the last frame are inputs and everything between them is a target.
 """
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args
-
-import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.scenes.capture import (
-    Capture,
-    Shot,
-    file_inside,
-    is_normalised,
-    stated_size,
-    validate_poses,
-)
+from sphinx_framework.scenes.capture import Capture, Shot
 from sphinx_framework.scenes.json_fields import Fields, read_json_object
-from sphinx_framework.scenes.poses import opencv_world_from_camera, to_4x4
+from sphinx_framework.scenes.transform_frames import read_transform_shots
 
-TransformsConvention = Literal["opengl_c2w", "opencv_w2c"]
-CONVENTIONS: tuple[TransformsConvention, ...] = get_args(TransformsConvention)
 TRANSFORMS_FILE = "transforms.json"
+TRAIN_FILE = "transforms_train.json"
+_TARGET_FILES = ("transforms_test.json", "transforms_val.json")
 SPLIT_PREFIX = "train_test_split_"
 DEFAULT_SPLIT = "2"
-_CAMERA_KEYS = ("fl_x", "fl_y", "cx", "cy", "w", "h")
-_DISTORTION_KEYS = ("k1", "k2", "k3", "k4", "p1", "p2")
-_PINHOLE_MODELS = ("PINHOLE", "SIMPLE_PINHOLE", "OPENCV", "SIMPLE_RADIAL", "RADIAL", "PERSPECTIVE")
 
 
 def read_transforms(
@@ -54,129 +45,72 @@ def read_transforms(
     """Read the cameras of a ``transforms.json`` folder; image files stay unread.
 
     split: the ``<n>`` of ``train_test_split_<n>.json``; ``None`` takes 2 when it is present, else
-    the only one there is, else first and last frame.
+    the only one there is, else what the module's docstring says.
 
     Raises:
         SceneError: missing or malformed files, unknown split or convention, unusable poses.
     """
-    shots, warnings = read_transform_shots(folder / TRANSFORMS_FILE, convention=convention)
+    name = folder.resolve().name
+    if not (folder / TRANSFORMS_FILE).exists() and (folder / TRAIN_FILE).exists():
+        return _train_and_test(folder, name, convention)
+    path = folder / TRANSFORMS_FILE
+    shots, warnings = read_transform_shots(path, convention=convention)
     split_file = _find_split(folder, split)
-    if split_file is None:
-        inputs = tuple(sorted({0, len(shots) - 1}))
-        targets = tuple(range(1, len(shots) - 1))
-    else:
+    if split_file is not None:
         fields = read_json_object(split_file)
         inputs = fields.indices("train_ids", len(shots))
         targets = fields.indices("test_ids", len(shots))
+    else:
+        named = _named_split(read_json_object(path))
+        if named is None:
+            shots = tuple(sorted(shots, key=lambda shot: shot.order or 0.0))
+            inputs = tuple(sorted({0, len(shots) - 1}))
+            targets = tuple(range(1, len(shots) - 1))
+        else:
+            inputs, targets = named
+    return Capture(name=name, shots=shots, inputs=inputs, targets=targets, warnings=warnings)
+
+
+def _train_and_test(folder: Path, name: str, convention: str) -> Capture:
+    """Blender's and NeRF-synthetic's pair of files: the inputs in one, the targets in another."""
+    inputs, warnings = read_transform_shots(folder / TRAIN_FILE, convention=convention)
+    targets: tuple[Shot, ...] = ()
+    for file in _TARGET_FILES:
+        if (folder / file).exists():
+            targets, more = read_transform_shots(folder / file, convention=convention)
+            warnings += more
+            break
+    shots = tuple(replace(shot, order=None) for shot in (*inputs, *targets))
     return Capture(
-        name=folder.resolve().name,
+        name=name,
         shots=shots,
-        inputs=inputs,
-        targets=targets,
+        inputs=tuple(range(len(inputs))),
+        targets=tuple(range(len(inputs), len(shots))),
         warnings=warnings,
     )
 
 
-def read_transform_shots(
-    path: Path, *, convention: str = "auto"
-) -> tuple[tuple[Shot, ...], tuple[str, ...]]:
-    """Read the frames of one ``transforms.json``-like file, and what is doubtful about it."""
-    top = read_json_object(path)
-    frames = top.objects("frames")
-    if not frames:
-        raise SceneError(f"{path}: 'frames' is empty.")
-    merged = [_with_top_level(frame, top) for frame in frames]
-    matrices = [frame.matrix("transform_matrix", ((4, 4), (3, 4))) for frame in frames]
-    intrinsics = [_intrinsics(frame) for frame in merged]
-    chosen, warnings = _choose_convention(top, matrices, intrinsics, convention)
-    applied = None
-    if chosen == "opengl_c2w" and "applied_transform" in top:
-        applied = _inverse_applied(top)
-    shots = []
-    for index, (frame, matrix, k) in enumerate(zip(merged, matrices, intrinsics, strict=True)):
-        pose = to_4x4(matrix, frame.where)
-        name = frame.text_or_none("file_path")
-        shots.append(
-            Shot(
-                where=frame.where,
-                file=None if name is None else file_inside(path.parent, name, frame.where),
-                world_from_camera=opencv_world_from_camera(
-                    pose if applied is None else applied @ pose, chosen
-                ),
-                intrinsics=k,
-                normalised=is_normalised(k),
-                image_size=stated_size(frame, "h", "w"),
-                order=float(index),
-            )
-        )
-    validate_poses(shots, f"{path}: frame")
-    return tuple(shots), (*warnings, *_lens_warnings(top, merged))
+def _named_split(top: Fields) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Inputs and targets by ``train_filenames`` and ``test_filenames`` or ``val_filenames``."""
+    if "train_filenames" not in top:
+        return None
+    key = next((k for k in ("test_filenames", "val_filenames") if k in top), None)
+    places = {
+        frame.text_or_none("file_path"): index for index, frame in enumerate(top.objects("frames"))
+    }
+    inputs = _indices(top, "train_filenames", places)
+    return inputs, () if key is None else _indices(top, key, places)
 
 
-def _with_top_level(frame: Fields, top: Fields) -> Fields:
-    """The frame's values, overridden by the camera keys of the top level."""
-    shared = {key: top.values[key] for key in _CAMERA_KEYS if key in top}
-    return Fields(values={**frame.values, **shared}, where=frame.where)
-
-
-def _intrinsics(frame: Fields) -> Float[Tensor, "3 3"]:
-    fl_x, fl_y, cx, cy = (frame.number(key) for key in ("fl_x", "fl_y", "cx", "cy"))
-    return torch.tensor([[fl_x, 0, cx], [0, fl_y, cy], [0, 0, 1]], dtype=torch.float64)
-
-
-def _choose_convention(
-    top: Fields,
-    matrices: Sequence[Float[Tensor, "_ 4"]],
-    intrinsics: Sequence[Float[Tensor, "3 3"]],
-    convention: str,
-) -> tuple[TransformsConvention, tuple[str, ...]]:
-    """Apply the detection rule of the module's docstring."""
-    for known in CONVENTIONS:
-        if convention == known:
-            return known, ()
-    if convention != "auto":
-        raise SceneError(
-            f"unknown camera convention {convention!r}.",
-            hint=f"Choose one of: auto, {', '.join(CONVENTIONS)}.",
-        )
-    if "applied_transform" in top:
-        return "opengl_c2w", ()
-    three_rows = all(matrix.shape[0] == 3 for matrix in matrices)
-    normalised = all(is_normalised(k) for k in intrinsics)
-    if three_rows and normalised:
-        return "opencv_w2c", ()
-    if three_rows or normalised:
-        sign = "3x4 matrices" if three_rows else "normalised intrinsics"
-        return "opengl_c2w", (
-            f"{top.where}: {sign} may mean OpenCV world-to-camera poses; read as OpenGL "
-            "camera-to-world (convention='opencv_w2c' reads the other)",
-        )
-    return "opengl_c2w", ()
-
-
-def _inverse_applied(top: Fields) -> Float[Tensor, "4 4"]:
-    applied = to_4x4(top.matrix("applied_transform", ((4, 4), (3, 4))), top.where)
-    if float(torch.linalg.det(applied).abs()) < 1e-9:
-        raise SceneError(f"{top.where}: 'applied_transform' cannot be inverted.")
-    return torch.linalg.inv(applied)
-
-
-def _lens_warnings(top: Fields, frames: Sequence[Fields]) -> tuple[str, ...]:
-    """Warn about distortion, which is ignored; refuse lenses that are no pinhole at all."""
-    for fields in (top, *frames):
-        model = fields.text_or_none("camera_model")
-        if model is not None and model.upper() not in _PINHOLE_MODELS:
-            raise SceneError(
-                f"{fields.where}: the camera model {model!r} is not a pinhole camera.",
-                hint="Undistort the images first.",
-            )
-    distorted = any(
-        abs(fields.number_or_none(key) or 0.0) > 0
-        for fields in (top, *frames)
-        for key in _DISTORTION_KEYS
-    )
-    ignored = f"{top.where}: lens distortion is ignored; undistorted images give better poses"
-    return (ignored,) if distorted else ()
+def _indices(top: Fields, key: str, places: dict[str | None, int]) -> tuple[int, ...]:
+    found = []
+    for name in top.texts(key):
+        if name not in places:
+            raise SceneError(f"{top.where}, {key!r}: no frame has the 'file_path' {name!r}.")
+        found.append(places[name])
+    if len(set(found)) != len(found):
+        raise SceneError(f"{top.where}, {key!r}: names a frame twice.")
+    return tuple(found)
 
 
 def _find_split(folder: Path, split: str | int | None) -> Path | None:

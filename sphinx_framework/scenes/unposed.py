@@ -8,19 +8,26 @@ from torch import Tensor
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.protocols import EstimatedCameras
+from sphinx_framework.scenes.files import HEIC_ENDINGS, PHOTO_ENDINGS, is_hidden, natural_key
 from sphinx_framework.scenes.images import read_image
 from sphinx_framework.scenes.photos import CAMERAS_FILE
-from sphinx_framework.scenes.transforms import TRANSFORMS_FILE
+from sphinx_framework.scenes.transforms import TRAIN_FILE, TRANSFORMS_FILE
 from sphinx_framework.types import Scene
 
-PHOTO_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+# A folder with one of these has cameras.
+_POSED = (TRANSFORMS_FILE, TRAIN_FILE, CAMERAS_FILE)
 
 
 def photo_files(path: Path) -> list[Path]:
-    """Photos directly in a folder, by name; empty when it has cameras or is no folder."""
-    if not path.is_dir() or (path / TRANSFORMS_FILE).exists() or (path / CAMERAS_FILE).exists():
+    """Photos directly in a folder, ``b9`` before ``b10``; empty when it has cameras or is none.
+
+    Hidden files, such as macOS's ``._a.jpg``, are none.
+    """
+    if not path.is_dir() or any((path / mark).exists() for mark in _POSED):
         return []
-    return sorted(file for file in path.iterdir() if file.suffix.lower() in PHOTO_ENDINGS)
+    endings = (*PHOTO_ENDINGS, *HEIC_ENDINGS)
+    files = [f for f in path.iterdir() if f.suffix.lower() in endings and not is_hidden(f)]
+    return sorted(files, key=lambda file: natural_key(file.name))
 
 
 def read_photo_stack(files: list[Path]) -> Float[Tensor, "N 3 H W"]:

@@ -1,0 +1,93 @@
+"""Reader of ``camera_path.json``, the paths that nerfstudio's viewer exports.
+
+``camera_to_world``: 16 numbers, row after row, or a 4x4 matrix; OpenGL axes. ``fov``: the whole
+vertical angle in degrees. ``render_width``, ``render_height``: the size the path was made for. The
+viewer shows a scene moved and scaled to fit; where it did, ``dataparser_transforms.json`` beside
+the path holds ``transform`` and ``scale``, which are undone here.
+"""
+
+import math
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sphinx_framework.errors import SceneError
+from sphinx_framework.scenes.capture import Shot, stated_size, validate_poses
+from sphinx_framework.scenes.json_fields import Fields, read_json_object
+from sphinx_framework.scenes.poses import opencv_world_from_camera, to_4x4
+
+PATH_KEY = "camera_path"
+WORLD_FILE = "dataparser_transforms.json"
+
+
+def read_camera_path(
+    top: Fields, path: Path, applied: Float[Tensor, "4 4"] | None, size: tuple[int, int]
+) -> tuple[list[Shot], tuple[str, ...]]:
+    """Cameras of a nerfstudio path, and what is doubtful about them.
+
+    applied: what undoes the scene file's ``applied_transform``. size: (height, width) where the
+    file states none.
+
+    Raises:
+        SceneError: another kind of camera, or a matrix or angle that cannot be.
+    """
+    kind = top.text_or_none("camera_type") or "perspective"
+    if kind != "perspective":
+        raise SceneError(
+            f"{top.where}, 'camera_type': {kind!r} cameras cannot be rendered; only perspective."
+        )
+    stated = stated_size(top, "render_height", "render_width") or size
+    undo, scale = _world(path.parent / WORLD_FILE)
+    shots = []
+    for entry in top.objects(PATH_KEY):
+        pose = opencv_world_from_camera(_matrix(entry), "opengl_c2w")
+        pose[:3, 3] /= scale
+        pose = undo @ pose
+        if applied is not None:
+            pose = applied @ pose
+        focal = _focal(entry, stated)
+        middle = (stated[1] / 2, stated[0] / 2)
+        shots.append(
+            Shot(
+                where=entry.where,
+                file=None,
+                world_from_camera=pose,
+                intrinsics=torch.tensor(
+                    [[focal, 0, middle[0]], [0, focal, middle[1]], [0, 0, 1]], dtype=torch.float64
+                ),
+                normalised=False,
+                image_size=stated,
+                order=None,
+            )
+        )
+    validate_poses(shots, f"{path}: {PATH_KEY}")
+    return shots, ()
+
+
+def _matrix(entry: Fields) -> Float[Tensor, "4 4"]:
+    values = entry.values.get("camera_to_world")
+    if isinstance(values, list) and len(values) in (12, 16) and not isinstance(values[0], list):
+        rows = [values[start : start + 4] for start in range(0, len(values), 4)]
+        entry = Fields(values={**entry.values, "camera_to_world": rows}, where=entry.where)
+    return to_4x4(entry.matrix("camera_to_world", ((4, 4), (3, 4))), entry.where).clone()
+
+
+def _focal(entry: Fields, size: tuple[int, int]) -> float:
+    fov = entry.number("fov")
+    if not 0 < fov < 180:
+        raise SceneError(f"{entry.where}, 'fov': must lie between 0 and 180 degrees, got {fov:g}.")
+    return 0.5 * size[0] / math.tan(0.5 * math.radians(fov))
+
+
+def _world(file: Path) -> tuple[Float[Tensor, "4 4"], float]:
+    """What undoes the viewer's transform (after its scale), and the scale."""
+    if not file.exists():
+        return torch.eye(4, dtype=torch.float64), 1.0
+    top = read_json_object(file)
+    scale = top.number("scale")
+    moved = to_4x4(top.matrix("transform", ((3, 4), (4, 4))), top.where)
+    if scale <= 0 or abs(float(torch.linalg.det(moved))) < 1e-9:
+        raise SceneError(f"{top.where}: its 'transform' or 'scale' cannot be undone.")
+    return torch.linalg.inv(moved), scale

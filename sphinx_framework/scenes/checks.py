@@ -1,0 +1,103 @@
+"""One consistency check for every reader: what the cameras of a scene say about each other."""
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sphinx_framework.errors import SceneError
+from sphinx_framework.geometry.frusta import focus_behind, overlaps
+from sphinx_framework.types import Scene
+
+# float32 holds seven digits; what is left of them between two cameras must place pixels.
+_DIGITS = 1.2e-7
+_ENOUGH = 1e-4
+_WIDEST = 0.04  # focal length over width at a field of view of 171 degrees
+_OFF_CENTRE = 0.25
+_MOST_NAMED = 8
+
+
+def check_intrinsics(
+    where: str, k: Float[Tensor, "3 3"], size: tuple[int, int], *, stated: bool
+) -> tuple[str, ...]:
+    """Refuse intrinsics that cannot be those of an image, and warn about doubtful ones.
+
+    k: in pixels of the image; size: its (height, width). stated: whether the file says for which
+    size its intrinsics are; where not, another size is the first suspicion.
+
+    Raises:
+        SceneError: a principal point outside of the image, or a focal length of almost nothing.
+    """
+    height, width = size
+    fx, fy, cx, cy = (float(k[r, c]) for r, c in ((0, 0), (1, 1), (0, 2), (1, 2)))
+    hint = "Intrinsics and image must describe the same picture; 'w' and 'h' say which size it has."
+    if not (0 <= cx <= width and 0 <= cy <= height):
+        raise SceneError(
+            f"{where}, 'cx', 'cy': the principal point ({cx:.6g}, {cy:.6g}) lies outside of the "
+            f"{width}x{height} image (width x height).",
+            hint=hint,
+        )
+    if 0 < fx < _WIDEST * width or 0 < fy < _WIDEST * height:
+        raise SceneError(
+            f"{where}, 'fl_x': a focal length of {fx:.4g} pixels is none for an image of "
+            f"{width}x{height} (width x height).",
+            hint=hint,
+        )
+    off = max(abs(cx / width - 0.5), abs(cy / height - 0.5))
+    if off > _OFF_CENTRE and not stated:
+        return (
+            f"{where}, 'cx', 'cy': the principal point ({cx:.6g}, {cy:.6g}) is far from the middle "
+            f"of the {width}x{height} image; are the intrinsics for another size?",
+        )
+    return ()
+
+
+def checked(scene: Scene) -> Scene:
+    """The scene with warnings about cameras that do not fit together.
+
+    Raises:
+        SceneError: none of the targets sees anything of what any input saw.
+    """
+    return replace(scene, warnings=(*scene.warnings, *_precision(scene), *_views(scene)))
+
+
+def _precision(scene: Scene) -> tuple[str, ...]:
+    centres = torch.cat([scene.inputs.centres, scene.targets.centres]).double()
+    far_out = float(centres.abs().max())
+    spread = float((centres - centres.mean(dim=0)).norm(dim=1).max())
+    if spread > 0 and far_out * _DIGITS > _ENOUGH * spread:
+        return (
+            f"the cameras are up to {far_out:.4g} from the origin but only {spread:.3g} from each "
+            "other: single precision cannot tell them apart well; subtract their mean position",
+        )
+    return ()
+
+
+def _views(scene: Scene) -> tuple[str, ...]:
+    told = []
+    if focus_behind(scene.inputs):
+        told.append(
+            "the inputs' optical axes meet behind all of the cameras: are the poses in another "
+            "convention? (--convention opengl_c2w, opengl_w2c, opencv_c2w or opencv_w2c)"
+        )
+    near, far = scene.near, scene.far
+    if len(scene.inputs) > 1:
+        pairs = overlaps(scene.inputs, scene.inputs, near, far)
+        pairs.fill_diagonal_(False)
+        if not bool(pairs.any()):
+            told.append("no two inputs look at anything in common")
+    blind = (~overlaps(scene.targets, scene.inputs, near, far).any(dim=1)).nonzero()[:, 0].tolist()
+    if len(blind) == len(scene.targets):
+        raise SceneError(
+            f"none of the {len(blind)} targets sees anything of what the inputs saw.",
+            hint="Check where they look, their convention (--convention), and that both are in one "
+            "world.",
+        )
+    if blind:
+        named = ", ".join(map(str, blind[:_MOST_NAMED])) + (", ..." if blind[_MOST_NAMED:] else "")
+        told.append(
+            f"{len(blind)} of {len(scene.targets)} targets see nothing of what the inputs saw: "
+            f"{named}"
+        )
+    return tuple(told)

@@ -1,0 +1,136 @@
+"""From a file name in a scene's JSON to the file that is meant; never one outside of the folder."""
+
+import errno
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from sphinx_framework.errors import SceneError, shown
+
+PHOTO_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+HEIC_ENDINGS = (".heic", ".heif")
+# Folders of scaled copies, as nerfstudio, DL3DV and LLFF name them: images_4 is a quarter.
+_SCALED = (2, 4, 8, 16)
+_DRIVE = re.compile(r"^[A-Za-z]:/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The file behind a name.
+
+    scale: how many times smaller than the named one it is. note: how it differs from the name, a
+    few words that are the same for all files of one kind.
+    """
+
+    path: Path
+    scale: int = 1
+    note: str = ""
+
+
+def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
+    """Sort key by which ``frame_10`` comes after ``frame_9``."""
+    parts = re.split(r"(\d+)", name)
+    return tuple((0, int(p)) if p.isdecimal() else (1, p.lower()) for p in parts if p)
+
+
+def is_hidden(path: Path) -> bool:
+    """Whether a file is none of the user's photos: ``.thumb.jpg``, macOS's ``._a.jpg``."""
+    return path.name.startswith(".")
+
+
+def file_inside(folder: Path, name: str, where: str) -> Path:
+    """Join a file name of a scene's JSON to its folder; names that lead outside are refused.
+
+    Raises:
+        SceneError: an absolute name, or one that climbs out of the folder.
+    """
+    inside = os.path.normpath(name)
+    if os.path.isabs(inside) or inside.split(os.sep)[0] == os.pardir or "\0" in name:
+        raise SceneError(
+            f"{where}: the file name '{shown(name)}' leads out of the scene folder.",
+            hint="Name files relative to the folder of the JSON file.",
+        )
+    path = folder / inside
+    try:
+        os.lstat(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise SceneError(f"{where}: the file name '{shown(name)}' is too long.") from None
+    return path
+
+
+def find_photo(folder: Path, name: str, where: str) -> Found:
+    """The image file that a name stands for.
+
+    Taken as written if it is there. Else: backslashes are separators; an absolute name counts when
+    it lies in the folder, or by the longest end of it that does; a missing ending is completed;
+    ``images/`` gives way to ``images_2``, ``_4``, ``_8`` or ``_16``. A name with no such file comes
+    back as written.
+
+    Raises:
+        SceneError: the name leads out of the folder.
+    """
+    plain = name if "\\" not in name or _is_file(folder / name) else name.replace("\\", "/")
+    absolute = plain.startswith("/") or _DRIVE.match(plain)
+    candidates = _ends(folder, plain) if absolute else [plain]
+    for relative in candidates:
+        path = file_inside(folder, relative, where)
+        notes = ["absolute file names are read as names in the scene folder"] if absolute else []
+        if _is_file(path):
+            return Found(path=path, note=notes[0] if notes else "")
+        completed = _completed(path)
+        if completed is not None:
+            return Found(path=completed, note=notes[0] if notes else "")
+        scaled = _scaled(folder, PurePosixPath(os.path.normpath(relative)))
+        if scaled is not None:
+            return scaled
+    if absolute:
+        raise SceneError(
+            f"{where}: the file name '{shown(name)}' leads out of the scene folder, and no end of "
+            "it is there.",
+            hint="Name files relative to the folder of the JSON file.",
+        )
+    return Found(path=file_inside(folder, plain, where))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.exists() and not path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _ends(folder: Path, name: str) -> list[str]:
+    """Relative names that an absolute one may mean: inside the folder, then ever shorter ends."""
+    parts = [part for part in name.split("/") if part and not _DRIVE.match(f"{part}/")]
+    if "\0" in name or os.pardir in parts:
+        return []
+    root = folder.resolve().as_posix().rstrip("/") + "/"
+    places = (root, Path(os.path.abspath(folder)).as_posix().rstrip("/") + "/")
+    inside = [name[len(place) :] for place in places if name.startswith(place)]
+    return [*inside, *("/".join(parts[start:]) for start in range(len(parts)))]
+
+
+def _completed(path: Path) -> Path | None:
+    """The file with a photo's ending, where the name has none."""
+    for ending in (*PHOTO_ENDINGS, *HEIC_ENDINGS):
+        for spelt in (ending, ending.upper()):
+            candidate = path.with_name(path.name + spelt)
+            if _is_file(candidate):
+                return candidate
+    return None
+
+
+def _scaled(folder: Path, name: PurePosixPath) -> Found | None:
+    """The same file in a folder of smaller copies."""
+    if len(name.parts) < 2:
+        return None
+    first, rest = name.parts[-2], name.name
+    for scale in _SCALED:
+        place = folder.joinpath(*name.parts[:-2], f"{first}_{scale}")
+        for path in (place / rest, _completed(place / rest)):
+            if path is not None and _is_file(path):
+                note = f"'{first}' is not there; the smaller photos of '{first}_{scale}' are used"
+                return Found(path=path, scale=scale, note=note)
+    return None

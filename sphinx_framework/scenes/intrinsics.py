@@ -1,0 +1,72 @@
+"""Pinhole intrinsics from the keys that ``transforms.json`` files use, complete or not."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sphinx_framework.errors import SceneError
+from sphinx_framework.scenes.json_fields import Fields
+
+CAMERA_KEYS = ("fl_x", "fl_y", "cx", "cy", "w", "h", "camera_angle_x", "camera_angle_y")
+_FORMS = "'fl_x' (pixels) or 'camera_angle_x' (radians, the whole horizontal angle)"
+
+
+def merged_keys(frame: Fields, top: Fields) -> tuple[Fields, tuple[str, ...]]:
+    """The frame's values overridden by the camera keys of the top level, and which ones differ."""
+    shared = {key: top.values[key] for key in CAMERA_KEYS if key in top}
+    differing = tuple(key for key in shared if key in frame and frame.values[key] != shared[key])
+    return Fields(values={**frame.values, **shared}, where=frame.where), differing
+
+
+def read_intrinsics(frame: Fields, size: tuple[int, int] | None) -> Float[Tensor, "3 3"]:
+    """Intrinsics of a frame, float64; in pixels, or normalised where the file has them so.
+
+    ``fl_y`` is ``fl_x`` where it is missing, or comes from ``camera_angle_y``; the principal point
+    is the middle; ``fl_x = 0.5 w / tan(0.5 camera_angle_x)``.
+
+    size: (height, width) as the file states it, or of the image; for what is not stated.
+
+    Raises:
+        SceneError: no focal length, an impossible angle, or no size to complete the keys with.
+    """
+    if "fl_x" in frame:
+        fl_x = frame.number("fl_x")
+    elif "camera_angle_x" in frame:
+        fl_x = _focal(frame, "camera_angle_x", _side(frame, size, 1))
+    elif "camera_angle_y" in frame:
+        fl_x = _focal(frame, "camera_angle_y", _side(frame, size, 0))
+    else:
+        raise SceneError(
+            f"{frame.where}: the key 'fl_x' is missing.",
+            hint=f"The focal length is {_FORMS}, in the frame or at the top level.",
+        )
+    if "fl_y" in frame:
+        fl_y = frame.number("fl_y")
+    elif "camera_angle_y" in frame and "fl_x" not in frame:
+        fl_y = _focal(frame, "camera_angle_y", _side(frame, size, 0))
+    else:
+        fl_y = fl_x
+    cx = frame.number("cx") if "cx" in frame else _side(frame, size, 1) / 2
+    cy = frame.number("cy") if "cy" in frame else _side(frame, size, 0) / 2
+    return torch.tensor([[fl_x, 0, cx], [0, fl_y, cy], [0, 0, 1]], dtype=torch.float64)
+
+
+def _side(frame: Fields, size: tuple[int, int] | None, axis: int) -> float:
+    if size is None:
+        raise SceneError(
+            f"{frame.where}: without 'w' and 'h', and without its image, the keys 'fl_x', 'fl_y', "
+            "'cx' and 'cy' must all be there.",
+            hint="Add 'w' and 'h', the size that the camera is for.",
+        )
+    return float(size[axis])
+
+
+def _focal(frame: Fields, key: str, side: float) -> float:
+    angle = frame.number(key)
+    if not 0 < angle < math.pi:
+        raise SceneError(
+            f"{frame.where}, {key!r}: must lie between 0 and pi (radians), got {angle:g}."
+        )
+    return 0.5 * side / math.tan(0.5 * angle)

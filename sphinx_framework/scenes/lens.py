@@ -1,0 +1,80 @@
+"""Lens distortion: what is no pinhole is refused, and how far distortion moves pixels is told."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from sphinx_framework.errors import SceneError
+from sphinx_framework.scenes.json_fields import Fields
+
+DISTORTION_KEYS = ("k1", "k2", "p1", "p2", "k3", "k4")
+PINHOLE_MODELS = (
+    "PINHOLE",
+    "SIMPLE_PINHOLE",
+    "OPENCV",
+    "SIMPLE_RADIAL",
+    "RADIAL",
+    "PERSPECTIVE",
+    "FULL_OPENCV",
+)
+# Below this, distortion is not worth a word: nobody places a camera better than that.
+_WORTH_TELLING = 0.5
+
+
+def check_model(fields: Fields) -> None:
+    """Refuse a camera model or flag that says the lens is no pinhole.
+
+    Raises:
+        SceneError: naming the key.
+    """
+    model = fields.text_or_none("camera_model")
+    if model is not None and model.upper() not in PINHOLE_MODELS:
+        raise SceneError(
+            f"{fields.where}: the camera model {model!r} is not a pinhole camera.",
+            hint="Undistort the images first.",
+        )
+    if fields.values.get("is_fisheye") is True:
+        raise SceneError(
+            f"{fields.where}, 'is_fisheye': fisheye photos cannot be used.",
+            hint="Undistort the images first.",
+        )
+
+
+def corner_shift(
+    intrinsics: Float[Tensor, "3 3"], size: tuple[int, int], given: Mapping[str, float]
+) -> float:
+    """By how many pixels OpenCV distortion moves the corner that it moves most.
+
+    intrinsics: in pixels of ``size`` (height, width). given: distortion by key, zero if missing.
+    """
+    k1, k2, p1, p2, k3, k4 = (given.get(key, 0.0) for key in DISTORTION_KEYS)
+    k = intrinsics.numpy()
+    height, width = size
+    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], dtype=np.float64)
+    x, y = ((corners - k[:2, 2]) / np.array([k[0, 0], k[1, 1]])).T
+    r = x * x + y * y
+    radial = r * (k1 + r * (k2 + r * (k3 + r * k4)))
+    dx = x * radial + 2 * p1 * x * y + p2 * (r + 2 * x * x)
+    dy = y * radial + p1 * (r + 2 * y * y) + 2 * p2 * x * y
+    return float(np.hypot(dx * k[0, 0], dy * k[1, 1]).max())
+
+
+def distortion_of(frame: Fields, top: Fields) -> dict[str, float]:
+    """Distortion of a frame by key; the top level overrides, as with the other camera keys."""
+    return {
+        key: (top if key in top else frame).number(key)
+        for key in DISTORTION_KEYS
+        if key in top or key in frame
+    }
+
+
+def distortion_note(shift: float) -> str:
+    """A warning about distortion that is ignored; empty when it does not matter."""
+    if shift < _WORTH_TELLING:
+        return ""
+    return (
+        f"lens distortion is ignored; it moves a corner by up to {shift:.1f} pixels; undistorted "
+        "images give better poses"
+    )

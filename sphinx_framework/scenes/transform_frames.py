@@ -1,0 +1,204 @@
+"""The frames of a ``transforms.json``-like file as posed shots: conventions, intrinsics, files."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sphinx_framework.errors import SceneError
+from sphinx_framework.scenes.capture import Shot, is_normalised, stated_size, validate_poses
+from sphinx_framework.scenes.files import Found, find_photo, natural_key
+from sphinx_framework.scenes.images import read_header
+from sphinx_framework.scenes.intrinsics import CAMERA_KEYS, merged_keys, read_intrinsics
+from sphinx_framework.scenes.json_fields import Fields, read_json_object
+from sphinx_framework.scenes.lens import check_model, corner_shift, distortion_note, distortion_of
+from sphinx_framework.scenes.poses import (
+    CONVENTIONS,
+    PoseConvention,
+    check_convention,
+    opencv_world_from_camera,
+    to_4x4,
+)
+
+# Keys that only files with OpenGL camera-to-world poses have.
+_OPENGL_KEYS = ("applied_transform", "orientation_override", "ply_file_path")
+
+
+def read_transform_shots(
+    path: Path,
+    *,
+    convention: str = "auto",
+    with_files: bool = True,
+    applied: Float[Tensor, "4 4"] | None = None,
+    like: Shot | None = None,
+) -> tuple[tuple[Shot, ...], tuple[str, ...]]:
+    """Read the frames of one ``transforms.json``-like file, and what is doubtful about it.
+
+    convention: of the poses; ``auto`` decides as :mod:`.transforms` says.
+    with_files: look for the photos; poses alone need none.
+    applied: what to undo where the file has no ``applied_transform`` of its own.
+    like: lends its intrinsics to frames of a file without any.
+    """
+    top = read_json_object(path)
+    frames = top.objects("frames")
+    if not frames:
+        raise SceneError(f"{path}: 'frames' is empty.")
+    matrices = [frame.matrix("transform_matrix", ((4, 4), (3, 4))) for frame in frames]
+    found = [_photo(path.parent, frame) if with_files else None for frame in frames]
+    cameras = [_camera(frame, top, photo, like) for frame, photo in zip(frames, found, strict=True)]
+    intrinsics = [camera[0] for camera in cameras]
+    chosen, doubts = _choose_convention(top, matrices, intrinsics, convention)
+    undo = inverse_applied(top) if "applied_transform" in top else applied
+    ranks, ordered = _ranks(frames)
+    shots = []
+    for index, (frame, matrix) in enumerate(zip(frames, matrices, strict=True)):
+        pose = opencv_world_from_camera(to_4x4(matrix, frame.where), chosen)
+        photo = found[index]
+        shots.append(
+            Shot(
+                where=frame.where,
+                file=None if photo is None else photo.path,
+                world_from_camera=pose if undo is None else _rigid(undo @ pose),
+                intrinsics=intrinsics[index],
+                normalised=is_normalised(intrinsics[index]),
+                image_size=cameras[index][1],
+                order=float(ranks[index]),
+            )
+        )
+    validate_poses(shots, f"{path}: frame")
+    warnings = [
+        *doubts,
+        *_file_warnings(path, frames, found),
+        *_key_warnings(top, frames),
+        *_lens_warnings(top, frames, shots),
+    ]
+    if not ordered:
+        warnings.append(
+            f"{path}: the frames are listed in another order than that of their file names; the "
+            "order of the names counts"
+        )
+    return tuple(shots), tuple(warnings)
+
+
+def inverse_applied(top: Fields) -> Float[Tensor, "4 4"]:
+    """What undoes the ``applied_transform`` of a file."""
+    applied = to_4x4(top.matrix("applied_transform", ((4, 4), (3, 4))), top.where)
+    if float(torch.linalg.det(applied).abs()) < 1e-9:
+        raise SceneError(f"{top.where}: 'applied_transform' cannot be inverted.")
+    return torch.linalg.inv(applied)
+
+
+def _rigid(pose: Float[Tensor, "4 4"]) -> Float[Tensor, "4 4"]:
+    """Take the scale of a similarity out of a camera's axes; its centre keeps it."""
+    scale = float(torch.linalg.det(pose[:3, :3]).abs()) ** (1 / 3)
+    if scale > 0 and abs(scale - 1) > 1e-9:
+        pose = pose.clone()
+        pose[:3, :3] /= scale
+    return pose
+
+
+def _photo(folder: Path, frame: Fields) -> Found | None:
+    name = frame.text_or_none("file_path")
+    return None if name is None else find_photo(folder, name, frame.where)
+
+
+def _camera(
+    frame: Fields, top: Fields, photo: Found | None, like: Shot | None
+) -> tuple[Float[Tensor, "3 3"], tuple[int, int] | None]:
+    """Intrinsics of a frame, and the (height, width) they are for where it is known."""
+    merged, _ = merged_keys(frame, top)
+    if like is not None and not any(key in merged for key in CAMERA_KEYS):
+        return like.intrinsics, like.image_size
+    stated = stated_size(merged, "h", "w")
+    complete = all(key in merged for key in ("fl_x", "fl_y", "cx", "cy"))
+    size = stated
+    if size is None and photo is not None and photo.path.is_file():
+        needed = not complete or photo.scale > 1
+        if needed:
+            height, width = read_header(photo.path).size
+            size = height * photo.scale, width * photo.scale
+    if size is None and like is not None:
+        size = like.image_size
+    return read_intrinsics(merged, size), size
+
+
+def _ranks(frames: Sequence[Fields]) -> tuple[list[int], bool]:
+    """Place of every frame along the capture, by its file name, and whether they are in order."""
+    names = [frame.text_or_none("file_path") for frame in frames]
+    known = [name for name in names if name is not None]
+    if len(set(known)) < len(names):
+        return list(range(len(frames))), True
+    along = sorted(range(len(known)), key=lambda index: natural_key(known[index]))
+    ranks = [0] * len(known)
+    for rank, index in enumerate(along):
+        ranks[index] = rank
+    return ranks, along == list(range(len(known)))
+
+
+def _choose_convention(
+    top: Fields,
+    matrices: Sequence[Float[Tensor, "_ 4"]],
+    intrinsics: Sequence[Float[Tensor, "3 3"]],
+    convention: str,
+) -> tuple[PoseConvention, tuple[str, ...]]:
+    """Apply the detection rule of :mod:`.transforms`."""
+    check_convention(convention)
+    for known in CONVENTIONS:
+        if convention == known:
+            return known, ()
+    if any(key in top for key in _OPENGL_KEYS):
+        return "opengl_c2w", ()
+    three_rows = all(matrix.shape[0] == 3 for matrix in matrices)
+    normalised = all(is_normalised(k) for k in intrinsics)
+    if three_rows and normalised:
+        return "opencv_w2c", ()
+    if three_rows or normalised:
+        sign = "3x4 matrices" if three_rows else "normalised intrinsics"
+        return "opengl_c2w", (
+            f"{top.where}: {sign} may mean OpenCV world-to-camera poses; read as OpenGL "
+            "camera-to-world (convention='opencv_w2c' reads the other)",
+        )
+    return "opengl_c2w", ()
+
+
+def _file_warnings(
+    path: Path, frames: Sequence[Fields], found: Sequence[Found | None]
+) -> list[str]:
+    notes = Counter(photo.note for photo in found if photo is not None and photo.note)
+    told = [f"{path}, 'file_path': {note}" for note in notes]
+    masked = sum("mask_path" in frame for frame in frames)
+    if masked:
+        told.append(f"{path}, 'mask_path': the masks of {masked} frames are not used")
+    return told
+
+
+def _key_warnings(top: Fields, frames: Sequence[Fields]) -> list[str]:
+    """Root and frame intrinsics that contradict each other."""
+    for frame in frames:
+        _, differing = merged_keys(frame, top)
+        if differing:
+            keys = ", ".join(repr(key) for key in differing)
+            return [f"{frame.where}: {keys} differ from the top level, which is used for all"]
+    return []
+
+
+def _lens_warnings(top: Fields, frames: Sequence[Fields], shots: Sequence[Shot]) -> list[str]:
+    """Refuse lenses that are no pinhole, and tell how far ignored distortion moves a corner."""
+    worst = 0.0
+    check_model(top)
+    for frame, shot in zip(frames, shots, strict=True):
+        check_model(frame)
+        given = distortion_of(frame, top)
+        if not any(given.values()):
+            continue
+        k = shot.intrinsics
+        if shot.normalised:
+            height, width = shot.image_size or (1000, 1000)
+            k = k * k.new_tensor((float(width), float(height), 1.0))[:, None]
+        middle = (round(2 * float(k[1, 2])), round(2 * float(k[0, 2])))
+        worst = max(worst, corner_shift(k, shot.image_size or middle, given))
+    note = distortion_note(worst)
+    return [f"{top.where}: {note}"] if note else []
