@@ -2,52 +2,113 @@
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 
 from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.config import parse_override
 from sphinx_framework.engine.components import choose_device, licence_entry, refuse_non_commercial
 from sphinx_framework.errors import SceneError
-from sphinx_framework.output.scene_folder import write_scene_folder
+from sphinx_framework.output.scene_folder import (
+    SceneFolder,
+    from_capture,
+    from_photos,
+    from_scene,
+    write_scene_folder,
+)
 from sphinx_framework.registry import Registry
-from sphinx_framework.scenes.load import load_scene
+from sphinx_framework.scenes.capture import Capture, shot_cameras
+from sphinx_framework.scenes.checks import camera_doubts
+from sphinx_framework.scenes.images import read_header
+from sphinx_framework.scenes.load import installed_readers, load_scene
+from sphinx_framework.scenes.photo_checks import photo_doubts
+from sphinx_framework.scenes.readers import read_capture
 from sphinx_framework.scenes.transforms import TRANSFORMS_FILE
 from sphinx_framework.scenes.unposed import photo_files, posed_scene, read_photo_stack
-from sphinx_framework.types import Scene
 
 
 def import_scene(arguments: argparse.Namespace) -> int:
     """Estimate or convert cameras, and write the scene folder."""
-    out = Path(arguments.out)
     registry = Registry.from_entry_points()
     with open_output(arguments.out, scenes=[arguments.source]) as folder:
-        scene = _scene(arguments, registry)
+        scene, warnings = _read(arguments, registry)
         with folder.replacing(last=TRANSFORMS_FILE) as new:
             write_scene_folder(new, scene)
+    photos = sum(picture.name is not None for picture in scene.pictures)
+    unposed = list(scene.inputs) == list(scene.targets)
+    targets = " --targets interpolate:23" if unposed or not scene.targets else ""
+    out = shlex.quote(arguments.out)
+    command = f"sphinx-nvs render --config lite --scene {out}{targets} --out {out}-rendered"
     told = {
-        "out": str(out),
-        "photos": len(scene.inputs),
+        "out": arguments.out,
+        "photos": photos,
+        "cameras": len(scene.pictures),
+        "inputs": len(scene.inputs),
+        "targets": 0 if unposed else len(scene.targets),
         "near": scene.near,
         "far": scene.far,
-        "warnings": list(scene.warnings),
+        "warnings": warnings,
+        "next": command,
     }
     if arguments.json:
         print(json.dumps(told))
         return 0
-    print(f"{len(scene.inputs)} photos with cameras are in {out}")
+    print(
+        f"{photos} photos with cameras are in {arguments.out} ({told['cameras']} cameras, "
+        f"{told['inputs']} inputs, {told['targets']} targets)"
+    )
     if scene.near is not None and scene.far is not None:
         print(f"depths: {scene.near:.3g} to {scene.far:.3g} in scene units")
-    for warning in scene.warnings:
+    for warning in warnings:
         print(f"warning: {warning}")
-    print(f"render them with: sphinx-nvs render --scene {out} --targets interpolate:23 ...")
+    print(f"render them with: {command}")
     return 0
 
 
-def _scene(arguments: argparse.Namespace, registry: Registry) -> Scene:
-    source = Path(arguments.source)
+def _read(arguments: argparse.Namespace, registry: Registry) -> tuple[SceneFolder, list[str]]:
+    """Everything the folder will hold, and what is doubtful about it."""
+    source = Path(arguments.source).expanduser()
     files = photo_files(source)
-    if not files:
-        return load_scene(arguments.source, registry=registry, convention=arguments.convention)
+    if files:
+        return _posed(arguments, registry, source, files)
+    options = {"split": arguments.split, "convention": arguments.convention}
+    options["reader"] = arguments.reader
+    readers = installed_readers(registry)
+    capture = read_capture(arguments.source, extra_readers=readers, **options)
+    if capture is None:
+        scene = load_scene(arguments.source, registry=registry, **options)
+        return from_scene(scene), list(scene.warnings)
+    missing = [i for i in capture.inputs if not _has_photo(capture, i)]
+    if missing:
+        raise SceneError(
+            f"{capture.shots[missing[0]].where}: is an input, and its photo "
+            f"{capture.shots[missing[0]].file or '(not named)'} is not there."
+        )
+    return from_capture(capture), [*capture.warnings, *_doubts(capture)]
+
+
+def _has_photo(capture: Capture, index: int) -> bool:
+    file = capture.shots[index].file
+    return file is not None and file.is_file()
+
+
+def _doubts(capture: Capture) -> list[str]:
+    """The input check: cameras and photos that will likely do badly."""
+    shots = [capture.shots[index] for index in capture.inputs]
+    files = [shot.file for shot in shots if shot.file is not None]
+    size = read_header(files[0]).size
+    inputs = shot_cameras(shots, size, "crop", default_size=size)
+    others = [capture.shots[index] for index in capture.targets]
+    targets = shot_cameras(others, size, "crop", default_size=size)
+    cameras = camera_doubts(inputs, targets, capture.near, capture.far)
+    absent = sum(not _has_photo(capture, index) for index in range(len(capture.shots)))
+    told = [f"{absent} of {len(capture.shots)} cameras have no photo"] if absent else []
+    return [*told, *cameras, *photo_doubts(files)]
+
+
+def _posed(
+    arguments: argparse.Namespace, registry: Registry, source: Path, files: list[Path]
+) -> tuple[SceneFolder, list[str]]:
     if arguments.poses is None:
         raise SceneError(
             f"{source}: has photos but no cameras.",
@@ -62,4 +123,5 @@ def _scene(arguments: argparse.Namespace, registry: Registry) -> Scene:
     device = choose_device(arguments.device)
     images = read_photo_stack(files)
     estimator = registry.build("poses", arguments.poses, options, device)
-    return posed_scene(images, estimator.estimate_poses(images), source.name)
+    scene = posed_scene(images, estimator.estimate_poses(images), source.name)
+    return from_photos(files, scene), [*scene.warnings, *photo_doubts(files)]

@@ -69,7 +69,7 @@ def _job_commands(commands: "Commands[Parser]") -> None:
     importing.add_argument("source", metavar="PATH", help="folder of photos, or any scene")
     importing.add_argument("--out", required=True, metavar="DIR", help="scene folder to write")
     importing.add_argument("--poses", metavar="NAME", help="pose estimator, for example dust3r")
-    importing.add_argument("--convention", default="auto", help="pose convention of the source")
+    _reader_options(importing)
     importing.add_argument("--set", action="append", default=[], metavar="A=V", dest="overrides")
     importing.add_argument("--device", default="auto")
     importing.add_argument("--licence-policy", default="any", metavar="any|permissive")
@@ -137,8 +137,9 @@ def _render_options(command: argparse.ArgumentParser) -> None:
         metavar="SPEC",
         help="split, indices:3,5, interpolate:N, orbit:N, spiral:N, a file",
     )
-    command.add_argument("--split", metavar="N", help="which train_test_split_<N>.json")
-    command.add_argument("--convention", default="auto", help="pose convention of the scene's file")
+    _reader_options(command)
+    command.add_argument("--near", type=float, metavar="Z", help="nearest depth, with --far")
+    command.add_argument("--far", type=float, metavar="Z", help="farthest depth, scene units")
     command.add_argument("--set", action="append", default=[], metavar="A.B=V", dest="overrides")
     command.add_argument("--device", default="auto", metavar="D")
     command.add_argument("--cost", metavar="TOML", help="cost table written by measure")
@@ -150,6 +151,17 @@ def _render_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--energy", metavar="METER", help="auto, zeus, nvml, rapl or none")
     command.add_argument("--licence-policy", default="any", metavar="any|permissive")
+
+
+def _reader_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--reader", metavar="NAME", help="scene reader, when the choice is wrong")
+    command.add_argument("--split", metavar="N", help="which train_test_split_<N>.json")
+    command.add_argument(
+        "--convention",
+        default="auto",
+        metavar="C",
+        help="of the poses: opengl_c2w, opengl_w2c, opencv_c2w or opencv_w2c",
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -144,6 +144,8 @@ def _load(arguments: argparse.Namespace, config: PipelineConfig, registry: Regis
             size=config.size,
             fit=config.fit,
             targets=arguments.targets,
+            near=arguments.near,
+            far=arguments.far,
         )
     return load_scene(
         arguments.scene,
@@ -152,6 +154,9 @@ def _load(arguments: argparse.Namespace, config: PipelineConfig, registry: Regis
         fit=config.fit,
         targets=arguments.targets,
         split=arguments.split,
+        reader=arguments.reader,
+        near=arguments.near,
+        far=arguments.far,
         convention=arguments.convention,
     )
 

@@ -1,21 +1,198 @@
-"""A scene as a ``transforms.json`` folder that any reader of the format opens."""
+"""A scene as a ``transforms.json`` folder that keeps everything: photos, targets, masks, depths."""
 
 import json
-from pathlib import Path
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-from sphinx_framework.output.transforms import write_transforms
-from sphinx_framework.scenes.images import write_png
-from sphinx_framework.scenes.transforms import TRANSFORMS_FILE
-from sphinx_framework.types import Scene
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sphinx_framework.scenes.capture import Capture, in_file_pixels
+from sphinx_framework.scenes.files import HEIC_ENDINGS
+from sphinx_framework.scenes.images import read_header, read_image, write_png
+from sphinx_framework.scenes.transforms import SPLIT_PREFIX, TRANSFORMS_FILE
+from sphinx_framework.types import Cameras, Scene
+
+_IDENTITY = torch.eye(4, dtype=torch.float64)[:3].tolist()
 
 
-def write_scene_folder(out: Path, scene: Scene) -> None:
-    """Write a scene's photos and input cameras as a ``transforms.json`` folder."""
-    folder = out / "images"
-    folder.mkdir(parents=True, exist_ok=True)
-    names = [f"images/{index:03d}.png" for index in range(len(scene.inputs))]
-    for name, image in zip(names, scene.images, strict=True):
-        write_png(out / name, image)
-    write_transforms(out / TRANSFORMS_FILE, scene.inputs, file_paths=names)
-    split = {"train_ids": list(range(len(names))), "test_ids": list(range(len(names)))}
-    (out / f"train_test_split_{len(names)}.json").write_text(json.dumps(split))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One camera to write, with its photo where there is one: a file to copy, or pixels.
+
+    position: along the capture; counts where every picture has one.
+    name: of the photo below ``images``, without which the camera has none.
+    world_from_camera, intrinsics: OpenCV axes; pixels of ``size`` (height, width).
+    """
+
+    world_from_camera: Float[Tensor, "4 4"]
+    intrinsics: Float[Tensor, "3 3"]
+    size: tuple[int, int]
+    name: str | None = None
+    file: Path | None = None
+    image: Float[Tensor, "3 H W"] | None = None
+    mask: Path | None = None
+    position: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneFolder:
+    """What a scene folder is to hold; inputs and targets are indices into ``pictures``."""
+
+    pictures: Sequence[Picture]
+    inputs: Sequence[int]
+    targets: Sequence[int]
+    near: float | None = None
+    far: float | None = None
+
+
+def from_capture(capture: Capture) -> SceneFolder:
+    """Every frame of a capture, whether input, target or neither; photos are to be copied."""
+    first = next((s.file for s in capture.shots if s.file is not None and s.file.is_file()), None)
+    default = (1, 1) if first is None else read_header(first).size
+    names = _names([shot.file for shot in capture.shots])
+    pictures = []
+    for shot, name in zip(capture.shots, names, strict=True):
+        intrinsics, size = in_file_pixels(shot, default)
+        pictures.append(
+            Picture(
+                world_from_camera=shot.world_from_camera,
+                intrinsics=intrinsics,
+                size=size,
+                name=name,
+                file=shot.file if name is not None else None,
+                mask=shot.mask,
+                position=shot.order,
+            )
+        )
+    return SceneFolder(
+        pictures=pictures,
+        inputs=capture.inputs,
+        targets=capture.targets,
+        near=capture.near,
+        far=capture.far,
+    )
+
+
+def from_photos(files: Sequence[Path], scene: Scene) -> SceneFolder:
+    """Photos whose cameras were estimated on their upright pixels."""
+    names = _names(files)
+    pictures = []
+    for index, picture in enumerate(_pictures(scene.inputs, scene.images, 0)):
+        turned = read_header(files[index]).orientation != 1
+        stored = turned or files[index].suffix.lower() in HEIC_ENDINGS
+        name = f"{names[index]}.png" if stored else names[index]
+        image = read_image(files[index]) if stored else None
+        pictures.append(_with_photo(picture, name, None if stored else files[index], image))
+    everything = range(len(pictures))
+    return SceneFolder(
+        pictures=pictures, inputs=everything, targets=everything, near=scene.near, far=scene.far
+    )
+
+
+def from_scene(scene: Scene) -> SceneFolder:
+    """Inputs, targets and their ground truth of a scene that no folder holds."""
+    inputs = _pictures(scene.inputs, scene.images, 0)
+    count = len(inputs)
+    targets = _pictures(scene.targets, scene.target_images, count)
+    return SceneFolder(
+        pictures=[*inputs, *targets],
+        inputs=range(count),
+        targets=range(count, count + len(targets)),
+        near=scene.near,
+        far=scene.far,
+    )
+
+
+def write_scene_folder(out: Path, folder: SceneFolder) -> None:
+    """Write photos, masks, cameras and the split into an empty folder.
+
+    Photos are copied byte for byte; poses are OpenGL camera-to-world in double precision, in the
+    world that the reader gave them.
+    """
+    frames: list[dict[str, Any]] = []
+    flip = torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64)
+    for picture in folder.pictures:
+        k = picture.intrinsics.double()
+        frame: dict[str, Any] = {
+            "fl_x": float(k[0, 0]),
+            "fl_y": float(k[1, 1]),
+            "cx": float(k[0, 2]),
+            "cy": float(k[1, 2]),
+            "w": picture.size[1],
+            "h": picture.size[0],
+            "transform_matrix": (picture.world_from_camera.double() * flip).tolist(),
+        }
+        if picture.name is not None:
+            frame = {"file_path": f"images/{picture.name}", **frame}
+            _write_photo(out / "images" / picture.name, picture)
+        if picture.mask is not None and picture.name is not None:
+            mask = PurePosixPath("masks", picture.name).with_suffix(picture.mask.suffix)
+            (out / mask).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(picture.mask, out / mask)
+            frame["mask_path"] = str(mask)
+        if picture.position is not None:
+            frame["position"] = picture.position
+        frames.append(frame)
+    depths = {"near": folder.near, "far": folder.far}
+    content = {
+        "camera_model": "OPENCV",
+        "applied_transform": _IDENTITY,
+        **{key: value for key, value in depths.items() if value is not None},
+        "frames": frames,
+    }
+    split = {"train_ids": list(folder.inputs), "test_ids": list(folder.targets)}
+    name = f"{SPLIT_PREFIX}{len(folder.inputs)}.json"
+    (out / name).write_text(json.dumps(split) + "\n", encoding="utf-8")
+    (out / TRANSFORMS_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _write_photo(path: Path, picture: Picture) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if picture.file is not None:
+        shutil.copyfile(picture.file, path)
+    elif picture.image is not None:
+        write_png(path, picture.image)
+
+
+def _names(files: Sequence[Path | None]) -> list[str | None]:
+    """Names below ``images``, as they were; where two are the same, all get a number in front."""
+    there = [file if file is not None and file.is_file() else None for file in files]
+    known = [file.name for file in there if file is not None]
+    doubled = len({name.lower() for name in known}) < len(known)
+    return [
+        None if file is None else f"{index:05d}-{file.name}" if doubled else file.name
+        for index, file in enumerate(there)
+    ]
+
+
+def _pictures(
+    cameras: Cameras, images: Float[Tensor, "V 3 H W"] | None, first: int
+) -> list[Picture]:
+    return [
+        Picture(
+            world_from_camera=cameras.world_from_camera[index].cpu(),
+            intrinsics=cameras.intrinsics[index].cpu(),
+            size=cameras.image_size,
+            name=None if images is None else f"{first + index:03d}.png",
+            image=None if images is None else images[index],
+        )
+        for index in range(len(cameras))
+    ]
+
+
+def _with_photo(
+    picture: Picture, name: str | None, file: Path | None, image: Float[Tensor, "3 H W"] | None
+) -> Picture:
+    return Picture(
+        world_from_camera=picture.world_from_camera,
+        intrinsics=picture.intrinsics,
+        size=picture.size,
+        name=name,
+        file=file,
+        image=image,
+    )

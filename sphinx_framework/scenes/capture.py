@@ -33,6 +33,7 @@ class Shot:
         units of the image width and row 1 of its height.
     image_size: ``(height, width)`` as the JSON states it, or ``None``.
     order: position along the capture, or ``None`` when unknown.
+    mask: an image of what to use of the photo; no model here reads it.
     """
 
     where: str
@@ -42,6 +43,7 @@ class Shot:
     normalised: bool
     image_size: tuple[int, int] | None
     order: float | None
+    mask: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,9 +122,10 @@ def shot_cameras(
 def validate_poses(shots: Sequence[Shot], what: str) -> None:
     """Raise :class:`SceneError` naming the first shot of ``what`` whose camera is unusable."""
     if shots:
+        # What is finite in double precision may not be in single.
         Cameras(
-            world_from_camera=torch.stack([shot.world_from_camera for shot in shots]),
-            intrinsics=torch.stack([shot.intrinsics for shot in shots]),
+            world_from_camera=torch.stack([s.world_from_camera.float() for s in shots]).double(),
+            intrinsics=torch.stack([shot.intrinsics.float() for shot in shots]).double(),
             image_size=(1, 1),
         ).validate(what)
 
@@ -148,8 +151,13 @@ def _load_input(shot: Shot, max_pixels: int) -> Float[Tensor, "3 H W"]:
             f"{shot.where}: is an input but names no image file.",
             hint="Inputs need a photo; choose other inputs with --split.",
         )
-    _checked_size(shot, read_header(shot.file, max_pixels=max_pixels))
-    return read_image(shot.file, upright=False, max_pixels=max_pixels)
+    try:
+        header = read_header(shot.file, max_pixels=max_pixels)
+        image = read_image(shot.file, upright=False, max_pixels=max_pixels)
+    except SceneError as error:
+        raise SceneError(f"{shot.where}: {error.message}", hint=error.hint) from error
+    _checked_size(shot, header)
+    return image
 
 
 def _require_one_size(shots: Sequence[Shot], images: Sequence[Float[Tensor, "3 _ _"]]) -> None:
@@ -198,11 +206,11 @@ def _fitted_intrinsics(
     shot: Shot, canvas: tuple[int, int], fit: str, default_size: tuple[int, int]
 ) -> Float[Tensor, "3 3"]:
     """Intrinsics of a shot in pixels of the canvas, float64."""
-    in_file_pixels, actual = _in_file_pixels(shot, default_size)
-    return fit_intrinsics(in_file_pixels, actual, canvas, fit)
+    intrinsics, actual = in_file_pixels(shot, default_size)
+    return fit_intrinsics(intrinsics, actual, canvas, fit)
 
 
-def _in_file_pixels(
+def in_file_pixels(
     shot: Shot, default_size: tuple[int, int]
 ) -> tuple[Float[Tensor, "3 3"], tuple[int, int]]:
     """Intrinsics in pixels of the image file (without one: of the stated size), and its size."""
@@ -225,7 +233,7 @@ def _camera_warnings(shots: Sequence[Shot], default_size: tuple[int, int]) -> tu
         note
         for shot in shots
         for note in check_intrinsics(
-            shot.where, *_in_file_pixels(shot, default_size), stated=shot.image_size is not None
+            shot.where, *in_file_pixels(shot, default_size), stated=shot.image_size is not None
         )
     ]
     return tuple(doubts[:1])

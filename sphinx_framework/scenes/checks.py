@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.geometry.frusta import focus_behind, overlaps
-from sphinx_framework.types import Scene
+from sphinx_framework.types import Cameras, Scene
 
 # float32 holds seven digits; what is left of them between two cameras must place pixels.
 _DIGITS = 1.2e-7
@@ -16,6 +16,7 @@ _ENOUGH = 1e-4
 _WIDEST = 0.04  # focal length over width at a field of view of 171 degrees
 _OFF_CENTRE = 0.25
 _MOST_NAMED = 8
+_LOOK = "Check where they look, their convention (--convention), and that both are in one world."
 
 
 def check_intrinsics(
@@ -59,11 +60,42 @@ def checked(scene: Scene) -> Scene:
     Raises:
         SceneError: none of the targets sees anything of what any input saw.
     """
-    return replace(scene, warnings=(*scene.warnings, *_precision(scene), *_views(scene)))
+    blind = blind_targets(scene.inputs, scene.targets, scene.near, scene.far)
+    if blind and len(blind) == len(scene.targets):
+        raise SceneError(_blind_text(blind, len(scene.targets)), hint=_LOOK)
+    doubts = camera_doubts(scene.inputs, scene.targets, scene.near, scene.far)
+    return replace(scene, warnings=(*scene.warnings, *doubts))
 
 
-def _precision(scene: Scene) -> tuple[str, ...]:
-    centres = torch.cat([scene.inputs.centres, scene.targets.centres]).double()
+def blind_targets(
+    inputs: Cameras, targets: Cameras, near: float | None, far: float | None
+) -> list[int]:
+    """The targets that see nothing of what any input saw, by their view volumes."""
+    if not len(targets):
+        return []
+    seen = overlaps(targets, inputs, near, far).any(dim=1)
+    return [int(index) for index in (~seen).nonzero()[:, 0]]
+
+
+def _blind_text(blind: list[int], count: int) -> str:
+    if len(blind) == count:
+        return (
+            f"none of the {count} targets sees anything of what the inputs saw: it lies behind "
+            "them or beside their view."
+        )
+    named = ", ".join(map(str, blind[:_MOST_NAMED])) + (", ..." if blind[_MOST_NAMED:] else "")
+    return f"{len(blind)} of {count} targets see nothing of what the inputs saw: {named}"
+
+
+def camera_doubts(
+    inputs: Cameras, targets: Cameras, near: float | None, far: float | None
+) -> tuple[str, ...]:
+    """What is doubtful about cameras, one sentence each."""
+    return (*_precision(inputs, targets), *_views(inputs, targets, near, far))
+
+
+def _precision(inputs: Cameras, targets: Cameras) -> tuple[str, ...]:
+    centres = torch.cat([inputs.centres, targets.centres]).double()
     far_out = float(centres.abs().max())
     spread = float((centres - centres.mean(dim=0)).norm(dim=1).max())
     if spread > 0 and far_out * _DIGITS > _ENOUGH * spread:
@@ -74,30 +106,21 @@ def _precision(scene: Scene) -> tuple[str, ...]:
     return ()
 
 
-def _views(scene: Scene) -> tuple[str, ...]:
+def _views(
+    inputs: Cameras, targets: Cameras, near: float | None, far: float | None
+) -> tuple[str, ...]:
     told = []
-    if focus_behind(scene.inputs):
+    if focus_behind(inputs):
         told.append(
             "the inputs' optical axes meet behind all of the cameras: are the poses in another "
             "convention? (--convention opengl_c2w, opengl_w2c, opencv_c2w or opencv_w2c)"
         )
-    near, far = scene.near, scene.far
-    if len(scene.inputs) > 1:
-        pairs = overlaps(scene.inputs, scene.inputs, near, far)
+    if len(inputs) > 1:
+        pairs = overlaps(inputs, inputs, near, far)
         pairs.fill_diagonal_(False)
         if not bool(pairs.any()):
             told.append("no two inputs look at anything in common")
-    blind = (~overlaps(scene.targets, scene.inputs, near, far).any(dim=1)).nonzero()[:, 0].tolist()
-    if len(blind) == len(scene.targets):
-        raise SceneError(
-            f"none of the {len(blind)} targets sees anything of what the inputs saw.",
-            hint="Check where they look, their convention (--convention), and that both are in one "
-            "world.",
-        )
+    blind = blind_targets(inputs, targets, near, far)
     if blind:
-        named = ", ".join(map(str, blind[:_MOST_NAMED])) + (", ..." if blind[_MOST_NAMED:] else "")
-        told.append(
-            f"{len(blind)} of {len(scene.targets)} targets see nothing of what the inputs saw: "
-            f"{named}"
-        )
+        told.append(_blind_text(blind, len(targets)))
     return tuple(told)

@@ -54,6 +54,8 @@ def file_inside(folder: Path, name: str, where: str) -> Path:
     path = folder / inside
     try:
         os.lstat(path)
+    except ValueError:
+        raise SceneError(f"{where}: '{shown(name)}' is no file name.") from None
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise SceneError(f"{where}: the file name '{shown(name)}' is too long.") from None

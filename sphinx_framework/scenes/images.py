@@ -134,7 +134,7 @@ def _heif(path: Path) -> bool:
     except ImportError:
         raise SceneError(
             f"{shown(path)}: is a HEIC photo, and pillow-heif is not installed.",
-            hint="Run: pip install pillow-heif, or export the photo as JPEG.",
+            hint="Run: pip install 'sphinx-framework[heic]', or export the photo as JPEG.",
         ) from None
     register_heif_opener()
     return True

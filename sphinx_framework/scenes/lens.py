@@ -53,12 +53,25 @@ def corner_shift(
     k = intrinsics.numpy()
     height, width = size
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], dtype=np.float64)
+    with np.errstate(all="ignore"):
+        shifts = _shifts(corners, k, (k1, k2, k3, k4), (p1, p2))
+    return float(np.nan_to_num(shifts, nan=np.inf).max())
+
+
+def _shifts(
+    corners: np.ndarray,
+    k: np.ndarray,
+    radial_terms: tuple[float, float, float, float],
+    tangential: tuple[float, float],
+) -> np.ndarray:
+    """OpenCV's model: how far each of the points moves, in pixels."""
+    (k1, k2, k3, k4), (p1, p2) = radial_terms, tangential
     x, y = ((corners - k[:2, 2]) / np.array([k[0, 0], k[1, 1]])).T
     r = x * x + y * y
     radial = r * (k1 + r * (k2 + r * (k3 + r * k4)))
     dx = x * radial + 2 * p1 * x * y + p2 * (r + 2 * x * x)
     dy = y * radial + p1 * (r + 2 * y * y) + 2 * p2 * x * y
-    return float(np.hypot(dx * k[0, 0], dy * k[1, 1]).max())
+    return np.hypot(dx * k[0, 0], dy * k[1, 1])
 
 
 def distortion_of(frame: Fields, top: Fields) -> dict[str, float]:

@@ -97,13 +97,31 @@ def read_scene(  # noqa: PLR0913 - every argument is an option of the command li
         near=scene.near if near is None else near,
         far=scene.far if far is None else far,
     )
-    _check_range(scene.near, scene.far)
+    check_range(scene.near, scene.far)
     file = place / TRANSFORMS_FILE
     world = scene_world(file) if spec.kind == "file" and file.is_file() else None
     scene = choose_targets(scene, spec, fit=fit, convention=convention, world=world)
     check_count(len(scene.targets))
     scene.validate()
     return scene
+
+
+def read_capture(
+    path: str | Path,
+    *,
+    reader: str | None = None,
+    split: str | int | None = None,
+    convention: str = "auto",
+    extra_readers: Iterable[SceneReader] = (),
+) -> Capture | None:
+    """All frames of a folder that a built-in reader reads; ``None`` for scenes of other readers.
+
+    Raises:
+        SceneError: as :func:`read_scene`.
+    """
+    place = convert_path(path)
+    name, external = _choose_reader(place, reader, list(extra_readers))
+    return None if external is not None else _read_capture(name, place, split, convention)
 
 
 def _frames(capture: Capture, spec: TargetSpec) -> tuple[int, ...]:
@@ -184,12 +202,13 @@ def _check_options(
         raise SceneError(f"unknown fit {fit!r}.", hint=f"Choose one of: {', '.join(FITS)}.")
     if size is not None and min(size) < 1:
         raise SceneError(f"the size {size} must be at least 1x1 (height, width).")
+    check_range(near, far)
+
+
+def check_range(near: float | None, far: float | None) -> None:
+    """Refuse a depth range of which one end is missing, or that is none."""
     if (near is None) != (far is None):
         raise SceneError("give both near and far, or neither.")
-    _check_range(near, far)
-
-
-def _check_range(near: float | None, far: float | None) -> None:
     if near is not None and far is not None and not 0 < near < far:
         raise SceneError(
             f"the depth range must satisfy 0 < near < far, got near={near:g}, far={far:g}."

@@ -65,7 +65,8 @@ def read_transform_shots(
                 intrinsics=intrinsics[index],
                 normalised=is_normalised(intrinsics[index]),
                 image_size=cameras[index][1],
-                order=float(ranks[index]),
+                order=ranks[index],
+                mask=_mask(path.parent, frame) if with_files else None,
             )
         )
     validate_poses(shots, f"{path}: frame")
@@ -125,16 +126,29 @@ def _camera(
     return read_intrinsics(merged, size), size
 
 
-def _ranks(frames: Sequence[Fields]) -> tuple[list[int], bool]:
-    """Place of every frame along the capture, by its file name, and whether they are in order."""
+def _mask(folder: Path, frame: Fields) -> Path | None:
+    name = frame.text_or_none("mask_path")
+    if name is None:
+        return None
+    mask = find_photo(folder, name, frame.where).path
+    return mask if mask.is_file() else None
+
+
+def _ranks(frames: Sequence[Fields]) -> tuple[list[float], bool]:
+    """Place of every frame along the capture, and whether file names follow the order.
+
+    By ``position``, which our own folders have, where every frame has one; else by file name.
+    """
+    if all("position" in frame for frame in frames):
+        return [frame.number("position") for frame in frames], True
     names = [frame.text_or_none("file_path") for frame in frames]
     known = [name for name in names if name is not None]
     if len(set(known)) < len(names):
-        return list(range(len(frames))), True
+        return list(map(float, range(len(frames)))), True
     along = sorted(range(len(known)), key=lambda index: natural_key(known[index]))
-    ranks = [0] * len(known)
+    ranks = [0.0] * len(known)
     for rank, index in enumerate(along):
-        ranks[index] = rank
+        ranks[index] = float(rank)
     return ranks, along == list(range(len(known)))
 
 

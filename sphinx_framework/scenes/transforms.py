@@ -17,6 +17,9 @@ signs is read as ``opengl_c2w`` with a warning, because the file itself cannot s
 which overrides; see :mod:`.intrinsics` for what may be missing. They are in pixels, or normalised
 when the principal point lies in [0, 1] x [0, 1]. Photos are found as :mod:`.files` says.
 
+``near`` and ``far`` at the top level are the depth range, in units of the poses; ``position`` in
+every frame is its place along the capture, which is the rank of its file name otherwise.
+
 Inputs and targets come from, in this order: ``train_test_split_<n>.json`` (``train_ids``,
 ``test_ids``: indices into ``frames``); ``train_filenames`` and ``test_filenames`` (or
 ``val_filenames``) of the file; ``transforms_train.json`` with ``transforms_test.json`` (or
@@ -60,6 +63,8 @@ def read_transforms(
         fields = read_json_object(split_file)
         inputs = fields.indices("train_ids", len(shots))
         targets = fields.indices("test_ids", len(shots))
+        if not inputs:
+            raise SceneError(f"{split_file}, 'train_ids': names no input photo.")
     else:
         named = _named_split(read_json_object(path))
         if named is None:
@@ -68,7 +73,16 @@ def read_transforms(
             targets = tuple(range(1, len(shots) - 1))
         else:
             inputs, targets = named
-    return Capture(name=name, shots=shots, inputs=inputs, targets=targets, warnings=warnings)
+    top = read_json_object(path)
+    return Capture(
+        name=name,
+        shots=shots,
+        inputs=inputs,
+        targets=targets,
+        near=top.number_or_none("near"),
+        far=top.number_or_none("far"),
+        warnings=warnings,
+    )
 
 
 def _train_and_test(folder: Path, name: str, convention: str) -> Capture:
@@ -99,6 +113,8 @@ def _named_split(top: Fields) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
         frame.text_or_none("file_path"): index for index, frame in enumerate(top.objects("frames"))
     }
     inputs = _indices(top, "train_filenames", places)
+    if not inputs:
+        raise SceneError(f"{top.where}, 'train_filenames': names no input photo.")
     return inputs, () if key is None else _indices(top, key, places)
 
 

@@ -1,0 +1,14 @@
+"""Comparing a scene that was brought in some form with the clean one."""
+
+import torch
+
+from sphinx_framework.scenes.load import load_scene
+
+
+def same(found, clean):
+    """The same cameras, and the same pixels."""
+    wanted = load_scene(clean)
+    for ours, theirs in ((found.inputs, wanted.inputs), (found.targets, wanted.targets)):
+        assert torch.allclose(ours.world_from_camera, theirs.world_from_camera, atol=1e-5)
+        assert torch.allclose(ours.intrinsics, theirs.intrinsics, atol=1e-4)
+    assert torch.equal(found.images, wanted.images)
