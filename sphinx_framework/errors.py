@@ -70,7 +70,27 @@ class MemoryBudgetError(InputError):
 
 
 class JobError(SphinxError):
-    """The job failed although its input was fine."""
+    """The job failed although its input was fine.
+
+    kind: for programs: ``failed``, ``not-finite``, ``out-of-memory``, ``bad-answer`` or
+    ``component-raised``. component, stage, frame: where it happened, as far as that is known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        kind: str = "failed",
+        component: str | None = None,
+        stage: str | None = None,
+        frame: int | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
+        self.component = component
+        self.stage = stage
+        self.frame = frame
 
 
 class StaleCacheError(JobError):

@@ -1,59 +1,58 @@
-"""What a request must be like before anything is computed, and a model's answer afterwards."""
+"""What a request must be like before anything is computed."""
+
+from typing import Any
 
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.engine.components import Components
-from sphinx_framework.errors import ConfigError, JobError
-from sphinx_framework.policy.schedule import MODES, Mode
-from sphinx_framework.types import CoarseViews, Scene
+from sphinx_framework.errors import ConfigError, SceneError
+from sphinx_framework.policy.schedule import Mode
+from sphinx_framework.request import RenderRequest
+from sphinx_framework.types import CoarseViews, QualityReport, Scene
 
-LARGEST_SEED = 2**32 - 1
+
+def granted(request: RenderRequest, config: PipelineConfig) -> tuple[PipelineConfig, Mode, float]:
+    """The config with the request's budgets in it, the mode and the quality."""
+    budgets: dict[str, Any] = {
+        name: value
+        for name in ("budget_ms", "budget_joules")
+        if (value := getattr(request, name)) is not None
+    }
+    if budgets:
+        config = config.model_copy(update={"engine": config.engine.model_copy(update=budgets)})
+    quality = config.quality if request.quality is None else request.quality
+    return config, request.mode or config.mode, quality
 
 
-def admitted(
-    scene: Scene,
-    components: Components,
-    config: PipelineConfig,
-    *,
-    quality: float | None,
-    mode: str | None,
-    seed: int,
-) -> tuple[Mode, float]:
-    """The checked mode and quality: the request's, or the config's where it names none.
-
-    Raises subclasses of ``InputError`` that say what to do.
-    """
-    quality = config.quality if quality is None else quality
-    if not 0 < quality <= 1:
-        raise ConfigError(
-            f"quality must lie in (0, 1], got {quality:g}.",
-            hint="It is the share of full diffusion's quality to keep, for example 0.95.",
-        )
-    chosen = next((known for known in MODES if known == (mode or config.mode)), None)
-    if chosen is None:
-        raise ConfigError(f"mode {mode!r} is unknown.", hint=f"Modes: {', '.join(MODES)}.")
+def check_scene(scene: Scene, components: Components, config: PipelineConfig, mode: Mode) -> None:
+    """Raise subclasses of ``InputError`` that say what to do."""
     scene.validate()
-    if chosen != "regression":
+    if mode != "regression":
         _check_size(scene, components, config)
-    if not 0 <= seed <= LARGEST_SEED:
-        raise ConfigError(f"the seed must lie in 0..{LARGEST_SEED}, got {seed}.")
     if len(scene.targets) > config.max_targets:
         raise ConfigError(
             f"the scene asks for {len(scene.targets)} targets; the limit is {config.max_targets}.",
             hint="Render in parts, or raise max_targets.",
         )
-    return chosen, quality
 
 
-def check_coarse(scene: Scene, coarse: CoarseViews, config: PipelineConfig) -> None:
-    """Raise :class:`JobError` when a regression model answered with images of another shape."""
+def check_reused(scene: Scene, coarse: CoarseViews | None, report: QualityReport | None) -> None:
+    """Raise :class:`SceneError` when results of another scene are handed in for reuse."""
     expected = (len(scene.targets), 3, *scene.targets.image_size)
-    if tuple(coarse.images.shape) != expected:
-        name = config.pipeline["regression"].use
-        raise JobError(
-            f"regression {name!r} returned images of shape {tuple(coarse.images.shape)}, "
-            f"expected {expected}.",
-            hint=f"Run: sphinx-nvs check {name}.",
+    hint = "Reuse only what was prepared for the same scene, targets and size."
+    if coarse is not None and tuple(coarse.images.shape) != expected:
+        raise SceneError(
+            f"the coarse views handed in are {tuple(coarse.images.shape)}, this scene's are "
+            f"{expected}.",
+            hint=hint,
         )
+    if report is not None:
+        counts = (len(report.ratio), len(report.input_score))
+        if counts != (len(scene.targets), len(scene.inputs)):
+            raise SceneError(
+                f"the quality report handed in is of {counts[0]} targets and {counts[1]} inputs; "
+                f"this scene has {len(scene.targets)} and {len(scene.inputs)}.",
+                hint=hint,
+            )
 
 
 def _check_size(scene: Scene, components: Components, config: PipelineConfig) -> None:

@@ -1,18 +1,16 @@
 """The road of a request: scene in, images and their reasons out."""
 
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from sphinx_framework.config import PipelineConfig, load_config
 from sphinx_framework.energy.choose import choose_meter
 from sphinx_framework.energy.meter import measure_energy
-from sphinx_framework.engine.admission import admitted, check_coarse
+from sphinx_framework.engine.admission import check_reused, check_scene, granted
+from sphinx_framework.engine.answers import checked
 from sphinx_framework.engine.components import (
     Components,
     build_components,
@@ -20,32 +18,20 @@ from sphinx_framework.engine.components import (
     pipeline_licences,
     refuse_non_commercial,
 )
-from sphinx_framework.engine.composite import composited
-from sphinx_framework.engine.decisions import Decisions, assess, decide, missed_targets, retried
-from sphinx_framework.engine.events import (
-    CoarseReady,
-    Event,
-    Finished,
-    FrameFinal,
-    Planned,
-    Served,
-    StageDone,
-    StepDone,
-)
-from sphinx_framework.engine.footprint import predicted_cache_bytes
-from sphinx_framework.engine.loop import Refinement
-from sphinx_framework.engine.report import build_report, schedule_text
+from sphinx_framework.engine.decisions import Decisions
+from sphinx_framework.engine.events import Event, Finished
+from sphinx_framework.engine.preparation import Prepared, preparing, told_again
+from sphinx_framework.engine.report import build_report
 from sphinx_framework.engine.request_state import Request
 from sphinx_framework.engine.result import RenderResult, Seconds
+from sphinx_framework.engine.road import Road
 from sphinx_framework.errors import ConfigError, JobError
 from sphinx_framework.executors.latent_cache import CachePool
-from sphinx_framework.logs import get_logger
 from sphinx_framework.policy.pace import Pace
-from sphinx_framework.policy.schedule import METHOD_MODES, Mode, Schedule
+from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.registry import Registry
-from sphinx_framework.types import ClipLayout, CoarseViews, Scene
-
-FEATHER_PIXELS = 4
+from sphinx_framework.request import RenderRequest
+from sphinx_framework.types import CoarseViews, QualityReport, Scene
 
 
 class Engine:
@@ -65,7 +51,6 @@ class Engine:
         self.registry = registry
         self.load_seconds = 0.0
         self.pace = Pace()
-        self._log = get_logger("engine")
         budget = config.engine.cache_budget_mb
         self.caches = CachePool(None if budget is None else int(budget * 1e6))
         if config.engine.threads is not None:
@@ -102,18 +87,28 @@ class Engine:
 
     def render(
         self,
-        scene: Scene,
+        scene: Scene | Prepared,
         *,
         quality: float | None = None,
         mode: Mode | None = None,
         seed: int = 0,
+        budget_ms: float | None = None,
+        budget_joules: float | None = None,
     ) -> RenderResult:
         """Render all targets; same scene, config, seed and device give the same bytes.
 
         quality: in (0, 1], share of full diffusion's quality to keep (default: the config's).
         mode: ``coarse``, ``fine``, ``selective``, or the baselines ``diffusion``, ``regression``.
+        budget_ms, budget_joules: predicted time and energy to stay within (default: the config's).
         """
-        for event in self.stream(scene, quality=quality, mode=mode, seed=seed):
+        for event in self.stream(
+            scene,
+            quality=quality,
+            mode=mode,
+            seed=seed,
+            budget_ms=budget_ms,
+            budget_joules=budget_joules,
+        ):
             if isinstance(event, Finished):
                 return event.result
         raise JobError("the engine ended without a result")
@@ -122,264 +117,139 @@ class Engine:
         self, scene: Scene, *, quality: float | None = None, mode: Mode | None = None
     ) -> tuple[CoarseViews, Decisions]:
         """Stop before diffusion: the coarse views and everything decided from them."""
-        request = self._request(scene, quality, mode, 0)
-        coarse = self._predict(request)
-        return coarse, self._decide(request, coarse)
+        prepared = self.prepare(scene, quality=quality, mode=mode)
+        return prepared.coarse, prepared.decisions
 
-    def stream(
+    def prepare(
         self,
         scene: Scene,
         *,
         quality: float | None = None,
         mode: Mode | None = None,
+        budget_ms: float | None = None,
+        budget_joules: float | None = None,
+        coarse: CoarseViews | None = None,
+        report: QualityReport | None = None,
+    ) -> Prepared:
+        """Everything before diffusion, for :meth:`stream`, with any seed, any number of times.
+
+        coarse, report: of an earlier preparation of the same scene by this engine; they depend on
+        neither quality, mode, budget nor seed, and reusing them gives the same bytes.
+        """
+        wishes = RenderRequest.asked(
+            quality=quality, mode=mode, budget_ms=budget_ms, budget_joules=budget_joules
+        )
+        request = self._request(scene, wishes)
+        check_reused(request.scene, coarse, report)
+        began = perf_counter()
+        events = preparing(request, coarse, report, pace=self.pace.factor)
+        while True:
+            try:
+                next(events)
+            except StopIteration as end:
+                prepared: Prepared = end.value
+                prepared.seconds.total = perf_counter() - began
+                return prepared
+
+    def stream(
+        self,
+        scene: Scene | Prepared,
+        *,
+        quality: float | None = None,
+        mode: Mode | None = None,
         seed: int = 0,
-    ) -> Iterator[Event]:
-        """Render, yielding events: coarse views first, frames as they become final, the result."""
-        request = self._request(scene, quality, mode, seed)
-        for event in self._road(request):
+        budget_ms: float | None = None,
+        budget_joules: float | None = None,
+    ) -> Generator[Event, None, None]:
+        """Render, yielding events: coarse views first, frames as they become final, the result.
+
+        Input is checked at the call. ``close()`` between any two events ends the request and gives
+        its memory back. A prepared scene has its quality, mode and budgets; only the seed is free.
+        """
+        wishes = RenderRequest.asked(
+            quality=quality,
+            mode=mode,
+            seed=seed,
+            budget_ms=budget_ms,
+            budget_joules=budget_joules,
+        )
+        if not isinstance(scene, Prepared):
+            return self._observed(self._road(self._request(scene, wishes)))
+        if wishes != RenderRequest(seed=seed):
+            raise ConfigError(
+                "a prepared scene has its quality, mode and budgets.",
+                hint="Give them to prepare(); coarse= and report= reuse what was computed.",
+            )
+        return self._observed(self._road(self._resumed(scene, seed), scene))
+
+    def _observed(self, events: Generator[Event, None, None]) -> Generator[Event, None, None]:
+        for event in events:
             if self.registry is not None:
                 self.registry.observe(event)
             yield event
 
-    def _request(self, scene: Scene, quality: float | None, mode: str | None, seed: int) -> Request:
-        chosen_mode, chosen_quality = admitted(
-            scene, self.components, self.config, quality=quality, mode=mode, seed=seed
-        )
+    def _request(self, scene: Scene, wishes: RenderRequest) -> Request:
+        config, mode, quality = granted(wishes, self.config)
+        check_scene(scene, self.components, config, mode)
         return Request(
+            components=checked(self.components, config),
+            config=config,
             scene=scene.to(self.device),
-            mode=chosen_mode,
-            quality=chosen_quality,
-            seed=seed,
+            mode=mode,
+            quality=quality,
+            seed=wishes.seed,
             seconds=Seconds(load_models=self.load_seconds),
             warnings=list(scene.warnings),
         )
 
-    def _road(self, request: Request) -> Iterator[Event]:
-        began = perf_counter()
-        meter = choose_meter(self.config.engine.energy, self.device)
+    def _resumed(self, prepared: Prepared, seed: int) -> Request:
+        return Request(
+            components=checked(self.components, prepared.config),
+            config=prepared.config,
+            scene=prepared.scene,
+            mode=prepared.mode,
+            quality=prepared.quality,
+            seed=seed,
+            seconds=prepared.seconds.model_copy(),
+            warnings=list(prepared.warnings),
+        )
+
+    def _road(
+        self, request: Request, prepared: Prepared | None = None
+    ) -> Generator[Event, None, None]:
+        began = perf_counter() - request.seconds.total
+        meter = choose_meter(request.config.engine.energy, self.device)
         with measure_energy(meter) as request.energy:
-            coarse = self._predict(request)
-            yield StageDone(stage="regression", seconds=request.seconds.regression)
-            yield CoarseReady(coarse=coarse)
-            decisions = self._decide(request, coarse)
-            yield StageDone(stage="plan", seconds=request.seconds.plan)
-            yield Planned(
-                quality=decisions.quality,
-                mask=decisions.mask,
-                schedules=decisions.schedules,
-                predicted_denoise_seconds=decisions.predicted_denoise_seconds,
-                predicted_seconds=decisions.predicted_seconds,
+            ready = yield from (
+                preparing(request, pace=self.pace.factor)
+                if prepared is None
+                else told_again(prepared)
             )
-            images = coarse.images.clone()
-            retry = self.config.engine.retry and request.mode in METHOD_MODES
-            for event in self._refined(request, coarse, decisions, images):
-                # Until the scores are known, any frame may be refined once more.
-                if not (retry and isinstance(event, FrameFinal)):
-                    yield event
-            self.pace.observe(decisions.predicted_denoise_seconds, request.seconds.denoise)
-            achieved = self._score(request, images)
-            if retry:
-                decisions, achieved = yield from self._retried(
-                    request, coarse, decisions, images, achieved
-                )
+            road = Road(
+                request=request,
+                caches=self.caches,
+                pace=self.pace,
+                coarse=ready.coarse,
+                images=ready.coarse.images.clone(),
+            )
+            refined = yield from road.run(ready.decisions)
+        if prepared is not None and request.energy.joules is not None:
+            request.energy.note += "; without the preparation"
         request.seconds.total = perf_counter() - began
         report = build_report(
             self.components,
-            self.config,
+            request.config,
             self.device,
             request=request,
-            decisions=decisions,
-            achieved=achieved,
+            decisions=refined.decisions,
+            achieved=refined.achieved,
         )
         result = RenderResult(
-            images=images.cpu(),
-            coarse=coarse,
-            mask=decisions.mask,
+            images=refined.images.cpu(),
+            coarse=ready.coarse,
+            mask=ready.decisions.mask,
             scene=request.scene,
-            schedules=decisions.schedules,
+            schedules=refined.decisions.schedules,
             report=report,
         )
         yield Finished(result=result)
-
-    def _refined(
-        self, request: Request, coarse: CoarseViews, decisions: Decisions, images: Tensor
-    ) -> Iterator[Event]:
-        """Frames that the regression model has answered, then those that diffusion refines."""
-        for index, start in enumerate(decisions.starts):
-            if start == self.config.num_steps:
-                yield FrameFinal(index=index, image=images[index].cpu(), served="regression")
-        yield from self._denoised(request, coarse, decisions, images)
-
-    def _retried(
-        self,
-        request: Request,
-        coarse: CoarseViews,
-        decisions: Decisions,
-        images: Tensor,
-        achieved: Tensor,
-    ) -> Generator[Event, None, tuple[Decisions, Tensor]]:
-        """Refine the targets that missed once more, from earlier; then every frame is final.
-
-        Returns the decisions with the starts that counted in the end, and the scores.
-        """
-        missed = [
-            index
-            for index, miss in enumerate(missed_targets(achieved, decisions, request.quality))
-            if miss and decisions.starts[index] > 0
-        ]
-        if missed:
-            second = retried(self.components, decisions, missed, self.config)
-            request.notes.append(
-                f"targets {missed} missed the quality and were refined again: "
-                f"{schedule_text(second.schedules)}"
-            )
-            for event in self._denoised(request, coarse, second, images):
-                if not isinstance(event, FrameFinal):
-                    yield event
-            starts = [
-                second.starts[index] if index in missed else start
-                for index, start in enumerate(decisions.starts)
-            ]
-            decisions = replace(decisions, starts=tuple(starts))
-            achieved = self._score(request, images)
-        for index, start in enumerate(decisions.starts):
-            served: Served = "regression" if start == self.config.num_steps else "refined"
-            yield FrameFinal(index=index, image=images[index].cpu(), served=served)
-        return decisions, achieved
-
-    @torch.no_grad()
-    def _predict(self, request: Request) -> CoarseViews:
-        started = perf_counter()
-        coarse = self.components.regression.predict(request.scene)
-        check_coarse(request.scene, coarse, self.config)
-        request.warnings.extend(coarse.warnings)
-        request.clock("regression", started)
-        return coarse
-
-    @torch.no_grad()
-    def _decide(self, request: Request, coarse: CoarseViews) -> Decisions:
-        started = perf_counter()
-        report = assess(self.components, self.config, request.scene, coarse)
-        request.clock("quality", started)
-        started = perf_counter()
-        decisions = decide(
-            self.components,
-            self.config,
-            request.scene,
-            coarse,
-            report,
-            mode=request.mode,
-            quality=request.quality,
-        ).at_pace(self.pace.factor)
-        request.warnings.extend(decisions.start_steps.warnings)
-        request.clock("plan", started)
-        return decisions
-
-    def _denoised(
-        self, request: Request, coarse: CoarseViews, decisions: Decisions, images: Tensor
-    ) -> Iterator[Event]:
-        """Run every clip; refined targets are written into ``images``."""
-        total = sum(len(s.actions) for s in decisions.schedules)
-        done = 0
-        for clip, (layout, schedule) in enumerate(
-            zip(decisions.layouts, decisions.schedules, strict=True)
-        ):
-            if not schedule.actions:
-                continue
-            refinement, lease = self._prepare(request, images, coarse, layout, schedule)
-            with lease as cache:
-                refinement.cache = cache
-                for move in refinement.run():
-                    done += 1
-                    request.seconds.denoise += move.seconds
-                    request.moves.append((clip, schedule, move))
-                    yield StepDone(
-                        clip=clip,
-                        action=move.action.text(),
-                        done=done,
-                        total=total,
-                        seconds=move.seconds,
-                    )
-                request.cache_bytes_peak = max(request.cache_bytes_peak, cache.bytes_peak)
-            refined = self._decode(request, decisions, layout, schedule, refinement.x, coarse)
-            for index, image in refined.items():
-                images[index] = image
-                yield FrameFinal(index=index, image=image.cpu(), served="refined")
-        yield StageDone(stage="denoise", seconds=request.seconds.denoise)
-
-    @torch.no_grad()
-    def _prepare(
-        self,
-        request: Request,
-        images: Tensor,
-        coarse: CoarseViews,
-        layout: ClipLayout,
-        schedule: Schedule,
-    ) -> tuple[Refinement, Any]:
-        """Encode the clip's frames, draw its noise, and lease a cache that fits the budget."""
-        started = perf_counter()
-        scene, model = request.scene, self.components.diffusion
-        frames = layout.stacked(scene.images, images)
-        clean = model.encode(frames)
-        sampler = model.sampler(self.config.num_steps)
-        condition = model.condition(scene, coarse, layout, clean, sampler)
-        keys = [
-            slot.index + (0 if slot.kind == "input" else len(scene.inputs)) for slot in layout.slots
-        ]
-        count = len(scene.inputs) + len(scene.targets)
-
-        def draw(step: int) -> Tensor:
-            # One draw for the whole scene, so that a frame's noise does not depend on its clip.
-            generator = torch.Generator().manual_seed(request.seed * 1009 + step + 1)
-            noise = torch.randn(count, *clean.shape[1:], generator=generator)
-            return noise[keys].to(clean)
-
-        refinement = Refinement(
-            model=model,
-            schedule=schedule,
-            sampler=sampler,
-            clean=clean,
-            noise=draw(-1),
-            condition=condition,
-            draw=draw,
-        )
-        predicted = 0
-        if self.caches.budget_bytes is not None and any(
-            getattr(action, "record", False) for action in schedule.actions
-        ):
-            predicted = predicted_cache_bytes(model, clean, condition, schedule)
-        request.clock("encode", started)
-        return refinement, self.caches.lease(predicted)
-
-    @torch.no_grad()
-    def _decode(
-        self,
-        request: Request,
-        decisions: Decisions,
-        layout: ClipLayout,
-        schedule: Schedule,
-        latents: Tensor,
-        coarse: CoarseViews,
-    ) -> dict[int, Tensor]:
-        """Decode the refined targets of a clip; kept pixels stay the regression model's."""
-        started = perf_counter()
-        moved = [
-            (position, target)
-            for position, target in layout.targets.items()
-            if schedule.starts[position] < schedule.num_steps
-        ]
-        positions, targets = [p for p, _ in moved], [t for _, t in moved]
-        decoded = self.components.diffusion.decode(latents[positions]).clamp(0, 1)
-        if decisions.keep is not None:
-            mask = ~decisions.keep[targets].to(decoded.device)
-            decoded = composited(decoded, coarse.images[targets], mask, FEATHER_PIXELS)
-        request.clock("decode", started)
-        return dict(zip(targets, decoded, strict=True))
-
-    @torch.no_grad()
-    def _score(self, request: Request, images: Tensor) -> Tensor:
-        """Score the finished images like photos: without knowledge of any opacity."""
-        started = perf_counter()
-        achieved = self.components.quality.score(images).detach().float().cpu()
-        request.clock("quality", started)
-        return achieved

@@ -1,9 +1,13 @@
 """The running state of one request; nothing of it outlives or leaves the request."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 
+from sphinx_framework.config import PipelineConfig
 from sphinx_framework.energy.meter import Reading
+from sphinx_framework.engine.components import Components
 from sphinx_framework.engine.events import StageDone
 from sphinx_framework.engine.loop import Move
 from sphinx_framework.engine.result import Seconds
@@ -13,21 +17,36 @@ from sphinx_framework.types import Scene
 
 @dataclass(slots=True, kw_only=True)
 class Request:
-    """The running state of one request: results so far, clocks, what was executed."""
+    """The running state of one request: results so far, clocks, what was executed.
 
+    components: behind their guards. config: the pipeline's, with the request's budgets.
+    last: seconds of the stage that :meth:`timing` booked last.
+    """
+
+    components: Components
+    config: PipelineConfig
     scene: Scene
     mode: Mode
     quality: float
     seed: int
     seconds: Seconds = field(default_factory=Seconds)
+    last: float = 0.0
     moves: list[tuple[int, Schedule, Move]] = field(default_factory=list)
     cache_bytes_peak: int = 0
     energy: Reading = field(default_factory=Reading)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def clock(self, stage: str, started: float) -> StageDone:
-        """Book the time since ``started`` under a stage."""
-        seconds = perf_counter() - started
-        setattr(self.seconds, stage, getattr(self.seconds, stage) + seconds)
-        return StageDone(stage=stage, seconds=seconds)
+    @contextmanager
+    def timing(self, stage: str) -> Iterator[None]:
+        """Book the time of a block under a stage; pieces of a stage add up."""
+        started = perf_counter()
+        try:
+            yield
+        finally:
+            self.last = perf_counter() - started
+            setattr(self.seconds, stage, getattr(self.seconds, stage) + self.last)
+
+    def done(self, stage: str) -> StageDone:
+        """The event for the block that was timed last."""
+        return StageDone(stage=stage, seconds=self.last)

@@ -180,7 +180,7 @@ def test_a_regression_model_that_renders_too_few_views_is_reported():
         def predict(self, scene):
             return CoarseViews(images=torch.zeros(1, 3, 32, 32))
 
-    with pytest.raises(JobError, match="'fake' returned images of shape"):
+    with pytest.raises(JobError, match="answered with images of shape"):
         engine_with(parts={"regression": OneView()}).render(fake_scene())
 
 

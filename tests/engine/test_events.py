@@ -94,10 +94,9 @@ def test_a_stream_that_is_dropped_half_way_gives_its_memory_back():
     assert engine.caches.leased_bytes == 0
 
 
-def test_bad_input_is_refused_before_the_first_event():
-    stream = fixed_engine(STEPS).stream(fake_scene(), quality=7)
+def test_bad_input_is_refused_at_the_call():
     with pytest.raises(ConfigError):
-        next(stream)
+        fixed_engine(STEPS).stream(fake_scene(), quality=7)
 
 
 def test_everything_served_is_a_stream_without_steps():

@@ -1,0 +1,112 @@
+"""One clip from photos and renders to refined images: encode, noise, refine, decode, composite."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sphinx_framework.engine.answers import CheckedDiffusion
+from sphinx_framework.engine.composite import composited
+from sphinx_framework.engine.decisions import Decisions
+from sphinx_framework.engine.events import Event
+from sphinx_framework.engine.footprint import predicted_cache_bytes
+from sphinx_framework.engine.loop import Move, Refinement
+from sphinx_framework.engine.request_state import Request
+from sphinx_framework.executors.latent_cache import CachePool, LatentCache
+from sphinx_framework.policy.schedule import Full, Schedule
+from sphinx_framework.types import ClipLayout, CoarseViews
+
+FEATHER_PIXELS = 4
+# Noise of (seed, step) is drawn by its own generator; seeds lie this far apart, more than any
+# number of steps, so that no two requests share a draw.
+SEED_STRIDE = 1009
+FIRST_DRAW = -1  # the noise that the clip starts from; draws of a step are numbered by it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipRun:
+    """The run of one clip: yields its stages and moves, and ``{target: image}`` at last.
+
+    images: of all targets so far, the coarse ones at first. caches: lend the latent cache.
+    """
+
+    request: Request
+    caches: CachePool
+    images: Float[Tensor, "T 3 H W"]
+    coarse: CoarseViews
+    decisions: Decisions
+    layout: ClipLayout
+    schedule: Schedule
+
+    def run(self) -> Iterator[Event | Move | dict[int, Tensor]]:
+        """Between any two yields the run may be closed: the cache goes back to the pool."""
+        request = self.request
+        with request.timing("encode"), torch.no_grad():
+            refinement, lease = self._encoded()
+        yield request.done("encode")
+        with lease as cache:
+            refinement.cache = cache
+            yield from refinement.run()
+            request.cache_bytes_peak = max(request.cache_bytes_peak, cache.bytes_peak)
+        with request.timing("decode"), torch.no_grad():
+            refined = self._decoded(refinement.x)
+        yield request.done("decode")
+        yield refined
+
+    def _encoded(self) -> tuple[Refinement, AbstractContextManager[LatentCache]]:
+        """Encode the frames, draw the noise, and lease a cache that fits the budget."""
+        scene, model, layout = self.request.scene, self.request.components.diffusion, self.layout
+        clean = model.encode(layout.stacked(scene.images, self.images))
+        sampler = model.sampler(self.request.config.num_steps)
+        draw = self._draws(clean)
+        refinement = Refinement(
+            model=model,
+            schedule=self.schedule,
+            sampler=sampler,
+            clean=clean,
+            noise=draw(FIRST_DRAW),
+            condition=model.condition(scene, self.coarse, layout, clean, sampler),
+            draw=draw,
+        )
+        predicted = 0
+        records = any(isinstance(a, Full) and a.record for a in self.schedule.actions)
+        if self.caches.budget_bytes is not None and records:
+            predicted = predicted_cache_bytes(model, clean, refinement.condition, self.schedule)
+        return refinement, self.caches.lease(predicted)
+
+    def _draws(self, clean: Tensor) -> Callable[[int], Tensor]:
+        """Noise by step; one draw for the whole scene, so that none depends on a frame's clip."""
+        scene, seed = self.request.scene, self.request.seed
+        count = len(scene.inputs) + len(scene.targets)
+        rows = [
+            slot.index + (0 if slot.kind == "input" else len(scene.inputs))
+            for slot in self.layout.slots
+        ]
+
+        def draw(step: int) -> Tensor:
+            generator = torch.Generator().manual_seed(seed * SEED_STRIDE + step + 1)
+            noise = torch.randn(count, *clean.shape[1:], generator=generator)
+            return noise[rows].to(clean)
+
+        return draw
+
+    def _decoded(self, latents: Float[Tensor, "T C h w"]) -> dict[int, Tensor]:
+        """Decode the refined targets; kept pixels stay the regression model's."""
+        moved = [
+            (position, target)
+            for position, target in self.layout.targets.items()
+            if self.schedule.starts[position] < self.schedule.num_steps
+        ]
+        positions, targets = [p for p, _ in moved], [t for _, t in moved]
+        model = self.request.components.diffusion
+        if isinstance(model, CheckedDiffusion):
+            model.check_denoised(latents[positions], dict(enumerate(targets)))
+        decoded = model.decode(latents[positions]).clamp(0, 1)
+        keep = self.decisions.keep
+        if keep is not None:
+            mask = ~keep[targets].to(decoded.device)
+            decoded = composited(decoded, self.coarse.images[targets], mask, FEATHER_PIXELS)
+        return dict(zip(targets, decoded, strict=True))

@@ -1,0 +1,112 @@
+"""Everything before diffusion as a value: coarse views, scores and decisions.
+
+Coarse views and scores depend on neither quality, mode, budget nor seed, so a host that keeps them
+answers the next request on the same scene at once, with the same bytes.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+
+import torch
+
+from sphinx_framework.config import PipelineConfig
+from sphinx_framework.engine.decisions import Decisions, assess, decide
+from sphinx_framework.engine.events import CoarseReady, Event, Planned
+from sphinx_framework.engine.request_state import Request
+from sphinx_framework.engine.result import Seconds
+from sphinx_framework.policy.schedule import Mode
+from sphinx_framework.types import CoarseViews, QualityReport, Scene
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What :meth:`Engine.prepare` returns and :meth:`Engine.stream` takes, any number of times.
+
+    scene, coarse: on the engine's device. seconds: of the preparation; a report counts them in.
+    config: the pipeline's, with the request's budgets.
+    """
+
+    scene: Scene
+    config: PipelineConfig
+    mode: Mode
+    quality: float
+    coarse: CoarseViews
+    decisions: Decisions
+    seconds: Seconds
+    warnings: tuple[str, ...]
+
+    @property
+    def report(self) -> QualityReport:
+        """Scores and ratios, for reuse with another quality, mode or budget."""
+        return self.decisions.quality
+
+
+def preparing(
+    request: Request,
+    coarse: CoarseViews | None = None,
+    report: QualityReport | None = None,
+    *,
+    pace: float,
+) -> Generator[Event, None, Prepared]:
+    """Run what was not handed in, saying what is done; returns the prepared request."""
+    components, scene = request.components, request.scene
+    if coarse is None:
+        with request.timing("regression"), torch.no_grad():
+            coarse = components.regression.predict(scene)
+        yield request.done("regression")
+    request.warnings.extend(coarse.warnings)
+    yield CoarseReady(coarse=_copied(coarse))
+    if report is None:
+        with request.timing("quality"), torch.no_grad():
+            report = assess(components, request.config, scene, coarse)
+        yield request.done("quality")
+    with request.timing("plan"), torch.no_grad():
+        decisions = decide(
+            components,
+            request.config,
+            scene,
+            coarse,
+            report,
+            mode=request.mode,
+            quality=request.quality,
+        ).at_pace(pace)
+    request.warnings.extend(decisions.start_steps.warnings)
+    yield request.done("plan")
+    yield planned(decisions)
+    return Prepared(
+        scene=scene,
+        config=request.config,
+        mode=request.mode,
+        quality=request.quality,
+        coarse=coarse,
+        decisions=decisions,
+        seconds=request.seconds.model_copy(),
+        warnings=tuple(request.warnings),
+    )
+
+
+def told_again(prepared: Prepared) -> Generator[Event, None, Prepared]:
+    """The events of a preparation that ran before the stream began."""
+    yield CoarseReady(coarse=_copied(prepared.coarse))
+    yield planned(prepared.decisions)
+    return prepared
+
+
+def planned(decisions: Decisions) -> Planned:
+    """What decisions say to whoever watches."""
+    return Planned(
+        quality=decisions.quality,
+        mask=decisions.mask,
+        schedules=decisions.schedules,
+        predicted_denoise_seconds=decisions.predicted_denoise_seconds,
+        predicted_seconds=decisions.predicted_seconds,
+    )
+
+
+def _copied(coarse: CoarseViews) -> CoarseViews:
+    """What a listener may write into without touching the request."""
+    return replace(
+        coarse,
+        images=coarse.images.clone(),
+        opacity=None if coarse.opacity is None else coarse.opacity.clone(),
+    )

@@ -1,0 +1,138 @@
+"""The road behind the plan: clips one after another, a second chance for misses, final frames."""
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sphinx_framework.engine.clip import ClipRun
+from sphinx_framework.engine.decisions import Decisions, missed_targets, retried
+from sphinx_framework.engine.events import Event, FrameFinal, Served, StageDone, StepDone
+from sphinx_framework.engine.loop import Move
+from sphinx_framework.engine.report import schedule_text
+from sphinx_framework.engine.request_state import Request
+from sphinx_framework.executors.latent_cache import CachePool
+from sphinx_framework.policy.pace import Pace
+from sphinx_framework.policy.schedule import METHOD_MODES
+from sphinx_framework.types import CoarseViews
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refined:
+    """Final images, the decisions whose starts counted in the end, and the images' scores."""
+
+    images: Float[Tensor, "T 3 H W"]
+    decisions: Decisions
+    achieved: Float[Tensor, " T"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Road:
+    """One request behind its plan; ``images`` are the coarse ones until clips are refined."""
+
+    request: Request
+    caches: CachePool
+    pace: Pace
+    coarse: CoarseViews
+    images: Float[Tensor, "T 3 H W"]
+
+    def run(self, decisions: Decisions) -> Generator[Event, None, Refined]:
+        """Frames as they become final; while a retry may come, none is final before the scores."""
+        request = self.request
+        retry = request.config.engine.retry and request.mode in METHOD_MODES
+        if not retry:
+            yield from self._served(decisions)
+        for event in self._denoised(decisions):
+            if not (retry and isinstance(event, FrameFinal)):
+                yield event
+        self.pace.observe(decisions.predicted_denoise_seconds, request.seconds.denoise)
+        achieved = self._score()
+        yield request.done("quality")
+        if retry:
+            decisions, achieved = yield from self._retried(decisions, achieved)
+        return Refined(images=self.images, decisions=decisions, achieved=achieved)
+
+    def _served(self, decisions: Decisions) -> Generator[Event, None, None]:
+        """Frames that the regression model has answered."""
+        for index, start in enumerate(decisions.starts):
+            if start == self.request.config.num_steps:
+                yield self._final(index, "regression")
+
+    def _denoised(self, decisions: Decisions) -> Generator[Event, None, None]:
+        """Run every clip; refined targets replace their images."""
+        request, done = self.request, 0
+        total = sum(len(s.actions) for s in decisions.schedules)
+        for clip, (layout, schedule) in enumerate(
+            zip(decisions.layouts, decisions.schedules, strict=True)
+        ):
+            if not schedule.actions:
+                continue
+            run = ClipRun(
+                request=request,
+                caches=self.caches,
+                images=self.images,
+                coarse=self.coarse,
+                decisions=decisions,
+                layout=layout,
+                schedule=schedule,
+            ).run()
+            for said in run:
+                if isinstance(said, dict):
+                    for index, image in said.items():
+                        self.images[index] = image
+                        yield self._final(index, "refined")
+                    continue
+                if not isinstance(said, Move):
+                    yield said
+                    continue
+                done += 1
+                request.seconds.denoise += said.seconds
+                request.moves.append((clip, schedule, said))
+                yield StepDone(
+                    clip=clip,
+                    action=said.action.text(),
+                    done=done,
+                    total=total,
+                    seconds=said.seconds,
+                )
+        yield StageDone(stage="denoise", seconds=request.seconds.denoise)
+
+    def _retried(
+        self, decisions: Decisions, achieved: Tensor
+    ) -> Generator[Event, None, tuple[Decisions, Tensor]]:
+        """Refine the targets that missed once more, from earlier; then every frame is final."""
+        request = self.request
+        misses = missed_targets(achieved, decisions, request.quality)
+        missed = [i for i, miss in enumerate(misses) if miss and decisions.starts[i] > 0]
+        if missed:
+            second = retried(request.components, decisions, missed, request.config)
+            request.notes.append(
+                f"targets {missed} missed the quality and were refined again: "
+                f"{schedule_text(second.schedules)}"
+            )
+            for event in self._denoised(second):
+                if not isinstance(event, FrameFinal):
+                    yield event
+            starts = [
+                second.starts[index] if index in missed else start
+                for index, start in enumerate(decisions.starts)
+            ]
+            decisions = replace(decisions, starts=tuple(starts))
+            achieved = self._score()
+            yield request.done("quality")
+        for index, start in enumerate(decisions.starts):
+            kept = start == request.config.num_steps
+            yield self._final(index, "regression" if kept else "refined")
+        return decisions, achieved
+
+    def _score(self) -> Float[Tensor, " T"]:
+        """Score the finished images like photos: without knowledge of any opacity."""
+        with self.request.timing("quality"), torch.no_grad():
+            return self.request.components.quality.score(self.images).detach().float().cpu()
+
+    def _final(self, index: int, served: Served) -> FrameFinal:
+        """A copy: whoever listens may write into it."""
+        image = self.images[index].detach().clone().cpu()
+        return FrameFinal(index=index, image=image, served=served)

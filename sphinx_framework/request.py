@@ -1,0 +1,84 @@
+"""What may be asked of a render, as a value: checked once, before anything is loaded.
+
+The command line, Python and the server all make one of these; what is not asked is the pipeline's.
+"""
+
+import math
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from sphinx_framework.errors import ConfigError
+from sphinx_framework.policy.schedule import MODES, Mode
+
+LARGEST_SEED = 2**32 - 1
+
+
+class RenderRequest(BaseModel):
+    """One request; ``None`` leaves a choice to the pipeline's config."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    quality: float | None = Field(
+        None, description="share of full diffusion's quality to keep, in (0, 1]"
+    )
+    mode: Mode | None = Field(None, description=f"one of {', '.join(MODES)}")
+    seed: int = Field(0, description=f"of all noise, in 0..{LARGEST_SEED}")
+    budget_ms: float | None = Field(
+        None, description="predicted milliseconds to stay within; starts move later"
+    )
+    budget_joules: float | None = Field(
+        None, description="predicted energy to stay within; starts move later"
+    )
+
+    @classmethod
+    def asked(cls, **wishes: Any) -> "RenderRequest":
+        """Check wishes; raises :class:`ConfigError` naming the first that cannot be granted."""
+        try:
+            return cls(**wishes)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            key = ".".join(str(part) for part in problem["loc"])
+            cause = problem.get("ctx", {}).get("error")
+            if isinstance(cause, RefusedWishError):
+                raise ConfigError(cause.message, hint=cause.hint) from None
+            raise ConfigError(f"{key} {problem['input']!r}: {problem['msg']}.") from None
+
+    @field_validator("quality", mode="after")
+    @classmethod
+    def _share(cls, quality: float | None) -> float | None:
+        if quality is not None and not 0 < quality <= 1:
+            raise RefusedWishError(
+                f"quality must lie in (0, 1], got {quality:g}.",
+                "It is the share of full diffusion's quality to keep, for example 0.95.",
+            )
+        return quality
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _known(cls, mode: object) -> object:
+        if mode is not None and mode not in MODES:
+            raise RefusedWishError(f"mode {mode!r} is unknown.", f"Modes: {', '.join(MODES)}.")
+        return mode
+
+    @field_validator("seed", mode="before")
+    @classmethod
+    def _whole(cls, seed: object) -> object:
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
+            raise RefusedWishError(f"the seed must lie in 0..{LARGEST_SEED}, got {seed}.", "")
+        return seed
+
+    @field_validator("budget_ms", "budget_joules", mode="after")
+    @classmethod
+    def _positive(cls, budget: float | None) -> float | None:
+        if budget is not None and not 0 < budget < math.inf:
+            raise RefusedWishError(f"a budget must be a positive number, got {budget:g}.", "")
+        return budget
+
+
+class RefusedWishError(ValueError):
+    """A wish that cannot be granted, in the words of the user."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message, self.hint = message, hint
