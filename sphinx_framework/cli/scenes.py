@@ -24,8 +24,17 @@ from sphinx_framework.study.evaluate.datasets import (
 from sphinx_framework.types import Scene
 
 RANGE = re.compile(r"^([a-z0-9_-]+:.*/)(\d+)-(\d+)$")
+MOST_SCENES = 100_000
 # Files and folders that mark a scene of a built-in reader.
-MARKS = ("transforms.json", "cameras.json", "sparse", "colmap", "nerfstudio")
+MARKS = (
+    "transforms.json",
+    "transforms_train.json",
+    "cameras.json",
+    "poses_bounds.npy",
+    "sparse",
+    "colmap",
+    "nerfstudio",
+)
 
 
 def scene_sources(
@@ -65,6 +74,10 @@ def scene_names(given: Sequence[str], registry: Registry) -> list[str]:
             first, last = int(counted[2]), int(counted[3])
             if last < first:
                 raise ConfigError(f"--scenes {name}: the range is empty.")
+            if last - first >= MOST_SCENES:
+                raise ConfigError(
+                    f"--scenes {name}: {last - first + 1} scenes are more than {MOST_SCENES}."
+                )
             names += [f"{counted[1]}{i}" for i in range(first, last + 1)]
         elif not folder.is_dir() or _is_scene(folder, readers):
             names.append(name)

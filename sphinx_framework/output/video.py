@@ -31,7 +31,8 @@ def write_video(path: Path, frames: Float[Tensor, "T 3 H W"], *, fps: float = 12
         functional.pad(frames.detach().float(), (0, width % 2, 0, height % 2), mode="replicate")
     )
     try:
-        with av.open(str(path), mode="w", format="mp4") as container:
+        options = {"movflags": "+faststart"}  # Browsers show it before all of it has come.
+        with av.open(str(path), mode="w", format="mp4", options=options) as container:
             stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
             stream.height, stream.width = bytes_rgb.shape[2:]
             stream.pix_fmt = "yuv420p"

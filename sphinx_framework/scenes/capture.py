@@ -15,7 +15,13 @@ from torch import Tensor
 from sphinx_framework.errors import SceneError
 from sphinx_framework.geometry.resize import fit_images, fit_intrinsics
 from sphinx_framework.scenes.checks import check_intrinsics
-from sphinx_framework.scenes.images import MAX_PIXELS, Header, read_header, read_image
+from sphinx_framework.scenes.images import (
+    MAX_PIXELS,
+    Header,
+    has_transparency,
+    read_header,
+    read_image,
+)
 from sphinx_framework.scenes.json_fields import Fields
 from sphinx_framework.types import Cameras, Scene
 
@@ -189,7 +195,7 @@ def _photo_warnings(shots: Sequence[Shot], max_pixels: int) -> tuple[str, ...]:
         if shot.file is not None and shot.file.is_file()
     ]
     turned = [(file, header) for file, header in headers if header.orientation != 1]
-    clear = [file for file, header in headers if header.alpha]
+    clear = [file for file, header in headers if header.alpha and has_transparency(file)]
     told = []
     if turned:
         file, header = turned[0]

@@ -16,6 +16,7 @@ _ENOUGH = 1e-4
 _WIDEST = 0.04  # focal length over width at a field of view of 171 degrees
 _OFF_CENTRE = 0.25
 _MOST_NAMED = 8
+_FAR_AWAY = 10
 _LOOK = "Check where they look, their convention (--convention), and that both are in one world."
 
 
@@ -94,6 +95,20 @@ def camera_doubts(
     return (*_precision(inputs, targets), *_views(inputs, targets, near, far))
 
 
+def _far_targets(inputs: Cameras, targets: Cameras) -> list[str]:
+    """Targets far from all inputs, as those of a file in another world or scale are."""
+    if len(inputs) < 2 or not len(targets):
+        return []
+    spread = float(torch.cdist(inputs.centres.double(), inputs.centres.double()).max())
+    away = float(torch.cdist(targets.centres.double(), inputs.centres.double()).amin(1).max())
+    if spread == 0 or away <= _FAR_AWAY * spread:
+        return []
+    return [
+        f"a target is {away:.3g} from the nearest input, and the inputs are at most {spread:.3g} "
+        "apart: are both in one world, and in one scale?"
+    ]
+
+
 def _precision(inputs: Cameras, targets: Cameras) -> tuple[str, ...]:
     centres = torch.cat([inputs.centres, targets.centres]).double()
     far_out = float(centres.abs().max())
@@ -120,6 +135,7 @@ def _views(
         pairs.fill_diagonal_(False)
         if not bool(pairs.any()):
             told.append("no two inputs look at anything in common")
+    told += _far_targets(inputs, targets)
     blind = blind_targets(inputs, targets, near, far)
     if blind:
         told.append(_blind_text(blind, len(targets)))

@@ -89,6 +89,14 @@ def read_header(
         )
 
 
+def has_transparency(path: Path) -> bool:
+    """Whether any pixel of an image is not opaque; an alpha channel alone says nothing."""
+    with _opened(path, FORMATS, MAX_PIXELS) as image:
+        image.load()
+        alpha = image.convert("RGBA").getchannel("A")
+        return bool(alpha.getextrema() != (255, 255))
+
+
 @contextmanager
 def _opened(path: Path, formats: Sequence[str], max_pixels: int) -> Iterator[Image.Image]:
     """An open image within its limits; whatever fails inside is a clear error."""

@@ -5,14 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sphinx_framework.errors import SceneError, suggestion
+from sphinx_framework.errors import SceneError, shown, suggestion
 from sphinx_framework.geometry.resize import FITS, fit_scene
 from sphinx_framework.protocols import SceneReader
 from sphinx_framework.scenes.capture import Capture, build_scene
 from sphinx_framework.scenes.colmap import MODEL_PLACES, read_colmap
 from sphinx_framework.scenes.images import MAX_PIXELS
 from sphinx_framework.scenes.json_fields import check_indices
+from sphinx_framework.scenes.llff import POSES_FILE, read_llff
 from sphinx_framework.scenes.photos import CAMERAS_FILE, read_photos
+from sphinx_framework.scenes.re10k import is_re10k, read_re10k
 from sphinx_framework.scenes.targets import (
     TargetSpec,
     check_count,
@@ -29,7 +31,10 @@ _FOLDER_READERS = {
     "transforms": (TRANSFORMS_FILE, TRAIN_FILE),
     "photos": (CAMERAS_FILE,),
     "colmap": MODEL_PLACES,
+    "llff": (POSES_FILE,),
 }
+# DL3DV keeps a scene's transforms.json one folder down.
+_DL3DV = "nerfstudio"
 _FILES = (TRANSFORMS_FILE, CAMERAS_FILE, TRAIN_FILE)
 
 
@@ -41,8 +46,16 @@ def convert_path(path: str | Path) -> Path:
     """
     if str(path).startswith(PROCEDURAL):
         return Path(path)
-    found = Path(path).expanduser()
-    return found.parent if found.name in _FILES else found
+    try:
+        found = Path(path).expanduser()
+        found.exists()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise SceneError(f"{shown(path)}: cannot be opened ({shown(error)}).") from None
+    if found.name in _FILES:
+        return found.parent
+    marked = any((found / mark).exists() for marks in _FOLDER_READERS.values() for mark in marks)
+    inner = found / _DL3DV
+    return inner if not marked and (inner / TRANSFORMS_FILE).is_file() else found
 
 
 def read_scene(  # noqa: PLR0913 - every argument is an option of the command line
@@ -148,6 +161,8 @@ def _read_capture(name: str, folder: Path, split: str | int | None, convention: 
         "transforms": lambda: read_transforms(folder, split=split, convention=convention),
         "photos": lambda: read_photos(folder, convention=convention),
         "colmap": lambda: read_colmap(folder),
+        "llff": lambda: read_llff(folder),
+        "re10k": lambda: read_re10k(folder),
     }
     return readers[name]()
 
@@ -160,10 +175,15 @@ def _choose_reader(
     if wanted is not None:
         if wanted in _FOLDER_READERS:
             _require_folder(path)
+            if not any((path / mark).is_file() for mark in _FOLDER_READERS[wanted]):
+                needed = " or ".join(_FOLDER_READERS[wanted][:4])
+                raise SceneError(f"{path}: the reader {wanted!r} needs {needed} there.")
+            return wanted, None
+        if wanted == "re10k" and is_re10k(path):
             return wanted, None
         if wanted in names:
             return wanted, extra[names.index(wanted)]
-        known = [*_FOLDER_READERS, *names]
+        known = [*_FOLDER_READERS, "re10k", *names]
         raise SceneError(
             f"there is no scene reader {wanted!r}.",
             hint=f"{suggestion(wanted, known)}Readers: {', '.join(known)}.",
@@ -171,6 +191,8 @@ def _choose_reader(
     for name, marks in _FOLDER_READERS.items():
         if any((path / mark).is_file() for mark in marks):
             return name, None
+    if is_re10k(path):
+        return "re10k", None
     for name, reader in zip(names, extra, strict=True):
         if reader.can_read(path):
             return name, reader
@@ -180,7 +202,7 @@ def _choose_reader(
             hint="Install a plugin that does; 'sphinx-nvs plugins' lists what there is.",
         )
     _require_folder(path)
-    known = [*_FILES, "sparse/0/cameras.bin"]
+    known = [*_FILES, "sparse/0/cameras.bin", POSES_FILE]
     raise SceneError(
         f"{path}: is no scene any reader knows.",
         hint=f"Looked for {', '.join(known)}"

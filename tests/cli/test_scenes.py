@@ -17,6 +17,11 @@ def test_a_range_of_generated_scenes_is_counted_out():
     assert names("procedural:report/8-11") == [f"procedural:report/{i}" for i in range(8, 12)]
 
 
+def test_a_range_of_a_billion_is_refused_at_once():
+    with pytest.raises(ConfigError, match="1000000000 scenes are more than"):
+        scene_names(["procedural:report/0-999999999"], NO_PLUGINS)
+
+
 def test_an_empty_range_is_refused():
     with pytest.raises(ConfigError, match="the range is empty"):
         names("procedural:report/8-7")

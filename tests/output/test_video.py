@@ -29,3 +29,9 @@ def test_no_frames_and_no_folder_are_clear_errors(tmp_path):
         write_video(tmp_path / "video.mp4", torch.zeros(0, 3, 4, 4))
     with pytest.raises(JobError, match="could not be written"):
         write_video(tmp_path / "absent" / "video.mp4", torch.zeros(1, 3, 4, 4))
+
+
+def test_the_index_comes_before_the_pictures(tmp_path):
+    write_video(tmp_path / "a.mp4", torch.rand(3, 3, 32, 32))
+    content = (tmp_path / "a.mp4").read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat")

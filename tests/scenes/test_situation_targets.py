@@ -8,6 +8,7 @@ import pytest
 import torch
 from brought import same
 from photo_scenes import SIZE
+from PIL import Image
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.load import load_scene
@@ -105,6 +106,42 @@ def test_targets_that_see_nothing_are_refused(bring):
 def test_some_targets_that_see_nothing_are_named(bring):
     found = bring(lambda c, _: turn_back(c["frames"][4]))
     assert "1 of 10 targets see nothing of what the inputs saw: 3" in found.warnings
+
+
+def test_targets_far_from_all_inputs_are_told(bring, tmp_path):
+    path = tmp_path / "path.json"
+
+    def change(content, _):
+        frame = json.loads(json.dumps(content["frames"][3]))
+        frame["transform_matrix"][2][3] = 60.0
+        written = {key: content[key] for key in ("fl_x", "fl_y", "cx", "cy", "w", "h")}
+        path.write_text(json.dumps({**written, "frames": [frame]}))
+
+    assert any("in one scale" in text for text in bring(change, targets=str(path)).warnings)
+
+
+@pytest.mark.parametrize("alpha", [255, 100])
+def test_transparency_is_told_where_there_is_some(bring, alpha):
+    def change(_, folder):
+        for file in (folder / "images").iterdir():
+            photo = Image.open(file).convert("RGBA")
+            photo.putalpha(alpha)
+            photo.save(file)
+
+    told = [text for text in bring(change).warnings if "transparency" in text]
+    assert len(told) == (alpha < 255)
+
+
+def test_a_scene_of_dl3dv_is_found_one_folder_down(clean, tmp_path):
+    (tmp_path / "hash").mkdir()
+    clean.rename(tmp_path / "hash/nerfstudio")
+    assert len(load_scene(tmp_path / "hash").targets) == 10
+
+
+@pytest.mark.parametrize("path", ["a\0b", "x" * 5000, "~nobody-of-that-name/x"])
+def test_a_path_that_no_scene_can_have_is_refused(path):
+    with pytest.raises(SceneError, match=r"cannot be opened|no such scene"):
+        load_scene(path)
 
 
 def test_masks_that_are_not_used_are_told(bring):

@@ -1,0 +1,89 @@
+"""Reader of LLFF captures: ``poses_bounds.npy`` and ``images`` (or ``images_4``, ``images_8``).
+
+A row holds a 3x5 matrix and two depths. The matrix is camera-to-world with the axes down, right,
+backward, and a column of height, width and focal length; rows follow the photos' names. The first
+and the last are inputs and everything between them is a target.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sphinx_framework.errors import SceneError
+from sphinx_framework.scenes.capture import Capture, Shot, validate_poses
+from sphinx_framework.scenes.files import PHOTO_ENDINGS, is_hidden, natural_key
+
+POSES_FILE = "poses_bounds.npy"
+_FOLDERS = ("images", "images_2", "images_4", "images_8")
+
+
+def read_llff(folder: Path) -> Capture:
+    """Read the cameras of an LLFF capture; image files stay unread.
+
+    Raises:
+        SceneError: a file that is no such array, another number of photos than of rows, or poses
+            that cannot be.
+    """
+    path = folder / POSES_FILE
+    try:
+        rows = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise SceneError(f"{path}: cannot be read as an array ({error}).") from error
+    if rows.ndim != 2 or rows.shape[1] != 17 or not len(rows) or rows.dtype.kind != "f":
+        raise SceneError(
+            f"{path}: must be an array of rows of 17 numbers, got {rows.dtype} {rows.shape}."
+        )
+    if not np.isfinite(rows).all():
+        raise SceneError(f"{path}: holds NaN or infinity.")
+    files = _photos(folder)
+    if len(files) != len(rows):
+        raise SceneError(
+            f"{path}: has {len(rows)} rows, but {files[0].parent if files else folder} has "
+            f"{len(files)} photos.",
+            hint="Rows follow the photos' names, one each.",
+        )
+    shots = [_shot(f"{path}, row {i}", row, files[i], i) for i, row in enumerate(rows)]
+    validate_poses(shots, f"{path}: row")
+    near, far = float(rows[:, 15].min()), float(rows[:, 16].max())
+    last = len(shots) - 1
+    return Capture(
+        name=folder.resolve().name,
+        shots=tuple(shots),
+        inputs=tuple(sorted({0, last})),
+        targets=tuple(range(1, last)),
+        near=near if 0 < near < far else None,
+        far=far if 0 < near < far else None,
+    )
+
+
+def _photos(folder: Path) -> list[Path]:
+    for name in _FOLDERS:
+        place = folder / name
+        if place.is_dir():
+            files = [f for f in place.iterdir() if f.suffix.lower() in PHOTO_ENDINGS]
+            return sorted(
+                (f for f in files if not is_hidden(f)), key=lambda file: natural_key(file.name)
+            )
+    return []
+
+
+def _shot(where: str, row: np.ndarray, file: Path, index: int) -> Shot:
+    matrix = torch.from_numpy(row[:15].astype(np.float64).reshape(3, 5))
+    height, width, focal = (float(value) for value in matrix[:, 4])
+    if not (1 <= height <= 1e6 and 1 <= width <= 1e6):
+        raise SceneError(f"{where}: an image of {width:g}x{height:g} cannot be.")
+    pose = torch.eye(4, dtype=torch.float64)
+    pose[:3, 0], pose[:3, 1], pose[:3, 2] = matrix[:, 1], matrix[:, 0], -matrix[:, 2]
+    pose[:3, 3] = matrix[:, 3]
+    return Shot(
+        where=where,
+        file=file,
+        world_from_camera=pose,
+        intrinsics=torch.tensor(
+            [[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]], dtype=torch.float64
+        ),
+        normalised=False,
+        image_size=(round(height), round(width)),
+        order=float(index),
+    )
