@@ -2,8 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,7 +24,8 @@ _IDENTITY = torch.eye(4, dtype=torch.float64)[:3].tolist()
 class Picture:
     """One camera to write, with its photo where there is one: a file to copy, or pixels.
 
-    position: along the capture; counts where every picture has one.
+    distortion: of the lens; the photo is copied as it is. position: along the capture; counts where
+        every picture has one.
     name: of the photo below ``images``, without which the camera has none.
     world_from_camera, intrinsics: OpenCV axes; pixels of ``size`` (height, width).
     """
@@ -37,6 +38,7 @@ class Picture:
     image: Float[Tensor, "3 H W"] | None = None
     mask: Path | None = None
     position: float | None = None
+    distortion: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,7 @@ def from_capture(capture: Capture) -> SceneFolder:
                 file=shot.file if name is not None else None,
                 mask=shot.mask,
                 position=shot.order,
+                distortion=shot.distortion,
             )
         )
     return SceneFolder(
@@ -125,6 +128,7 @@ def write_scene_folder(out: Path, folder: SceneFolder) -> None:
             "cy": float(k[1, 2]),
             "w": picture.size[1],
             "h": picture.size[0],
+            **{key: value for key, value in picture.distortion.items() if value},
             "transform_matrix": (picture.world_from_camera.double() * flip).tolist(),
         }
         if picture.name is not None:

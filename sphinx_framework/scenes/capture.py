@@ -4,8 +4,8 @@ The folder readers (:mod:`.transforms`, :mod:`.photos`) end here; :func:`build_s
 chosen shots, reconciles sizes and returns a :class:`Scene`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -23,6 +23,7 @@ from sphinx_framework.scenes.images import (
     read_image,
 )
 from sphinx_framework.scenes.json_fields import Fields
+from sphinx_framework.scenes.lens import undistorted
 from sphinx_framework.types import Cameras, Scene
 
 # Scaled copies of a photo round their sides, which moves the aspect ratio a little.
@@ -39,6 +40,7 @@ class Shot:
         units of the image width and row 1 of its height.
     image_size: ``(height, width)`` as the JSON states it, or ``None``.
     order: position along the capture, or ``None`` when unknown.
+    distortion: OpenCV's terms by key (k1, k2, p1, p2, k3), undone when the photo is read.
     mask: an image of what to use of the photo; no model here reads it.
     """
 
@@ -50,6 +52,7 @@ class Shot:
     image_size: tuple[int, int] | None
     order: float | None
     mask: Path | None = None
+    distortion: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +154,18 @@ def is_normalised(intrinsics: Float[Tensor, "3 3"]) -> bool:
     return bool(((intrinsics[:2, 2] >= 0) & (intrinsics[:2, 2] <= 1)).all())
 
 
+def _photo(shot: Shot, file: Path, max_pixels: int) -> Float[Tensor, "3 H W"]:
+    """The pixels of a shot as stored, without its lens's distortion."""
+    image = read_image(file, upright=False, max_pixels=max_pixels)
+    if not any(shot.distortion.values()):
+        return image
+    intrinsics, _ = in_file_pixels(shot, (image.shape[1], image.shape[2]))
+    try:
+        return undistorted(image, intrinsics, shot.distortion)
+    except SceneError as error:
+        raise SceneError(f"{shot.where}: {error.message}", hint=error.hint) from error
+
+
 def _load_input(shot: Shot, max_pixels: int) -> Float[Tensor, "3 H W"]:
     if shot.file is None:
         raise SceneError(
@@ -159,11 +174,10 @@ def _load_input(shot: Shot, max_pixels: int) -> Float[Tensor, "3 H W"]:
         )
     try:
         header = read_header(shot.file, max_pixels=max_pixels)
-        image = read_image(shot.file, upright=False, max_pixels=max_pixels)
     except SceneError as error:
         raise SceneError(f"{shot.where}: {error.message}", hint=error.hint) from error
     _checked_size(shot, header)
-    return image
+    return _photo(shot, shot.file, max_pixels)
 
 
 def _require_one_size(shots: Sequence[Shot], images: Sequence[Float[Tensor, "3 _ _"]]) -> None:
@@ -179,11 +193,11 @@ def _require_one_size(shots: Sequence[Shot], images: Sequence[Float[Tensor, "3 _
 def _ground_truth(
     shots: Sequence[Shot], canvas: tuple[int, int], fit: str, max_pixels: int
 ) -> tuple[Float[Tensor, "T 3 H W"] | None, tuple[str, ...]]:
-    files = [shot.file for shot in shots if shot.file is not None and shot.file.is_file()]
+    files = [(shot, shot.file) for shot in shots if shot.file is not None and shot.file.is_file()]
     if not files or len(files) < len(shots):
         partial = f"ground truth exists for {len(files)} of {len(shots)} targets and is not used"
         return None, (partial,) if files else ()
-    images = [read_image(file, upright=False, max_pixels=max_pixels) for file in files]
+    images = [_photo(shot, file, max_pixels) for shot, file in files]
     return torch.cat([fit_images(image[None], canvas, fit) for image in images]), ()
 
 

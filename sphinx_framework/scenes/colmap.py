@@ -84,7 +84,7 @@ def read_colmap(folder: Path) -> Capture:
     ]
     validate_poses(shots, f"{images_path}: image")
     worst = max(corner_shift(c.intrinsics, c.size, c.distortion) for c in cameras.values())
-    note = distortion_note(worst)
+    note = distortion_note(worst, sum(any(shot.distortion.values()) for shot in shots))
     near, far = _depths(model, shots)
     last = len(shots) - 1
     return Capture(
@@ -129,6 +129,7 @@ def _shot(
         normalised=False,
         image_size=camera.size,
         order=float(rank) if count else None,
+        distortion=camera.distortion,
     )
 
 
@@ -189,6 +190,12 @@ def _camera(
     fx, fy = (named.pop("f"),) * 2 if "f" in named else (named.pop("fx"), named.pop("fy"))
     k = [[fx, 0, named.pop("cx")], [0, fy, named.pop("cy")], [0, 0, 1]]
     intrinsics = torch.tensor(k, dtype=torch.float64)
+    odd = [key for key, value in named.items() if value and key in ("k4", "k5", "k6")]
+    if odd:
+        raise SceneError(
+            f"{where}: {name}'s {odd[0]} is not 0, which is not understood.",
+            hint="Run COLMAP's image_undistorter and use its output.",
+        )
     return _Camera(size=size, intrinsics=intrinsics, distortion=named)
 
 

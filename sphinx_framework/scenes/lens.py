@@ -1,8 +1,9 @@
-"""Lens distortion: what is no pinhole is refused, and how far distortion moves pixels is told."""
+"""Lens distortion: what is no pinhole is refused, and OpenCV's distortion is undone."""
 
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -83,11 +84,48 @@ def distortion_of(frame: Fields, top: Fields) -> dict[str, float]:
     }
 
 
-def distortion_note(shift: float) -> str:
-    """A warning about distortion that is ignored; empty when it does not matter."""
+def distortion_note(shift: float, photos: int) -> str:
+    """What was done about distortion; empty when it does not matter."""
     if shift < _WORTH_TELLING:
         return ""
     return (
-        f"lens distortion is ignored; it moves a corner by up to {shift:.1f} pixels; undistorted "
-        "images give better poses"
+        f"lens distortion was undone in {photos} photos; it moves a corner by up to {shift:.1f} "
+        "pixels"
     )
+
+
+def undistorted(
+    image: Float[Tensor, "3 H W"], intrinsics: Float[Tensor, "3 3"], given: Mapping[str, float]
+) -> Float[Tensor, "3 H W"]:
+    """The picture that a pinhole camera with the same intrinsics takes; edges are repeated.
+
+    intrinsics: in pixels of the image. Photos that distortion moves by less than half a pixel come
+    back as they are.
+
+    Raises:
+        SceneError: distortion that moves a corner by more than the image's size.
+    """
+    height, width = int(image.shape[1]), int(image.shape[2])
+    shift = corner_shift(intrinsics, (height, width), given)
+    if shift < _WORTH_TELLING:
+        return image
+    if shift > max(height, width):
+        raise SceneError(
+            f"the distortion {dict(given)} moves a corner by {shift:.4g} pixels, more than the "
+            f"whole image of {width}x{height} (width x height).",
+            hint="Distortion is OpenCV's k1, k2, p1, p2, k3, k4.",
+        )
+    import cv2
+
+    # OpenCV counts pixels from the middle of the first one, we from its corner.
+    matrix = intrinsics.double().numpy().copy()
+    matrix[:2, 2] -= 0.5
+    k1, k2, p1, p2, k3, k4 = (given.get(key, 0.0) for key in DISTORTION_KEYS)
+    # k4 of the eighth-order radial polynomial has no place in OpenCV's model.
+    terms = np.array([k1, k2, p1, p2, k3])
+    if k4:
+        raise SceneError(f"'k4' is {k4:g}: only fisheye lenses have it.", hint="Undistort first.")
+    maps = cv2.initUndistortRectifyMap(matrix, terms, None, matrix, (width, height), cv2.CV_32FC1)
+    picture = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+    straight = cv2.remap(picture, *maps, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return torch.from_numpy(np.ascontiguousarray(straight.transpose(2, 0, 1))).clamp(0, 1)

@@ -67,6 +67,7 @@ def read_transform_shots(
                 image_size=cameras[index][1],
                 order=ranks[index],
                 mask=_mask(path.parent, frame) if with_files else None,
+                distortion=distortion_of(frame, top) if with_files else {},
             )
         )
     validate_poses(shots, f"{path}: frame")
@@ -74,7 +75,7 @@ def read_transform_shots(
         *doubts,
         *_file_warnings(path, frames, found),
         *_key_warnings(top, frames),
-        *_lens_warnings(top, frames, shots),
+        *(_lens_warnings(top, frames, shots) if with_files else ()),
     ]
     if not ordered:
         warnings.append(
@@ -200,8 +201,8 @@ def _key_warnings(top: Fields, frames: Sequence[Fields]) -> list[str]:
 
 
 def _lens_warnings(top: Fields, frames: Sequence[Fields], shots: Sequence[Shot]) -> list[str]:
-    """Refuse lenses that are no pinhole, and tell how far ignored distortion moves a corner."""
-    worst = 0.0
+    """Refuse lenses that are no pinhole, and tell how far distortion moves a corner."""
+    worst, count = 0.0, 0
     check_model(top)
     for frame, shot in zip(frames, shots, strict=True):
         check_model(frame)
@@ -213,6 +214,7 @@ def _lens_warnings(top: Fields, frames: Sequence[Fields], shots: Sequence[Shot])
             height, width = shot.image_size or (1000, 1000)
             k = k * k.new_tensor((float(width), float(height), 1.0))[:, None]
         middle = (round(2 * float(k[1, 2])), round(2 * float(k[0, 2])))
+        count += 1
         worst = max(worst, corner_shift(k, shot.image_size or middle, given))
-    note = distortion_note(worst)
+    note = distortion_note(worst, count)
     return [f"{top.where}: {note}"] if note else []

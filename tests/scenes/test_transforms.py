@@ -129,7 +129,7 @@ def test_an_image_that_contradicts_its_camera_is_refused(tmp_path):
 def test_distortion_is_reported_and_fisheye_refused(tmp_path):
     content = transforms_scene(tmp_path) | {"k1": 0.1, "k2": 0, "camera_model": "OPENCV"}
     write_json(tmp_path / "transforms.json", content)
-    assert any("distortion is ignored" in warning for warning in read_scene(tmp_path).warnings)
+    assert any("distortion was undone" in warning for warning in read_scene(tmp_path).warnings)
     write_json(tmp_path / "transforms.json", content | {"camera_model": "OPENCV_FISHEYE"})
     with pytest.raises(SceneError, match=r"not a pinhole camera.*Undistort"):
         read_scene(tmp_path)
