@@ -55,8 +55,7 @@ def _bar(events: Iterable[Event], console: Console) -> RenderResult:
                 case Planned(schedules=schedules):
                     total = sum(len(s.actions) for s in schedules)
                     progress.update(task, description="denoise", total=max(total, 1))
-                case StepDone(done=done, action=action):
-                    kind = {"F": "full", "D": "full", "P": "frames", "S": "tiles"}[action[0]]
+                case StepDone(done=done, kind=kind):
                     progress.update(task, completed=done, description=f"denoise ({kind})")
                 case FrameFinal():
                     final += 1

@@ -1,6 +1,6 @@
 """One clip from photos and renders to refined images: encode, noise, refine, decode, composite."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from sphinx_framework.engine.footprint import predicted_cache_bytes
 from sphinx_framework.engine.loop import Move, Refinement
 from sphinx_framework.engine.request_state import Request
 from sphinx_framework.executors.latent_cache import CachePool, LatentCache
+from sphinx_framework.executors.passes import Call
 from sphinx_framework.policy.schedule import Full, Schedule
 from sphinx_framework.types import ClipLayout, CoarseViews
 
@@ -28,7 +29,7 @@ FIRST_DRAW = -1  # the noise that the clip starts from; draws of a step are numb
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipRun:
-    """The run of one clip: yields its stages and moves, and ``{target: image}`` at last.
+    """The run of one clip: yields stages, calls and moves; returns ``{target: image}``.
 
     images: of all targets so far, the coarse ones at first. caches: lend the latent cache.
     """
@@ -41,7 +42,7 @@ class ClipRun:
     layout: ClipLayout
     schedule: Schedule
 
-    def run(self) -> Iterator[Event | Move | dict[int, Tensor]]:
+    def run(self) -> Generator[Event | Move | Call, Tensor | None, dict[int, Tensor]]:
         """Between any two yields the run may be closed: the cache goes back to the pool."""
         request = self.request
         with request.timing("encode"), torch.no_grad():
@@ -54,7 +55,7 @@ class ClipRun:
         with request.timing("decode"), torch.no_grad():
             refined = self._decoded(refinement.x)
         yield request.done("decode")
-        yield refined
+        return refined
 
     def _encoded(self) -> tuple[Refinement, AbstractContextManager[LatentCache]]:
         """Encode the frames, draw the noise, and lease a cache that fits the budget."""

@@ -1,8 +1,9 @@
 """The road of a request: scene in, images and their reasons out."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import torch
 
@@ -20,11 +21,12 @@ from sphinx_framework.engine.components import (
 )
 from sphinx_framework.engine.decisions import Decisions
 from sphinx_framework.engine.events import Event, Finished
-from sphinx_framework.engine.preparation import Prepared, preparing, told_again
+from sphinx_framework.engine.preparation import Preparation, Prepared, preparing, told_again
 from sphinx_framework.engine.report import build_report
 from sphinx_framework.engine.request_state import Request
 from sphinx_framework.engine.result import RenderResult, Seconds
 from sphinx_framework.engine.road import Road
+from sphinx_framework.engine.scheduler import RequestRoad, answered, relayed
 from sphinx_framework.errors import ConfigError, JobError
 from sphinx_framework.executors.latent_cache import CachePool
 from sphinx_framework.policy.pace import Pace
@@ -166,27 +168,41 @@ class Engine:
         Input is checked at the call. ``close()`` between any two events ends the request and gives
         its memory back. A prepared scene has its quality, mode and budgets; only the seed is free.
         """
-        wishes = RenderRequest.asked(
+        road = self.road(
+            scene,
             quality=quality,
             mode=mode,
             seed=seed,
             budget_ms=budget_ms,
             budget_joules=budget_joules,
         )
+        return answered(road)
+
+    def road(self, scene: Scene | Prepared, **wishes: Any) -> RequestRoad:
+        """What :meth:`stream` drives, for a :class:`Scheduler` of several requests.
+
+        wishes: as of :meth:`stream`. The road also yields the calls of the network that it wants,
+        and is sent their predictions.
+        """
+        asked = RenderRequest.asked(**wishes)
         if not isinstance(scene, Prepared):
-            return self._observed(self._road(self._request(scene, wishes)))
-        if wishes != RenderRequest(seed=seed):
+            request = self._request(scene, asked)
+            return relayed(
+                self._road(request, preparing(request, pace=self.pace.factor)), self._heard
+            )
+        if asked != RenderRequest(seed=asked.seed):
             raise ConfigError(
                 "a prepared scene has its quality, mode and budgets.",
                 hint="Give them to prepare(); coarse= and report= reuse what was computed.",
             )
-        return self._observed(self._road(self._resumed(scene, seed), scene))
+        request = self._resumed(scene, asked.seed)
+        return relayed(self._road(request, told_again(scene)), self._heard)
 
-    def _observed(self, events: Generator[Event, None, None]) -> Generator[Event, None, None]:
-        for event in events:
-            if self.registry is not None:
-                self.registry.observe(event)
-            yield event
+    def _heard(self, event: Event) -> Iterator[Event]:
+        """Let the plugins that observe hear an event."""
+        if self.registry is not None:
+            self.registry.observe(event)
+        yield event
 
     def _request(self, scene: Scene, wishes: RenderRequest) -> Request:
         config, mode, quality = granted(wishes, self.config)
@@ -214,17 +230,12 @@ class Engine:
             warnings=list(prepared.warnings),
         )
 
-    def _road(
-        self, request: Request, prepared: Prepared | None = None
-    ) -> Generator[Event, None, None]:
-        began = perf_counter() - request.seconds.total
+    def _road(self, request: Request, preparation: Preparation) -> RequestRoad:
+        elsewhere = request.seconds.total
+        began = perf_counter() - elsewhere
         meter = choose_meter(request.config.engine.energy, self.device)
         with measure_energy(meter) as request.energy:
-            ready = yield from (
-                preparing(request, pace=self.pace.factor)
-                if prepared is None
-                else told_again(prepared)
-            )
+            ready = yield from preparation
             road = Road(
                 request=request,
                 caches=self.caches,
@@ -233,7 +244,7 @@ class Engine:
                 images=ready.coarse.images.clone(),
             )
             refined = yield from road.run(ready.decisions)
-        if prepared is not None and request.energy.joules is not None:
+        if elsewhere and request.energy.joules is not None:
             request.energy.note += "; without the preparation"
         request.seconds.total = perf_counter() - began
         report = build_report(

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from sphinx_framework.executors.latent_cache import LatentCache
-from sphinx_framework.executors.record import RecordExecutor
+from sphinx_framework.executors.passes import full_pass
 from sphinx_framework.policy.schedule import Partial, Schedule
 from sphinx_framework.protocols import DiffusionModel
 
@@ -27,8 +27,6 @@ def predicted_cache_bytes(
     first = schedule.actions[0].step
     with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
         cache = LatentCache()
-        cache.begin_record(first)
         x = torch.empty(clean.shape, dtype=clean.dtype, device=clean.device)
-        ops = RecordExecutor(clean.shape[0], cache, tiles=sparse)
-        model.denoise(x, first, condition, ops)
+        full_pass(model, x, first, condition, cache=cache, tiles=sparse).answer()
         return cache.bytes_peak

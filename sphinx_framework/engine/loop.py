@@ -5,7 +5,7 @@ regression latents, noised to the level of the step, with one noise tensor per r
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework.executors.block_sparse import BlockSparseExecutor
-from sphinx_framework.executors.dense import DenseExecutor
-from sphinx_framework.executors.frame_subset import FrameSubsetExecutor
 from sphinx_framework.executors.latent_cache import LatentCache
-from sphinx_framework.executors.record import RecordExecutor
+from sphinx_framework.executors.passes import Call, frames_pass, full_pass, tiles_pass
 from sphinx_framework.executors.tiles import TileSet, gather, scatter
+from sphinx_framework.policy.cost import StepKind
 from sphinx_framework.policy.schedule import Full, Partial, Schedule
 from sphinx_framework.protocols import DiffusionModel, Sampler, SolverStep
 
@@ -30,7 +28,7 @@ class Move:
     """One executed action; ``rows`` are the frames or tiles that went through the network."""
 
     action: Full | Partial
-    kind: str
+    kind: StepKind
     rows: int
     seconds: float
 
@@ -74,50 +72,52 @@ class Refinement:
         self.denoised = self.clean.clone()
         self.since = [None] * schedule.num_frames
 
-    def run(self) -> Iterator[Move]:
-        """Execute the schedule move by move; ``x`` holds the final latents afterwards."""
+    def run(self) -> Generator[Move | Call, Tensor | None, None]:
+        """Execute the schedule: yields the calls that it wants, is sent their predictions.
+
+        A :class:`Move` follows each call; ``x`` holds the final latents after the last. The time
+        between a call and its answer that others spent is not the move's.
+        """
         for position, action in enumerate(self.schedule.actions):
             started = time.perf_counter()
-            if isinstance(action, Full):
-                kind, rows = "full", self._full(action, position)
-            elif action.sparse:
-                kind, rows = "tiles", self._tiles(action)
-            else:
-                kind, rows = "frames", self._frames(action)
+            call = self._call(action, position)
+            seconds = time.perf_counter() - started
+            denoised = yield call
+            assert denoised is not None
+            started = time.perf_counter()
+            kind = self._advance(action, denoised)
             if self.x.device.type == "cuda":
                 torch.cuda.synchronize(self.x.device)
-            seconds = time.perf_counter() - started
-            yield Move(action=action, kind=kind, rows=rows, seconds=seconds)
+            seconds += call.seconds + time.perf_counter() - started
+            yield Move(action=action, kind=kind, rows=len(denoised), seconds=seconds)
 
     @torch.no_grad()
-    def _full(self, action: Full, position: int) -> int:
-        num_frames = self.schedule.num_frames
-        ops = DenseExecutor(num_frames, self.constants)
-        if action.record:
-            self.cache.begin_record(action.step)
+    def _call(self, action: Full | Partial, position: int) -> Call:
+        """What the network is asked for an action."""
+        asked = self.model, self.x, action.step, self.condition
+        if isinstance(action, Full):
+            if not action.record:
+                self.cache.clear()
+                return full_pass(*asked, constants=self.constants)
             tiles = self._sparse_step_follows(position)
-            ops = RecordExecutor(num_frames, self.cache, tiles=tiles, constants=self.constants)
-        else:
-            self.cache.clear()
-        denoised = self.model.denoise(self.x, action.step, self.condition, ops)
-        self._advance_frames(action, denoised[list(action.frames)])
-        return num_frames
-
-    @torch.no_grad()
-    def _frames(self, action: Partial) -> int:
+            return full_pass(*asked, cache=self.cache, tiles=tiles, constants=self.constants)
+        if action.sparse:
+            tile_set = self._tile_set(action)
+            return tiles_pass(*asked, cache=self.cache, tiles=tile_set, constants=self.constants)
         active = torch.tensor(action.frames, device=self.x.device)
-        ops = FrameSubsetExecutor(self.schedule.num_frames, self.cache, active, self.constants)
-        denoised = self.model.denoise(self.x[active], action.step, self.condition, ops)
-        self._advance_frames(action, denoised)
-        return len(action.frames)
+        return frames_pass(*asked, cache=self.cache, frames=active, constants=self.constants)
 
     @torch.no_grad()
-    def _tiles(self, action: Partial) -> int:
-        tiles = self._tile_set(action)
-        ops = BlockSparseExecutor(self.schedule.num_frames, self.cache, tiles, self.constants)
-        denoised = self.model.denoise(ops.maps(self.x), action.step, self.condition, ops)
-        self._advance_tiles(action, denoised, tiles)
-        return len(tiles)
+    def _advance(self, action: Full | Partial, denoised: Tensor) -> StepKind:
+        """Go on to the next level with the prediction for the rows that were asked for."""
+        if isinstance(action, Full):
+            self._advance_frames(action, denoised[list(action.frames)])
+            return "full"
+        if action.sparse:
+            self._advance_tiles(action, denoised, self._tile_set(action))
+            return "tiles"
+        self._advance_frames(action, denoised)
+        return "frames"
 
     def _sparse_step_follows(self, position: int) -> bool:
         """Whether a sparse step reads what the full pass at ``position`` records."""

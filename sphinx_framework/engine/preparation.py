@@ -6,6 +6,7 @@ answers the next request on the same scene at once, with the same bytes.
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -41,13 +42,16 @@ class Prepared:
         return self.decisions.quality
 
 
+Preparation = Generator[Event, Any, Prepared]
+
+
 def preparing(
     request: Request,
     coarse: CoarseViews | None = None,
     report: QualityReport | None = None,
     *,
     pace: float,
-) -> Generator[Event, None, Prepared]:
+) -> Preparation:
     """Run what was not handed in, saying what is done; returns the prepared request."""
     components, scene = request.components, request.scene
     if coarse is None:
@@ -85,7 +89,7 @@ def preparing(
     )
 
 
-def told_again(prepared: Prepared) -> Generator[Event, None, Prepared]:
+def told_again(prepared: Prepared) -> Preparation:
     """The events of a preparation that ran before the stream began."""
     yield CoarseReady(coarse=_copied(prepared.coarse))
     yield planned(prepared.decisions)

@@ -1,6 +1,6 @@
 """The road behind the plan: clips one after another, a second chance for misses, final frames."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,9 +13,11 @@ from sphinx_framework.engine.events import Event, FrameFinal, Served, StageDone,
 from sphinx_framework.engine.loop import Move
 from sphinx_framework.engine.report import schedule_text
 from sphinx_framework.engine.request_state import Request
+from sphinx_framework.engine.scheduler import RequestRoad, relayed
 from sphinx_framework.executors.latent_cache import CachePool
+from sphinx_framework.executors.passes import Call
 from sphinx_framework.policy.pace import Pace
-from sphinx_framework.policy.schedule import METHOD_MODES
+from sphinx_framework.policy.schedule import METHOD_MODES, Schedule
 from sphinx_framework.types import CoarseViews
 
 
@@ -38,15 +40,13 @@ class Road:
     coarse: CoarseViews
     images: Float[Tensor, "T 3 H W"]
 
-    def run(self, decisions: Decisions) -> Generator[Event, None, Refined]:
+    def run(self, decisions: Decisions) -> Generator[Event | Call, Tensor | None, Refined]:
         """Frames as they become final; while a retry may come, none is final before the scores."""
         request = self.request
         retry = request.config.engine.retry and request.mode in METHOD_MODES
         if not retry:
             yield from self._served(decisions)
-        for event in self._denoised(decisions):
-            if not (retry and isinstance(event, FrameFinal)):
-                yield event
+        yield from relayed(self._denoised(decisions), _not_yet_final if retry else _as_it_is)
         self.pace.observe(decisions.predicted_denoise_seconds, request.seconds.denoise)
         achieved = self._score()
         yield request.done("quality")
@@ -54,15 +54,15 @@ class Road:
             decisions, achieved = yield from self._retried(decisions, achieved)
         return Refined(images=self.images, decisions=decisions, achieved=achieved)
 
-    def _served(self, decisions: Decisions) -> Generator[Event, None, None]:
+    def _served(self, decisions: Decisions) -> Iterator[Event]:
         """Frames that the regression model has answered."""
         for index, start in enumerate(decisions.starts):
             if start == self.request.config.num_steps:
                 yield self._final(index, "regression")
 
-    def _denoised(self, decisions: Decisions) -> Generator[Event, None, None]:
+    def _denoised(self, decisions: Decisions) -> RequestRoad:
         """Run every clip; refined targets replace their images."""
-        request, done = self.request, 0
+        request, told = self.request, 0
         total = sum(len(s.actions) for s in decisions.schedules)
         for clip, (layout, schedule) in enumerate(
             zip(decisions.layouts, decisions.schedules, strict=True)
@@ -77,31 +77,19 @@ class Road:
                 decisions=decisions,
                 layout=layout,
                 schedule=schedule,
-            ).run()
-            for said in run:
-                if isinstance(said, dict):
-                    for index, image in said.items():
-                        self.images[index] = image
-                        yield self._final(index, "refined")
-                    continue
-                if not isinstance(said, Move):
-                    yield said
-                    continue
-                done += 1
-                request.seconds.denoise += said.seconds
-                request.moves.append((clip, schedule, said))
-                yield StepDone(
-                    clip=clip,
-                    action=said.action.text(),
-                    done=done,
-                    total=total,
-                    seconds=said.seconds,
-                )
+            )
+            refined = yield from relayed(
+                run.run(), StepTeller(request, clip, schedule, told, total)
+            )
+            told += len(schedule.actions)
+            for index, image in refined.items():
+                self.images[index] = image
+                yield self._final(index, "refined")
         yield StageDone(stage="denoise", seconds=request.seconds.denoise)
 
     def _retried(
         self, decisions: Decisions, achieved: Tensor
-    ) -> Generator[Event, None, tuple[Decisions, Tensor]]:
+    ) -> Generator[Event | Call, Tensor | None, tuple[Decisions, Tensor]]:
         """Refine the targets that missed once more, from earlier; then every frame is final."""
         request = self.request
         misses = missed_targets(achieved, decisions, request.quality)
@@ -112,9 +100,7 @@ class Road:
                 f"targets {missed} missed the quality and were refined again: "
                 f"{schedule_text(second.schedules)}"
             )
-            for event in self._denoised(second):
-                if not isinstance(event, FrameFinal):
-                    yield event
+            yield from relayed(self._denoised(second), _not_yet_final)
             starts = [
                 second.starts[index] if index in missed else start
                 for index, start in enumerate(decisions.starts)
@@ -136,3 +122,41 @@ class Road:
         """A copy: whoever listens may write into it."""
         image = self.images[index].detach().clone().cpu()
         return FrameFinal(index=index, image=image, served=served)
+
+
+@dataclass(slots=True)
+class StepTeller:
+    """Books the moves of a clip and tells them as steps; ``done``: of the request so far."""
+
+    request: Request
+    clip: int
+    schedule: Schedule
+    done: int
+    total: int
+
+    def __call__(self, said: Event | Move) -> Iterator[Event]:
+        """Moves become steps; other events pass."""
+        if not isinstance(said, Move):
+            yield said
+            return
+        self.done += 1
+        self.request.seconds.denoise += said.seconds
+        self.request.moves.append((self.clip, self.schedule, said))
+        yield StepDone(
+            clip=self.clip,
+            action=said.action.text(),
+            kind=said.kind,
+            done=self.done,
+            total=self.total,
+            seconds=said.seconds,
+        )
+
+
+def _as_it_is(event: Event) -> Iterator[Event]:
+    yield event
+
+
+def _not_yet_final(event: Event) -> Iterator[Event]:
+    """Until the scores are known, any frame may be refined once more."""
+    if not isinstance(event, FrameFinal):
+        yield event

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from sphinx_framework.executors.attention import attend, attend_frames
 from sphinx_framework.executors.dense import DenseExecutor, same_conv2d
 from sphinx_framework.executors.latent_cache import LatentCache
-from sphinx_framework.executors.record import clip_statistics, normalised
+from sphinx_framework.executors.statistics import clip_statistics, normalised
 from sphinx_framework.executors.tiles import TileSet, gather, scatter, split
 from sphinx_framework.protocols import Reach
 

@@ -8,26 +8,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sphinx_framework.executors.attention import attend, attend_frames
+from sphinx_framework.executors.statistics import float32_group_norm
 from sphinx_framework.protocols import Reach
 
 
 def same_conv2d(conv: nn.Conv2d, x: Tensor, padding: tuple[int, int]) -> Tensor:
     """The convolution's weights with the padding given."""
     return F.conv2d(x, conv.weight, conv.bias, conv.stride, padding, conv.dilation, conv.groups)
-
-
-def affine(norm: nn.GroupNorm, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Weight and bias in float32; ones and zeros for a norm without them."""
-    if norm.affine:
-        return norm.weight.float(), norm.bias.float()
-    ones = torch.ones(norm.num_channels, device=device)
-    return ones, torch.zeros_like(ones)
-
-
-def float32_group_norm(norm: nn.GroupNorm, x: Tensor) -> Tensor:
-    """Normalise in float32 whatever the dtype: half-precision sums lose the small groups."""
-    weight, bias = affine(norm, x.device)
-    return F.group_norm(x.float(), norm.num_groups, weight, bias, norm.eps).to(x.dtype)
 
 
 class DenseExecutor:

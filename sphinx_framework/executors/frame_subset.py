@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from sphinx_framework.executors.attention import attend, attend_frames
 from sphinx_framework.executors.dense import DenseExecutor, pick
 from sphinx_framework.executors.latent_cache import LatentCache
-from sphinx_framework.executors.record import clip_statistics, group_sums, normalised
+from sphinx_framework.executors.statistics import clip_statistics, group_sums, normalised
 from sphinx_framework.protocols import Reach
 
 

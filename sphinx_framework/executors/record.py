@@ -5,31 +5,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sphinx_framework.executors.dense import DenseExecutor, affine
+from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.executors.latent_cache import LatentCache
+from sphinx_framework.executors.statistics import (
+    affine,
+    clip_statistics,
+    group_sums,
+    normalised,
+)
 from sphinx_framework.protocols import Reach
-
-
-def group_sums(x: Float[Tensor, "R C a b"], groups: int) -> Float[Tensor, "R g 2"]:
-    """Per row and group: sum and sum of squares, in float64 (they are subtracted later)."""
-    grouped = x.double().unflatten(1, (groups, -1)).flatten(2)
-    return torch.stack([grouped.sum(-1), grouped.square().sum(-1)], dim=-1)
-
-
-def normalised(
-    x: Float[Tensor, "R C a b"],
-    norm: nn.GroupNorm,
-    mean: Float[Tensor, "R g"],
-    inverse_deviation: Float[Tensor, "R g"],
-) -> Float[Tensor, "R C a b"]:
-    """Group normalisation with given statistics."""
-    width = x.shape[1] // norm.num_groups
-    # One multiply and one add per element: y = x * scale + shift, with per-channel factors.
-    weight, bias = affine(norm, x.device)
-    scale = inverse_deviation.repeat_interleave(width, 1) * weight
-    shift = bias - mean.repeat_interleave(width, 1) * scale
-    y = torch.addcmul(shift[:, :, None, None], x.float(), scale[:, :, None, None])
-    return y.to(x.dtype)
 
 
 class RecordExecutor(DenseExecutor):
@@ -100,20 +84,3 @@ class RecordExecutor(DenseExecutor):
     def across_frames(self, site: str, x: Float[Tensor, "R *d"]) -> Float[Tensor, "R T *d"]:
         self.cache.put(f"{site}.input", x)
         return super().across_frames(site, x)
-
-
-def clip_statistics(
-    sums: Float[Tensor, "gT k 2"], num_frames: int, cells: int, eps: float
-) -> tuple[Tensor, Tensor]:
-    """Mean and inverse deviation of each branch's whole clip, repeated for its T frames.
-
-    cells: numbers per frame and group that went into the sums.
-    """
-    per_row = sums.unflatten(0, (-1, num_frames))
-    total = per_row.sum(1, keepdim=True) / (num_frames * cells)
-    mean = total[..., 0]
-    inverse = (total[..., 1] - mean.square() + eps).rsqrt()
-    return (
-        mean.expand(-1, num_frames, -1).flatten(0, 1),
-        inverse.expand(-1, num_frames, -1).flatten(0, 1),
-    )

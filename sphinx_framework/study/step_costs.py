@@ -14,11 +14,8 @@ from sphinx_framework.energy.meter import measure_energy
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.report import device_name
 from sphinx_framework.errors import CapabilityError
-from sphinx_framework.executors.block_sparse import BlockSparseExecutor
-from sphinx_framework.executors.dense import DenseExecutor
-from sphinx_framework.executors.frame_subset import FrameSubsetExecutor
 from sphinx_framework.executors.latent_cache import LatentCache
-from sphinx_framework.executors.record import RecordExecutor
+from sphinx_framework.executors.passes import frames_pass, full_pass, tiles_pass
 from sphinx_framework.executors.tiles import TileSet
 from sphinx_framework.policy.cost import CostModel, StepKind, StepSample, fit_cost
 from sphinx_framework.protocols import StepPolicy
@@ -81,30 +78,21 @@ def configurations(
     over the targets, ``TILE_SHARES`` of theirs; the frames of all targets are timed too.
     """
     model, total = subject.model, subject.num_frames
+    asked = model, subject.x, subject.step, subject.condition
     constants: dict[str, Tensor] = {}
 
     def full() -> Tensor:
-        subject.cache.begin_record(subject.step)
-        ops = RecordExecutor(total, subject.cache, tiles=tiles, constants=constants)
-        result: Tensor = model.denoise(subject.x, subject.step, subject.condition, ops)
-        return result
+        return full_pass(*asked, cache=subject.cache, tiles=tiles, constants=constants).answer()
 
     def frames_call(active: Tensor) -> Callable[[], Tensor]:
-        ops = FrameSubsetExecutor(total, subject.cache, active, constants)
-        rows = subject.x[active]
-        return lambda: model.denoise(rows, subject.step, subject.condition, ops)
+        return frames_pass(*asked, cache=subject.cache, frames=active, constants=constants).answer
 
     def tiles_call(active: Tensor) -> Callable[[], Tensor]:
-        ops = BlockSparseExecutor(
-            total, subject.cache, TileSet.from_mask(active, subject.x.device), constants
-        )
-        rows = ops.maps(subject.x)
-        return lambda: model.denoise(rows, subject.step, subject.condition, ops)
+        tile_set = TileSet.from_mask(active, subject.x.device)
+        return tiles_pass(*asked, cache=subject.cache, tiles=tile_set, constants=constants).answer
 
     def dense() -> Tensor:
-        ops = DenseExecutor(total, constants)
-        result: Tensor = model.denoise(subject.x, subject.step, subject.condition, ops)
-        return result
+        return full_pass(*asked, constants=constants).answer()
 
     yield "full", 1.0, full
     yield "dense", 1.0, dense

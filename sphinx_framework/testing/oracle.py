@@ -11,12 +11,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sphinx_framework.executors.block_sparse import BlockSparseExecutor
-from sphinx_framework.executors.dense import DenseExecutor
-from sphinx_framework.executors.frame_subset import FrameSubsetExecutor
 from sphinx_framework.executors.latent_cache import LatentCache
-from sphinx_framework.executors.record import RecordExecutor
-from sphinx_framework.executors.tiles import TileSet
+from sphinx_framework.executors.passes import frames_pass, full_pass, tiles_pass
+from sphinx_framework.executors.tiles import TileSet, gather
 from sphinx_framework.protocols import DiffusionModel
 
 # float32 on CPU: worst seen on the fakes 2e-6; the law's bound is 1e-4 relative.
@@ -38,23 +35,18 @@ def fresh_cache_errors(
     tiles: Bool[Tensor, "T y x"] | None = None,
 ) -> dict[str, float]:
     """Relative errors of record, frame-subset and (with ``tiles``) block-sparse execution."""
-    num_frames = x.shape[0]
-    with torch.no_grad():
-        dense = model.denoise(x, step, condition, DenseExecutor(num_frames))
-        errors = {}
-        cache = LatentCache()
-        cache.begin_record(step)
-        recorded = model.denoise(
-            x, step, condition, RecordExecutor(num_frames, cache, tiles=tiles is not None)
-        )
-        errors["record"] = relative_error(recorded, dense)
-        index = torch.tensor(sorted(frames), device=x.device)
-        subset = FrameSubsetExecutor(num_frames, cache, index)
-        errors["frames"] = relative_error(
-            model.denoise(x[index], step, condition, subset), dense[index]
-        )
-        if tiles is not None:
-            sparse = BlockSparseExecutor(num_frames, cache, TileSet.from_mask(tiles, x.device))
-            result = model.denoise(sparse.maps(x), step, condition, sparse)
-            errors["tiles"] = relative_error(result, sparse.maps(dense))
+    asked = model, x, step, condition
+    dense = full_pass(*asked).answer()
+    cache = LatentCache()
+    recorded = full_pass(*asked, cache=cache, tiles=tiles is not None).answer()
+    index = torch.tensor(sorted(frames), device=x.device)
+    subset = frames_pass(*asked, cache=cache, frames=index).answer()
+    errors = {
+        "record": relative_error(recorded, dense),
+        "frames": relative_error(subset, dense[index]),
+    }
+    if tiles is not None:
+        tile_set = TileSet.from_mask(tiles, x.device)
+        sparse = tiles_pass(*asked, cache=cache, tiles=tile_set).answer()
+        errors["tiles"] = relative_error(sparse, gather(dense, tile_set))
     return errors

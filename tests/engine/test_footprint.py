@@ -6,6 +6,7 @@ from engines import CPU, FixedMask, FixedSteps, engine_with
 
 from sphinx_framework.engine.footprint import predicted_cache_bytes
 from sphinx_framework.engine.loop import Refinement
+from sphinx_framework.engine.scheduler import answered
 from sphinx_framework.errors import MemoryBudgetError
 from sphinx_framework.policy.plan import PlanConfig, plan
 from sphinx_framework.testing.fakes import FakeConfig, FakeDiffusion, fake_scene
@@ -51,7 +52,7 @@ def test_predicted_bytes_are_exactly_the_recorded_ones(mode, size):
         condition=condition,
         draw=torch.zeros_like,
     )
-    for _ in loop.run():
+    for _ in answered(loop.run()):
         pass
 
     assert predicted == loop.cache.bytes_peak > 0

@@ -7,6 +7,7 @@ from reference_rule import full_pass_rule
 from stale_oracle import StaleOracle
 
 from sphinx_framework.engine.loop import Refinement
+from sphinx_framework.engine.scheduler import answered
 from sphinx_framework.errors import StaleCacheError
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.policy.plan import PlanConfig, plan
@@ -68,7 +69,7 @@ def refinement(model, schedule, clean, noise, condition):
 
 def finished(model, schedule, *state):
     loop = refinement(model, schedule, *state)
-    moves = list(loop.run())
+    moves = list(answered(loop.run()))
     return loop, moves
 
 
@@ -99,7 +100,7 @@ def test_the_reference_schedule_reproduces_the_reference_loop(case):
         )
     loop = refinement(model, plan("fine", slots, num_steps, config), clean, noise, condition)
 
-    for move in loop.run():
+    for move in answered(loop.run()):
         following = states.get(move.action.step + 1, expected)
         active = list(move.action.frames)
         assert relative_error(loop.x[active], following[active]) < 1e-4
@@ -257,7 +258,7 @@ def test_reading_a_cache_that_was_never_recorded_raises():
         num_steps=2,
     )
     loop = refinement(fake_model(), schedule, *random_state(2))
-    running = loop.run()
+    running = answered(loop.run())
     next(running)
     loop.cache.clear()
     with pytest.raises(StaleCacheError):

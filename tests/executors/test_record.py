@@ -6,7 +6,8 @@ from networks import KINDS, MixedModel, random_clip
 
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.executors.latent_cache import LatentCache
-from sphinx_framework.executors.record import RecordExecutor, clip_statistics, group_sums
+from sphinx_framework.executors.record import RecordExecutor
+from sphinx_framework.executors.statistics import clip_statistics, group_sums
 from sphinx_framework.testing.oracle import relative_error
 
 # These normalise with the statistics they record, so the same formula in another order.

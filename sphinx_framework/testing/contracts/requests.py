@@ -7,9 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework.executors.frame_subset import FrameSubsetExecutor
 from sphinx_framework.executors.latent_cache import LatentCache
-from sphinx_framework.executors.record import RecordExecutor
+from sphinx_framework.executors.passes import frames_pass, full_pass
 from sphinx_framework.protocols import DiffusionModel, Sampler
 from sphinx_framework.types import ClipLayout, CoarseViews, Scene
 
@@ -43,17 +42,16 @@ class HeldRequest:
     @torch.no_grad()
     def record(self, model: Any) -> None:
         """A recording full pass."""
-        self.cache.begin_record(0)
-        ops = RecordExecutor(len(self.clean), self.cache)
-        model.denoise(self.x, self.step, self.condition, ops)
+        full_pass(model, self.x, self.step, self.condition, cache=self.cache).answer()
 
     @torch.no_grad()
     def partial(self, model: Any) -> Tensor:
         """A partial step of the first and last frame, whose state has moved on."""
         frames = torch.tensor([0, len(self.clean) - 1], device=self.clean.device)
-        ops = FrameSubsetExecutor(len(self.clean), self.cache, frames)
-        result: Tensor = model.denoise(self.x[frames] * 0.9, self.step, self.condition, ops)
-        return result
+        moved = self.x * 0.9
+        return frames_pass(
+            model, moved, self.step, self.condition, cache=self.cache, frames=frames
+        ).answer()
 
 
 @torch.no_grad()

@@ -1,0 +1,94 @@
+"""The one way to run a step: all frames, some frames, or some tiles of the network.
+
+Whoever runs a network - the loop, the cost table, the footprint, the oracle, the contracts - gets
+its executor here, so that what is timed and checked is what is served.
+"""
+
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sphinx_framework.executors.block_sparse import BlockSparseExecutor
+from sphinx_framework.executors.dense import DenseExecutor
+from sphinx_framework.executors.frame_subset import FrameSubsetExecutor
+from sphinx_framework.executors.latent_cache import LatentCache
+from sphinx_framework.executors.record import RecordExecutor
+from sphinx_framework.executors.tiles import TileSet
+from sphinx_framework.protocols import DiffusionModel, Executor
+
+Constants = dict[str, Tensor]
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One run of the network that somebody wants; :meth:`answer` is its prediction.
+
+    x: the rows that ``executor`` holds, at ``step``. seconds: that the last answer took.
+    """
+
+    model: DiffusionModel[Any]
+    x: Float[Tensor, "R C a b"]
+    step: int
+    condition: Any
+    executor: Executor
+    seconds: float = field(default=0.0, init=False)
+
+    @torch.no_grad()
+    def answer(self) -> Float[Tensor, "R C a b"]:
+        """Run the network: the clean rows as it predicts them."""
+        started = perf_counter()
+        prediction = self.model.denoise(self.x, self.step, self.condition, self.executor)
+        self.seconds = perf_counter() - started
+        return prediction
+
+
+def full_pass(
+    model: DiffusionModel[Any],
+    x: Float[Tensor, "T C h w"],
+    step: int,
+    condition: Any,
+    *,
+    cache: LatentCache | None = None,
+    tiles: bool = False,
+    constants: Constants | None = None,
+) -> Call:
+    """All frames. With a cache it is recorded; ``tiles``: also what block-sparse steps need."""
+    executor: DenseExecutor = DenseExecutor(len(x), constants)
+    if cache is not None:
+        cache.begin_record(step)
+        executor = RecordExecutor(len(x), cache, tiles=tiles, constants=constants)
+    return Call(model=model, x=x, step=step, condition=condition, executor=executor)
+
+
+def frames_pass(
+    model: DiffusionModel[Any],
+    x: Float[Tensor, "T C h w"],
+    step: int,
+    condition: Any,
+    *,
+    cache: LatentCache,
+    frames: Int[Tensor, " f"],
+    constants: Constants | None = None,
+) -> Call:
+    """The given frames of the clip ``x``, ascending; the others take part through the cache."""
+    executor = FrameSubsetExecutor(len(x), cache, frames, constants)
+    return Call(model=model, x=x[frames], step=step, condition=condition, executor=executor)
+
+
+def tiles_pass(
+    model: DiffusionModel[Any],
+    x: Float[Tensor, "T C h w"],
+    step: int,
+    condition: Any,
+    *,
+    cache: LatentCache,
+    tiles: TileSet,
+    constants: Constants | None = None,
+) -> Call:
+    """The given tiles of the clip ``x``; every other cell takes part through the cache."""
+    executor = BlockSparseExecutor(len(x), cache, tiles, constants)
+    return Call(model=model, x=executor.maps(x), step=step, condition=condition, executor=executor)
