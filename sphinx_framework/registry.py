@@ -5,8 +5,10 @@ listed with its reason and never breaks the others. Nothing here imports torch.
 """
 
 import os
+import sys
 import traceback
 from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -169,7 +171,7 @@ class Registry:
             return factory(options, device)
         except SphinxError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise BrokenPluginError(
                 f"{kind} {name!r} from {self.distribution_of(spec)} could not be built: "
                 f"{type(error).__name__}: {error}.",
@@ -179,8 +181,9 @@ class Registry:
     def _resolve(self, spec: ComponentSpec, target: str) -> Any:
         module, _, attribute = target.partition(":")
         try:
-            return getattr(import_module(module), attribute)
-        except Exception as error:
+            with redirect_stdout(sys.stderr):
+                return getattr(import_module(module), attribute)
+        except (Exception, SystemExit) as error:
             missing = isinstance(error, ModuleNotFoundError)
             raise BrokenPluginError(
                 f"{spec.kind} {spec.name!r} comes from {self.distribution_of(spec)}, whose "
@@ -222,13 +225,16 @@ def _load(
         return record("duplicate", f"plugin name {point.name!r} is taken by {seen[point.name]}")
     seen[point.name] = distribution
     try:
-        module = point.load()
+        # What a plugin prints while it loads must not mix with the answer of a command on stdout.
+        with redirect_stdout(sys.stderr):
+            module = point.load()
         hook = getattr(module, "sphinx_framework_components", None)
         if hook is None:
             return record("broken", "it implements no sphinx_framework_components()")
         manager.register(module, name=point.name)
         manager.check_pending()
-        specs = list(hook())
+        with redirect_stdout(sys.stderr):
+            specs = list(hook())
     except BaseException as error:  # a plugin may even call sys.exit at import
         if isinstance(error, KeyboardInterrupt):
             raise

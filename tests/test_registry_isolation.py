@@ -95,6 +95,14 @@ def test_asking_for_a_broken_plugin_by_name_tells_its_reason(plugin_folder):
         Registry.from_entry_points(plugin_folder.points()).find("diffusion", "seva")
 
 
+def test_what_a_plugin_prints_while_it_loads_stays_out_of_stdout(plugin_folder, capsys):
+    plugin_folder.install("loud", "print('hello from import')\nraise ValueError('no')")
+    Registry.from_entry_points(plugin_folder.points())
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "hello from import" in told.err
+
+
 def test_the_user_can_still_interrupt(plugin_folder):
     plugin_folder.install("slow", "raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):

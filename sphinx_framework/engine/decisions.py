@@ -126,7 +126,8 @@ def decide(
     notes = tuple(dict.fromkeys(said))
     if config.engine.strict and budget is not None and not budget.met:
         raise CapabilityError(f"{budget.note()}.", hint="Raise the budget, or drop engine.strict.")
-    if config.engine.strict and any(note.endswith(("subsets", "sparsity")) for note in notes):
+    lowered = [lowering.kind for s in schedules for lowering in s.lowered]
+    if config.engine.strict and any(kind != "tiles_do_not_pay" for kind in lowered):
         raise CapabilityError(
             f"mode {mode!r} cannot be run as asked: {'; '.join(notes)}.",
             hint="Drop engine.strict, or choose a mode that the model can run.",

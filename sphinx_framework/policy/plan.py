@@ -9,7 +9,14 @@ from torch import Tensor
 
 from sphinx_framework.plugin import Capabilities
 from sphinx_framework.policy.cost import CostModel
-from sphinx_framework.policy.schedule import Full, Mode, Partial, Schedule
+from sphinx_framework.policy.schedule import (
+    Full,
+    Lowering,
+    LoweringKind,
+    Mode,
+    Partial,
+    Schedule,
+)
 
 
 class PlanConfig(BaseModel):
@@ -167,28 +174,32 @@ def _with_regions(schedule: Schedule, config: PlanConfig) -> Schedule:
 
 def lower(schedule: Schedule, capabilities: Capabilities, cost: CostModel) -> Schedule:
     """Keep only what the model can run and what pays; every change is noted."""
-    notes = list(schedule.notes)
+    lowered = list(schedule.lowered)
     actions = list(schedule.actions)
     sparse = [a for a in actions if isinstance(a, Partial) and a.sparse]
     sparse = sparse if capabilities.frame_subset else []
     # All or none: a whole-frame step between sparse ones would advance cells that they then hold.
     if sparse and not (capabilities.block_sparse and _tiles_pay(schedule, sparse, cost)):
         actions = [replace(a, sparse=False) if isinstance(a, Partial) else a for a in actions]
+        kind: LoweringKind = "no_sparsity"
         why = "the model has no block sparsity"
         if capabilities.block_sparse:
             measured = cost.measured or "assumed, not measured"
+            kind = "tiles_do_not_pay"
             why = f"tiles pay below {cost.break_even():.0%} of a frame ({measured})"
-        notes.append(f"{len(sparse)} sparse steps run whole frames: {why}")
+        note = f"{len(sparse)} sparse steps run whole frames: {why}"
+        lowered.append(Lowering(kind=kind, steps=len(sparse), note=note))
     if not capabilities.frame_subset and any(isinstance(a, Partial) for a in actions):
         dense = sum(isinstance(a, Partial) for a in actions)
-        notes.append(f"{dense} partial steps run in full: the model has no frame subsets")
+        note = f"{dense} partial steps run in full: the model has no frame subsets"
+        lowered.append(Lowering(kind="no_subsets", steps=dense, note=note))
         actions = [
             Full(step=a.step, next_step=a.next_step, frames=a.frames)
             if isinstance(a, Partial)
             else a
             for a in actions
         ]
-    return replace(schedule, actions=recorded_where_read(actions), notes=tuple(notes))
+    return replace(schedule, actions=recorded_where_read(actions), lowered=tuple(lowered))
 
 
 def _tiles_pay(schedule: Schedule, sparse: Sequence[Partial], cost: CostModel) -> bool:

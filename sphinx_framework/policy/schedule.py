@@ -59,6 +59,18 @@ class Partial(Action):
         return f"{'S' if self.sparse else 'P'}{self.moved()}{self.listed()}"
 
 
+LoweringKind = Literal["no_subsets", "no_sparsity", "tiles_do_not_pay"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lowering:
+    """Steps that run otherwise than planned, why, and that reason as a sentence for people."""
+
+    kind: LoweringKind
+    steps: int
+    note: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Schedule:
     """All moves of one clip.
@@ -66,14 +78,19 @@ class Schedule:
     starts: first step of every slot; ``num_steps`` for slots that never advance. Slots that start
         at 0 start from pure noise, all others from the noised regression latents.
     region: active tiles per slot for sparse steps.
-    notes: what lowering changed and why.
+    lowered: what lowering changed and why.
     """
 
     actions: tuple[Full | Partial, ...]
     starts: tuple[int, ...]
     num_steps: int
     region: Bool[Tensor, "T y x"] | None = None
-    notes: tuple[str, ...] = ()
+    lowered: tuple[Lowering, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The text of what lowering changed."""
+        return tuple(lowering.note for lowering in self.lowered)
 
     def __post_init__(self) -> None:
         """Check the invariants that make the loop safe; raises ``ValueError``."""

@@ -59,3 +59,14 @@ def test_sparsity_is_decided_for_the_whole_schedule():
     assert lower(planned, EVERYTHING, dear).text() == "F0 P1[0] P2[0] P3[0,1] P4[0,1] P5[0,1]"
     cheap = CostModel(frames_base=0.0, frames_slope=1.0, tiles_base=0.0, tiles_slope=1.0)
     assert lower(planned, EVERYTHING, cheap).text() == "F0 S1[0] S2[0] S3[0,1] S4[0,1] S5[0,1]"
+
+
+def test_what_was_lowered_is_data_with_a_kind_and_a_count():
+    cases = {
+        "no_subsets": lower(selective(), Capabilities(), CHEAP_TILES),
+        "no_sparsity": lower(selective(), Capabilities(frame_subset=True), CHEAP_TILES),
+        "tiles_do_not_pay": lower(selective(), EVERYTHING, DEAR_TILES),
+    }
+    for kind, schedule in cases.items():
+        (lowering,) = schedule.lowered
+        assert (lowering.kind, lowering.steps) == (kind, 5)
