@@ -10,6 +10,7 @@ from sphinx_framework.logs import configure_logs, get_logger
 @pytest.fixture(autouse=True)
 def _default_logs():
     yield
+    configure_logs()
     structlog.reset_defaults()
 
 
@@ -52,3 +53,27 @@ def test_a_library_that_nobody_configured_leaves_stdout_alone(capsys):
     assert told.out == ""
     assert "a warning" in told.err
     assert "a detail" not in told.err
+
+
+def test_verbose_logs_show_the_road_of_a_request(capsys):
+    from sphinx_framework.testing.fakes import fake_scene
+    from sphinx_framework.testing.pipeline import fake_engine
+
+    configure_logs(verbose=True)
+    fake_engine().render(fake_scene(), mode="fine")
+    told = capsys.readouterr().err
+    for stage in ("regression", "quality", "plan", "encode", "denoise", "decode"):
+        assert f"stage={stage}" in told
+    for line in ("planned", "step done", "finished", "request=fake-0/1"):
+        assert line in told
+
+
+def test_doing_less_than_the_mode_asks_for_is_a_warning(capsys):
+    from sphinx_framework.plugin import Capabilities
+    from sphinx_framework.testing.fakes import fake_scene
+    from sphinx_framework.testing.pipeline import fake_engine
+
+    fake_engine(Capabilities()).render(fake_scene(), mode="fine", quality=0.95)
+    told = capsys.readouterr().err
+    assert "the model has no frame subsets" in told
+    assert "stage done" not in told

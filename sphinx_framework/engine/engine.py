@@ -1,6 +1,7 @@
 """The road of a request: scene in, images and their reasons out."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -21,6 +22,7 @@ from sphinx_framework.engine.components import (
 )
 from sphinx_framework.engine.decisions import Decisions
 from sphinx_framework.engine.events import Event, Finished
+from sphinx_framework.engine.log_lines import log_event
 from sphinx_framework.engine.preparation import Preparation, Prepared, preparing, told_again
 from sphinx_framework.engine.report import build_report
 from sphinx_framework.engine.request_state import Request
@@ -53,6 +55,7 @@ class Engine:
         self.registry = registry
         self.load_seconds = 0.0
         self.pace = Pace()
+        self._numbers = count(1)
         budget = config.engine.cache_budget_mb
         self.caches = CachePool(None if budget is None else int(budget * 1e6))
         if config.engine.threads is not None:
@@ -188,7 +191,8 @@ class Engine:
         if not isinstance(scene, Prepared):
             request = self._request(scene, asked)
             return relayed(
-                self._road(request, preparing(request, pace=self.pace.factor)), self._heard
+                self._road(request, preparing(request, pace=self.pace.factor)),
+                self._hearing(request),
             )
         if asked != RenderRequest(seed=asked.seed):
             raise ConfigError(
@@ -196,13 +200,19 @@ class Engine:
                 hint="Give them to prepare(); coarse= and report= reuse what was computed.",
             )
         request = self._resumed(scene, asked.seed)
-        return relayed(self._road(request, told_again(scene)), self._heard)
+        return relayed(self._road(request, told_again(scene)), self._hearing(request))
 
-    def _heard(self, event: Event) -> Iterator[Event]:
-        """Let the plugins that observe hear an event."""
-        if self.registry is not None:
-            self.registry.observe(event)
-        yield event
+    def _hearing(self, request: Request) -> Callable[[Event], Iterator[Event]]:
+        """Let the log and the plugins that observe hear every event."""
+        name = f"{request.scene.name}/{next(self._numbers)}"
+
+        def hear(event: Event) -> Iterator[Event]:
+            log_event(name, event)
+            if self.registry is not None:
+                self.registry.observe(event)
+            yield event
+
+        return hear
 
     def _request(self, scene: Scene, wishes: RenderRequest) -> Request:
         config, mode, quality = granted(wishes, self.config)
