@@ -69,6 +69,16 @@ class EngineConfig(Frozen):
     threads: int | None = Field(None, ge=1, description="CPU threads; none keeps torch's choice")
 
 
+class CompositeConfig(Frozen):
+    """How decoded latents and the regression render become the final frame."""
+
+    carry_detail: bool = Field(
+        False,
+        description="add to decoded frames what the autoencoder loses of the regression render, "
+        "weighted by its opacity; costs one more decode of the refined frames",
+    )
+
+
 class PipelineConfig(Frozen):
     """A whole pipeline."""
 
@@ -85,6 +95,7 @@ class PipelineConfig(Frozen):
     max_targets: int = Field(1000, ge=1, description="requests for more are refused")
     pipeline: dict[str, ComponentConfig]
     plan: PlanConfig = PlanConfig()
+    composite: CompositeConfig = CompositeConfig()
     engine: EngineConfig = EngineConfig()
     cost: CostModel = CostModel()
 

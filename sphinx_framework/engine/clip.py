@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.engine.answers import CheckedDiffusion
-from sphinx_framework.engine.composite import composited
+from sphinx_framework.engine.composite import composited, with_carried_detail
 from sphinx_framework.engine.decisions import Decisions
 from sphinx_framework.engine.events import Event
 from sphinx_framework.engine.footprint import predicted_cache_bytes
@@ -53,7 +53,7 @@ class ClipRun:
             yield from refinement.run()
             request.cache_bytes_peak = max(request.cache_bytes_peak, cache.bytes_peak)
         with request.timing("decode"), torch.no_grad():
-            refined = self._decoded(refinement.x)
+            refined = self._decoded(refinement.x, refinement.clean)
         yield request.done("decode")
         return refined
 
@@ -94,8 +94,14 @@ class ClipRun:
 
         return draw
 
-    def _decoded(self, latents: Float[Tensor, "T C h w"]) -> dict[int, Tensor]:
-        """Decode the refined targets; kept pixels stay the regression model's."""
+    def _decoded(
+        self, latents: Float[Tensor, "T C h w"], clean: Float[Tensor, "T C h w"]
+    ) -> dict[int, Tensor]:
+        """Decode the refined targets; kept pixels stay the regression model's.
+
+        clean: latents of what was encoded. Lost detail is carried over before kept pixels are put
+        back, so these are exact with it, too.
+        """
         moved = [
             (position, target)
             for position, target in self.layout.targets.items()
@@ -105,7 +111,19 @@ class ClipRun:
         model = self.request.components.diffusion
         if isinstance(model, CheckedDiffusion):
             model.check_denoised(latents[positions], dict(enumerate(targets)))
-        decoded = model.decode(latents[positions]).clamp(0, 1)
+        decoded = model.decode(latents[positions])
+        opacity = self.coarse.opacity
+        if self.request.config.composite.carry_detail and opacity is None:
+            self.request.notes.append("no detail is carried: the regression stage has no opacity")
+        elif self.request.config.composite.carry_detail and opacity is not None:
+            # What was encoded: the render, or, in a second try, the frame of the first.
+            decoded = with_carried_detail(
+                decoded,
+                self.images[targets].to(decoded),
+                model.decode(clean[positions]).clamp(0, 1),
+                opacity[targets].to(decoded),
+            )
+        decoded = decoded.clamp(0, 1)
         keep = self.decisions.keep
         if keep is not None:
             mask = ~keep[targets].to(decoded.device)

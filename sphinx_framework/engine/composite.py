@@ -1,4 +1,4 @@
-"""The last touch: regression pixels stay exact where nothing was to be refined."""
+"""The last touch: what the autoencoder loses comes back, kept regression pixels stay exact."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -30,3 +30,19 @@ def composited(
     """Refined pixels inside the mask, regression pixels outside, blended within ``radius``."""
     weight = feathered(mask, radius)[:, None]
     return torch.where(weight > 0, weight * refined + (1 - weight) * coarse, coarse)
+
+
+def with_carried_detail(
+    decoded: Float[Tensor, "T 3 H W"],
+    encoded: Float[Tensor, "T 3 H W"],
+    autoencoded: Float[Tensor, "T 3 H W"],
+    opacity: Float[Tensor, "T H W"],
+) -> Float[Tensor, "T 3 H W"]:
+    """Decoded frames plus what encoding and decoding loses of the render, where it saw something.
+
+    encoded: the images that were encoded, the renders. autoencoded: the same, decoded again.
+    opacity: of the render, in [0, 1]; where it is 0 the decoded frame stays as it is. Latents that
+    were not changed give opaque pixels of the render back exactly, up to rounding. The sum is not
+    clamped.
+    """
+    return decoded + opacity[:, None] * (encoded - autoencoded)

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sphinx_framework.engine.composite import composited, feathered
+from sphinx_framework.engine.composite import composited, feathered, with_carried_detail
 
 
 def square(size=16, top=4, bottom=12, left=4, right=12):
@@ -67,3 +67,19 @@ def test_blending_stays_between_the_two_images(seed, radius):
     result = composited(images(1), images(2), mask, radius)
     low, high = torch.minimum(images(1), images(2)), torch.maximum(images(1), images(2))
     assert bool(((result >= low - 1e-6) & (result <= high + 1e-6)).all())
+
+
+@given(seed=st.integers(0, 99))
+def test_unchanged_latents_give_opaque_pixels_of_the_render_back(seed):
+    lossy = images(seed + 100)
+    result = with_carried_detail(lossy, images(seed), lossy, torch.ones(1, 16, 16))
+    assert torch.allclose(result, images(seed), atol=1e-6)
+
+
+def test_where_nothing_was_splatted_no_detail_is_carried():
+    opacity = torch.ones(1, 16, 16)
+    opacity[:, 4:8] = 0
+    result = with_carried_detail(images(1), images(2), images(3), opacity)
+    assert torch.equal(result[:, :, 4:8], images(1)[:, :, 4:8])
+    expected = images(1) + images(2) - images(3)
+    assert torch.allclose(result[:, :, 8:], expected[:, :, 8:], atol=1e-6)

@@ -1,13 +1,15 @@
 """The road of a request on fakes: modes, served frames, determinism."""
 
+from dataclasses import replace
+
 import pytest
 import torch
-from engines import FixedMask, FixedSteps, calls_of, engine_with, fixed_engine
+from engines import CPU, FixedMask, FixedSteps, calls_of, engine_with, fixed_engine
 
 from sphinx_framework.errors import ConfigError, InputError, JobError, SceneError
 from sphinx_framework.plugin import Capabilities
 from sphinx_framework.policy.schedule import MODES
-from sphinx_framework.testing.fakes import fake_scene
+from sphinx_framework.testing.fakes import FakeConfig, FakeRegression, fake_scene
 from sphinx_framework.testing.pipeline import fake_engine
 from sphinx_framework.types import CoarseViews
 
@@ -212,3 +214,34 @@ def test_the_number_of_threads_can_be_chosen():
 def test_the_mode_and_quality_of_the_config_are_the_defaults():
     report = fake_engine(mode="coarse", quality=0.8).render(fake_scene()).report
     assert (report.mode, report.quality_target) == ("coarse", 0.8)
+
+
+def test_carried_detail_changes_refined_frames_only_and_stays_in_range():
+    parts = {"steps": FixedSteps(MIXED)}
+    carrying = engine_with(parts=parts, composite={"carry_detail": True})
+    plain, carried = (
+        engine.render(fake_scene(), mode="fine") for engine in (fixed_engine(MIXED), carrying)
+    )
+    for index, start in enumerate(MIXED):
+        assert torch.equal(carried.images[index], plain.images[index]) == (start == 50)
+    assert float(carried.images.min()) >= 0
+    assert float(carried.images.max()) <= 1
+
+
+def test_with_carried_detail_pixels_outside_of_the_region_are_still_the_regression_models():
+    parts = {"steps": FixedSteps((10,) * 4), "mask": FixedMask(*[(9, 14, 17, 22)] * 4)}
+    engine = engine_with(parts=parts, composite={"carry_detail": True})
+    result = engine.render(fake_scene(), mode="selective")
+    assert torch.equal(result.images[:, :, 24:], result.coarse.images[:, :, 24:])
+    assert not torch.equal(result.images, result.coarse.images)
+
+
+def test_without_known_opacity_no_detail_is_carried_and_the_report_says_so():
+    class Unknown(FakeRegression):
+        def predict(self, scene):
+            return replace(super().predict(scene), opacity=None)
+
+    parts = {"steps": FixedSteps((10,) * 4), "regression": Unknown(FakeConfig(), CPU)}
+    engine = engine_with(parts=parts, composite={"carry_detail": True})
+    result = engine.render(fake_scene(), mode="fine")
+    assert any("no detail is carried" in note for note in result.report.notes)

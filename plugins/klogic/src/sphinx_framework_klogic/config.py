@@ -54,6 +54,14 @@ class KLogicConfig(BaseModel):
     )
 
 
+class FixedConfig(BaseModel):
+    """Options of ``fixed``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start: int = Field(40, ge=0, le=50, description="start step of every target, of 50")
+
+
 class ClipConfig(BaseModel):
     """Options of ``clip``."""
 

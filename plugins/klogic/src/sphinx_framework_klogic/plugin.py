@@ -1,11 +1,11 @@
-"""Declares the step policy and the CLIP embedder (torch-free)."""
+"""Declares the step policies and the CLIP embedder (torch-free)."""
 
 from sphinx_framework.plugin import ComponentSpec, hookimpl
 
 
 @hookimpl
 def sphinx_framework_components() -> list[ComponentSpec]:
-    """Return the specs of both components."""
+    """Return the specs of all components."""
     package = "sphinx_framework_klogic"
     return [
         ComponentSpec(
@@ -14,6 +14,13 @@ def sphinx_framework_components() -> list[ComponentSpec]:
             factory=f"{package}.policy:KLogicSteps",
             config=f"{package}.config:KLogicConfig",
             summary="start steps from measured rule tables, per scene cluster and quality",
+        ),
+        ComponentSpec(
+            kind="steps",
+            name="fixed",
+            factory=f"{package}.fixed:FixedSteps",
+            config=f"{package}.config:FixedConfig",
+            summary="one start step for every frame, whatever its ratio and the quality asked for",
         ),
         ComponentSpec(
             kind="embedder",

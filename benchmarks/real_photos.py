@@ -1,0 +1,157 @@
+"""The pipeline on posed photos: regression stage, result, plain two steps, and its worst frames.
+
+    python benchmarks/real_photos.py re10k_room:4-10,8-18,0-33 dl3dv_140:10-14,0-29
+
+Every argument is a folder of a posed capture, with pairs of frame numbers behind a colon: the two
+inputs, between which all frames are targets (without pairs: a third of the capture, its middle).
+The regression stage is at full resolution, whatever the pipeline sets: that is the baseline to
+beat. ``--set`` changes the pipeline of the result. Names like ``procedural:report/300-309`` render
+built-in scenes, of which only the means are printed.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from statistics import fmean
+
+from torch import Tensor
+
+from sphinx_framework.config import load_config
+from sphinx_framework.engine.engine import Engine
+from sphinx_framework.geometry.resize import fit_scene
+from sphinx_framework.scenes.load import load_scene
+from sphinx_framework.study.evaluate.metrics import gradient_similarity, psnr, ssim
+from sphinx_framework.types import Scene
+
+MEASURES = {"psnr": psnr, "ssim": ssim, "gms": gradient_similarity}
+REGRESSION, RESULT, TWO_STEPS = (
+    "regression, full resolution",
+    "result",
+    "2 plain steps, same decode",
+)
+
+
+def photos(folder: str, size: tuple[int, int]) -> Scene:
+    """All frames of a capture as targets."""
+    frames = len(json.loads((Path(folder) / "transforms.json").read_text())["frames"])
+    every = ",".join(str(i) for i in range(frames))
+    return fit_scene(load_scene(folder, targets=f"indices:{every}"), size)
+
+
+def between(whole: Scene, first: int, last: int) -> Scene:
+    """Inputs ``first`` and ``last``, all frames between them as targets."""
+    assert whole.target_images is not None
+    targets = list(range(first + 1, last))
+    return Scene(
+        images=whole.target_images[[first, last]],
+        inputs=whole.targets[[first, last]],
+        targets=whole.targets[targets],
+        target_images=whole.target_images[targets],
+        name=f"{whole.name} {first}-{last}",
+        order=tuple(float(i) for i in (first, last, *targets)),
+    )
+
+
+def generated(name: str, size: tuple[int, int]) -> list[Scene]:
+    """``procedural:report/300-309`` to ten built-in scenes, with their ground truth."""
+    split, _, numbers = name.rpartition("/")
+    first, _, last = numbers.partition("-")
+    return [
+        load_scene(f"{split}/{i}", size=size) for i in range(int(first), int(last or first) + 1)
+    ]
+
+
+def parsed(argument: str) -> tuple[str, list[tuple[int, int]]]:
+    """``FOLDER:4-10,8-18`` to the folder and its pairs."""
+    folder, _, pairs = argument.partition(":")
+    found = []
+    for text in filter(None, pairs.split(",")):
+        first, last = (int(number) for number in text.split("-"))
+        found.append((first, last))
+    return folder, found
+
+
+def captured(argument: str, size: tuple[int, int]) -> list[Scene]:
+    """The pairs of a capture, as scenes."""
+    folder, pairs = parsed(argument)
+    whole = photos(folder, size)
+    third = len(whole.targets) // 3
+    return [between(whole, first, last) for first, last in pairs or [(third, 2 * third)]]
+
+
+def measured(images: Tensor, scene: Scene) -> dict[str, list[float]]:
+    """Every measure, frame by frame."""
+    assert scene.target_images is not None
+    return {name: of(images, scene.target_images).tolist() for name, of in MEASURES.items()}
+
+
+def tell(scene: Scene, row: dict[str, dict[str, list[float]]]) -> None:
+    """Print a capture's means, and how its worst frames compare with the regression stage."""
+    print(f"{scene.name}, {len(scene.targets)} frames")
+    for name, values in row.items():
+        print(f"  {name:<28}{_line({k: fmean(v) for k, v in values.items()})}")
+    gains = _gains(row)
+    worse = sum(gain < -0.5 for gain in gains)
+    print(f"  worst frame {min(gains):+.2f} dB, {worse} frames lose more than 0.5 dB")
+
+
+def main() -> None:
+    """Print a line per capture and system, then means over captures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("captures", nargs="+", metavar="FOLDER[:FIRST-LAST,...]")
+    parser.add_argument("--config", default="lite")
+    parser.add_argument("--mode", default=None, help="of the result (default: the pipeline's)")
+    parser.add_argument("--side", type=int, help="square size in pixels (default: the pipeline's)")
+    parser.add_argument("--set", action="append", default=[], dest="overrides")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    sized = [f"size=[{arguments.side}, {arguments.side}]"] if arguments.side else []
+    config = load_config(arguments.config, [*arguments.overrides, *sized])
+    full = load_config(arguments.config, ["regression.stride=1", *sized])
+    plain = load_config(
+        arguments.config,
+        [*arguments.overrides, *sized, "num_steps=2", "diffusion.solver=euler"],
+    )
+    engines = {
+        REGRESSION: (Engine.from_config(full, device="cpu"), "regression"),
+        RESULT: (Engine.from_config(config, device="cpu"), arguments.mode or config.mode),
+        TWO_STEPS: (Engine.from_config(plain, device="cpu"), "diffusion"),
+    }
+    size = config.size or (96, 96)
+    rows: list[dict[str, dict[str, list[float]]]] = []
+    for argument in arguments.captures:
+        told = not argument.startswith("procedural:")
+        for scene in captured(argument, size) if told else generated(argument, size):
+            row = {
+                name: measured(engine.render(scene, mode=mode).images, scene)
+                for name, (engine, mode) in engines.items()
+            }
+            rows.append(row)
+            if told:
+                tell(scene, row)
+    frames = [gain for row in rows for gain in _gains(row)]
+    worse = sum(gain < -0.5 for gain in frames)
+    better = sum(fmean(_gains(row)) > 0 for row in rows)
+    print(
+        f"mean of {len(rows)} captures; PSNR better on {better}; of {len(frames)} frames {worse} "
+        f"lose more than 0.5 dB, the worst {min(frames):+.2f} dB"
+    )
+    for name in engines:
+        means = {k: fmean(fmean(row[name][k]) for row in rows) for k in MEASURES}
+        print(f"  {name:<28}{_line(means)}")
+    if arguments.json is not None:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        arguments.json.write_text(json.dumps(rows))
+
+
+def _gains(row: dict[str, dict[str, list[float]]]) -> list[float]:
+    pairs = zip(row[RESULT]["psnr"], row[REGRESSION]["psnr"], strict=True)
+    return [result - regression for result, regression in pairs]
+
+
+def _line(values: dict[str, float]) -> str:
+    return f"{values['psnr']:6.2f} dB  SSIM {values['ssim']:.3f}  GMS {values['gms']:.3f}"
+
+
+if __name__ == "__main__":
+    main()
