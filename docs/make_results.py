@@ -4,8 +4,8 @@ r"""Compose docs/results.md from an evaluation on held-out scenes.
     sphinx-nvs calibrate --config benchmarks/lite_walk.toml --scenes procedural:calibration/0-79 \
         --mode fine --repeats 3 --bins 3 --scenes-met 0.92 --out out/rules.toml
     sphinx-nvs evaluate --config benchmarks/lite_walk.toml --set steps.rules=out/rules.toml \
-        --cost out/cost.toml --scenes procedural:report/40-79 --repeats 3 --few-steps 10,5,2 --qualities 0.95 \
-        --modes coarse,fine,selective --out out/results
+        --cost out/cost.toml --scenes procedural:report/40-79 --repeats 3 --few-steps 10,5,2 \
+        --qualities 0.95 --modes coarse,fine,selective --out out/results
     python docs/make_results.py out/results docs/results.md --rules out/rules.toml
 
 Every number of the page was printed by the evaluation; nothing is typed in here.
