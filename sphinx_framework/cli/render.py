@@ -19,10 +19,10 @@ from sphinx_framework.engine.components import choose_device, pipeline_licences
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.report import schedule_text
 from sphinx_framework.engine.result import Report
-from sphinx_framework.errors import ConfigError, SceneError
+from sphinx_framework.errors import SceneError
 from sphinx_framework.output.results import publish_result
-from sphinx_framework.policy.schedule import MODES
 from sphinx_framework.registry import Registry
+from sphinx_framework.request import RenderRequest
 from sphinx_framework.scenes.load import is_unposed, load_scene, load_unposed
 from sphinx_framework.types import Scene
 
@@ -96,13 +96,9 @@ def plan(arguments: argparse.Namespace) -> int:
 
 def _open(arguments: argparse.Namespace) -> tuple[Engine, Scene, float]:
     """Check cheap things first: arguments, config, scene; build models last."""
-    if arguments.quality is not None and not 0 < arguments.quality <= 1:
-        raise ConfigError(
-            f"--quality must lie in (0, 1], got {arguments.quality:g}.",
-            hint="It is the share of full diffusion's quality to keep, for example 0.95.",
-        )
-    if arguments.mode is not None and arguments.mode not in MODES:
-        raise ConfigError(f"--mode {arguments.mode}: unknown. Modes: {', '.join(MODES)}.")
+    RenderRequest.asked(
+        quality=arguments.quality, mode=arguments.mode, seed=getattr(arguments, "seed", 0)
+    )
     if arguments.energy is not None:
         check_meter(arguments.energy)
     overrides = list(arguments.overrides)
