@@ -69,8 +69,10 @@ class Cameras:
 
     def validate(self, what: str) -> None:
         """Raise :class:`SceneError` naming the first camera of ``what`` that is not usable."""
+        # Checked on the CPU: numbers that are read one by one would each wait for a device.
+        poses, lenses = self.world_from_camera.detach().cpu(), self.intrinsics.detach().cpu()
         for i in range(len(self)):
-            pose, k = self.world_from_camera[i], self.intrinsics[i]
+            pose, k = poses[i], lenses[i]
             if not torch.isfinite(pose).all() or not torch.isfinite(k).all():
                 raise SceneError(
                     f"{what} {i}: its pose or intrinsics hold NaN or infinity.",

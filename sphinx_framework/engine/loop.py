@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sphinx_framework.engine.prepared import Group, Prepared, needs, prepared
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.passes import Call, frames_pass, full_pass, tiles_pass
 from sphinx_framework.executors.tiles import TileSet, gather, scatter
@@ -39,8 +40,8 @@ class Refinement:
 
     clean: latents that hold inactive frames. noise: drawn once per request.
     draw: fresh standard normal noise of the whole clip for a step (stochastic solvers only).
-    x: the state. denoised, since: last prediction per frame and the step it was made at, the
-    history of multistep solvers.
+    x: the state. denoised: last prediction per frame, the history of multistep solvers.
+    moves, drawn: what the actions need on the device, and noise per step; made before the first.
     """
 
     model: DiffusionModel[Any]
@@ -53,9 +54,9 @@ class Refinement:
     cache: LatentCache = field(default_factory=LatentCache)
     x: Tensor = field(init=False)
     denoised: Tensor = field(init=False)
-    since: list[int | None] = field(init=False)
     constants: dict[str, Tensor] = field(init=False, default_factory=dict)
-    tile_sets: dict[tuple[int, ...], TileSet] = field(init=False, default_factory=dict)
+    moves: tuple[Prepared, ...] = field(init=False)
+    drawn: dict[int, Tensor] = field(init=False)
 
     def __post_init__(self) -> None:
         """Noise the latents to the first step of the schedule (Algorithm 1, line 3).
@@ -66,11 +67,15 @@ class Refinement:
         schedule = self.schedule
         first = schedule.actions[0].step if schedule.actions else schedule.num_steps
         origin = self.clean.clone()
-        origin[[slot for slot, start in enumerate(schedule.starts) if start == 0]] = 0
+        for slot, start in enumerate(schedule.starts):
+            if start == 0:
+                origin[slot] = 0
         self.x = self.sampler.noised(origin, self.noise, first)
         # A held cell is exactly clean + noise: predicting it perfectly means predicting `clean`.
         self.denoised = self.clean.clone()
-        self.since = [None] * schedule.num_frames
+        noisy, history = needs(self.sampler, schedule)
+        self.moves = prepared(schedule, history, self.clean.device)
+        self.drawn = {step: self.draw(step) for step in sorted(noisy)}
 
     def run(self) -> Generator[Move | Call, Tensor | None, None]:
         """Execute the schedule: yields the calls that it wants, is sent their predictions.
@@ -85,7 +90,7 @@ class Refinement:
             denoised = yield call
             assert denoised is not None
             started = time.perf_counter()
-            kind = self._advance(action, denoised)
+            kind = self._advance(action, denoised, self.moves[position])
             if self.x.device.type == "cuda":
                 torch.cuda.synchronize(self.x.device)
             seconds += call.seconds + time.perf_counter() - started
@@ -102,21 +107,23 @@ class Refinement:
             tiles = self._sparse_step_follows(position)
             return full_pass(*asked, cache=self.cache, tiles=tiles, constants=self.constants)
         if action.sparse:
-            tile_set = self._tile_set(action)
+            tile_set = self.moves[position].tiles
+            assert tile_set is not None
             return tiles_pass(*asked, cache=self.cache, tiles=tile_set, constants=self.constants)
-        active = torch.tensor(action.frames, device=self.x.device)
+        active = self.moves[position].frames
         return frames_pass(*asked, cache=self.cache, frames=active, constants=self.constants)
 
     @torch.no_grad()
-    def _advance(self, action: Full | Partial, denoised: Tensor) -> StepKind:
+    def _advance(self, action: Full | Partial, denoised: Tensor, move: Prepared) -> StepKind:
         """Go on to the next level with the prediction for the rows that were asked for."""
         if isinstance(action, Full):
-            self._advance_frames(action, denoised[list(action.frames)])
+            self._advance_frames(action, denoised[move.frames], move)
             return "full"
         if action.sparse:
-            self._advance_tiles(action, denoised, self._tile_set(action))
+            assert move.tiles is not None
+            self._advance_tiles(action, denoised, move.tiles, move)
             return "tiles"
-        self._advance_frames(action, denoised)
+        self._advance_frames(action, denoised, move)
         return "frames"
 
     def _sparse_step_follows(self, position: int) -> bool:
@@ -128,55 +135,47 @@ class Refinement:
                 return True
         return False
 
-    def _tile_set(self, action: Partial) -> TileSet:
-        region, frames = self.schedule.region, list(action.frames)
-        assert region is not None
-        if action.frames not in self.tile_sets:
-            active = torch.zeros_like(region)
-            active[frames] = region[frames]
-            self.tile_sets[action.frames] = TileSet.from_mask(active, self.x.device)
-        return self.tile_sets[action.frames]
-
-    def _advance_frames(self, action: Full | Partial, denoised: Float[Tensor, "f C h w"]) -> None:
+    def _advance_frames(
+        self, action: Full | Partial, denoised: Float[Tensor, "f C h w"], move: Prepared
+    ) -> None:
         """Advance active frames, hold the others at the next level."""
         held = self.sampler.noised(self.clean, self.noise, action.next_step)
-        frames = torch.tensor(action.frames, device=self.x.device)
-        held[frames] = self._advanced(
+        held = held.clone() if held is self.clean else held
+        held[move.frames] = self._advanced(
             action,
-            pasts=[self.since[frame] for frame in action.frames],
-            x=self.x[frames],
+            move.groups,
+            x=self.x[move.frames],
             denoised=denoised,
-            history=self.denoised[frames],
-            fresh=lambda: self.draw(action.step)[frames],
+            history=self.denoised[move.frames],
+            fresh=lambda: self._fresh(action.step)[move.frames],
         )
         self.x = held
-        self.denoised[frames] = denoised
-        self._remember(action)
+        self.denoised[move.frames] = denoised
 
     def _advance_tiles(
-        self, action: Partial, denoised: Float[Tensor, "n C a b"], tiles: TileSet
+        self, action: Partial, denoised: Float[Tensor, "n C a b"], tiles: TileSet, move: Prepared
     ) -> None:
         """Advance active tiles, hold every other cell at the next level."""
         held = self.sampler.noised(self.clean, self.noise, action.next_step)
+        held = held.clone() if held is self.clean else held
         moved = self._advanced(
             action,
-            pasts=[self.since[int(frame)] for frame in tiles.frame],
+            move.groups,
             x=gather(self.x, tiles),
             denoised=denoised,
             history=gather(self.denoised, tiles),
-            fresh=lambda: gather(self.draw(action.step), tiles),
+            fresh=lambda: gather(self._fresh(action.step), tiles),
         )
         scatter(held, moved, tiles)
         self.x = held
         self.denoised = self.clean.clone()
         scatter(self.denoised, denoised, tiles)
-        self._remember(action)
 
     def _advanced(
         self,
         action: Full | Partial,
+        groups: tuple[Group, ...],
         *,
-        pasts: list[int | None],
         x: Tensor,
         denoised: Tensor,
         history: Tensor,
@@ -184,8 +183,8 @@ class Refinement:
     ) -> Tensor:
         """Move rows, in groups that share their solver's past."""
         result = torch.empty_like(x)
-        for past in dict.fromkeys(pasts):
-            rows = torch.tensor([i for i, p in enumerate(pasts) if p == past], device=x.device)
+        for group in groups:
+            past, rows = group.past, slice(None) if group.rows is None else group.rows
             step = SolverStep(
                 step=action.step,
                 next_step=action.next_step,
@@ -195,6 +194,8 @@ class Refinement:
             result[rows] = self.sampler.advance(x[rows], denoised[rows], step)
         return result
 
-    def _remember(self, action: Full | Partial) -> None:
-        for frame in action.frames:
-            self.since[frame] = action.step
+    def _fresh(self, step: int) -> Float[Tensor, "T C h w"]:
+        """Noise of a step, drawn before the first move where the sampler was known to ask."""
+        if step not in self.drawn:
+            self.drawn[step] = self.draw(step)
+        return self.drawn[step]

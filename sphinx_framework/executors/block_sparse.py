@@ -62,11 +62,9 @@ class BlockSparseExecutor(DenseExecutor):
         if reach == "frame":
             mean, inverse = self.rows(self.cache.get(f"{site}.statistics")).unbind(-1)
             return normalised(x, norm, mean, inverse)
-        cells = x[0].numel() // norm.num_groups * self.tiles.grid[0] * self.tiles.grid[1]
-        clip_mean, clip_inverse = clip_statistics(
-            self.cache.get(f"{site}.sums"), self.num_frames, cells, norm.eps
-        )
-        return normalised(x, norm, self.rows(clip_mean).float(), self.rows(clip_inverse).float())
+        moments = self.cache.get(f"{site}.moments")
+        clip_mean, clip_inverse = clip_statistics(moments, self.num_frames, norm.eps)
+        return normalised(x, norm, self.rows(clip_mean), self.rows(clip_inverse))
 
     def attention(
         self, site: str, query: Tensor, key: Tensor, value: Tensor, heads: int, reach: Reach
@@ -89,12 +87,10 @@ class BlockSparseExecutor(DenseExecutor):
     def frame_conv(
         self, site: str, conv: nn.Conv3d, x: Float[Tensor, "R C a b"]
     ) -> Float[Tensor, "R D a b"]:
-        clips = self.across_frames(site, x)
+        whole = self.cache.get(f"{site}.input")  # [gT, C, h, w]
+        scatter(whole, x, self.tiles)
         taps = conv.kernel_size[0]
-        padded = F.pad(clips, (0, 0, 0, 0, 0, 0, taps // 2, taps // 2))
-        frame = self.tiles.frame.repeat(clips.shape[0] // len(self.tiles))
-        tile = torch.arange(len(frame), device=frame.device)
-        near = torch.stack([padded[tile, frame + tap] for tap in range(taps)], dim=2)
+        near = torch.stack([self._at_frames(whole, tap - taps // 2) for tap in range(taps)], dim=2)
         weight = conv.weight.flatten(1)[..., None, None]
         return F.conv2d(near.flatten(1, 2), weight, conv.bias)
 
@@ -104,6 +100,16 @@ class BlockSparseExecutor(DenseExecutor):
         cells = self._clips(split(whole, self.tiles.grid))  # [g, T, C, y, a, x, b]
         picked = cells[:, :, :, self.tiles.row, :, self.tiles.column]  # [n, g, T, C, a, b]
         return picked.transpose(0, 1).flatten(0, 1)
+
+    def _at_frames(self, whole: Float[Tensor, "gT C h w"], by: int) -> Float[Tensor, "R C a b"]:
+        """The active tiles' places in the frames ``by`` later; zeros beyond the clip."""
+        branches, tiles = whole.shape[0] // self.num_frames, self.tiles
+        at = tiles.frame + by
+        held = at.clamp(0, self.num_frames - 1).repeat(branches)
+        rows = tiles.rows_of(branches) - tiles.frame.repeat(branches) + held
+        y, x = tiles.row.repeat(branches), tiles.column.repeat(branches)
+        inside = ((at >= 0) & (at < self.num_frames)).to(whole.dtype).repeat(branches)
+        return split(whole, tiles.grid)[rows, :, y, :, x] * inside[:, None, None, None]
 
     def _updated_tokens(self, slot: str, tokens: Float[Tensor, "R n D"]) -> Tensor:
         whole = self.cache.get(slot)

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from sphinx_framework.executors.attention import attend, attend_frames
 from sphinx_framework.executors.dense import DenseExecutor, pick
 from sphinx_framework.executors.latent_cache import LatentCache
-from sphinx_framework.executors.statistics import clip_statistics, group_sums, normalised
+from sphinx_framework.executors.statistics import clip_statistics, group_moments, normalised
 from sphinx_framework.protocols import Reach
 
 
@@ -37,11 +37,10 @@ class FrameSubsetExecutor(DenseExecutor):
     ) -> Float[Tensor, "R C a b"]:
         if reach == "frame":
             return super().group_norm(site, norm, x, reach)
-        sums = self.cache.get(f"{site}.sums")
-        self._clips(sums)[:, self.frames] = self._held(group_sums(x, norm.num_groups))
-        cells = x[0].numel() // norm.num_groups
-        mean, inverse = clip_statistics(sums, self.num_frames, cells, norm.eps)
-        return normalised(x, norm, self.rows(mean).float(), self.rows(inverse).float())
+        moments = self.cache.get(f"{site}.moments")
+        self._clips(moments)[:, self.frames] = self._held(group_moments(x, norm.num_groups))
+        mean, inverse = clip_statistics(moments, self.num_frames, norm.eps)
+        return normalised(x, norm, self.rows(mean), self.rows(inverse))
 
     def attention(
         self, site: str, query: Tensor, key: Tensor, value: Tensor, heads: int, reach: Reach
@@ -61,14 +60,21 @@ class FrameSubsetExecutor(DenseExecutor):
     ) -> Float[Tensor, "R D a b"]:
         clip = self._updated(f"{site}.input", x)  # [g, T, C, h, w]
         taps = conv.kernel_size[0]
-        padded = F.pad(clip, (0, 0, 0, 0, 0, 0, taps // 2, taps // 2))
-        near = torch.stack([padded[:, self.frames + tap] for tap in range(taps)], dim=3)
+        # Only the frames that the kernel reads, not the clip.
+        near = torch.stack([self._shifted(clip, tap - taps // 2) for tap in range(taps)], dim=3)
         weight = conv.weight.flatten(1)[..., None, None]  # [D, C * taps, 1, 1]
         return F.conv2d(near.flatten(0, 1).flatten(1, 2), weight, conv.bias)
 
     def across_frames(self, site: str, x: Float[Tensor, "R *d"]) -> Float[Tensor, "R T *d"]:
         clips = self._updated(f"{site}.input", x)[:, None]
         return clips.expand(-1, len(self.frames), *(-1 for _ in clips.shape[2:])).flatten(0, 1)
+
+    def _shifted(self, clip: Float[Tensor, "g T *d"], by: int) -> Float[Tensor, "g f *d"]:
+        """The frames ``by`` places later than the active ones; zeros beyond the clip."""
+        at = self.frames + by
+        picked = clip[:, at.clamp(0, self.num_frames - 1)]
+        inside = ((at >= 0) & (at < self.num_frames)).to(clip.dtype)
+        return picked * inside.view(-1, *(1 for _ in clip.shape[2:]))
 
     def _held(self, x: Tensor) -> Tensor:
         """``[g f *d]`` view of held rows."""

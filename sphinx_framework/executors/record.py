@@ -10,7 +10,7 @@ from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.statistics import (
     affine,
     clip_statistics,
-    group_sums,
+    group_moments,
     normalised,
 )
 from sphinx_framework.protocols import Reach
@@ -61,11 +61,10 @@ class RecordExecutor(DenseExecutor):
             )
             self.cache.put(f"{site}.statistics", torch.stack([mean, inverse], dim=-1))
             return y.to(x.dtype)
-        self.cache.put(f"{site}.sums", group_sums(x, norm.num_groups))
-        sums = self.cache.get(f"{site}.sums")
-        cells = x[0].numel() // norm.num_groups
-        mean, inverse = clip_statistics(sums, self.num_frames, cells, norm.eps)
-        return normalised(x, norm, mean.float(), inverse.float())
+        moments = group_moments(x, norm.num_groups)
+        self.cache.put(f"{site}.moments", moments)
+        mean, inverse = clip_statistics(moments, self.num_frames, norm.eps)
+        return normalised(x, norm, mean, inverse)
 
     def attention(
         self, site: str, query: Tensor, key: Tensor, value: Tensor, heads: int, reach: Reach

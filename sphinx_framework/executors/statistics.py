@@ -20,10 +20,15 @@ def float32_group_norm(norm: nn.GroupNorm, x: Tensor) -> Tensor:
     return F.group_norm(x.float(), norm.num_groups, weight, bias, norm.eps).to(x.dtype)
 
 
-def group_sums(x: Float[Tensor, "R C a b"], groups: int) -> Float[Tensor, "R g 2"]:
-    """Per row and group: sum and sum of squares, in float64 (they are subtracted later)."""
-    grouped = x.double().unflatten(1, (groups, -1)).flatten(2)
-    return torch.stack([grouped.sum(-1), grouped.square().sum(-1)], dim=-1)
+def group_moments(x: Float[Tensor, "R C a b"], groups: int) -> Float[Tensor, "R g 2"]:
+    """Per row and group: mean and variance, in float32.
+
+    Sums and sums of squares would have to be float64, because they are subtracted; a variance
+    around the row's own mean need not be.
+    """
+    grouped = x.float().unflatten(1, (groups, -1)).flatten(2)
+    variance, mean = torch.var_mean(grouped, -1, correction=0)
+    return torch.stack([mean, variance], dim=-1)
 
 
 def normalised(
@@ -43,16 +48,16 @@ def normalised(
 
 
 def clip_statistics(
-    sums: Float[Tensor, "gT k 2"], num_frames: int, cells: int, eps: float
+    moments: Float[Tensor, "gT k 2"], num_frames: int, eps: float
 ) -> tuple[Tensor, Tensor]:
     """Mean and inverse deviation of each branch's whole clip, repeated for its T frames.
 
-    cells: numbers per frame and group that went into the sums.
+    The frames of a clip have equally many numbers, so the clip's variance is the mean of theirs
+    and the variance of their means.
     """
-    per_row = sums.unflatten(0, (-1, num_frames))
-    total = per_row.sum(1, keepdim=True) / (num_frames * cells)
-    mean = total[..., 0]
-    inverse = (total[..., 1] - mean.square() + eps).rsqrt()
+    means, variances = moments.unflatten(0, (-1, num_frames)).unbind(-1)
+    spread, mean = torch.var_mean(means, 1, correction=0, keepdim=True)
+    inverse = (variances.mean(1, keepdim=True) + spread + eps).rsqrt()
     return (
         mean.expand(-1, num_frames, -1).flatten(0, 1),
         inverse.expand(-1, num_frames, -1).flatten(0, 1),

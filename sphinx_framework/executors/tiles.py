@@ -49,7 +49,8 @@ def group_rows(keys: Int[Tensor, " n"]) -> tuple[Int[Tensor, " groups"], Groups]
 class TileSet:
     """The active tiles of a step, row-major within ascending frames.
 
-    grid: tiles along (height, width) of a frame. frame, row, column: of each tile.
+    grid: tiles along (height, width) of a frame. frame, row, column: of each tile; ``frame_list``
+    is ``frame`` on the host.
     """
 
     grid: tuple[int, int]
@@ -61,6 +62,7 @@ class TileSet:
     frames: Int[Tensor, " f"]
     by_place: Groups
     places: Int[Tensor, " p"]
+    frame_list: tuple[int, ...]
     _made: dict[tuple[str, int, int, int, int, int], Tensor] = field(default_factory=dict)
 
     @classmethod
@@ -83,6 +85,7 @@ class TileSet:
             frames=frames.to(device),
             by_place=by_place.to(device),
             places=places.to(device),
+            frame_list=tuple(frame.tolist()),
         )
 
     def __len__(self) -> int:

@@ -140,7 +140,7 @@ class LiteDiffusion:
         self, x: Float[Tensor, "R C a b"], step: int, condition: LiteCondition, ops: Executor
     ) -> Float[Tensor, "R C a b"]:
         """Predict the clean latents of the held rows."""
-        sigma = x.new_tensor([condition.sigmas[step]])
+        sigma = torch.full((1,), condition.sigmas[step], dtype=x.dtype, device=x.device)
         half = self._config.precision == "bfloat16"
         with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
             clean: Tensor = self._denoiser(x, sigma, condition, ops)

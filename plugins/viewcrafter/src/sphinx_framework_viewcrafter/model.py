@@ -121,8 +121,8 @@ class ViewCrafter:
         joined = torch.cat([x.to(self._dtype), ops.maps(condition.latents)], dim=1)
         v = self._networks.unet(
             joined.repeat(branches, 1, 1, 1),
-            torch.tensor([grid.timesteps[step]], device=x.device),
-            torch.tensor([self.config.frame_stride], device=x.device),
+            torch.full((1,), grid.timesteps[step], device=x.device),
+            torch.full((1,), self.config.frame_stride, device=x.device),
             condition.context,
             ops,
         ).float()
