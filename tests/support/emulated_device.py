@@ -16,7 +16,6 @@ import linecache
 import sys
 from collections import Counter
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -91,9 +90,6 @@ class EmulatedTensor(Tensor):
         wrapped.inner = inner
         return wrapped
 
-    def __repr__(self, *, tensor_contents: object = None) -> str:
-        return f"EmulatedTensor({tuple(self.shape)}, {self.dtype})"
-
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return _run(func, args, kwargs or {})
@@ -155,14 +151,9 @@ class EmulatedRun(TorchDispatchMode):
         super().__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: Any) -> None:
         global _ACTIVE
-        super().__exit__(kind, error, trace)
+        super().__exit__(*raised)
         torch.tensor, torch.as_tensor = _PLAIN_TENSOR, _PLAIN_AS_TENSOR
         torch.Generator = _PLAIN_GENERATOR  # type: ignore[misc]
         _ACTIVE = None
@@ -176,19 +167,13 @@ class EmulatedRun(TorchDispatchMode):
 
     def total(self, kind: str, step: str | None = None) -> int:
         """Events of a kind, of one step or of all."""
-        return sum(
-            number
-            for (at, what, _), number in self.counts.items()
-            if what == kind and step in (None, at)
-        )
+        seen = self.counts.items()
+        return sum(n for (at, what, _), n in seen if what == kind and step in (None, at))
 
     def places(self, kind: str, step: str | None = None) -> list[str]:
         """Where they were asked for, most frequent first."""
-        return [
-            f"{number}x [{at}] {place}"
-            for (at, what, place), number in self.counts.most_common()
-            if what == kind and step in (None, at)
-        ]
+        seen = [(n, *key) for key, n in self.counts.most_common() if key[1] == kind]
+        return [f"{n}x [{at}] {place}" for n, at, _, place in seen if step in (None, at)]
 
 
 _ACTIVE: EmulatedRun | None = None
