@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from sphinx_framework.errors import ConfigError, suggestion
 from sphinx_framework.policy.cost import CostModel
+from sphinx_framework.policy.evidence import EvidenceConfig
 from sphinx_framework.policy.plan import PlanConfig
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.registry import Registry
@@ -96,6 +97,7 @@ class PipelineConfig(Frozen):
     pipeline: dict[str, ComponentConfig]
     plan: PlanConfig = PlanConfig()
     composite: CompositeConfig = CompositeConfig()
+    evidence: EvidenceConfig = EvidenceConfig()
     engine: EngineConfig = EngineConfig()
     cost: CostModel = CostModel()
 

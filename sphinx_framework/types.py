@@ -10,6 +10,7 @@ opacity 1 means certain; times are seconds, memory is bytes.
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -228,12 +229,15 @@ class StartSteps:
 
     cluster: the scene cluster the rules were chosen for, or ``None`` when they do not depend on it.
     full_ratio: per target, the ratio that full diffusion is known to reach on such frames.
+    objective: what a quality is a share of: ``paper`` (full diffusion's score, eq. 1) or ``truth``
+        (the best similarity to ground truth that any plan reached on calibration scenes).
     notes: how the rules were chosen. warnings: why they may not hold for this scene.
     """
 
     steps: tuple[int, ...]
     cluster: int | None = None
     full_ratio: tuple[float, ...] | None = None
+    objective: Literal["paper", "truth"] = "paper"
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

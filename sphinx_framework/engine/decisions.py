@@ -20,6 +20,7 @@ from sphinx_framework.policy.budget import (
     request_seconds,
 )
 from sphinx_framework.policy.cost import CostModel
+from sphinx_framework.policy.evidence import unproven
 from sphinx_framework.policy.plan import lower, plan
 from sphinx_framework.policy.quality import quality_report
 from sphinx_framework.policy.region import pixels_of, tiles_of
@@ -41,6 +42,7 @@ class Decisions:
     starts: per target after the mode's adjustments. keep: pixels that stay the regression's, per
     target, or ``None`` where no compositing is planned. predicted_denoise_seconds: of the loop;
     predicted_seconds: of the whole request; ``None`` where the cost model was not measured.
+    unproven: targets that are not refined because the inputs prove too little of them.
     pace: what both are scaled by, against the cost table's seconds.
     """
 
@@ -54,6 +56,7 @@ class Decisions:
     predicted_denoise_seconds: float | None
     predicted_seconds: float | None
     notes: tuple[str, ...]
+    unproven: tuple[int, ...] = ()
     pace: float = 1.0
 
     def at_pace(self, pace: float) -> "Decisions":
@@ -94,6 +97,9 @@ def decide(
     chosen = components.steps.start_steps(report, scene, quality, config.num_steps)
     mask = components.mask.mask(coarse, scene, chosen.cluster).cpu()
     starts = list(chosen.steps)
+    unseen = unproven(coarse.opacity, config.evidence.min_opacity)
+    for index in unseen:
+        starts[index] = config.num_steps
     region: Bool[Tensor, "T y x"] | None = None
     if mode == "selective":
         region = tiles_of(
@@ -119,6 +125,7 @@ def decide(
         _clip_schedule(components, config, layout, starts, region, mode) for layout in layouts
     )
     said = [
+        *_unproven_notes(unseen, config),
         *(() if budget is None else _budget_notes(budget, config.cost, schedules)),
         *(n for layout in layouts for n in layout.notes),
         *(n for s in schedules for n in s.notes),
@@ -145,6 +152,7 @@ def decide(
         predicted_denoise_seconds=denoise_seconds,
         predicted_seconds=seconds,
         notes=(*chosen.notes, *notes),
+        unproven=unseen,
     )
 
 
@@ -154,8 +162,11 @@ def missed_targets(
     """Whether each target's score is below ``quality`` of what full diffusion would reach.
 
     The rules tell what full diffusion reached on calibration scenes, as a ratio to the inputs'
-    interpolated score; rules that do not know are taken to mean that score itself.
+    interpolated score; rules that do not know are taken to mean that score itself. Where the rules'
+    objective is the truth, which nobody knows at run time, no score tells: only lost evidence does.
     """
+    if decisions.start_steps.objective == "truth":
+        return (False,) * len(decisions.starts)
     ratios = (achieved / decisions.quality.reference).tolist()
     full = decisions.start_steps.full_ratio or (1.0,) * len(ratios)
     return tuple(ratio < quality * whole for ratio, whole in zip(ratios, full, strict=True))
@@ -209,6 +220,16 @@ def _budget_seconds(config: PipelineConfig) -> float | None:
             )
         budgets.append(energy_budget_seconds(joules, config.cost.watts))
     return min(budgets)
+
+
+def _unproven_notes(unseen: tuple[int, ...], config: PipelineConfig) -> tuple[str, ...]:
+    if not unseen:
+        return ()
+    listed = ", ".join(str(index) for index in unseen)
+    return (
+        f"targets {listed} are served as rendered: the inputs prove too little of them (mean "
+        f"opacity below evidence.min_opacity = {config.evidence.min_opacity:g})",
+    )
 
 
 def _budget_notes(

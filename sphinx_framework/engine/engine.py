@@ -264,6 +264,7 @@ class Engine:
             request=request,
             decisions=refined.decisions,
             achieved=refined.achieved,
+            images=refined.images,
         )
         result = RenderResult(
             images=refined.images.cpu(),

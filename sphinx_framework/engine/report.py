@@ -2,6 +2,7 @@
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -13,8 +14,11 @@ from sphinx_framework.engine.components import Components
 from sphinx_framework.engine.decisions import Decisions, missed_targets
 from sphinx_framework.engine.request_state import Request
 from sphinx_framework.engine.result import Counts, FrameReport, Report, StepTrace
+from sphinx_framework.metrics import psnr, ssim
 from sphinx_framework.policy.schedule import Full, Schedule
 from sphinx_framework.version import __version__
+
+LARGEST_PSNR = 100.0
 
 
 def build_report(
@@ -25,16 +29,19 @@ def build_report(
     request: Request,
     decisions: Decisions,
     achieved: Float[Tensor, " T"],
+    images: Float[Tensor, "T 3 H W"],
 ) -> Report:
     """Collect everything into the typed report; counts come from the executed moves."""
     quality = decisions.quality
-    steps_run = _steps_run(request, decisions)
+    steps_run, planned = _steps_run(request, decisions), _planned_steps(decisions)
+    similarity = _similarity(images, request.scene.target_images)
     missed = missed_targets(achieved, decisions, request.quality)
     full_ratio = decisions.start_steps.full_ratio
     fractions = decisions.mask.float().mean((1, 2)).tolist()
     frames = []
     for index in range(len(request.scene.targets)):
         ratio = float(achieved[index] / quality.reference[index])
+        reason = _reason(index, request, decisions, config, refined=steps_run[index] > 0)
         frames.append(
             FrameReport(
                 index=index,
@@ -46,9 +53,14 @@ def build_report(
                 steps_run=steps_run[index],
                 achieved_score=float(achieved[index]),
                 achieved_ratio=ratio,
-                served="refined" if steps_run[index] else "regression",
+                steps=planned[index],
+                served="regression" if reason else "refined",
+                evidence=request.evidence.get(index),
+                psnr=similarity[index][0],
+                ssim=similarity[index][1],
+                reason=reason,
                 full_ratio=None if full_ratio is None else full_ratio[index],
-                missed=missed[index],
+                missed=missed[index] or index in request.withheld,
             )
         )
     return Report(
@@ -60,6 +72,8 @@ def build_report(
         licences=list(components.licences),
         mode=request.mode,
         quality_target=request.quality,
+        objective=decisions.start_steps.objective,
+        threads=torch.get_num_threads(),
         num_steps=config.num_steps,
         cluster=decisions.start_steps.cluster,
         frames=frames,
@@ -113,6 +127,47 @@ def _steps_run(request: Request, decisions: Decisions) -> list[int]:
             if position in own:
                 counts[own[position]] += 1
     return counts
+
+
+def _similarity(
+    images: Float[Tensor, "T 3 H W"], truth: Float[Tensor, "T 3 H W"] | None
+) -> list[tuple[float | None, float | None]]:
+    """PSNR in dB (at most 100) and SSIM of every target; ``None`` without ground truth."""
+    if truth is None:
+        return [(None, None)] * len(images)
+    images, truth = images.cpu(), truth.cpu()
+    decibels = psnr(images, truth).clamp(max=LARGEST_PSNR).tolist()
+    if find_spec("skimage") is None:  # the extra 'study'
+        return [(value, None) for value in decibels]
+    return list(zip(decibels, ssim(images, truth).tolist(), strict=True))
+
+
+def _planned_steps(decisions: Decisions) -> list[int]:
+    """Solver steps that the schedules take each target through."""
+    counts = [0] * len(decisions.starts)
+    for layout, schedule in zip(decisions.layouts, decisions.schedules, strict=True):
+        for position, target in layout.targets.items():
+            counts[target] = sum(position in action.frames for action in schedule.actions)
+    return counts
+
+
+def _reason(
+    index: int, request: Request, decisions: Decisions, config: PipelineConfig, *, refined: bool
+) -> str | None:
+    """Why a target is served as the regression model rendered it."""
+    if index in request.withheld:
+        share = request.evidence[index]
+        return (
+            f"refinement kept {share:.0%} of what the inputs prove, less than "
+            f"{config.evidence.least:.0%}"
+        )
+    if refined:
+        return None
+    if request.mode == "regression":
+        return "mode regression"
+    if index in decisions.unproven:
+        return "the inputs prove too little of it"
+    return "the step policy serves it as rendered"
 
 
 def _counts(request: Request, decisions: Decisions, num_steps: int) -> Counts:

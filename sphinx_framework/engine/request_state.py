@@ -21,6 +21,8 @@ class Request:
 
     components: behind their guards. config: the pipeline's, with the request's budgets.
     last: seconds of the stage that :meth:`timing` booked last.
+    evidence: per refined target, the share of what the inputs prove that survived. withheld:
+    refined targets that are served as rendered, because too little of it did.
     """
 
     components: Components
@@ -36,6 +38,8 @@ class Request:
     energy: Reading = field(default_factory=Reading)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    evidence: dict[int, float] = field(default_factory=dict)
+    withheld: set[int] = field(default_factory=set)
 
     @contextmanager
     def timing(self, stage: str) -> Iterator[None]:

@@ -25,18 +25,26 @@ class FrameReport(Closed):
     reference: float
     ratio: float
     start_step: int = Field(description="first denoising step; num_steps means not denoised")
+    steps: int = Field(description="solver steps planned over the rest")
     mask_fraction: float = Field(description="share of pixels that the mask policy marked")
     steps_run: int
     achieved_score: float
     achieved_ratio: float
     served: Literal["regression", "refined"]
+    evidence: float | None = Field(
+        description="share of what the inputs prove that the refined frame kept; none where it was "
+        "not refined"
+    )
+    psnr: float | None = Field(description="dB against ground truth, where there is any")
+    ssim: float | None = Field(description="structural similarity to ground truth, where any")
+    reason: str | None = Field(description="why a frame is served as rendered; none if refined")
     full_ratio: float | None = Field(
         description="ratio that full diffusion reaches on calibration frames like this one; none "
         "where the rules do not know"
     )
     missed: bool = Field(
-        description="achieved_ratio is below the quality target's share of full_ratio (of 1 where "
-        "that is none)"
+        description="objective paper: achieved_ratio is below the quality target's share of "
+        "full_ratio (of 1 where that is none); any objective: refinement lost the evidence"
     )
 
 
@@ -89,6 +97,11 @@ class Report(Closed):
     licences: list[dict[str, Any]]
     mode: str
     quality_target: float
+    objective: Literal["paper", "truth"] = Field(
+        description="what quality_target is a share of: full diffusion's score (paper), or the "
+        "best similarity to ground truth that any plan reached on calibration scenes (truth)"
+    )
+    threads: int = Field(description="CPU threads of torch; frames/ has other bytes with others")
     num_steps: int
     cluster: int | None
     frames: list[FrameReport]

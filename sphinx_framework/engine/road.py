@@ -10,6 +10,7 @@ from torch import Tensor
 from sphinx_framework.engine.clip import ClipRun
 from sphinx_framework.engine.decisions import Decisions, missed_targets, retried
 from sphinx_framework.engine.events import Event, FrameFinal, Served, StageDone, StepDone
+from sphinx_framework.engine.guard import guarded
 from sphinx_framework.engine.loop import Move
 from sphinx_framework.engine.report import schedule_text
 from sphinx_framework.engine.request_state import Request
@@ -82,9 +83,9 @@ class Road:
                 run.run(), StepTeller(request, clip, schedule, told, total)
             )
             told += len(schedule.actions)
-            for index, image in refined.items():
+            for index, image, served in guarded(request, refined, self.coarse):
                 self.images[index] = image
-                yield self._final(index, "refined")
+                yield self._final(index, served)
         yield StageDone(stage="denoise", seconds=request.seconds.denoise)
 
     def _retried(
@@ -109,7 +110,7 @@ class Road:
             achieved = self._score()
             yield request.done("quality")
         for index, start in enumerate(decisions.starts):
-            kept = start == request.config.num_steps
+            kept = start == request.config.num_steps or index in request.withheld
             yield self._final(index, "regression" if kept else "refined")
         return decisions, achieved
 

@@ -36,9 +36,13 @@ def fake_specs(capabilities: Capabilities | None = None) -> list[ComponentSpec]:
 
 
 def fake_config(**changes: Any) -> PipelineConfig:
-    """A pipeline of fakes; ``changes`` replace top-level keys."""
+    """A pipeline of fakes; ``changes`` replace top-level keys.
+
+    The evidence guard is off: the fake diffusion model makes other pictures than it is given.
+    """
     roles = {role: {"use": "fake"} for role in _ROLES}
-    return config_from_dict({"name": "fake", "pipeline": roles, **changes})
+    unguarded = {"guard": False}
+    return config_from_dict({"name": "fake", "pipeline": roles, "evidence": unguarded, **changes})
 
 
 def fake_engine(capabilities: Capabilities | None = None, **changes: Any) -> Engine:

@@ -46,6 +46,11 @@ FRAME_KEYS = {
     "served",
     "full_ratio",
     "missed",
+    "steps",
+    "evidence",
+    "reason",
+    "psnr",
+    "ssim",
 }
 COUNT_KEYS = {"full_steps", "partial_steps", "frame_steps", "frame_steps_dense"}
 SECOND_KEYS = {

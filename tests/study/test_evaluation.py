@@ -7,6 +7,7 @@ import torch
 
 from sphinx_framework.energy.meter import Energy
 from sphinx_framework.errors import ConfigError
+from sphinx_framework.metrics import psnr
 from sphinx_framework.registry import Registry
 from sphinx_framework.study.evaluate.engines import EngineFactory
 from sphinx_framework.study.evaluate.evaluation import (
@@ -16,7 +17,6 @@ from sphinx_framework.study.evaluate.evaluation import (
     image_figures,
     request_seconds,
 )
-from sphinx_framework.study.evaluate.metrics import psnr
 from sphinx_framework.study.evaluate.records import relative
 from sphinx_framework.study.evaluate.settings import scene_seed
 from sphinx_framework.study.evaluate.systems import (

@@ -6,7 +6,7 @@ import torch
 from scipy import ndimage, signal
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from sphinx_framework.study.evaluate.metrics import gradient_similarity, psnr, sharpness, ssim
+from sphinx_framework.metrics import gradient_similarity, psnr, sharpness, ssim
 
 SIZES = [(24, 24), (17, 40)]
 

@@ -20,8 +20,10 @@ def sphinx_framework_components():
     from sphinx_framework.testing.pipeline import fake_specs
     return fake_specs()
 """
-PIPELINE = 'summary = "fakes"\nnum_steps = 12\nquality = 0.9\n' + "".join(
-    f'[pipeline.{spec.kind}]\nuse = "fake"\n' for spec in fake_specs()
+PIPELINE = (
+    'summary = "fakes"\nnum_steps = 12\nquality = 0.9\n'
+    + "".join(f'[pipeline.{spec.kind}]\nuse = "fake"\n' for spec in fake_specs())
+    + "[evidence]\nguard = false\n"
 )
 
 

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from sphinx_framework.errors import InputError
 from sphinx_framework_klogic.config import RE10K_RULES
@@ -162,10 +163,27 @@ def test_a_quality_between_two_tables_is_interpolated_and_rounded_down() -> None
     assert starts == [35, 31, 28, 25, 12]
 
 
-@pytest.mark.parametrize("quality", [0.9, 0.5, 1.01])
-def test_an_unmeasured_quality_is_refused_with_the_measured_ones(quality: float) -> None:
+@pytest.mark.parametrize("quality", [0.9, 0.5, 0.01])
+def test_below_the_lowest_measured_quality_its_rule_applies(quality: float) -> None:
+    for ratio in (0.5, 0.75, 0.9, 0.99):
+        lowest = Lookup().start_step(RE10K, 0, 0.95, ratio, 50)
+        assert Lookup().start_step(RE10K, 0, quality, ratio, 50) == lowest
+
+
+@pytest.mark.parametrize("quality", [0.0, 1.01, -1.0])
+def test_a_quality_that_is_none_is_refused_with_the_measured_ones(quality: float) -> None:
     with pytest.raises(InputError, match=r"0\.95, 0\.98"):
         Lookup().start_step(RE10K, 0, quality, 0.9, 50)
+
+
+def test_quality_1_is_what_the_objective_says() -> None:
+    table = {"quality": 1.0, "rows": [[0.0, 1e9, 35]]}
+    given = {"schema": "sphinx-framework/rules/1", "name": "t", "num_steps": 50, "table": [table]}
+    truth = Rules.model_validate({**given, "objective": "truth"})
+    assert Lookup().start_step(truth, None, 1.0, 0.9, 50) == 35
+    assert Lookup().start_step(RE10K, 0, 1.0, 0.9, 50) == 0
+    with pytest.raises(ValidationError, match="quality 1 is full diffusion"):
+        Rules.model_validate(given)
 
 
 def test_starts_scale_with_the_grid_rounded_down() -> None:

@@ -140,8 +140,8 @@ def test_an_unmeasured_quality_is_refused(tmp_path: Path) -> None:
     report = QualityReport(
         score=torch.ones(1), reference=torch.ones(1), ratio=torch.ones(1), input_score=torch.ones(2)
     )
-    with pytest.raises(InputError, match=r"measured are 0\.95"):
-        chosen.start_steps(report, scene(), 0.8, 50)
+    with pytest.raises(InputError, match=r"not in \(0, 1\]"):
+        chosen.start_steps(report, scene(), 1.5, 50)
 
 
 def test_a_ratio_that_is_no_number_gets_full_diffusion(tmp_path: Path) -> None:

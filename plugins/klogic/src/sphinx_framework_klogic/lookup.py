@@ -28,10 +28,11 @@ class Lookup:
         """Return the start step in ``0..num_steps`` on a grid of ``num_steps``.
 
         Between two measured qualities the start is interpolated linearly and rounded down (towards
-        more steps). Quality 1 is full diffusion by definition and counts as measured: start 0.
-        Starts scale with ``num_steps``, rounded down too.
+        more steps). Below the lowest measured quality its rule, the cheapest, applies. Quality 1 is
+        full diffusion under objective ``paper`` and counts as measured: start 0. Starts scale with
+        ``num_steps``, rounded down too.
 
-        Raises :class:`InputError` for a quality outside of the measured ones.
+        Raises :class:`InputError` for a quality that is not in (0, 1].
         """
         lower, higher, weight = bracket(rules, quality)
         start = (1 - weight) * self._measured(rules, cluster, lower, ratio)
@@ -45,7 +46,7 @@ class Lookup:
 
     def _measured(self, rules: Rules, cluster: int | None, quality: float, ratio: float) -> float:
         """Start on the rules' grid at a measured quality, or at quality 1."""
-        if quality == 1:
+        if quality == 1 and rules.objective == "paper":
             return 0.0
         latest = float(rules.num_steps if self.max_start is None else self.max_start)
         table = rules.table(quality, cluster)
@@ -58,17 +59,18 @@ class Lookup:
 def bracket(rules: Rules, quality: float) -> tuple[float, float, float]:
     """Measured qualities around the one asked for, and the weight of the higher one.
 
-    Raises :class:`InputError` that lists the measured ones when there are none around it.
+    Below the lowest measured quality that one counts. Raises :class:`InputError` for a quality that
+    is not in (0, 1].
     """
     measured = rules.qualities
-    if not measured[0] - ROUNDING <= quality <= 1:
+    if not 0 < quality <= 1:
         known = ", ".join(f"{q:g}" for q in measured)
         raise InputError(
-            f"rules {rules.name!r} know nothing of quality {quality:g}: measured are {known}; "
-            f"1 is full diffusion.",
-            hint=f"Ask for a quality from {measured[0]:g} to 1, or calibrate rules for it.",
+            f"quality {quality:g} is not in (0, 1].",
+            hint=f"Rules {rules.name!r} are measured at {known}; lower ones get the cheapest rule.",
         )
-    known_qualities = (*measured, 1.0)
+    quality = max(quality, measured[0])
+    known_qualities = measured if measured[-1] == 1 else (*measured, 1.0)
     for value in known_qualities:
         if abs(value - quality) <= ROUNDING:
             return value, value, 0.0

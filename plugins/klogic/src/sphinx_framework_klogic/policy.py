@@ -75,6 +75,7 @@ class KLogicSteps:
             steps=steps,
             cluster=candidates[0],
             full_ratio=self._full_ratio(candidates[0], quality, known),
+            objective=self.rules.objective,
             notes=tuple(notes),
             warnings=tuple(warnings),
         )

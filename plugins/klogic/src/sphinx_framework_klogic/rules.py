@@ -4,6 +4,7 @@ The format (``sphinx-framework/rules/1``, TOML) is described in this plugin's RE
 """
 
 from itertools import pairwise
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -66,7 +67,7 @@ class RuleTable(_Table):
     enough to serve the regression frame; one below the first ``low`` starts at 0.
     """
 
-    quality: float = Field(gt=0, lt=1)
+    quality: float = Field(gt=0, le=1)
     cluster: int | None = Field(None, ge=0)
     rows: tuple[Row, ...] = Field(min_length=1)
     samples: tuple[int, ...] = Field((), description="per row: how many measurements it rests on")
@@ -101,6 +102,9 @@ class Rules(_Table):
 
     num_steps: of the step grid that the starts count; other grids are reached by proportion.
     gamma: exponent of the reference score that the ratios are meant for (paper eq. 2).
+    objective: what a quality is a share of. ``paper``: full diffusion's score (eq. 1), so quality 1
+        is full diffusion. ``truth``: the best similarity to ground truth that any plan reached on
+        calibration scenes, so quality 1 is that plan and needs a table of its own.
     placeholder: the numbers were not measured; every use says so.
     """
 
@@ -108,6 +112,7 @@ class Rules(_Table):
     name: str
     num_steps: int = Field(ge=1)
     gamma: float = Field(0.5, gt=0)
+    objective: Literal["paper", "truth"] = "paper"
     placeholder: bool = False
     provenance: Provenance = Provenance()
     clusters: Clusters = Clusters()
@@ -127,6 +132,15 @@ class Rules(_Table):
     def table(self, quality: float, cluster: int | None) -> RuleTable:
         """The table of a measured quality and a cluster."""
         return next(t for t in self.tables if (t.quality, t.cluster) == (quality, cluster))
+
+    @model_validator(mode="after")
+    def _quality_1_means_what_the_objective_says(self) -> "Rules":
+        if (1.0 in self.qualities) != (self.objective == "truth"):
+            raise ValueError(
+                "quality 1 is full diffusion under objective 'paper' (no table), and the best plan "
+                "under 'truth' (a table is needed)"
+            )
+        return self
 
     @model_validator(mode="after")
     def _is_complete(self) -> "Rules":

@@ -16,7 +16,7 @@ class RegressionConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     stride: Literal[1, 2] = Field(
-        2,
+        1,
         description="1 splats a Gaussian per pixel; 2 one per 2x2 pixels, which is smoother, as "
         "feed-forward Gaussian models are, and leaves detail to the diffusion stage.",
     )

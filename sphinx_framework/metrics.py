@@ -1,4 +1,4 @@
-"""Full-reference image metrics as maps, so that they can be read in any region.
+"""Full-reference image metrics (PSNR, SSIM, GMS) as maps, so that they can be read in any region.
 
 Images are ``[T, 3, H, W]`` in [0, 1]. Needs the ``study`` extra (scikit-image) for SSIM.
 """

@@ -1,0 +1,82 @@
+"""What the inputs prove: which refined frames kept it."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from sphinx_framework.policy.evidence import surviving_evidence, unproven
+from sphinx_framework.testing.scenes import room_scene
+
+TOLERANCE = 0.1
+
+
+@pytest.fixture(scope="module")
+def views():
+    scene = room_scene(5, (96, 96))
+    return scene.target_images
+
+
+def share(refined, render, opacity=None):
+    return surviving_evidence(refined, render, opacity, TOLERANCE)
+
+
+def test_a_frame_that_only_gained_detail_kept_everything(views):
+    soft = F.avg_pool2d(views, 3, 1, 1)
+    assert float(share(views, soft).min()) > 0.98
+
+
+@pytest.mark.parametrize("kind", ["black", "blocks", "noise", "other"])
+def test_another_picture_kept_little(views, kind):
+    generator = torch.Generator().manual_seed(0)
+    blocks = torch.rand(len(views), 3, 8, 8, generator=generator)
+    other = room_scene(5, (96, 96), seed=5).target_images
+    pictures = {
+        "black": torch.zeros_like(views),
+        "blocks": F.interpolate(blocks, views.shape[-2:]),
+        "noise": torch.rand(views.shape, generator=generator),
+        "other": other,
+    }
+    assert float(share(pictures[kind], views).max()) < 0.8
+
+
+def test_a_frame_that_is_not_finite_kept_nothing(views):
+    broken = views.clone()
+    broken[0, 0, 0, 0] = float("nan")
+    kept = share(broken, views)
+    assert float(kept[0]) == 0
+    assert float(kept[1:].min()) == 1
+
+
+def test_only_certain_pixels_are_evidence(views):
+    opacity = torch.zeros(len(views), 96, 96)
+    opacity[:, :, :48] = 1
+    changed = views.clone()
+    changed[..., 48:] = 0
+    assert float(share(changed, views, opacity).min()) == 1
+    assert float(share(changed, views, 1 - opacity).max()) < 0.2
+
+
+def test_where_nothing_is_certain_nothing_can_be_lost(views):
+    assert share(torch.zeros_like(views), views, torch.zeros(len(views), 96, 96)).tolist() == [
+        1.0
+    ] * len(views)
+
+
+@given(st.floats(0, 1), st.integers(0, 5))
+def test_the_share_lies_between_0_and_1_and_falls_with_the_damage(level, seed):
+    generator = torch.Generator().manual_seed(seed)
+    render = torch.rand(1, 3, 24, 24, generator=generator)
+    opacity = torch.rand(1, 24, 24, generator=generator)
+    little, more = (
+        float(share((render - d).clamp(0, 1), render, opacity)) for d in (level / 2, level)
+    )
+    assert 0 <= more <= little + 1e-6 <= 1 + 2e-6
+
+
+def test_targets_with_little_opacity_are_unproven():
+    opacity = torch.tensor([0.1, 0.39, 0.41, 1.0])[:, None, None].expand(4, 8, 8)
+    assert unproven(opacity, 0.4) == (0, 1)
+    assert unproven(opacity, 0.0) == ()
+    assert unproven(None, 0.4) == ()
