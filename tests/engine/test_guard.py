@@ -57,7 +57,7 @@ def test_a_model_that_makes_nan_ends_the_request_with_its_name():
     engine = fake_engine()
     denoise = engine.components.diffusion.denoise
     engine.components.diffusion.denoise = lambda *given: denoise(*given) * float("nan")
-    with pytest.raises(JobError, match=r"'fake' made NaN or infinity in the latents of targets"):
+    with pytest.raises(JobError, match=r"diffusion 'fake' .*latents hold NaN or infinity"):
         engine.render(fake_scene(FRAMES), mode="fine", quality=0.9)
 
 
