@@ -19,8 +19,8 @@ from torch import Tensor
 from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.geometry.resize import fit_scene
-from sphinx_framework.scenes.load import load_scene
 from sphinx_framework.metrics import gradient_similarity, psnr, ssim
+from sphinx_framework.scenes.load import load_scene
 from sphinx_framework.types import Scene
 
 MEASURES = {"psnr": psnr, "ssim": ssim, "gms": gradient_similarity}

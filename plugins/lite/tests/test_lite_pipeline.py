@@ -1,11 +1,11 @@
 """The shipped pipeline as a whole, against the ground truth of generated scenes."""
 
 import pytest
+from sphinx_framework.study.evaluate.metrics import psnr
 
 from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.scenes.load import load_scene
-from sphinx_framework.study.evaluate.metrics import psnr
 
 
 @pytest.mark.parametrize("name", ["procedural:demo", "procedural:report/301"])
