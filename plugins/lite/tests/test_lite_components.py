@@ -67,10 +67,6 @@ class TestQualityContract(QualityContract):
     def make(self):
         return LiteQuality(QualityConfig(), CPU)
 
-    @pytest.mark.xfail(reason="the embedded score prefers a faded blur to a photo", strict=True)
-    def test_a_ruined_photo_scores_lower(self) -> None:
-        super().test_a_ruined_photo_scores_lower()
-
 
 class TestEmbedderContract(EmbedderContract):
     def make(self):
@@ -198,6 +194,20 @@ def test_quality_falls_along_a_blur_ladder(quality):
         blurred = torch.nn.functional.interpolate(small, photos.shape[-2:], mode="bilinear")
         scores.append(float(quality.score(blurred).mean()))
     assert scores == sorted(scores, reverse=True)
+
+
+def test_what_is_no_picture_scores_below_a_tenth_of_one(quality):
+    truth = make_scene(3, split="report", targets=1).target_images
+    cells = torch.rand(1, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    none = {
+        "black": torch.zeros_like(truth),
+        "one colour": truth.mean((2, 3), keepdim=True).expand_as(truth),
+        "blocks": torch.nn.functional.interpolate(cells, truth.shape[-2:], mode="nearest"),
+        "noise": torch.rand(truth.shape, generator=torch.Generator().manual_seed(1)),
+    }
+    tenth = 0.1 * float(quality.score(truth))
+    scores = {name: float(quality.score(image)) for name, image in none.items()}
+    assert all(0 < score < tenth for score in scores.values()), scores
 
 
 def test_quality_of_a_render_falls_with_its_opacity(quality, regression, scene):

@@ -58,6 +58,18 @@ def test_images_that_are_no_numbers_are_one_clear_error(estimator) -> None:
         estimator.score(torch.full((1, 3, 40, 64), torch.nan))
 
 
+def test_what_is_no_picture_cannot_score_high_nor_nan(estimator, monkeypatch) -> None:
+    ramp = torch.linspace(0, 1, 64).expand(1, 3, 64, 64)
+    images = torch.cat([ramp, torch.zeros(1, 3, 64, 64), torch.ones(1, 3, 64, 64)])
+    monkeypatch.setattr(
+        estimator, "network", lambda x: torch.where(x.amax((1, 2, 3)) > 0, 70.0, torch.nan)
+    )
+    picture, black, white = estimator.score(images).tolist()
+    assert picture == 70
+    assert 0 < black < 7
+    assert 0 < white < 7
+
+
 def test_random_weights_are_those_of_the_seed(estimator) -> None:
     before = torch.random.get_rng_state()
     same, other = (network("random", seed).state_dict() for seed in (0, 1))

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sphinx_framework.policy.plausibility import plausible_scores
 from sphinx_framework_lite.config import QualityConfig
 from sphinx_framework_lite.statistics import (
     NATURAL,
@@ -59,7 +60,10 @@ class QualityNetwork(nn.Module):
 
 
 class LiteQuality:
-    """Scores in (0, 100): trained to rank by similarity to ground truth, photos near the top."""
+    """Scores in (0, 100): trained to rank by similarity to ground truth, photos near the top.
+
+    What is no picture at all (black, one colour, flat blocks, white noise) keeps a fiftieth.
+    """
 
     def __init__(self, config: QualityConfig, device: torch.device) -> None:
         self._config = config
@@ -70,7 +74,9 @@ class LiteQuality:
         self, images: Float[Tensor, "V 3 H W"], opacity: Float[Tensor, "V H W"] | None = None
     ) -> Float[Tensor, " V"]:
         """One score per image, larger is better; opacity is used where the options allow."""
+        working = images
         if min(images.shape[-2:]) < 32:
             scale = 32 / min(images.shape[-2:])
-            images = functional.interpolate(images, scale_factor=scale, mode="bilinear")
-        return 100 * self._network(images, opacity if self._config.use_opacity else None)
+            working = functional.interpolate(images, scale_factor=scale, mode="bilinear")
+        known = opacity if self._config.use_opacity else None
+        return plausible_scores(100 * self._network(working, known), images)

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import JobError
+from sphinx_framework.policy.plausibility import plausible_scores
 from sphinx_framework_musiq.config import MusiqConfig
 from sphinx_framework_musiq.network import musiq_network
 
@@ -14,7 +15,8 @@ from sphinx_framework_musiq.network import musiq_network
 class MusiqQuality:
     """``musiq``: multi-scale image quality transformer (KonIQ-10k weights: about 0 to 100).
 
-    It looks at the images only: opacity does not enter.
+    It looks at the images only: opacity does not enter. What is no picture at all (black, one
+    colour, flat blocks, white noise) keeps a fiftieth of its score at most.
     """
 
     def __init__(self, config: MusiqConfig, device: torch.device) -> None:
@@ -40,4 +42,5 @@ class MusiqQuality:
             self.network(chunk.to(self.device).float().clamp(0, 1))
             for chunk in images.split(self.config.batch)
         ]
-        return torch.cat(scores).flatten()
+        # On one colour the network's result is arbitrary or NaN.
+        return plausible_scores(torch.cat(scores).flatten(), images.to(self.device).float())
