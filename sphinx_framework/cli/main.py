@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 
+from sphinx_framework.cli.serve_arguments import add_serve_commands
 from sphinx_framework.cli.study_arguments import add_study_commands
 from sphinx_framework.errors import InputError, SphinxError, shown
 from sphinx_framework.version import __version__
@@ -42,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     _job_commands(commands)
     add_study_commands(partial(_command, commands))
+    add_serve_commands(partial(_command, commands))
     _inspection_commands(commands)
     return parser
 

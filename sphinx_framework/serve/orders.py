@@ -1,0 +1,48 @@
+"""What a worker is told to do: an order made from a stored job."""
+
+from pathlib import Path
+from typing import Any
+
+from sphinx_framework.serve.datadir import DataDirectory
+from sphinx_framework.serve.store import Row
+
+CAMERAS = "target_cameras.json"
+SHA = "sha256:"
+
+
+def order_of(row: Row, data: DataDirectory) -> dict[str, Any]:
+    """The order for the attempt that has just been started."""
+    request, served = row["request"], row["served"]
+    folder = data.job(row["id"])
+    cameras = folder / CAMERAS
+    return {
+        "job": row["id"],
+        "attempt": row["attempt"],
+        "folder": str(folder),
+        "scene": {
+            "id": row["scene_id"],
+            "path": scene_path(row["scene_id"], data),
+            "name": row["scene"]["name"],
+        },
+        "targets": request["targets"],
+        "target_cameras": str(cameras) if request["target_cameras"] is not None else None,
+        "split": request["split"],
+        "convention": request["convention"],
+        "seed": request["seed"],
+        "budget_ms": request["budget_ms"],
+        "quality": served["quality"],
+        "mode": served["mode"],
+        "degraded": served["degraded"],
+    }
+
+
+def scene_path(scene_id: str, data: DataDirectory) -> str:
+    """Where ``load_scene`` finds a scene: its folder, or the name of a generated one."""
+    if scene_id.startswith(SHA):
+        return str(scene_folder(scene_id, data))
+    return scene_id
+
+
+def scene_folder(scene_id: str, data: DataDirectory) -> Path:
+    """The folder of an uploaded scene."""
+    return data.scenes / scene_id.removeprefix(SHA)

@@ -1,0 +1,80 @@
+"""Photos of an upload: PNG, JPEG or WebP by content, one frame, not too large, decodable."""
+
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from sphinx_framework.serve.problems import Problem, clean
+
+FORMATS = ("PNG", "JPEG", "WEBP")
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+_DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    struct.error,
+    zlib.error,
+    MemoryError,
+    OverflowError,
+    Image.DecompressionBombError,
+)
+
+
+def check_photos(folder: Path, max_pixels: int, max_total: int) -> None:
+    """Check every photo of a scene folder: all headers first, then all pixels, one at a time.
+
+    Raises :class:`Problem` that names the photo.
+    """
+    photos = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS)
+    total = 0
+    for photo in photos:
+        total += _header(photo, photo.relative_to(folder).as_posix(), max_pixels)
+        if total > max_total:
+            raise Problem(
+                "scene-invalid",
+                f"The photos have more than {max_total} pixels together.",
+                hint="Send fewer or smaller photos.",
+            )
+    for photo in photos:
+        _decode(photo, photo.relative_to(folder).as_posix())
+
+
+def _header(photo: Path, name: str, max_pixels: int) -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(photo, formats=FORMATS) as image:
+                pixels = image.width * image.height
+                frames = getattr(image, "n_frames", 1)
+        except UnidentifiedImageError:
+            raise _bad(name, "is not a PNG, JPEG or WebP image") from None
+        except _DAMAGED:
+            raise _bad(name, "cannot be read as an image") from None
+    if pixels > max_pixels:
+        raise _bad(name, f"has {pixels} pixels; at most {max_pixels} are allowed")
+    if frames != 1:
+        raise _bad(name, f"has {frames} frames; a photo has one")
+    return pixels
+
+
+def _decode(photo: Path, name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(photo, formats=FORMATS) as image:
+                image.load()
+        except _DAMAGED:
+            raise _bad(name, "is damaged or cut short") from None
+
+
+def _bad(name: str, reason: str) -> Problem:
+    return Problem(
+        "scene-invalid",
+        f"{clean(name, 100)}: {reason}.",
+        hint="Export the photo again as PNG, JPEG or WebP.",
+    )

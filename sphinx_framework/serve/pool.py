@@ -1,0 +1,148 @@
+"""Worker processes: started, listened to, watched, killed, and started again."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Literal
+
+from sphinx_framework.serve.log import Log
+
+State = Literal["starting", "idle", "busy"]
+LONGEST_LINE = 1 << 22
+LONGEST_PAUSE = 30.0
+
+
+class Worker:
+    """One place for a process; the process in it may be replaced."""
+
+    def __init__(self, index: int, pool: "Pool") -> None:
+        """Nothing runs before :meth:`keep_running`."""
+        self.index, self.pool = index, pool
+        self.state: State = "starting"
+        self.process: asyncio.subprocess.Process | None = None
+        self.job: str | None = None
+        self.verdict: str | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, while there is one."""
+        return self.process.pid if self.process is not None else None
+
+    async def keep_running(self) -> None:
+        """Run processes one after the other until the pool closes."""
+        failures = 0
+        while not self.pool.closing:
+            self.state, self.verdict = "starting", None
+            was_ready = await self._one_process()
+            self.process, self._writer = None, None
+            if self.pool.closing:
+                return
+            self.pool.restarts()
+            failures = 0 if was_ready else failures + 1
+            if failures:
+                await asyncio.sleep(min(LONGEST_PAUSE, 0.5 * 2**failures))
+
+    async def _one_process(self) -> bool:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "sphinx_framework.serve.worker",
+                str(theirs.fileno()),
+                str(os.getpid()),
+                pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=sys.stderr.fileno(),
+                env={**os.environ, **self.pool.environment},
+            )
+        reader, self._writer = await asyncio.open_connection(sock=ours, limit=LONGEST_LINE)
+        self.send(self.pool.setup)
+        was_ready = False
+        with suppress(ConnectionError, ValueError):
+            while line := await reader.readline():
+                message = json.loads(line)
+                if "ready" in message:
+                    was_ready, self.state = True, "idle"
+                    self.pool.ready(self, message)
+                elif "fatal" in message:
+                    self.pool.fatal(message)
+                else:
+                    await self.pool.told(self, message)
+        self.kill()
+        await self.process.wait()
+        self._writer.close()
+        job, self.job = self.job, None
+        self.state = "starting"
+        self.pool.log.info("worker ended", worker=self.index, code=self.process.returncode)
+        if job is not None:
+            await self.pool.ended(self, job, self.verdict)
+        return was_ready
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message; a process that is gone will be noticed by its reader."""
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+
+    def kill(self, verdict: str | None = None) -> None:
+        """End the process at once; ``verdict`` is what its job is told."""
+        self.verdict = self.verdict or verdict
+        if self.process is not None and self.process.returncode is None:
+            with suppress(ProcessLookupError):
+                self.process.send_signal(signal.SIGKILL)
+
+    def resident_bytes(self) -> int:
+        """Memory of the process, 0 where it cannot be told."""
+        try:
+            with open(f"/proc/{self.pid}/statm") as file:
+                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, IndexError, ValueError):
+            return 0
+
+
+class Pool:
+    """All workers of a server; what they tell goes to the callbacks."""
+
+    def __init__(self, count: int, setup: dict[str, Any], threads: int, log: Log) -> None:
+        """Describe the workers; :meth:`start` starts them."""
+        self.setup, self.log = setup, log
+        self.environment = {
+            name: str(threads)
+            for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+        }
+        self.workers = [Worker(index, self) for index in range(count)]
+        self.closing = False
+        self.restarts: Callable[[], None] = lambda: None
+        self.ready: Callable[[Worker, dict[str, Any]], None]
+        self.fatal: Callable[[dict[str, Any]], None]
+        self.told: Callable[[Worker, dict[str, Any]], Awaitable[None]]
+        self.ended: Callable[[Worker, str, str | None], Awaitable[None]]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start every worker."""
+        self._tasks = [asyncio.create_task(worker.keep_running()) for worker in self.workers]
+
+    def idle(self) -> Worker | None:
+        """A worker that waits for a job."""
+        return next((worker for worker in self.workers if worker.state == "idle"), None)
+
+    def any_ready(self) -> bool:
+        """Whether any worker has its models."""
+        return any(worker.state != "starting" for worker in self.workers)
+
+    async def close(self) -> None:
+        """Kill every process and wait for its end."""
+        self.closing = True
+        for worker in self.workers:
+            worker.kill()
+        for task in self._tasks:
+            if any(worker.process is not None for worker in self.workers):
+                await asyncio.wait({task}, timeout=5)
+            task.cancel()

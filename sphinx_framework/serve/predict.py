@@ -1,0 +1,48 @@
+"""What a job will take, from the jobs before it; what waiting behind others will take."""
+
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+
+REMEMBERED = 20
+FREE_SECONDS = 30.0
+COSTS_ALLOWED = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is known of a job before its plan."""
+
+    mode: str
+    targets: int
+    pixels: int
+
+    @property
+    def amount(self) -> float:
+        """The unit in which seconds are remembered: megapixels of all targets."""
+        return self.targets * self.pixels / 1e6
+
+
+@dataclass(slots=True)
+class Predictor:
+    """Mean seconds per target and pixel of the last jobs, of the same mode where there are any."""
+
+    _by_mode: dict[str, deque[float]] = field(
+        default_factory=lambda: defaultdict(lambda: deque(maxlen=REMEMBERED))
+    )
+    _all: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+
+    def observe(self, work: Work, seconds: float) -> None:
+        """Remember a finished job's running time."""
+        for known in (self._by_mode[work.mode], self._all):
+            known.append(seconds / max(work.amount, 1e-9))
+
+    def seconds(self, work: Work) -> float:
+        """The predicted running time; 0 before the first job has finished."""
+        known = self._by_mode.get(work.mode) or self._all
+        return sum(known) / len(known) * work.amount if known else 0.0
+
+    def deadline(self, created: float, work: Work, deadline_ms: int | None) -> float:
+        """The key of the queue: fixed at acceptance, so that nothing overtakes forever."""
+        if deadline_ms is not None:
+            return created + deadline_ms / 1000
+        return created + FREE_SECONDS + COSTS_ALLOWED * self.seconds(work)

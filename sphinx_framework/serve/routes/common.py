@@ -1,0 +1,49 @@
+"""What the routes share: the service, the caller, documented problems."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from sphinx_framework.serve.service import Service
+
+PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "hint": {"type": "string"},
+        "errors": {"type": "array", "items": {"type": "object"}},
+    },
+}
+
+
+def service_of(request: Request) -> Service:
+    """The running server's parts."""
+    service: Service = request.app.state.service
+    return service
+
+
+def owner_of(request: Request) -> str:
+    """The caller's name, as the guard found it."""
+    return str(request.scope["state"]["owner"])
+
+
+Here = Annotated[Service, Depends(service_of)]
+Owner = Annotated[str, Depends(owner_of)]
+
+
+def documented(*statuses: int, ok: int = 200, media: str = "application/json") -> dict[Any, Any]:
+    """The ``responses`` of a route: success and problem documents."""
+    content = {"application/problem+json": {"schema": PROBLEM}}
+    always = {400, 401, 403, 404, 405, 408, 421, 500}
+    problems = {
+        status: {"description": "a problem document", "content": content}
+        for status in sorted({*statuses, *always})
+    }
+    success: dict[str, Any] = {"description": "success"}
+    if ok != 204:
+        success["content"] = {media: {}}
+    return {ok: success, **problems}

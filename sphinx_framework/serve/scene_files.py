@@ -1,0 +1,36 @@
+"""Opening a kept or generated scene, the same way in the server and in its workers."""
+
+from pathlib import Path
+from typing import Any
+
+from sphinx_framework.config import PipelineConfig
+from sphinx_framework.errors import SceneError
+from sphinx_framework.loading import load_scene
+from sphinx_framework.registry import Registry
+from sphinx_framework.types import Scene
+
+
+def open_scene(path: str, registry: Registry, config: PipelineConfig, **options: Any) -> Scene:
+    """Load a scene as ``render`` does; errors name files of the scene, never the server's paths.
+
+    options: ``targets`` (a specification, or the path of a pose file of the server's own),
+    ``split`` and ``convention``.
+    Raises :class:`SceneError`.
+    """
+    hidden = [path, str(options.get("targets") or "")]
+    try:
+        return load_scene(path, registry=registry, size=config.size, fit=config.fit, **options)
+    except SceneError as error:
+        message = without_paths(error.message, hidden)
+        raise SceneError(message, hint=without_paths(error.hint, hidden)) from None
+
+
+def without_paths(text: str, paths: list[str]) -> str:
+    """The text with the server's folders cut off; what remains is what the user sent."""
+    for path in paths:
+        if path.startswith("/"):
+            text = text.replace(path + "/", "")
+            named = "the target cameras" if path.endswith(".json") else "the scene"
+            text = text.replace(path, named)
+            text = text.replace(str(Path(path).parent) + "/", "")
+    return text

@@ -1,0 +1,207 @@
+"""Scenes of jobs: taken from uploads, checked without any model, kept by their content."""
+
+import hashlib
+import os
+import re
+import shutil
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sphinx_framework.config import PipelineConfig
+from sphinx_framework.errors import SceneError
+from sphinx_framework.registry import Registry
+from sphinx_framework.serve.archive_members import Limits
+from sphinx_framework.serve.archives import LARGEST_JSON, unpack
+from sphinx_framework.serve.body import Part
+from sphinx_framework.serve.datadir import DataDirectory, sync_folder
+from sphinx_framework.serve.orders import SHA, scene_folder
+from sphinx_framework.serve.photo_checks import ENDINGS, check_photos
+from sphinx_framework.serve.problems import Problem, clean
+from sphinx_framework.serve.scene_files import open_scene
+from sphinx_framework.serve.settings import Settings
+
+_PHOTO_NAME = re.compile(r"[A-Za-z0-9_ -][A-Za-z0-9._ -]{0,99}", re.ASCII)
+_REMEMBERED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A scene that a job may get; ``folder`` holds its files until it is kept."""
+
+    identity: str
+    name: str
+    folder: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a scene and its targets are."""
+
+    inputs: int
+    targets: int
+    height: int
+    width: int
+
+
+class Scenes:
+    """Makes candidates of uploads, checks them, keeps those that jobs get."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        data: DataDirectory,
+        config: PipelineConfig,
+        registry: Registry,
+    ) -> None:
+        """For one pipeline."""
+        self.settings, self.data = settings, data
+        self.config, self.registry = config, registry
+        self.pinned: Counter[str] = Counter()
+        self._facts: OrderedDict[str, Facts] = OrderedDict()
+
+    def from_archive(self, part: Part, workplace: Path) -> Candidate:
+        """Unpack an archive below ``workplace``."""
+        folder = workplace / "scene"
+        limits = Limits(self.settings.max_entries, self.settings.max_unpacked_bytes)
+        top = unpack(part.path, folder, limits)
+        return Candidate(_content_id(folder), clean(top, 100) or "scene", folder)
+
+    def from_photos(
+        self, photos: Sequence[Part], cameras: Part | None, workplace: Path
+    ) -> Candidate:
+        """A folder of photos with their cameras, or alone where poses can be estimated."""
+        if cameras is None and "poses" not in self.config.pipeline:
+            raise Problem(
+                "scene-invalid",
+                "The photos have no cameras, and this pipeline estimates none.",
+                hint="Send a cameras.json as the part 'cameras'.",
+            )
+        folder = workplace / "scene"
+        folder.mkdir()
+        for part in photos:
+            name = re.split(r"[/\\]", part.filename or "")[-1]
+            if not _PHOTO_NAME.fullmatch(name) or not name.lower().endswith(ENDINGS):
+                raise Problem(
+                    "scene-invalid", f"The photo's name {clean(name, 100)!r} is not taken."
+                )
+            if any(name.casefold() == path.name.casefold() for path in folder.iterdir()):
+                raise Problem("scene-invalid", f"Two photos are named {name!r}.")
+            part.path.rename(folder / name)
+        if cameras is not None:
+            (folder / "cameras.json").write_bytes(cameras.read(LARGEST_JSON))
+        return Candidate(_content_id(folder), "scene", folder)
+
+    def facts(
+        self,
+        candidate: Candidate,
+        *,
+        targets: str | None,
+        cameras: Path | None,
+        split: str | None,
+        convention: str,
+    ) -> Facts:
+        """Check a scene and its targets completely; raises :class:`Problem` 422."""
+        content = "" if cameras is None else cameras.read_text()
+        key = repr((candidate.identity, targets, content, split, convention))
+        found = self._facts.get(key)
+        if found is None:
+            path = candidate.identity
+            if candidate.folder is not None:
+                path = str(candidate.folder)
+                self._check_files(candidate.folder)
+            elif path.startswith(SHA):
+                path = str(scene_folder(path, self.data))
+            options: dict[str, Any] = {"split": split, "convention": convention}
+            options["targets"] = targets if cameras is None else str(cameras)
+            found = self._facts[key] = self._opened(path, options)
+            while len(self._facts) > _REMEMBERED:
+                self._facts.popitem(last=False)
+        return found
+
+    @contextmanager
+    def pin(self, identity: str) -> Iterator[None]:
+        """Keep a scene from being removed while a request may get it."""
+        self.pinned[identity] += 1
+        try:
+            yield
+        finally:
+            self.pinned[identity] -= 1
+            if not self.pinned[identity]:
+                del self.pinned[identity]
+
+    def _check_files(self, folder: Path) -> None:
+        pixels = self.settings.max_pixels
+        check_photos(folder, pixels, pixels * self.settings.max_photos)
+
+    def _opened(self, path: str, options: dict[str, Any]) -> Facts:
+        try:
+            scene = open_scene(path, self.registry, self.config, **options)
+        except SceneError as error:
+            raise Problem("scene-invalid", error.message, hint=error.hint) from None
+        except (
+            ValueError,
+            ArithmeticError,
+            RuntimeError,
+            LookupError,
+            TypeError,
+            OSError,
+        ) as error:
+            # What no check foresaw is still the scene's fault, and never a 500.
+            raise Problem(
+                "scene-invalid", f"The scene cannot be read ({type(error).__name__})."
+            ) from error
+        height, width = scene.targets.image_size
+        facts = Facts(len(scene.inputs), len(scene.targets), height, width)
+        self._check_counts(facts)
+        return facts
+
+    def _check_counts(self, facts: Facts) -> None:
+        most = min(self.settings.max_targets, self.config.max_targets)
+        if facts.targets > most:
+            raise Problem(
+                "request-invalid",
+                f"{facts.targets} targets are more than the {most} that one job may have.",
+                hint="Ask for fewer, in several jobs.",
+                errors=[{"pointer": "/targets", "detail": f"at most {most}"}],
+            )
+        if facts.inputs > self.settings.max_photos:
+            raise Problem(
+                "scene-invalid",
+                f"{facts.inputs} input views are more than {self.settings.max_photos}.",
+            )
+
+    def keep(self, candidate: Candidate) -> None:
+        """Move a checked candidate to where jobs find it, durably. Equal content is kept once."""
+        if candidate.folder is None:
+            return
+        place = scene_folder(candidate.identity, self.data)
+        for path in [*candidate.folder.rglob("*"), candidate.folder]:
+            if path.is_dir():
+                sync_folder(path)
+            else:
+                handle = os.open(path, os.O_RDONLY)
+                os.fsync(handle)
+                os.close(handle)
+        if not place.exists():
+            try:
+                candidate.folder.rename(place)
+            except OSError:
+                if not place.exists():  # else the same content came at the same time
+                    raise
+            sync_folder(self.data.scenes)
+        shutil.rmtree(candidate.folder, ignore_errors=True)
+
+
+def _content_id(folder: Path) -> str:
+    """``sha256:`` over the sorted names and contents."""
+    total = hashlib.sha256()
+    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    for name in names:
+        with open(folder / name, "rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        total.update(f"{name}\0{content}\n".encode())
+    return SHA + total.hexdigest()

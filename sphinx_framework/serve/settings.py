@@ -1,0 +1,71 @@
+"""Every setting of a server, checked once."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
+MEGABYTE = 1_000_000
+
+
+class Settings(BaseModel):
+    """The flags of ``sphinx-nvs serve``; sizes in megabytes, times in seconds unless named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    data: Path = Path("sphinx-nvs-data")
+    db: str | None = None
+    workers: int = Field(1, ge=1, le=256)
+    threads: int = Field(1, ge=1)
+    batch: int = Field(1, ge=1)
+    device: str = "auto"
+    licence_policy: Literal["any", "permissive"] = "any"
+    max_upload_mb: float = Field(64, gt=0)
+    max_unpacked_mb: float = Field(256, gt=0)
+    max_entries: int = Field(2000, ge=1)
+    max_photos: int = Field(64, ge=1)
+    max_pixels: int = Field(40_000_000, ge=1)
+    max_targets: int = Field(200, ge=1)
+    max_queue: int = Field(100, ge=1)
+    max_wait_seconds: float = Field(120, gt=0)
+    max_streams: int = Field(256, ge=1)
+    job_timeout_seconds: float = Field(600, gt=0)
+    worker_memory_mb: float | None = Field(None, gt=0)
+    max_attempts: int = Field(3, ge=1)
+    keep_hours: float = Field(24, gt=0)
+    max_data_gb: float = Field(10, gt=0)
+    cache_mb: float = Field(512, ge=0)
+    heartbeat_seconds: float = Field(15, gt=0)
+    header_seconds: float = Field(10, gt=0)
+    body_seconds: float = Field(60, gt=0)
+    stop_seconds: float = Field(30, ge=0)
+    api_keys: Path | None = None
+    cors: tuple[str, ...] = ()
+    allowed_host: tuple[str, ...] = ()
+    insecure: bool = False
+    page: bool = True
+    metrics: bool = True
+    json_logs: bool = False
+
+    @property
+    def max_upload_bytes(self) -> int:
+        """Bytes of a request's body."""
+        return int(self.max_upload_mb * MEGABYTE)
+
+    @property
+    def max_unpacked_bytes(self) -> int:
+        """Bytes of all files of an archive together."""
+        return int(self.max_unpacked_mb * MEGABYTE)
+
+    @property
+    def database_url(self) -> str:
+        """The database: ``--db``, or a SQLite file in the data directory."""
+        return self.db or f"sqlite:///{self.data / 'jobs.sqlite3'}"
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """Names that a request's ``Host`` may have, without a port."""
+        return frozenset(name.lower() for name in (*LOOPBACK, self.host, *self.allowed_host))
