@@ -9,9 +9,10 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from sphinx_framework import __version__
+from sphinx_framework.serve import page
 from sphinx_framework.serve.log import Log
 from sphinx_framework.serve.problems import Problem
-from sphinx_framework.serve.routes import jobs, results, system
+from sphinx_framework.serve.routes import jobs, results, system, videos
 from sphinx_framework.serve.service import Service
 
 
@@ -27,9 +28,10 @@ def build_app(service: Service, log: Log) -> FastAPI:
     )
     app.state.service = service
     app.state.flat_routes = list(app.routes)
-    for part in (jobs, results, system):
-        app.include_router(part.router)
-        app.state.flat_routes += part.router.routes
+    parts = [jobs.router, results.router, videos.router, system.router]
+    for router in [*parts, *([page.router] if service.settings.page else [])]:
+        app.include_router(router)
+        app.state.flat_routes += router.routes
     _handle_errors(app, log)
     return app
 
@@ -37,13 +39,13 @@ def build_app(service: Service, log: Log) -> FastAPI:
 def _handle_errors(app: FastAPI, log: Log) -> None:
     @app.exception_handler(Problem)
     async def on_problem(request: Request, problem: Problem) -> JSONResponse:
-        return respond(problem)
+        return respond(problem, request)
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         name = str(first["loc"][-1])
-        return respond(Problem("malformed-request", f"{name}: {first['msg']}."))
+        return respond(Problem("malformed-request", f"{name}: {first['msg']}."), request)
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> JSONResponse:
@@ -52,20 +54,25 @@ def _handle_errors(app: FastAPI, log: Log) -> None:
             problem = Problem(
                 "method-not-allowed", f"Allowed here: {allowed}.", headers={"Allow": allowed}
             )
-            return respond(problem)
+            return respond(problem, request)
         if error.status_code == 404:
-            return respond(Problem("not-found", "There is nothing at this path."))
-        return respond(Problem("malformed-request", str(error.detail), status=error.status_code))
+            return respond(Problem("not-found", "There is nothing at this path."), request)
+        problem = Problem("malformed-request", str(error.detail), status=error.status_code)
+        return respond(problem, request)
 
     @app.exception_handler(Exception)
     async def on_bug(request: Request, error: Exception) -> JSONResponse:
         log.error("request failed", reason=type(error).__name__)
-        return respond(Problem("internal", "The request could not be answered."))
+        return respond(Problem("internal", "The request could not be answered."), request)
 
 
-def respond(problem: Problem) -> JSONResponse:
-    """A problem document as an answer."""
+def respond(problem: Problem, request: Request) -> JSONResponse:
+    """A problem document as an answer; below ``/v1/videos`` in the shape of that API."""
     headers = {"Cache-Control": "no-store", **problem.headers}
+    if request.url.path.startswith("/v1/videos"):
+        kind = "server_error" if problem.status >= 500 else "invalid_request_error"
+        error = {"message": problem.detail, "type": kind, "code": problem.name}
+        return JSONResponse({"error": error}, problem.status, headers)
     return JSONResponse(problem.document(), problem.status, headers, "application/problem+json")
 
 

@@ -90,6 +90,11 @@ class Dispatcher:
                     worker.send({"cancel": identity})
         return row
 
+    async def until_over(self, identity: str) -> None:
+        """Wait until a running job has ended."""
+        while identity in self.queue.running:
+            await asyncio.sleep(0.02)
+
     async def _hand_out(self) -> None:
         while True:
             await self._wake.wait()

@@ -1,0 +1,102 @@
+"""Requests that are repeated until a server answers, and its errors as exceptions."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from sphinx_framework.errors import InputError, JobError
+
+RETRY_SECONDS = 300.0
+FIRST_CONTACT_SECONDS = 20.0
+LONGEST_PAUSE = 30.0
+
+
+class RefusedError(InputError):
+    """The server refused the request (4xx); ``status`` and ``problem`` say more."""
+
+    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+        self.status, self.problem = status, problem
+        detail = str(problem.get("detail") or f"the server answered {status}")
+        super().__init__(detail, hint=str(problem.get("hint") or ""))
+
+
+class UnreachableError(JobError):
+    """The server cannot be reached, stays overloaded, or failed."""
+
+
+class Connection:
+    """HTTP to one server, with retries."""
+
+    def __init__(self, url: str, api_key: str | None) -> None:
+        """url: such as ``http://127.0.0.1:8000``; api_key: sent as a bearer token."""
+        if not url.startswith(("http://", "https://")):
+            raise RefusedError(0, {"detail": f"{url!r} is not an http:// or https:// address."})
+        headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(
+            base_url=self.url, headers=headers, timeout=httpx.Timeout(60, read=120)
+        )
+        self._reached = False
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """One answer of less than 400; 429, 503 and broken connections are tried again.
+
+        ``content`` may be a function that makes the body anew for every try.
+        Raises :class:`RefusedError` and :class:`UnreachableError`.
+        """
+        make_body = options.pop("body", None)
+        began, pause = time.monotonic(), 0.5
+        while True:
+            body = {} if make_body is None else make_body()
+            try:
+                answer = self._http.request(method, path, **options, **body)
+            except httpx.TransportError as error:
+                self._give_up_after(began, f"{self.url} cannot be reached: {_why(error)}.")
+                wait, pause = pause, min(LONGEST_PAUSE, 2 * pause)
+            else:
+                self._reached = True
+                if answer.status_code not in (429, 503):
+                    return checked(answer)
+                wait = float(answer.headers.get("retry-after", "5"))
+                if time.monotonic() + wait - began > RETRY_SECONDS:
+                    raise UnreachableError(str(_problem(answer).get("detail", "overloaded")))
+            time.sleep(wait)
+
+    @contextmanager
+    def stream(self, path: str, **options: Any) -> Iterator[httpx.Response]:
+        """A streamed answer; raises ``httpx.TransportError`` when it breaks."""
+        with self._http.stream("GET", path, **options) as answer:
+            self._reached = True
+            if answer.status_code >= 400:
+                answer.read()
+            yield checked(answer)
+
+    def _give_up_after(self, began: float, message: str) -> None:
+        longest = RETRY_SECONDS if self._reached else FIRST_CONTACT_SECONDS
+        if time.monotonic() - began > longest:
+            raise UnreachableError(message, hint="Is the server running, and --server right?")
+
+
+def checked(answer: httpx.Response) -> httpx.Response:
+    """The answer, or its error as an exception."""
+    if answer.status_code >= 500:
+        detail = _problem(answer).get("detail", f"the server answered {answer.status_code}")
+        raise UnreachableError(str(detail))
+    if answer.status_code >= 400:
+        raise RefusedError(answer.status_code, _problem(answer))
+    return answer
+
+
+def _problem(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        found = answer.json()
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _why(error: Exception) -> str:
+    return str(error) or type(error).__name__
