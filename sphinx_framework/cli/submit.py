@@ -56,8 +56,8 @@ def submit(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return _left(console, job, url)
     if job.status != "succeeded":
-        error = job.view["error"] or {"detail": "the job was canceled."}
-        console.print(f"error: {error['detail']}", highlight=False, markup=False)
+        told = job.view["error"] or {"detail": "the job was canceled."}
+        console.print(f"error: {told['detail']}", highlight=False, markup=False)
         return _tell(arguments, job, None, 1)
     if out is not None:
         job.download(out)

@@ -37,7 +37,7 @@ class Worker:
     async def keep_running(self) -> None:
         """Run processes one after the other until the pool closes."""
         failures = 0
-        while not self.pool.closing:
+        while True:
             self.state, self.verdict = "starting", None
             was_ready = await self._one_process()
             self.process, self._writer = None, None
@@ -116,6 +116,8 @@ class Pool:
             name: str(threads)
             for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
         }
+        # Waiting threads of OpenMP would burn the cores that other workers need.
+        self.environment["OMP_WAIT_POLICY"] = "PASSIVE"
         self.workers = [Worker(index, self) for index in range(count)]
         self.closing = False
         self.restarts: Callable[[], None] = lambda: None

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import RowMapping, delete, func, insert, select, update
 
 from sphinx_framework.serve.database import Transaction
 from sphinx_framework.serve.journal import append
@@ -12,7 +12,7 @@ from sphinx_framework.serve.tables import events, files, jobs
 
 FINAL = ("succeeded", "failed", "canceled")
 STATUSES = ("queued", "running", *FINAL)
-Row = Mapping[str, Any]
+Row = RowMapping
 
 
 def accept(transaction: Transaction, values: dict[str, Any]) -> Row:
@@ -107,7 +107,7 @@ def known(transaction: Transaction) -> tuple[set[str], set[str]]:
 
 
 def add_files(
-    transaction: Transaction, job: str, entries: Sequence[Row], *, in_result: bool
+    transaction: Transaction, job: str, entries: Sequence[Mapping[str, Any]], *, in_result: bool
 ) -> None:
     """Make files known; one of an earlier attempt is described anew."""
     names = [entry["name"] for entry in entries]

@@ -69,12 +69,12 @@ class Workbench:
     def scene(self, order: dict[str, Any]) -> tuple[Scene, bool]:
         """A job's scene, fitted and with its targets, and whether it was at hand."""
         cameras = order["target_cameras"]
-        cameras_sum = "" if cameras is None else hashlib.sha256(Path(cameras).read_bytes())
+        given = b"" if cameras is None else Path(cameras).read_bytes()
         key = repr(
             (
                 order["scene"]["id"],
                 order["targets"],
-                cameras_sum and cameras_sum.hexdigest(),
+                hashlib.sha256(given).hexdigest(),
                 order["split"],
                 order["convention"],
             )
