@@ -15,7 +15,7 @@ def serve(arguments: argparse.Namespace) -> int:
         from sphinx_framework.serve.keys import make_key
         from sphinx_framework.serve.run import serve as run
         from sphinx_framework.serve.settings import Settings
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise ConfigError(f"serving needs {error.name!r}, which is missing.", hint=HINT) from None
     if arguments.make_key is not None:
         key, line = make_key(arguments.make_key)

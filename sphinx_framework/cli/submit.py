@@ -29,7 +29,7 @@ def submit(arguments: argparse.Namespace) -> int:
     """Send a job, follow it, fetch its result; 0 only when it succeeded."""
     try:
         from sphinx_framework.client import Client
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise ConfigError(f"submit needs {error.name!r}, which is missing.", hint=HINT) from None
     url = arguments.server or os.environ.get("SPHINX_NVS_URL")
     if not url:

@@ -69,6 +69,8 @@ def parse_targets(text: str | None) -> TargetSpec:
     if kind == "indices":
         indices = tuple(_whole(part, text) for part in rest.split(","))
         check_count(len(indices))
+        if len(set(indices)) < len(indices):
+            raise SceneError(f"targets {text!r}: names a frame twice.")
         return TargetSpec(kind="indices", indices=indices)
     raise SceneError(
         f"unknown targets {text!r}.", hint=f"{suggestion(kind, _KINDS)}Choose {_FORMS}."

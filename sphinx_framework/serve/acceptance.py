@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.io.targets import parse_targets
+from sphinx_framework.scenes.targets import parse_targets
 from sphinx_framework.serve import admission, store
 from sphinx_framework.serve.body import Part
 from sphinx_framework.serve.database import Transaction

@@ -8,12 +8,12 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from sphinx_framework import __version__
 from sphinx_framework.serve import page
 from sphinx_framework.serve.log import Log
 from sphinx_framework.serve.problems import Problem
 from sphinx_framework.serve.routes import jobs, results, system, videos
 from sphinx_framework.serve.service import Service
+from sphinx_framework.version import __version__
 
 
 def build_app(service: Service, log: Log) -> FastAPI:

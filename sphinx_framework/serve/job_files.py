@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sphinx_framework.engine.result import RenderResult
-from sphinx_framework.io.results import write_result
+from sphinx_framework.output.results import write_result
 from sphinx_framework.serve.datadir import sync_folder
 
 MEDIA_TYPES = {

@@ -5,8 +5,8 @@ from typing import Any
 
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.errors import SceneError
-from sphinx_framework.loading import load_scene
 from sphinx_framework.registry import Registry
+from sphinx_framework.scenes.load import load_scene
 from sphinx_framework.types import Scene
 
 

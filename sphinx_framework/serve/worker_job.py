@@ -23,7 +23,7 @@ from sphinx_framework.engine.events import (
     StepDone,
 )
 from sphinx_framework.errors import InputError, JobError, SceneError
-from sphinx_framework.io.images import write_png
+from sphinx_framework.scenes.images import write_png
 from sphinx_framework.serve.job_files import describe, publish_result, publish_with
 from sphinx_framework.serve.job_report import measured, plan_view, redact
 from sphinx_framework.serve.problems import job_error

@@ -1,0 +1,109 @@
+"""The real ``sphinx-nvs serve`` in a process of its own, on a pipeline of fakes."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+from commands import FAKES, PIPELINE
+from distributions import PluginFolder
+from photo_scenes import write_photo_scene
+
+LIMIT = 60.0
+
+
+class FakeServer:
+    """A server that may be started, stopped and killed; it dies with the test run."""
+
+    def __init__(self, folder: Path, *flags: str, plugin: str = FAKES) -> None:
+        self.folder, self.flags = folder, flags
+        self.config = folder / "fakes.toml"
+        self.config.write_text(PIPELINE)
+        self.scene = write_photo_scene(folder / "scene")
+        self.plugins = PluginFolder(folder / "site")
+        self.plugins.install("fakes", plugin)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "log.txt"
+        self.environment = {
+            **os.environ,
+            "PYTHONPATH": str(self.plugins.path),
+            "SPHINX_FRAMEWORK_PLUGINS": "fakes",
+            "OMP_NUM_THREADS": "1",
+        }
+
+    def command(self, *arguments: object) -> list[str]:
+        return [sys.executable, "-m", "sphinx_framework.cli.main", *map(str, arguments)]
+
+    def start(self) -> "FakeServer":
+        data = self.folder / "data"
+        arguments = ("--config", self.config, "--port", self.port, "--data", data, "--threads", 1)
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                self.command("serve", *arguments, *self.flags),
+                stdout=log,
+                stderr=log,
+                env=self.environment,
+            )
+        self.wait_for(self._ready)
+        return self
+
+    def _ready(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()[-2000:]
+        try:
+            return httpx.get(self.url + "/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def wait_for(self, check):
+        end = time.monotonic() + LIMIT
+        while not (value := check()):
+            assert time.monotonic() < end, self.log.read_text()[-2000:]
+            time.sleep(0.02)
+        return value
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.process.wait(LIMIT)
+
+    def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments),
+            capture_output=True,
+            text=True,
+            env={**self.environment, "SPHINX_NVS_URL": self.url},
+            check=False,
+        )
+
+    def post(self, request=None, **headers):
+        """Submit the scene folder as an archive."""
+        from sphinx_framework.client.pack import packed
+
+        files = {"scene": ("scene.zip", packed(self.scene))}
+        data = {"request": json.dumps(request or {})}
+        return httpx.post(self.url + "/v1/jobs", files=files, data=data, headers=headers)
+
+    def job(self, identity: str) -> dict:
+        return httpx.get(f"{self.url}/v1/jobs/{identity}").json()
+
+    def ended(self, identity: str) -> dict:
+        final = ("succeeded", "failed", "canceled")
+        return self.wait_for(lambda: (v := self.job(identity))["status"] in final and v)
+
+    def events(self, identity: str, after: int = 0) -> list[tuple[int, str, dict]]:
+        from sphinx_framework.client import Client
+
+        job = Client(self.url).job(identity)
+        return [(event.number, event.name, event.data) for event in job.events(after)]
