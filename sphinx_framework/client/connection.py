@@ -48,15 +48,19 @@ class Connection:
         Raises :class:`RefusedError` and :class:`UnreachableError`.
         """
         make_body = options.pop("body", None)
-        began, pause = time.monotonic(), 0.5
+        began, pause, wait = time.monotonic(), 0.5, 0.5
         while True:
             body = {} if make_body is None else make_body()
             try:
-                answer = self._http.request(method, path, **options, **body)
+                answer: httpx.Response | None = self._http.request(method, path, **options, **body)
             except httpx.TransportError as error:
                 self._give_up_after(began, f"{self.url} cannot be reached: {_why(error)}.")
                 wait, pause = pause, min(LONGEST_PAUSE, 2 * pause)
-            else:
+                answer = None
+            finally:
+                for _, (_, file, _) in body.get("files", ()):
+                    file.close()
+            if answer is not None:
                 self._reached = True
                 if answer.status_code not in (429, 503):
                     return checked(answer)
@@ -64,6 +68,10 @@ class Connection:
                 if time.monotonic() + wait - began > RETRY_SECONDS:
                     raise UnreachableError(str(_problem(answer).get("detail", "overloaded")))
             time.sleep(wait)
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._http.close()
 
     @contextmanager
     def stream(self, path: str, **options: Any) -> Iterator[httpx.Response]:

@@ -6,7 +6,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -31,6 +31,12 @@ class Client:
     def __init__(self, url: str, api_key: str | None = None) -> None:
         """url: such as ``http://127.0.0.1:8000``."""
         self.connection = Connection(url, api_key)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
 
     def submit(
         self, scene: str | Path, *, idempotency_key: str | None = None, **request: Any

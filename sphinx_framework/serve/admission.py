@@ -8,8 +8,11 @@ from sphinx_framework.serve.problems import Problem, retry_after
 
 
 def check_open(dispatcher: Dispatcher) -> None:
-    """503 while no worker has its models, and while the server stops."""
-    if dispatcher.stopping or not dispatcher.pool.any_ready():
+    """503 before the first worker has its models, and while the server stops.
+
+    Later a worker that is being replaced is no reason: jobs wait for it in the queue.
+    """
+    if dispatcher.stopping or not dispatcher.pool.was_ready:
         stopping = dispatcher.stopping
         raise Problem(
             "not-ready",

@@ -34,6 +34,7 @@ def publish_result(
     Returns the manifest's entries, sorted by name. ``between`` is called between files.
     """
     shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
     write_result(result, staging)
     entries = []
     for path in sorted(p for p in staging.rglob("*") if p.is_file()):

@@ -70,6 +70,7 @@ class Worker:
                 message = json.loads(line)
                 if "ready" in message:
                     was_ready, self.state = True, "idle"
+                    self.pool.was_ready = True
                     self.pool.ready(self, message)
                 elif "fatal" in message:
                     self.pool.fatal(message)
@@ -120,6 +121,7 @@ class Pool:
         self.environment["OMP_WAIT_POLICY"] = "PASSIVE"
         self.workers = [Worker(index, self) for index in range(count)]
         self.closing = False
+        self.was_ready = False
         self.restarts: Callable[[], None] = lambda: None
         self.ready: Callable[[Worker, dict[str, Any]], None]
         self.fatal: Callable[[dict[str, Any]], None]

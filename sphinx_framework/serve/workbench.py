@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from sphinx_framework.config import PipelineConfig, config_from_dict
+from sphinx_framework.config import config_from_dict
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.registry import Registry
 from sphinx_framework.serve.scene_files import open_scene
@@ -49,22 +49,6 @@ class Workbench:
             "device": str(self.engine.device),
             "threads": torch.get_num_threads(),
         }
-
-    def engine_for(self, budget_ms: float | None) -> Engine:
-        """The engine, or one with the same models and a request's latency budget."""
-        if budget_ms is None:
-            return self.engine
-        config: PipelineConfig = self.engine.config
-        table = config.engine.model_copy(update={"budget_ms": budget_ms})
-        engine = Engine(
-            self.engine.components,
-            config.model_copy(update={"engine": table}),
-            self.engine.device,
-            self.registry,
-        )
-        engine.pace, engine.caches = self.engine.pace, self.engine.caches
-        engine.load_seconds = self.engine.load_seconds
-        return engine
 
     def scene(self, order: dict[str, Any]) -> tuple[Scene, bool]:
         """A job's scene, fitted and with its targets, and whether it was at hand."""

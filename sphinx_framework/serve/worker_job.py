@@ -1,7 +1,7 @@
 """One attempt at a job, from its order to its files; everything is told to the server."""
 
 import math
-import os
+import re
 import shutil
 import sys
 import traceback
@@ -32,6 +32,7 @@ from sphinx_framework.serve.workbench import Workbench
 from sphinx_framework.types import Scene
 
 PROGRESS_SECONDS = 0.1
+_PATH = re.compile(r"(?<![\w.])/[^\s/'\"]+/[^\s'\"]*")  # of the server: no client's to read
 Send = Callable[..., None]
 
 
@@ -86,9 +87,12 @@ class Attempt:
         self.send("cache", hit=at_hand, bytes=self.workbench.used_bytes)
         self.check_cancel()
         self.progress("regression", 0, 1)
-        engine = self.workbench.engine_for(order["budget_ms"])
-        stream = engine.stream(
-            scene, quality=order["quality"], mode=order["mode"], seed=order["seed"]
+        stream = self.workbench.engine.stream(
+            scene,
+            quality=order["quality"],
+            mode=order["mode"],
+            seed=order["seed"],
+            budget_ms=order["budget_ms"],
         )
         try:
             for event in stream:
@@ -104,9 +108,7 @@ class Attempt:
                     return {"files": files, "measured": measured(report)}
                 self.tell(event, scene)
         finally:
-            close = getattr(stream, "close", None)
-            if close is not None:
-                close()  # gives the latent cache back
+            stream.close()  # gives the latent cache back
         raise JobError("the engine ended without a result")
 
     def tell(self, event: Event, scene: Scene) -> None:
@@ -176,9 +178,8 @@ def failure(error: Exception) -> dict[str, str]:
                 torch.cuda.empty_cache()
             return job_error("out-of-memory", "The device has not enough memory for this job.")
         case JobError() | InputError():
-            name = "not-finite" if "not finite" in error.message.lower() else "model-failed"
-            if "out of memory" in error.message.lower():
-                name = "out-of-memory"
-            return job_error(name, error.message.replace(os.getcwd(), "."), error.hint)
+            kind = getattr(error, "kind", "")
+            name = kind if kind in ("not-finite", "out-of-memory") else "model-failed"
+            return job_error(name, _PATH.sub("(a path)", error.message), error.hint)
         case _:
             return job_error("model-failed", f"The model raised {type(error).__name__}.")

@@ -28,7 +28,7 @@ class Odd(FakeRegression):
             raise RuntimeError("in /some/secret/path")
         coarse = super().predict(scene)
         if what == 15:
-            coarse.images[0, 0, 0, 0] = float("nan")
+            coarse.images[0, 0, 0, 0] = float("nan")  # the engine refuses it by kind
         return coarse
 
 @hookimpl
@@ -36,7 +36,7 @@ def sphinx_framework_components():
     from dataclasses import replace
     from sphinx_framework.testing.pipeline import fake_specs
     return [
-        replace(spec, factory="fakes:Odd") if spec.kind == "regression" else spec
+        replace(spec, factory=__name__ + ":Odd") if spec.kind == "regression" else spec
         for spec in fake_specs()
     ]
 """
@@ -64,7 +64,9 @@ def odd(tmp_path_factory):
 def test_a_failing_model_fails_its_job_with_a_type_and_the_next_is_served(
     odd, targets, name, attempts
 ):
-    job = odd.ended(odd.post({"targets": f"interpolate:{targets}"}).json()["id"])
+    answer = odd.post({"targets": f"interpolate:{targets}"})
+    assert answer.status_code == 202, answer.text
+    job = odd.ended(answer.json()["id"])
     assert (job["status"], job["attempt"]) == ("failed", attempts)
     assert job["error"]["type"] == f"urn:sphinx-nvs:problem:{name}"
     assert "secret" not in job["error"]["detail"]

@@ -91,9 +91,10 @@ class FakeServer:
         """Submit the scene folder as an archive."""
         from sphinx_framework.client.pack import packed
 
-        files = {"scene": ("scene.zip", packed(self.scene))}
         data = {"request": json.dumps(request or {})}
-        return httpx.post(self.url + "/v1/jobs", files=files, data=data, headers=headers)
+        with packed(self.scene) as archive:
+            files = {"scene": ("scene.zip", archive)}
+            return httpx.post(self.url + "/v1/jobs", files=files, data=data, headers=headers)
 
     def job(self, identity: str) -> dict:
         return httpx.get(f"{self.url}/v1/jobs/{identity}").json()
@@ -105,5 +106,6 @@ class FakeServer:
     def events(self, identity: str, after: int = 0) -> list[tuple[int, str, dict]]:
         from sphinx_framework.client import Client
 
-        job = Client(self.url).job(identity)
-        return [(event.number, event.name, event.data) for event in job.events(after)]
+        with Client(self.url) as client:
+            job = client.job(identity)
+            return [(event.number, event.name, event.data) for event in job.events(after)]
