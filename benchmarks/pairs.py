@@ -20,7 +20,7 @@ import torch
 
 from sphinx_framework.config import config_from_dict
 from sphinx_framework.engine.engine import Engine
-from sphinx_framework.errors import SphinxError
+from sphinx_framework.errors import JobError, SphinxError
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.registry import Registry
 from sphinx_framework.testing.fakes import fake_scene
@@ -150,6 +150,10 @@ def rendered(engine: Engine, situation: Situation) -> str:
 
 def outcome(error: Exception) -> str:
     """An error of ours is a refusal, any other a defect."""
+    # A component that raised is a defect, whatever the engine makes of it.
+    if isinstance(error, JobError) and error.kind == "component-raised":
+        cause = error.__cause__ or error
+        return f"FAILED: {type(cause).__name__}: {(str(cause).splitlines() or [''])[0]}"
     if isinstance(error, SphinxError):
         return f"refused: {error.message}"
     return f"FAILED: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"

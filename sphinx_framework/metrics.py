@@ -11,6 +11,7 @@ from torch.nn import functional as F
 # Xue et al. 2014 use 170 for 8-bit images; rescaled to [0, 1].
 GRADIENT_CONSTANT = 170 / 255**2
 SMALLEST_ERROR = 1e-10
+SMALLEST_SSIM_SIDE = 11  # pixels; the Gaussian window does not fit into smaller images
 
 
 def inside(

@@ -14,7 +14,7 @@ from sphinx_framework.engine.components import Components
 from sphinx_framework.engine.decisions import Decisions, missed_targets
 from sphinx_framework.engine.request_state import Request
 from sphinx_framework.engine.result import Counts, FrameReport, Report, StepTrace
-from sphinx_framework.metrics import psnr, ssim
+from sphinx_framework.metrics import SMALLEST_SSIM_SIDE, psnr, ssim
 from sphinx_framework.policy.schedule import Full, Schedule
 from sphinx_framework.version import __version__
 
@@ -137,7 +137,8 @@ def _similarity(
         return [(None, None)] * len(images)
     images, truth = images.cpu(), truth.cpu()
     decibels = psnr(images, truth).clamp(max=LARGEST_PSNR).tolist()
-    if find_spec("skimage") is None:  # the extra 'study'
+    small = min(truth.shape[-2:]) < SMALLEST_SSIM_SIDE
+    if small or find_spec("skimage") is None:  # the extra 'study'
         return [(value, None) for value in decibels]
     return list(zip(decibels, ssim(images, truth).tolist(), strict=True))
 

@@ -5,6 +5,7 @@ count from the corner of the image, as ours do. In the order of the photos' name
 the last are inputs and everything between them is a target. Near and far come from ``points3D``.
 """
 
+import math
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -135,8 +136,8 @@ def _shot(
 
 def _matrix(pose: _Pose, where: str) -> Float[Tensor, "4 4"]:
     q = np.array(pose.quaternion)
-    norm = float(np.linalg.norm(q))
-    if not np.isfinite(norm) or norm < 1e-9:
+    norm = math.hypot(*pose.quaternion)  # infinity, not a warning, where it overflows
+    if not math.isfinite(norm) or norm < 1e-9:
         raise SceneError(f"{where}: its quaternion {pose.quaternion} is no rotation.")
     w, x, y, z = q / norm
     matrix = torch.eye(4, dtype=torch.float64)

@@ -108,7 +108,7 @@ def test_a_reader_can_be_named(tmp_path):
     assert len(scene.targets) == 2
     with pytest.raises(SceneError, match=r"no scene reader 'transform'. Did you mean 'transforms'"):
         read_scene(tmp_path, reader="transform")
-    with pytest.raises(SceneError, match=r"cameras\.json: no such file"):
+    with pytest.raises(SceneError, match=r"reader 'photos' needs cameras\.json"):
         read_scene(tmp_path, reader="photos")
 
 

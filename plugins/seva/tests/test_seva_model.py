@@ -15,6 +15,7 @@ from sphinx_framework.engine.engine import Engine
 from sphinx_framework.errors import ConfigError, SceneError
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.plugin import Capabilities
+from sphinx_framework.policy.evidence import EvidenceConfig
 from sphinx_framework.protocols import SolverStep
 from sphinx_framework.testing.contracts import DiffusionContract
 from sphinx_framework.testing.fakes import (
@@ -62,7 +63,9 @@ def engine(model: SevaModel, num_steps: int = 4) -> Engine:
     )
     roles = ("regression", "diffusion", "quality", "mask", "steps")
     config = PipelineConfig(
-        num_steps=num_steps, pipeline={role: ComponentConfig(use="given") for role in roles}
+        num_steps=num_steps,
+        pipeline={role: ComponentConfig(use="given") for role in roles},
+        evidence=EvidenceConfig(guard=False),  # random weights keep nothing of a render
     )
     return Engine(components, config)
 

@@ -25,6 +25,7 @@ from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.record import RecordExecutor
 from sphinx_framework.executors.tiles import TileSet
 from sphinx_framework.plugin import Capabilities
+from sphinx_framework.policy.evidence import EvidenceConfig
 from sphinx_framework.testing.fakes import FakeConfig, FakeQuality, FakeRegression, fake_scene
 from sphinx_framework.testing.oracle import relative_error
 from sphinx_framework.types import CoarseViews, QualityReport, RefineMask, Scene, StartSteps
@@ -70,7 +71,9 @@ def rendered(model: SevaModel, mode: str, share: float) -> RenderResult:
     )
     roles = ("regression", "diffusion", "quality", "mask", "steps")
     config = PipelineConfig(
-        num_steps=6, pipeline={role: ComponentConfig(use="given") for role in roles}
+        num_steps=6,
+        pipeline={role: ComponentConfig(use="given") for role in roles},
+        evidence=EvidenceConfig(guard=False),  # random weights keep nothing of a render
     )
     scene = fake_scene(3, 2, (64, 48))
     return Engine(components, config).render(scene, mode=mode, quality=1.0, seed=1)

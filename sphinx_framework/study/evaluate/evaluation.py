@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.result import RenderResult, Report
-from sphinx_framework.metrics import gradient_similarity, psnr, sharpness, ssim
+from sphinx_framework.metrics import SMALLEST_SSIM_SIDE, gradient_similarity, psnr, sharpness, ssim
 from sphinx_framework.protocols import Embedder
 from sphinx_framework.study.calibrate.samples import SceneSource
 from sphinx_framework.study.evaluate.consistency import feature_difference, warped_difference
@@ -36,7 +36,6 @@ from sphinx_framework.types import Scene
 HOLE_OPACITY = 0.5
 STAGES = ("regression", "quality", "plan", "encode", "denoise", "decode")
 METHOD_STAGES = ("quality", "plan")
-SMALLEST_SSIM_SIDE = 11
 CPU = torch.device("cpu")
 
 
