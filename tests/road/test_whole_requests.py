@@ -1,0 +1,132 @@
+"""Whole requests of every pipeline on an emulated device: no mixes, and a quiet denoising loop."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from sphinx_framework.config import load_config
+from sphinx_framework.engine.components import build_components
+from sphinx_framework.engine.engine import Engine
+from sphinx_framework.engine.events import Finished, Planned, StageDone, StepDone
+from sphinx_framework.engine.result import RenderResult
+from sphinx_framework.registry import Registry
+from sphinx_framework.testing.scenes import track_scene
+from sphinx_framework.types import CoarseViews, Scene, StartSteps
+from tests.support.emulated_device import EmulatedRun
+
+E2E = Path(__file__).parent.parent / "e2e"
+WALK = ("num_steps=7", "plan.refresh_every=3", "plan.full_tail=1", "engine.retry=false")
+PIPELINES = {
+    "seva": (
+        E2E / "seva_mvsplat_tiny.toml",
+        (64, 64),
+        (*WALK, "plan.max_start=6", "diffusion.channel_mult=[1,1]"),
+    ),
+    "viewcrafter": (E2E / "viewcrafter_dust3r_tiny.toml", (64, 96), WALK),
+    "lite": ("lite", (64, 64), (*WALK, "size=[64,64]", "plan.stride=1", "plan.max_steps=7")),
+}
+# What one move may do while the device computes. Nothing.
+STEP_BUDGET = {"wait": 0, "host copy": 0, "host index": 0, "float64": 0}
+# A whole first request of two photos and three targets; all of it outside of the moves.
+REQUEST_BUDGET = {"wait": 100, "host copy": 150}
+
+
+class Once:
+    """A regression stage that answers a scene once; later requests get the same views."""
+
+    def __init__(self, stage: Any) -> None:
+        self.stage, self.coarse = stage, None
+
+    def predict(self, scene: Scene) -> CoarseViews:
+        self.coarse = self.coarse or self.stage.predict(scene)
+        assert self.coarse is not None
+        return self.coarse
+
+
+class Dictated:
+    """Asks the pipeline's own policies, then starts the targets at different steps."""
+
+    def __init__(self, steps: Any, mask: Any, starts: tuple[int, ...]) -> None:
+        self.steps, self.inner_mask, self.starts = steps, mask, starts
+
+    def start_steps(self, *arguments: Any) -> StartSteps:
+        return replace(self.steps.start_steps(*arguments), steps=self.starts, full_ratio=None)
+
+    def mask(self, coarse: CoarseViews, scene: Scene, cluster: int | None) -> Tensor:
+        mask = torch.zeros_like(self.inner_mask.mask(coarse, scene, cluster))
+        mask[:, :16, :16] = True
+        return mask
+
+
+class Road:
+    """An engine on the emulated device, with the moves that its requests made."""
+
+    def __init__(self, name: str, run: EmulatedRun) -> None:
+        config, size, overrides = PIPELINES[name]
+        self.run, self.kinds = run, set[str]()
+        loaded = load_config(config, overrides)
+        registry = Registry.from_entry_points()
+        parts = build_components(loaded, registry, run.device, name)
+        said = Dictated(parts.steps, parts.mask, (1, 3, 3))
+        parts = replace(parts, regression=Once(parts.regression), mask=said, steps=said)
+        self.engine = Engine(parts, loaded, run.device)
+        self.scene = track_scene(3, 2, size, 0)
+
+    def request(self, mode: str) -> RenderResult:
+        self.run.step = f"{mode} regression"
+        for event in self.engine.stream(self.scene, mode=mode):  # type: ignore[arg-type]
+            if isinstance(event, StageDone):
+                self.run.step = f"{mode} after {event.stage}"
+            elif isinstance(event, Planned):
+                self.run.step = f"{mode} encode, and move 1"
+            elif isinstance(event, StepDone):
+                last = event.done == event.total
+                self.run.step = f"{mode} {'decode' if last else f'move {event.done + 1}'}"
+            elif isinstance(event, Finished):
+                self.kinds |= {step.kind for step in event.result.report.trace}
+                return event.result
+        raise AssertionError("no result")
+
+    def moves(self) -> list[str]:
+        """Names of the moves after each request's first (which shares its name with encoding)."""
+        return sorted(
+            step
+            for step in {at for at, _, _ in self.run.counts}
+            if " move " in step and "encode" not in step
+        )
+
+
+@pytest.fixture(scope="module", params=PIPELINES)
+def road(request: pytest.FixtureRequest) -> Iterator[Road]:
+    with EmulatedRun() as run:
+        made = Road(request.param, run)
+        made.results = [  # type: ignore[attr-defined]
+            made.request(mode) for mode in ("selective", "fine")
+        ]
+        yield made
+
+
+def test_every_stage_runs_on_one_device_and_makes_every_kind_of_move(road: Road) -> None:
+    for result in road.results:  # type: ignore[attr-defined]
+        assert result.images.device.type == "cpu"
+        assert bool(torch.isfinite(result.images).all())
+    assert road.kinds == {"full", "frames", "tiles"}
+
+
+@pytest.mark.parametrize("kind", STEP_BUDGET)
+def test_no_move_waits_copies_or_computes_in_double(road: Road, kind: str) -> None:
+    inside = [place for step in road.moves() for place in road.run.places(kind, step)]
+    assert len(inside) <= STEP_BUDGET[kind], "\n".join(inside)
+
+
+@pytest.mark.parametrize("kind", REQUEST_BUDGET)
+def test_the_first_request_stays_within_its_budget(road: Road, kind: str) -> None:
+    stages = {step for step, _, _ in road.run.counts if step.startswith("selective")}
+    total = sum(road.run.total(kind, step) for step in stages)
+    places = [p for step in stages for p in road.run.places(kind, step)]
+    assert total <= REQUEST_BUDGET[kind], "\n".join([str(total), *places])
