@@ -28,7 +28,11 @@ PIPELINES = {
         (*WALK, "plan.max_start=6", "diffusion.channel_mult=[1,1]"),
     ),
     "viewcrafter": (E2E / "viewcrafter_dust3r_tiny.toml", (64, 96), WALK),
-    "lite": ("lite", (64, 64), (*WALK, "size=[64,64]", "plan.stride=1", "plan.max_steps=7")),
+    "lite": (
+        "lite",
+        (64, 64),
+        (*WALK, "size=[64,64]", "plan.max_steps=7", "evidence.min_opacity=0"),
+    ),
 }
 # What one move may do while the device computes. Nothing.
 STEP_BUDGET = {"wait": 0, "host copy": 0, "host index": 0, "float64": 0}
