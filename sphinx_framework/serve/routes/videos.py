@@ -46,7 +46,24 @@ BODY = {
 }
 
 
-@router.post("", openapi_extra=BODY, responses=documented(413, 415, 422, 429, 503, 507))
+FACADE_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {"error": {"type": "object", "required": ["message", "type", "code"]}},
+}
+
+
+def _documented(*statuses: int, media: str = "application/json") -> dict[Any, Any]:
+    """As elsewhere, and errors in the facade's own shape beside problem documents."""
+    answers = documented(*statuses, media=media)
+    for status, answer in answers.items():
+        if status >= 400:
+            schema = {"application/json": {"schema": FACADE_ERROR}}
+            answer["content"] = {**answer["content"], **schema}
+    return answers
+
+
+@router.post("", openapi_extra=BODY, responses=_documented(413, 415, 422, 429, 503, 507))
 async def create(request: Request, here: Here, owner: Owner) -> JSONResponse:
     """Make a video of a scene's archive."""
     try:
@@ -57,7 +74,7 @@ async def create(request: Request, here: Here, owner: Owner) -> JSONResponse:
     return JSONResponse(video(here, row))
 
 
-@router.get("", responses=documented())
+@router.get("", responses=_documented())
 async def videos(
     here: Here,
     owner: Owner,
@@ -80,13 +97,13 @@ async def videos(
     return JSONResponse({**shown, "first_id": None, "last_id": None, **ends})
 
 
-@router.get("/{id}", responses=documented())
+@router.get("/{id}", responses=_documented())
 async def retrieve(id: str, here: Here, owner: Owner) -> JSONResponse:
     """One video."""
     return JSONResponse(video(here, await here.job(owner, id)))
 
 
-@router.get("/{id}/content", responses=documented(304, 409, 416, media="video/mp4"))
+@router.get("/{id}/content", responses=_documented(304, 409, 416, media="video/mp4"))
 async def content(id: str, request: Request, here: Here, owner: Owner) -> Response:
     """The video file of a completed one."""
     row = await here.job(owner, id)
@@ -99,7 +116,7 @@ async def content(id: str, request: Request, here: Here, owner: Owner) -> Respon
     return file_response(here.data.job(id) / "files" / "video.mp4", entry, request)
 
 
-@router.delete("/{id}", responses=documented(409))
+@router.delete("/{id}", responses=_documented(409))
 async def delete(id: str, here: Here, owner: Owner) -> JSONResponse:
     """Delete a video; one that still runs is cancelled first."""
     row = await here.dispatcher.cancel(owner, id)
