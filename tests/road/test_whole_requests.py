@@ -1,7 +1,7 @@
 """Whole requests of three pipelines on an emulated device: no mixes, and a quiet denoising loop.
 
-Runs in a process of its own (see ``make test``): autograd counts its devices when it first runs, and
-an earlier test's backward pass would leave the emulated one out.
+Runs in a process of its own (see ``make test``): autograd counts its devices when it first runs,
+and an earlier test's backward pass would leave the emulated one out.
 """
 
 from collections.abc import Iterator
