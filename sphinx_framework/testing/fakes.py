@@ -38,15 +38,19 @@ def fake_scene(
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(inputs, 3, 4, 4, generator=generator)
     images = F.interpolate(coarse, size, mode="bilinear", align_corners=True)
-    total = inputs + targets
-    track = fake_cameras(total, size)
+    return scene_on_track(images, fake_cameras(inputs + targets, size), f"fake-{seed}")
+
+
+def scene_on_track(images: Float[Tensor, "N 3 H W"], track: Cameras, name: str) -> Scene:
+    """Photos at a track's ends (and spread between); the cameras in between are targets."""
+    inputs, total = len(images), len(track)
     ends = [round(i * (total - 1) / max(1, inputs - 1)) for i in range(inputs)]
     rest = [i for i in range(total) if i not in ends]
     return Scene(
         images=images,
         inputs=track[ends],
         targets=track[rest],
-        name=f"fake-{seed}",
+        name=name,
         near=1.0,
         far=10.0,
         order=tuple(float(i) for i in (*ends, *rest)),

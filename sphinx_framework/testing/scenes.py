@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sphinx_framework.testing.fakes import scene_on_track
 from sphinx_framework.types import Cameras, Scene
 
 
@@ -33,19 +34,7 @@ def track_scene(targets: int, inputs: int, size: tuple[int, int], seed: int) -> 
     coarse = torch.rand(inputs, 3, 6, 6, generator=generator)
     images = functional.interpolate(coarse, size, mode="bilinear", align_corners=True)
     images = (images + 0.04 * torch.randn(images.shape, generator=generator)).clamp(0, 1)
-    total = inputs + targets
-    track = track_cameras(total, size)
-    ends = [round(i * (total - 1) / max(1, inputs - 1)) for i in range(inputs)]
-    rest = [i for i in range(total) if i not in ends]
-    return Scene(
-        images=images,
-        inputs=track[ends],
-        targets=track[rest],
-        name=f"track-{seed}",
-        near=1.0,
-        far=10.0,
-        order=tuple(float(i) for i in (*ends, *rest)),
-    )
+    return scene_on_track(images, track_cameras(inputs + targets, size), f"track-{seed}")
 
 
 def moved_world(scene: Scene) -> Scene:
