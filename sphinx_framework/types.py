@@ -259,13 +259,40 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipLayout:
-    """The frames of one diffusion pass, in the model's order."""
+    """The frames of one diffusion pass, in the model's order.
+
+    latents: the slots that each latent holds, for an autoencoder that compresses time; every slot
+        in exactly one of them. ``None``: one latent a slot. A latent starts with the earliest of
+        its targets, and the clip is encoded and decoded as a whole.
+    """
 
     slots: tuple[Slot, ...]
     notes: tuple[str, ...] = field(default=())
+    latents: tuple[tuple[int, ...], ...] | None = None
 
     def __len__(self) -> int:
         return len(self.slots)
+
+    @property
+    def num_latents(self) -> int:
+        """Rows that the clip has in the network."""
+        return len(self.slots) if self.latents is None else len(self.latents)
+
+    @property
+    def held(self) -> tuple[tuple[int, ...], ...]:
+        """The slots that each latent holds."""
+        each = tuple((position,) for position in range(len(self.slots)))
+        return each if self.latents is None else self.latents
+
+    @property
+    def made(self) -> dict[int, tuple[int, ...]]:
+        """Latent -> indices of the targets that it makes, of latents that make any."""
+        own = self.targets
+        made = {
+            latent: tuple(own[position] for position in slots if position in own)
+            for latent, slots in enumerate(self.held)
+        }
+        return {latent: targets for latent, targets in made.items() if targets}
 
     def stacked(
         self, inputs: Float[Tensor, "N *d"], targets: Float[Tensor, "T *d"]

@@ -69,7 +69,7 @@ def plan(arguments: argparse.Namespace) -> int:
         }
         for index in range(len(scene.targets))
     ]
-    dense = engine.config.num_steps * sum(len(layout) for layout in decisions.layouts)
+    dense = engine.config.num_steps * sum(layout.num_latents for layout in decisions.layouts)
     plan_data: dict[str, Any] = {
         "scene": scene.name,
         "mode": arguments.mode or engine.config.mode,

@@ -159,7 +159,7 @@ class CheckedDiffusion:
         factor = self._inner.latent_factor
         sides = tuple(side // factor for side in images.shape[-2:])
         channels = latents.shape[1] if isinstance(latents, Tensor) and latents.ndim == 4 else "C"
-        shape = (len(images), channels, *sides)
+        shape = (_count(latents), channels, *sides)
         self._witness.tensor(latents, "latents", "encode", shape, None, images.device)
         answer: Tensor = latents
         return answer
@@ -187,7 +187,7 @@ class CheckedDiffusion:
         with self._witness.asked("decode"):
             images = self._inner.decode(latents)
         factor = self._inner.latent_factor
-        shape = (len(latents), 3, *(side * factor for side in latents.shape[-2:]))
+        shape = (_count(images), 3, *(side * factor for side in latents.shape[-2:]))
         self._witness.tensor(images, "images", "decode", shape, None, latents.device)
         if images.numel() and float(images.abs().max()) > FARTHEST_COLOUR:
             raise self._witness.refusal(
@@ -196,8 +196,15 @@ class CheckedDiffusion:
         answer: Tensor = images
         return answer
 
+    def check_count(self, stage: str, answer: Tensor, count: int, what: str, given: int) -> None:
+        """Raise unless the codec answered with as many rows as the clip's layout says."""
+        if len(answer) != count:
+            raise self._witness.refusal(
+                stage, f"{len(answer)} {what} for {given} rows", f"{count}, by the clip's layout"
+            )
+
     def check_denoised(self, latents: Tensor, targets: dict[int, int]) -> None:
-        """Raise when a clip ended in NaN; ``targets``: slot position -> target."""
+        """Raise when a clip ended in NaN; ``targets``: row -> its first target."""
         self._witness.finite(latents, "latents", "denoise", lambda slot: targets.get(slot))
 
 
@@ -210,6 +217,11 @@ def _unit_range(witness: Witness, values: Tensor, what: str) -> None:
 
 def _positive(number: Any) -> bool:
     return isinstance(number, int | float) and 0 < number < float("inf")
+
+
+def _count(answer: Any) -> int:
+    """Rows of a tensor; how many there must be is the layout's affair."""
+    return answer.shape[0] if isinstance(answer, Tensor) and answer.ndim else 0
 
 
 def _kind(answer: Any) -> str:

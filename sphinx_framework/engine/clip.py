@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.engine.answers import CheckedDiffusion
+from sphinx_framework.engine.codec import decoded, encoded
 from sphinx_framework.engine.composite import composited, with_carried_detail
 from sphinx_framework.engine.decisions import Decisions
 from sphinx_framework.engine.events import Event
@@ -60,7 +61,7 @@ class ClipRun:
     def _encoded(self) -> tuple[Refinement, AbstractContextManager[LatentCache]]:
         """Encode the frames, draw the noise, and lease a cache that fits the budget."""
         scene, model, layout = self.request.scene, self.request.components.diffusion, self.layout
-        clean = model.encode(layout.stacked(scene.images, self.images))
+        clean = encoded(model, layout, layout.stacked(scene.images, self.images))
         sampler = model.sampler(self.request.config.num_steps)
         draw = self._draws(clean)
         refinement = Refinement(
@@ -82,10 +83,9 @@ class ClipRun:
         """Noise by step; one draw for the whole scene, so that none depends on a frame's clip."""
         scene, seed = self.request.scene, self.request.seed
         count = len(scene.inputs) + len(scene.targets)
-        rows = [
-            slot.index + (0 if slot.kind == "input" else len(scene.inputs))
-            for slot in self.layout.slots
-        ]
+        # A latent takes the noise of its first frame.
+        first = [self.layout.slots[slots[0]] for slots in self.layout.held]
+        rows = [slot.index + (0 if slot.kind == "input" else len(scene.inputs)) for slot in first]
 
         def draw(step: int) -> Tensor:
             generator = torch.Generator().manual_seed(seed * SEED_STRIDE + step + 1)
@@ -102,30 +102,31 @@ class ClipRun:
         clean: latents of what was encoded. Lost detail is carried over before kept pixels are put
         back, so these are exact with it, too.
         """
-        moved = [
-            (position, target)
-            for position, target in self.layout.targets.items()
-            if self.schedule.starts[position] < self.schedule.num_steps
-        ]
-        positions, targets = [p for p, _ in moved], [t for _, t in moved]
+        layout, starts = self.layout, self.schedule.starts
+        walked = [row for row in layout.made if starts[row] < self.schedule.num_steps]
+        own = layout.targets
+        positions = [slot for row in walked for slot in layout.held[row] if slot in own]
+        targets = [own[position] for position in positions]
         model = self.request.components.diffusion
         if isinstance(model, CheckedDiffusion):
-            model.check_denoised(latents[positions], dict(enumerate(targets)))
-        decoded = model.decode(latents[positions])
+            model.check_denoised(
+                latents[walked], {i: layout.made[row][0] for i, row in enumerate(walked)}
+            )
+        pictures = decoded(model, layout, latents, positions)
         opacity = self.coarse.opacity
         if self.request.config.composite.carry_detail and opacity is None:
             self.request.notes.append("no detail is carried: the regression stage has no opacity")
         elif self.request.config.composite.carry_detail and opacity is not None:
             # What was encoded: the render, or, in a second try, the frame of the first.
-            decoded = with_carried_detail(
-                decoded,
-                self.images[targets].to(decoded),
-                model.decode(clean[positions]).clamp(0, 1),
-                opacity[targets].to(decoded),
+            pictures = with_carried_detail(
+                pictures,
+                self.images[targets].to(pictures),
+                decoded(model, layout, clean, positions).clamp(0, 1),
+                opacity[targets].to(pictures),
             )
-        decoded = decoded.clamp(0, 1)
+        pictures = pictures.clamp(0, 1)
         keep = self.decisions.keep
         if keep is not None:
-            mask = ~keep[targets].to(decoded.device)
-            decoded = composited(decoded, self.coarse.images[targets], mask, FEATHER_PIXELS)
-        return dict(zip(targets, decoded, strict=True))
+            mask = ~keep[targets].to(pictures.device)
+            pictures = composited(pictures, self.coarse.images[targets], mask, FEATHER_PIXELS)
+        return dict(zip(targets, pictures, strict=True))

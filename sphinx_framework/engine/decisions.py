@@ -1,6 +1,6 @@
 """Stage 2 of the road: from coarse views to one schedule per clip, before diffusion starts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -124,6 +124,9 @@ def decide(
     schedules = tuple(
         _clip_schedule(components, config, layout, starts, region, mode) for layout in layouts
     )
+    final = _final_starts(layouts, schedules, len(scene.targets))
+    # A baseline, or a latent shared with a proven target, refines it all the same.
+    unseen = tuple(index for index in unseen if final[index] == config.num_steps)
     said = [
         *_unproven_notes(unseen, config),
         *(() if budget is None else _budget_notes(budget, config.cost, schedules)),
@@ -139,7 +142,6 @@ def decide(
             f"mode {mode!r} cannot be run as asked: {'; '.join(notes)}.",
             hint="Drop engine.strict, or choose a mode that the model can run.",
         )
-    final = _final_starts(layouts, schedules, len(scene.targets))
     denoise_seconds, seconds = _predictions(config.cost, schedules)
     return Decisions(
         quality=report,
@@ -252,16 +254,23 @@ def _clip_schedule(
     region: Tensor | None,
     mode: Mode,
 ) -> Schedule:
-    """Plan and lower one clip; slots that are inputs or given targets never advance."""
-    own = layout.targets
-    slots = [starts[own[position]] if position in own else None for position in range(len(layout))]
+    """Plan and lower one clip; inputs and given targets never advance."""
     clip_region = None
     if region is not None:
-        clip_region = torch.zeros(len(layout), *region.shape[1:], dtype=torch.bool)
-        for position, target in own.items():
-            clip_region[position] = region[target]
-    planned = plan(mode, slots, config.num_steps, config.plan, clip_region)
+        clip_region = torch.zeros(layout.num_latents, *region.shape[1:], dtype=torch.bool)
+        for latent, targets in layout.made.items():
+            clip_region[latent] = region[list(targets)].any(0)
+    planned = plan(mode, _latent_starts(layout, starts), config.num_steps, config.plan, clip_region)
     return lower(planned, components.capabilities, config.cost)
+
+
+def _latent_starts(layout: ClipLayout, starts: Sequence[int]) -> list[int | None]:
+    """Start of every latent: the earliest of its targets; ``None`` where it makes none."""
+    made = layout.made
+    return [
+        min(starts[target] for target in made[latent]) if latent in made else None
+        for latent in range(layout.num_latents)
+    ]
 
 
 def _final_starts(
@@ -269,8 +278,9 @@ def _final_starts(
 ) -> tuple[int, ...]:
     final = [0] * num_targets
     for layout, schedule in zip(layouts, schedules, strict=True):
-        for position, target in layout.targets.items():
-            final[target] = schedule.starts[position]
+        for latent, targets in layout.made.items():
+            for target in targets:
+                final[target] = schedule.starts[latent]
     return tuple(final)
 
 
@@ -304,8 +314,6 @@ def retried(
     uncapped = config.plan.model_copy(update={"max_start": None})  # held targets stay held
     schedules = []
     for layout in decisions.layouts:
-        own = layout.targets
-        slots = [starts[own[p]] if p in own else None for p in range(len(layout))]
-        planned = plan("fine", slots, config.num_steps, uncapped)
+        planned = plan("fine", _latent_starts(layout, starts), config.num_steps, uncapped)
         schedules.append(lower(planned, components.capabilities, config.cost))
     return replace(decisions, starts=starts, schedules=tuple(schedules), keep=None)

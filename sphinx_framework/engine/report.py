@@ -122,10 +122,10 @@ def device_name(device: torch.device) -> str:
 def _steps_run(request: Request, decisions: Decisions) -> list[int]:
     counts = [0] * len(request.scene.targets)
     for clip, _, move in request.moves:
-        own = decisions.layouts[clip].targets
-        for position in move.action.frames:
-            if position in own:
-                counts[own[position]] += 1
+        made = decisions.layouts[clip].made
+        for latent in move.action.frames:
+            for target in made.get(latent, ()):
+                counts[target] += 1
     return counts
 
 
@@ -147,8 +147,9 @@ def _planned_steps(decisions: Decisions) -> list[int]:
     """Solver steps that the schedules take each target through."""
     counts = [0] * len(decisions.starts)
     for layout, schedule in zip(decisions.layouts, decisions.schedules, strict=True):
-        for position, target in layout.targets.items():
-            counts[target] = sum(position in action.frames for action in schedule.actions)
+        for latent, targets in layout.made.items():
+            for target in targets:
+                counts[target] = sum(latent in action.frames for action in schedule.actions)
     return counts
 
 
@@ -181,7 +182,7 @@ def _counts(request: Request, decisions: Decisions, num_steps: int) -> Counts:
         full_steps=full,
         partial_steps=len(request.moves) - full,
         frame_steps=frame_steps,
-        frame_steps_dense=num_steps * sum(len(layout) for layout in decisions.layouts),
+        frame_steps_dense=num_steps * sum(layout.num_latents for layout in decisions.layouts),
     )
 
 

@@ -137,12 +137,16 @@ class DiffusionModel(Protocol[Condition]):
         """Split the targets into clips that fit one pass, in the order they must run."""
         ...
 
-    def encode(self, images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, "V C h w"]:
-        """Images in [0, 1] to latents (deterministic)."""
+    def encode(self, images: Float[Tensor, "S 3 H W"]) -> Float[Tensor, "T C h w"]:
+        """Images in [0, 1] to latents (deterministic).
+
+        One latent an image. An autoencoder that compresses time says in :class:`ClipLayout` which
+        slots each latent holds, and is handed whole clips only.
+        """
         ...
 
-    def decode(self, latents: Float[Tensor, "V C h w"]) -> Float[Tensor, "V 3 H W"]:
-        """Latents to images in [0, 1]."""
+    def decode(self, latents: Float[Tensor, "T C h w"]) -> Float[Tensor, "S 3 H W"]:
+        """Latents to images in [0, 1]: the inverse of :meth:`encode`, of the same clip."""
         ...
 
     def condition(

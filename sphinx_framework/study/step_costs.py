@@ -29,7 +29,7 @@ FEWEST_TURNS, MOST_TURNS = 3, 50
 class Subject:
     """One clip, ready to be denoised, with a recorded cache.
 
-    targets: slots of the clip that are made, not given.
+    targets: latents of the clip that are made, not given.
     """
 
     model: Any
@@ -62,7 +62,7 @@ def prepare(engine: Engine, scene: Scene) -> Subject:
     return Subject(
         model=model,
         x=x,
-        targets=tuple(layout.targets),
+        targets=tuple(layout.made),
         step=step,
         condition=condition,
         cache=LatentCache(),
@@ -166,7 +166,7 @@ def measure_stages(engine: Engine, scene: Scene, runs: int = 3) -> dict[str, flo
     )
     components = replace(engine.components, steps=LastStep(engine.components.steps))
     brief = Engine(components, config, engine.device)
-    slots = sum(len(layout) for layout in engine.components.diffusion.layouts(scene))
+    slots = sum(layout.num_latents for layout in engine.components.diffusion.layouts(scene))
     brief.render(scene, mode="fine")
     times = [brief.render(scene, mode="fine").report.seconds for _ in range(runs)]
     return {

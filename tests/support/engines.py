@@ -114,3 +114,23 @@ def calls_of(engine: Engine) -> list[tuple[int, int]]:
     """``(step, rows)`` of every call of the fake network."""
     diffusion: Any = engine.components.diffusion
     return list(diffusion.calls)
+
+
+class PairedDiffusion(FakeDiffusion):
+    """Compresses time: the first frame has a latent, then every two frames share one."""
+
+    def layouts(self, scene: Scene) -> tuple[ClipLayout, ...]:
+        (layout,) = super().layouts(scene)
+        slots = layout.slots
+        if len(slots) % 2 == 0:
+            slots = (*slots, slots[-1])  # an input once more: the clip needs an odd number
+        pairs = tuple((i, i + 1) for i in range(1, len(slots), 2))
+        return (ClipLayout(slots=slots, latents=((0,), *pairs)),)
+
+    def encode(self, images: Tensor) -> Tensor:
+        latents = super().encode(images)
+        return torch.cat([latents[:1], latents[1:].unflatten(0, (-1, 2)).mean(1)])
+
+    def decode(self, latents: Tensor) -> Tensor:
+        images = super().decode(latents)
+        return torch.cat([images[:1], images[1:].repeat_interleave(2, dim=0)])
