@@ -17,12 +17,12 @@ from sphinx_framework.engine.engine import Engine
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.output.folder import OutputFolder
 from sphinx_framework.output.single import open_file, write_file
+from sphinx_framework.policy.rule_table import RuleTable
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.registry import Registry
-from sphinx_framework.study.calibrate.calibration import Calibration, calibrated
-from sphinx_framework.study.calibrate.fit import UNKNOWN, Fit, FittedRule
+from sphinx_framework.study.calibrate.calibration import Calibration, calibrated, rules_of
+from sphinx_framework.study.calibrate.fit import UNKNOWN, Fit, thin_rows
 from sphinx_framework.study.calibrate.held_out import HeldOut, held_out
-from sphinx_framework.study.calibrate.rule_file import rule_file, served_note
 from sphinx_framework.study.calibrate.samples import Sampling, SceneSample, collect, samples_digest
 
 MODES: tuple[Mode, ...] = ("coarse", "fine", "selective")
@@ -46,7 +46,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
     clusters, least = arguments.clusters, arguments.min_scenes
     calibration = calibrated(samples, qualities, clusters=clusters, min_scenes=least, fit=fit)
     unseen = held_out(samples, qualities, clusters=clusters, min_scenes=least, fit=fit)
-    text = rule_file(
+    rules = rules_of(
         config,
         calibration,
         fit,
@@ -55,7 +55,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
         command=command_line(),
         notes=_notes(sampling, fit, samples, unseen),
     )
-    write_file(out, text)
+    write_file(out, rules.to_toml())
     out = Path(arguments.out)
     if arguments.json:
         print(json.dumps(_as_json(out, samples, calibration, unseen), allow_nan=False))
@@ -151,9 +151,9 @@ def _as_json(
             "cluster": rule.cluster,
             "rows": rule.rows,
             "samples": rule.samples,
-            "lower_bound": rule.bounds,
+            "lower_bound": rule.lower_bound,
             "full_ratio": rule.full_ratio,
-            "thin_rows": rule.thin,
+            "thin_rows": thin_rows(rule),
             "served_samples": rule.served_samples,
             "served_bound": rule.served_bound,
         }
@@ -179,7 +179,7 @@ def _show(console: Console, calibration: Calibration, unseen: Sequence[HeldOut],
         console.print(f"quality {rule.quality:g}, {where}:")
         for line in _rows(rule):
             console.print(f"  {line}", highlight=False)
-        console.print(f"  {served_note(rule)}", highlight=False)
+        console.print(f"  {rule.notes}", highlight=False)
     for part in unseen:
         console.print(part.text(), highlight=False)
     if not unseen:
@@ -187,9 +187,9 @@ def _show(console: Console, calibration: Calibration, unseen: Sequence[HeldOut],
     console.print(f"wrote {out}; use it with: --set steps.rules={out}", markup=False)
 
 
-def _rows(rule: FittedRule) -> list[str]:
+def _rows(rule: RuleTable) -> list[str]:
     lines = []
-    rows = zip(rule.rows, rule.samples, rule.bounds, strict=True)
+    rows = zip(rule.rows, rule.samples, rule.lower_bound, strict=True)
     for (low, high, start), count, bound in rows:
         told = f"ratio {low:.3f} to {high:.3f}: " if high < 10 else f"ratio {low:.3f} and more: "
         told += f"start {start:>2}   {count} targets"

@@ -3,9 +3,9 @@
 import pytest
 
 from sphinx_framework.config import load_config
+from sphinx_framework.policy.rules import load_rules
 from sphinx_framework.registry import Registry
 from sphinx_framework.testing.fakes import fake_scene
-from sphinx_framework_klogic.load import load_rules
 from sphinx_framework_seva.layouts import clip_layouts
 
 

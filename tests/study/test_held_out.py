@@ -2,6 +2,7 @@
 
 import pytest
 
+from sphinx_framework.policy.rule_lookup import start_of
 from sphinx_framework.study.calibrate.calibration import calibrated
 from sphinx_framework.study.calibrate.fit import Fit
 from sphinx_framework.study.calibrate.held_out import held_out, rule_for
@@ -54,7 +55,7 @@ def test_a_scene_is_judged_by_the_rule_of_its_cluster():
     right = [scene(f"r{i}", 0.5, (0.01 * i, 1.0)) for i in range(10)]
     samples = left + right
     calibration = calibrated(samples, [0.9], clusters=2, min_scenes=2, fit=FIT)
-    starts = [rule_for(calibration, s, 0.9).start(0.5, STEPS) for s in samples]
+    starts = [start_of(rule_for(calibration, s, 0.9).rows, 0.5, STEPS) for s in samples]
     assert starts == [2] * 10 + [0] * 10
     (told,) = judged(samples, clusters=2)
     assert told.met == 1

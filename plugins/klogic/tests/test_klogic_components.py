@@ -10,4 +10,3 @@ def test_the_step_policy_builds_with_its_default_options_and_asks_for_clip() -> 
     policy = registry.build("steps", "klogic", options, torch.device("cpu"))
     assert policy.needs_embedder
     assert policy.embedder_name == "clip"
-    assert policy.embedder_name in registry.names("embedder")

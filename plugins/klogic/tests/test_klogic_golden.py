@@ -1,13 +1,11 @@
 import pytest
 import torch
 
+from sphinx_framework.policy.rule_lookup import Lookup, nearest_centre
+from sphinx_framework.policy.rules import SCHEMA, RuleFile, Rules
 from sphinx_framework.testing.goldens import golden
 from sphinx_framework_klogic.centres import cluster_centres
-from sphinx_framework_klogic.clusters import nearest
 from sphinx_framework_klogic.config import KLogicConfig
-from sphinx_framework_klogic.load import RuleFile
-from sphinx_framework_klogic.lookup import Lookup
-from sphinx_framework_klogic.rules import SCHEMA, Rules
 
 # The authors' grid and the step where they stop instead of serving the regression frame.
 NUM_STEPS, LATEST = 50, 40
@@ -59,7 +57,7 @@ def test_a_scene_at_a_golden_centre_belongs_to_it(tmp_path) -> None:
     assert torch.allclose(loaded, centres, **fixture.info["tolerance"])
     for cluster, centre in enumerate(centres):
         others = [float(centre @ c) for i, c in enumerate(centres) if i != cluster]
-        choice = nearest(centre, loaded)
+        choice = nearest_centre(centre.numpy(), loaded.numpy())
         assert choice.cluster == cluster
         margin = 1 - max(others)
         assert choice.margin == pytest.approx(margin, abs=fixture.info["tolerance"]["atol"])

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from sphinx_framework.errors import ConfigError
+from sphinx_framework.policy.rule_lookup import nearest_centre, unit
 from sphinx_framework.study.calibrate.samples import SceneSample
 
 LARGEST_AUTO = 4
@@ -35,7 +36,7 @@ class Clustering:
         """Cluster of a scene: the centre of the largest cosine; 0 without centres."""
         if not self.centres:
             return 0
-        return int(_nearest(np.array([embedding]), np.array(self.centres))[0])
+        return nearest_centre(np.array(embedding), np.array(self.centres)).cluster
 
 
 def cluster_scenes(
@@ -57,7 +58,7 @@ def cluster_scenes(
             f"{count} clusters need scene embeddings, and the pipeline has no embedder.",
             hint="Add [pipeline.embedder], or ask for --clusters 1.",
         )
-    points = _unit(np.array([sample.embedding for sample in samples]))
+    points = unit(np.array([sample.embedding for sample in samples]))
     if count is not None:
         found = _clustered(points, count)
         if found is None or min(np.bincount(found.labels, minlength=count)) < min_scenes:
@@ -82,26 +83,15 @@ def _clustered(points: Float[np.ndarray, "s d"], count: int) -> Clustering | Non
     if len(np.unique(points.round(6), axis=0)) <= count:
         return None
     fitted = means(n_clusters=count, n_init=10, random_state=0).fit(points)
-    centres = _unit(fitted.cluster_centers_)
-    labels = _nearest(points, centres)
+    centres = unit(fitted.cluster_centers_)
+    labels = [nearest_centre(point, centres).cluster for point in points]
     if len(np.unique(labels)) < count:
         return None
     return Clustering(
-        labels=tuple(int(label) for label in labels),
+        labels=tuple(labels),
         centres=tuple(tuple(float(x) for x in centre) for centre in centres),
         silhouette=float(metrics(points, labels)),
     )
-
-
-def _nearest(
-    points: Float[np.ndarray, "s d"], centres: Float[np.ndarray, "k d"]
-) -> Int[np.ndarray, " s"]:
-    """Number of the unit centre of the largest cosine."""
-    return (points @ centres.T).argmax(1)
-
-
-def _unit(vectors: Float[np.ndarray, "s d"]) -> Float[np.ndarray, "s d"]:
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=1e-12)
 
 
 def _sklearn() -> tuple[Any, Any]:

@@ -21,6 +21,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from sphinx_framework.policy.rule_table import Row, RuleTable
 from sphinx_framework.study.calibrate.bounds import lower_bounds
 from sphinx_framework.study.calibrate.samples import SceneSample
 
@@ -28,7 +29,6 @@ NEVER = 1e9
 SMALLEST_ROW = 1e-4
 DECIMALS = 4
 UNKNOWN = 0.0  # bound of a row without samples enough to state one
-Row = tuple[float, float, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,33 +44,6 @@ class Fit:
     min_samples: int = 20
     confidence: float = 0.9
     scenes_met: float = 0.9
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FittedRule:
-    """Rows ``[low, high, start]``; a ratio at or above the last ``high`` serves the regression.
-
-    samples, bounds: per row, how many targets it rests on and the kept share's lower bound.
-    full_ratio: per row, the mean ratio of full diffusion's score to the inputs' interpolated one.
-    served_samples, served_bound: the same for the frames that are served as they are.
-    thin: rows that start at 0 because of too few samples.
-    """
-
-    quality: float
-    cluster: int | None
-    rows: tuple[Row, ...]
-    samples: tuple[int, ...]
-    bounds: tuple[float, ...]
-    full_ratio: tuple[float, ...]
-    served_samples: int = 0
-    served_bound: float | None = None
-    thin: tuple[int, ...] = ()
-
-    def start(self, ratio: float, num_steps: int) -> int:
-        """Start step of a ratio, as a policy reads the rows."""
-        if ratio >= self.rows[-1][1]:
-            return num_steps
-        return next((start for low, high, start in self.rows if low <= ratio < high), 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +109,7 @@ class Bin:
 
 def fit_rules(
     observed: Observed, qualities: Sequence[float], *, cluster: int | None, num_steps: int, fit: Fit
-) -> list[FittedRule]:
+) -> list[RuleTable]:
     """Fit the rules of one cluster for several qualities, on common bins.
 
     Raises ``ValueError`` when there is no sample at all.
@@ -195,7 +168,7 @@ def _bin(observed: Observed, low: float, high: float, fit: Fit) -> Bin:
 
 def _rule(
     bins: Sequence[Bin], quality: float, cluster: int | None, num_steps: int, fit: Fit
-) -> FittedRule:
+) -> RuleTable:
     """Choose from the best bin down; bins that serve the regression frame become the open end."""
     chosen: list[int] = []
     limit = num_steps
@@ -204,23 +177,47 @@ def _rule(
         chosen.insert(0, limit)
     refined = [(b, start) for b, start in zip(bins, chosen, strict=True) if start < num_steps]
     served = bins[len(refined) :]
+    rows: list[Row] = [(b.low, b.high, start) for b, start in refined]
+    samples = [b.count for b, _ in refined]
+    bounds = [round(b.bound.get(start, UNKNOWN), 4) for b, start in refined]
+    full = [round(b.full_ratio, 4) for b, _ in refined]
     if not refined:
         # A table needs a row; this one only says that nothing was seen below the first bin.
         high = max(bins[0].low, SMALLEST_ROW)
-        rows, samples, bounds, full = [(0.0, high, 0)], [0], [UNKNOWN], [bins[0].full_ratio]
-    else:
-        rows = [(b.low, b.high, start) for b, start in refined]
-        samples = [b.count for b, _ in refined]
-        bounds = [round(b.bound.get(start, UNKNOWN), 4) for b, start in refined]
-        full = [b.full_ratio for b, _ in refined]
-    return FittedRule(
+        rows, samples, bounds, full = (
+            [(0.0, high, 0)],
+            [0],
+            [UNKNOWN],
+            [round(bins[0].full_ratio, 4)],
+        )
+    table = RuleTable(
         quality=quality,
         cluster=cluster,
         rows=tuple(rows),
         samples=tuple(samples),
-        bounds=tuple(bounds),
-        full_ratio=tuple(round(ratio, 4) for ratio in full),
+        lower_bound=tuple(bounds),
+        full_ratio=tuple(full),
         served_samples=sum(b.count for b in served),
         served_bound=min((round(b.bound[num_steps], 4) for b in served), default=None),
-        thin=tuple(i for i, (b, _) in enumerate(refined) if not b.enough),
     )
+    return table.model_copy(update={"notes": told(table)})
+
+
+def thin_rows(table: RuleTable) -> tuple[int, ...]:
+    """Rows that start at 0 because too few samples lie in them: no bound can be stated there."""
+    pairs = zip(table.samples, table.lower_bound, strict=True)
+    return tuple(row for row, (count, bound) in enumerate(pairs) if count and bound == UNKNOWN)
+
+
+def told(table: RuleTable) -> str:
+    """What the samples say about serving regression frames as they are, and of thin rows."""
+    said = "regression frames are never served as they are: the samples do not justify it"
+    if table.served_bound is not None:
+        said = (
+            f"regression frames are served as they are from ratio {table.rows[-1][1]:g}: "
+            f"{table.served_samples} targets, which keep at least {table.served_bound:.3f}"
+        )
+    if thin_rows(table):
+        rows = ", ".join(str(row) for row in thin_rows(table))
+        said += f"; too few samples in rows {rows}: start 0"
+    return said

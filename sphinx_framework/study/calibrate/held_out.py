@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from sphinx_framework.errors import ConfigError
+from sphinx_framework.policy.rule_table import RuleTable, start_of
 from sphinx_framework.study.calibrate.calibration import Calibration, calibrated
-from sphinx_framework.study.calibrate.fit import Fit, FittedRule
+from sphinx_framework.study.calibrate.fit import Fit
 from sphinx_framework.study.calibrate.samples import SceneSample
 
 FOLDS = 5
@@ -78,7 +79,7 @@ def held_out(
     )
 
 
-def rule_for(calibration: Calibration, sample: SceneSample, quality: float) -> FittedRule:
+def rule_for(calibration: Calibration, sample: SceneSample, quality: float) -> RuleTable:
     """The rule that a scene gets at one of the fitted qualities."""
     cluster = calibration.clustering.nearest(sample.embedding)
     return next(
@@ -88,7 +89,7 @@ def rule_for(calibration: Calibration, sample: SceneSample, quality: float) -> F
     )
 
 
-def kept_share(sample: SceneSample, rule: FittedRule) -> float:
+def kept_share(sample: SceneSample, rule: RuleTable) -> float:
     """Mean score of a scene's targets from the rule's starts, over that of full diffusion."""
-    own = [t.scores[rule.start(t.ratio, sample.num_steps)] for t in sample.targets]
+    own = [t.scores[start_of(rule.rows, t.ratio, sample.num_steps)] for t in sample.targets]
     return fmean(own) / fmean(target.full for target in sample.targets)

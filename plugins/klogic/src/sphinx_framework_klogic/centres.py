@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from sphinx_framework.errors import ConfigError, WeightsError
+from sphinx_framework.policy.rules import RuleFile
 from sphinx_framework.protocols import Embedder
 from sphinx_framework_klogic.config import KLogicConfig
-from sphinx_framework_klogic.load import RuleFile
 
 WITHOUT_CENTRES = (
     "Give the file's path (steps.centres=PATH), use text prompts (steps.centres=prompts), or fix "

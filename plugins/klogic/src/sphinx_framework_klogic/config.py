@@ -1,16 +1,16 @@
-"""Options of the step policy and of the CLIP embedder (torch-free)."""
+"""Options of the step policies (torch-free)."""
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from sphinx_framework.options import Options
 
 RE10K_RULES = "sphinx_framework_klogic:re10k_seva_mvsplat.toml"
 
 
-class KLogicConfig(BaseModel):
+class KLogicConfig(Options):
     """Options of ``klogic``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rules: str = Field(
         RE10K_RULES, description="rule file: a path, or package:file for one that a package ships"
@@ -54,22 +54,7 @@ class KLogicConfig(BaseModel):
     )
 
 
-class FixedConfig(BaseModel):
+class FixedConfig(Options):
     """Options of ``fixed``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     start: int = Field(40, ge=0, le=50, description="start step of every target, of 50")
-
-
-class ClipConfig(BaseModel):
-    """Options of ``clip``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    model: str = Field("ViT-B-32", description="open_clip architecture")
-    weights: str = Field(
-        "laion2b_s34b_b79k",
-        description="open_clip pretrained tag, a checkpoint's path, or random (tests)",
-    )
-    seed: int = Field(0, description="of random weights")

@@ -1,4 +1,4 @@
-"""Declares the step policies and the CLIP embedder (torch-free)."""
+"""Declares the step policies (torch-free)."""
 
 from sphinx_framework.plugin import ComponentSpec, hookimpl
 
@@ -21,13 +21,5 @@ def sphinx_framework_components() -> list[ComponentSpec]:
             factory=f"{package}.fixed:FixedSteps",
             config=f"{package}.config:FixedConfig",
             summary="one start step for every frame, whatever its ratio and the quality asked for",
-        ),
-        ComponentSpec(
-            kind="embedder",
-            name="clip",
-            factory=f"{package}.clip:ClipEmbedder",
-            config=f"{package}.config:ClipConfig",
-            weights_licence="MIT",
-            summary="CLIP image embedding of all inputs (ViT-B-32, LAION-2B)",
         ),
     ]

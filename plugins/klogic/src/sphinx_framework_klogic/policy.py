@@ -6,13 +6,18 @@ import torch
 from torch import Tensor
 
 from sphinx_framework.errors import ConfigError
+from sphinx_framework.policy.rule_lookup import (
+    Lookup,
+    bracket,
+    full_ratio_of,
+    nearest_centre,
+    row_of,
+)
+from sphinx_framework.policy.rules import load_rules
 from sphinx_framework.protocols import Embedder
 from sphinx_framework.types import QualityReport, Scene, StartSteps
 from sphinx_framework_klogic.centres import cluster_centres
-from sphinx_framework_klogic.clusters import nearest
 from sphinx_framework_klogic.config import KLogicConfig
-from sphinx_framework_klogic.load import load_rules
-from sphinx_framework_klogic.lookup import Lookup, bracket, full_ratio_of, row_of
 
 
 class KLogicSteps:
@@ -100,7 +105,8 @@ class KLogicSteps:
                 hint=f"Add [pipeline.embedder] use = {self.embedder_name!r}, or fix the cluster "
                 f"(steps.cluster=0).",
             )
-        choice = nearest(self._embedder.embed(scene.images), self._centres, self.config.min_margin)
+        embedding = self._embedder.embed(scene.images).detach().float().cpu().numpy()
+        choice = nearest_centre(embedding, self._centres.numpy(), self.config.min_margin)
         names = self.rules.clusters.names
         name = f" ({names[choice.cluster]})" if names else ""
         notes = [
@@ -120,7 +126,7 @@ class KLogicSteps:
         for quality in {lower, higher} - {1.0}:
             table = self.rules.table(quality, cluster)
             for frame, ratio in enumerate(ratios):
-                row = row_of(table, ratio)
+                row = row_of(table.rows, ratio)
                 if table.samples and row is not None and table.samples[row] < least:
                     frames.add(frame)
         if not frames:

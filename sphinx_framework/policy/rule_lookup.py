@@ -1,18 +1,75 @@
-"""From a quality ratio to a start step: pure functions on rule tables (torch-free)."""
+"""Reading k rules: a scene's cluster, and from a quality ratio to a start step (torch-free)."""
 
 import math
 from dataclasses import dataclass
 from typing import Literal
 
-from sphinx_framework.errors import InputError
-from sphinx_framework_klogic.rules import Rules, RuleTable
+import numpy as np
+from jaxtyping import Float
+
+from sphinx_framework.errors import ConfigError, InputError
+from sphinx_framework.policy.rule_table import RuleTable, full_ratio_of, row_of, start_of
+from sphinx_framework.policy.rules import Rules
+
+__all__ = [
+    "Choice",
+    "Lookup",
+    "bracket",
+    "full_ratio_of",
+    "nearest_centre",
+    "row_of",
+    "start_of",
+]
 
 ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The nearest cluster.
+
+    cosine: of the embedding with that centre; margin: over the second nearest (0 for one centre).
+    candidates: all clusters within the margin asked for, the nearest first.
+    """
+
+    cluster: int
+    cosine: float
+    margin: float
+    candidates: tuple[int, ...]
+
+
+def nearest_centre(
+    embedding: Float[np.ndarray, " D"],
+    centres: Float[np.ndarray, "K E"],
+    min_margin: float = 0.0,
+) -> Choice:
+    """The cluster whose centre has the largest cosine with a scene's embedding.
+
+    Of equal ones the first. Raises :class:`ConfigError` when the lengths differ.
+    """
+    if embedding.shape[0] != centres.shape[1]:
+        raise ConfigError(
+            f"the scene embedding has {embedding.shape[0]} values, the cluster centres have "
+            f"{centres.shape[1]}.",
+            hint="Use the embedder that the centres were made with ([pipeline.embedder]).",
+        )
+    cosines = unit(centres) @ unit(embedding[None])[0]
+    ordered = [int(i) for i in (-cosines).argsort(kind="stable")]
+    best = float(cosines[ordered[0]])
+    margin = best - float(cosines[ordered[1]]) if len(ordered) > 1 else 0.0
+    near = [i for i in ordered[1:] if best - float(cosines[i]) < min_margin]
+    return Choice(cluster=ordered[0], cosine=best, margin=margin, candidates=(ordered[0], *near))
+
+
+def unit(vectors: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n D"]:
+    """Each vector at length one, in float64; a vector of zeros stays."""
+    wide = np.asarray(vectors, dtype=np.float64)
+    return wide / np.linalg.norm(wide, axis=1, keepdims=True).clip(min=1e-12)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lookup:
-    """How tables are read; see :class:`sphinx_framework_klogic.config.KLogicConfig`.
+    """How tables are read; the options of the ``klogic`` step policy.
 
     max_start: on the rules' grid.
     """
@@ -79,32 +136,12 @@ def bracket(rules: Rules, quality: float) -> tuple[float, float, float]:
     return lower, higher, (quality - lower) / (higher - lower)
 
 
-def row_of(table: RuleTable, ratio: float) -> int | None:
-    """Index of the row that holds a ratio, or ``None`` below the first and above the last."""
-    for index, (low, high, _) in enumerate(table.rows):
-        if low <= ratio < high:
-            return index
-    return None
-
-
-def full_ratio_of(table: RuleTable, ratio: float) -> float | None:
-    """Mean ratio of full diffusion on frames of this ratio, or ``None`` if the table has none.
-
-    Outside of the rows the nearest one counts.
-    """
-    if not table.full_ratio:
-        return None
-    row = row_of(table, ratio)
-    outside = 0 if ratio < table.rows[0][0] else -1
-    return table.full_ratio[outside if row is None else row]
-
-
 def _constant(table: RuleTable, ratio: float, ramp: bool) -> float:
     """The authors' reading: the start of the row that holds the ratio."""
     low, _, start = table.rows[0]
-    if ratio < low:
-        return start * max(ratio, 0.0) / low if ramp else 0.0
-    return float(table.rows[row_of(table, ratio) or 0][2])
+    if ramp and 0 < ratio < low:
+        return start * ratio / low
+    return float(start_of(table.rows, ratio, 0))
 
 
 def _continuous(table: RuleTable, ratio: float, ramp: bool) -> float:

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sphinx_framework.policy.rule_lookup import start_of
 from sphinx_framework.study.calibrate.bounds import lower_bounds
-from sphinx_framework.study.calibrate.fit import Fit, Observed, fit_rules
+from sphinx_framework.study.calibrate.fit import Fit, Observed, fit_rules, thin_rows
 from sphinx_framework.study.calibrate.samples import SceneSample, TargetSample
 
 STEPS = 50
@@ -62,6 +63,10 @@ def fitted(samples, fit, qualities=QUALITIES):
     return fit_rules(Observed.of(samples), qualities, cluster=None, num_steps=STEPS, fit=fit)
 
 
+def start_at(ratio, samples, fit):
+    return start_of(fitted(samples, fit, (0.95,))[0].rows, ratio, STEPS)
+
+
 @FEW
 @given(samples=observations(), fit=FITS)
 def test_rows_are_contiguous_and_rise(samples, fit):
@@ -78,7 +83,7 @@ def test_rows_are_contiguous_and_rise(samples, fit):
 @given(samples=observations(), fit=FITS, ratios=RATIOS)
 def test_a_better_frame_never_starts_earlier(samples, fit, ratios):
     for rule in fitted(samples, fit):
-        starts = [rule.start(ratio, STEPS) for ratio in sorted(ratios)]
+        starts = [start_of(rule.rows, ratio, STEPS) for ratio in sorted(ratios)]
         assert starts == sorted(starts)
 
 
@@ -87,7 +92,7 @@ def test_a_better_frame_never_starts_earlier(samples, fit, ratios):
 def test_a_higher_quality_never_starts_later(samples, fit, ratios):
     high, middle, low = fitted(samples, fit)
     for ratio in ratios:
-        starts = [rule.start(ratio, STEPS) for rule in (high, middle, low)]
+        starts = [start_of(rule.rows, ratio, STEPS) for rule in (high, middle, low)]
         assert starts == sorted(starts)
 
 
@@ -109,7 +114,7 @@ def test_every_row_is_justified_by_its_own_samples(samples, fit):
                 and len(np.unique(observed.scene[inside])) > 1
             ):
                 kept, scenes = observed.kept[0][inside], observed.scene[inside]
-                stated = rule.bounds[rule.rows.index((low, high, start))]
+                stated = rule.lower_bound[rule.rows.index((low, high, start))]
                 bound = lower_bounds(kept[None], scenes, fit.confidence)[0]
                 assert stated == pytest.approx(bound, abs=1e-4)
             if start == 0 or count == 0:
@@ -130,7 +135,7 @@ def test_ratios_below_all_samples_are_left_to_full_diffusion(samples, fit, ratio
     for rule in fitted(samples, fit):
         for ratio in ratios:
             if ratio < smallest - 1e-4:
-                assert rule.start(ratio, STEPS) == 0
+                assert start_of(rule.rows, ratio, STEPS) == 0
 
 
 @FEW
@@ -150,8 +155,8 @@ def test_scenes_that_lose_nothing_are_served_as_rendered():
     ratios = np.linspace(0.5, 1.0, 10)
     samples = [scene(f"s{i}", ratios, np.ones((10, 5))) for i in range(8)]
     rule = fitted(samples, Fit(), (0.95,))[0]
-    assert rule.start(0.5, STEPS) == STEPS
-    assert rule.start(0.49, STEPS) == 0
+    assert start_of(rule.rows, 0.5, STEPS) == STEPS
+    assert start_of(rule.rows, 0.49, STEPS) == 0
     assert rule.served_samples == 80
     assert rule.served_bound == 1.0
 
@@ -165,14 +170,14 @@ def test_a_late_start_behind_a_bad_one_is_not_taken():
 def test_the_regression_frame_is_served_even_where_late_starts_lose_quality():
     kept = np.tile([1.0, 0.5, 0.5, 0.5, 1.0], (10, 1))
     samples = [scene(f"s{i}", np.full(10, 0.8), kept) for i in range(8)]
-    assert fitted(samples, Fit(bins=1), (0.95,))[0].start(0.8, STEPS) == STEPS
+    assert start_at(0.8, samples, Fit(bins=1)) == STEPS
 
 
 def test_few_targets_justify_nothing_and_say_so():
     samples = [scene(f"s{i}", [0.7], [[1.0] * 5]) for i in range(6)]
     rule = fitted(samples, Fit(min_samples=20), (0.95,))[0]
     assert rule.rows[0][2] == 0
-    assert rule.thin == (0,)
+    assert thin_rows(rule) == (0,)
 
 
 def test_many_targets_of_one_scene_justify_nothing():
@@ -183,8 +188,8 @@ def test_many_targets_of_one_scene_justify_nothing():
 def test_a_mean_carried_by_few_scenes_is_not_enough_when_scenes_must_meet():
     good, bad = np.full((10, 5), 1.2), np.full((10, 5), 0.9)
     samples = [scene(f"s{i}", np.full(10, 0.8), good if i < 6 else bad) for i in range(10)]
-    assert fitted(samples, Fit(bins=1, scenes_met=0.0), (0.95,))[0].start(0.8, STEPS) == STEPS
-    assert fitted(samples, Fit(bins=1, scenes_met=0.9), (0.95,))[0].start(0.8, STEPS) == 0
+    assert start_at(0.8, samples, Fit(bins=1, scenes_met=0.0)) == STEPS
+    assert start_at(0.8, samples, Fit(bins=1, scenes_met=0.9)) == 0
 
 
 def test_nothing_can_be_fitted_to_nothing():

@@ -7,9 +7,8 @@ import torch
 from fake_hub import COMMIT, FakeHub
 
 from sphinx_framework.errors import ConfigError, WeightsError
-from sphinx_framework_klogic.clip import ClipEmbedder
-from sphinx_framework_klogic.config import ClipConfig, KLogicConfig
-from sphinx_framework_klogic.policy import KLogicSteps
+from sphinx_framework_clip.config import ClipConfig
+from sphinx_framework_clip.embedder import ClipEmbedder
 
 pytestmark = pytest.mark.usefixtures("torchvision_operators")
 
@@ -153,7 +152,7 @@ def test_the_default_weights_come_from_a_pinned_commit(
 ) -> None:
     from safetensors.torch import save_file
 
-    from sphinx_framework_klogic.clip import PINNED
+    from sphinx_framework_clip.embedder import PINNED
 
     repo, filename, commit = PINNED["ViT-B-32", "laion2b_s34b_b79k"]
     with pytest.raises(WeightsError, match="does not exist there") as caught:
@@ -184,6 +183,8 @@ def test_the_authors_rules_choose_a_cluster_from_a_file_and_from_prompts(
     clip: ClipEmbedder, images: torch.Tensor, tmp_path: Path
 ) -> None:
     from sphinx_framework.types import Cameras, QualityReport, Scene
+    from sphinx_framework_klogic.config import KLogicConfig
+    from sphinx_framework_klogic.policy import KLogicSteps
 
     cameras = Cameras(
         world_from_camera=torch.eye(4).expand(3, 4, 4),

@@ -1,18 +1,17 @@
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from sphinx_framework.errors import InputError
-from sphinx_framework_klogic.config import RE10K_RULES
-from sphinx_framework_klogic.load import load_rules
-from sphinx_framework_klogic.lookup import Lookup
-from sphinx_framework_klogic.rules import SCHEMA, Rules
+from sphinx_framework.errors import ConfigError, InputError
+from sphinx_framework.policy.rule_lookup import Lookup, nearest_centre
+from sphinx_framework.policy.rules import SCHEMA, Rules, load_rules
 
-RE10K = load_rules(RE10K_RULES).rules
+RE10K = load_rules("sphinx_framework_klogic:re10k_seva_mvsplat.toml").rules
 
 
 @st.composite
@@ -213,3 +212,29 @@ def test_the_interpolated_rule_has_no_jump_below_its_end() -> None:
     starts = [lookup.start_step(RE10K, 0, 0.95, i / 1000, 50) for i in range(400, 1000)]
     assert max(b - a for a, b in pairwise(starts)) == 1
     assert starts[-1] == 34
+
+
+def test_a_ratio_below_zero_is_the_earliest_start_even_of_a_ramp_from_zero() -> None:
+    table = {"quality": 0.9, "rows": [[0.0, 1.0, 10]]}
+    rules = Rules.model_validate({"schema": SCHEMA, "name": "t", "num_steps": 50, "table": [table]})
+    assert Lookup(below_first="ramp").start_step(rules, None, 0.9, -0.1, 50) == 0
+
+
+def test_the_nearest_centre_is_chosen_by_direction_with_its_margin() -> None:
+    centres = np.array([[2.0, 0.0], [0.0, 0.5]], dtype=np.float32)
+    choice = nearest_centre(np.array([0.1, 0.3], dtype=np.float32), centres)
+    assert (choice.cluster, choice.candidates) == (1, (1,))
+    assert choice.cosine == pytest.approx(0.3 / 0.1**0.5)
+    assert choice.margin == pytest.approx(0.2 / 0.1**0.5)
+    near = nearest_centre(np.array([0.29, 0.3]), centres, min_margin=0.1)
+    assert near.candidates == (1, 0)
+
+
+def test_of_equal_centres_the_first_counts_and_one_centre_has_no_margin() -> None:
+    assert nearest_centre(np.ones(3), np.ones((2, 3))).cluster == 0
+    assert nearest_centre(np.ones(3), np.ones((1, 3))).margin == 0
+
+
+def test_an_embedding_of_another_length_is_refused() -> None:
+    with pytest.raises(ConfigError, match="has 2 values, the cluster centres have 3"):
+        nearest_centre(np.ones(2), np.ones((1, 3)))

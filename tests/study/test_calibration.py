@@ -1,15 +1,15 @@
-"""Fitted rules as a file that the klogic step policy loads."""
+"""Fitted rules as a file that a step policy loads."""
 
 import tomllib
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sphinx_framework.study.calibrate.calibration import calibrated
+from sphinx_framework.policy.rule_lookup import Lookup, full_ratio_of, start_of
+from sphinx_framework.policy.rules import load_rules
+from sphinx_framework.study.calibrate.calibration import calibrated, rules_of
 from sphinx_framework.study.calibrate.fit import Fit
-from sphinx_framework.study.calibrate.rule_file import rule_file
 from sphinx_framework.study.calibrate.samples import SceneSample, TargetSample
 from sphinx_framework.testing.pipeline import fake_config
 
@@ -50,7 +50,7 @@ FIT = Fit(min_samples=10)
 
 def written(samples, fit=FIT, clusters=1):
     calibration = calibrated(samples, QUALITIES, clusters=clusters, min_scenes=4, fit=fit)
-    text = rule_file(
+    rules = rules_of(
         fake_config(),
         calibration,
         fit,
@@ -59,7 +59,7 @@ def written(samples, fit=FIT, clusters=1):
         command="sphinx-nvs calibrate --scenes 'a b'",
         notes="back\\slash",
     )
-    return calibration, text
+    return calibration, rules.to_toml()
 
 
 @given(seed=st.integers(0, 1000), kinds=st.integers(1, 2), least=st.sampled_from([1, 10, 500]))
@@ -67,16 +67,14 @@ def written(samples, fit=FIT, clusters=1):
 def test_the_step_policy_loads_the_file_and_gives_the_fitted_starts(
     tmp_path_factory, seed, kinds, least
 ):
-    load = pytest.importorskip("sphinx_framework_klogic.load")
-    lookup = pytest.importorskip("sphinx_framework_klogic.lookup")
     calibration, text = written(recorded(seed, kinds=kinds), Fit(min_samples=least), kinds)
     path = tmp_path_factory.mktemp("rules") / "rules.toml"
     path.write_text(text)
-    rules = load.load_rules(str(path)).rules
+    rules = load_rules(str(path)).rules
     for rule in calibration.rules:
         for ratio in np.linspace(0, 1.5, 31):
-            start = lookup.Lookup().start_step(rules, rule.cluster, rule.quality, ratio, 50)
-            assert start == rule.start(ratio, 50)
+            start = Lookup().start_step(rules, rule.cluster, rule.quality, ratio, 50)
+            assert start == start_of(rule.rows, ratio, 50)
             table = rules.table(rule.quality, rule.cluster)
             inside = [
                 full
@@ -84,7 +82,7 @@ def test_the_step_policy_loads_the_file_and_gives_the_fitted_starts(
                 if low <= ratio < high
             ]
             nearest = rule.full_ratio[0 if ratio < rule.rows[0][0] else -1]
-            assert lookup.full_ratio_of(table, ratio) == (inside or [nearest])[0]
+            assert full_ratio_of(table, ratio) == (inside or [nearest])[0]
 
 
 def test_the_file_says_where_it_comes_from():

@@ -13,7 +13,7 @@ from torch.nn import functional
 from sphinx_framework.errors import BrokenPluginError, ConfigError, WeightsError, suggestion
 from sphinx_framework.torchvision_import import ensure_torchvision_imports
 from sphinx_framework.weights import first_line, hub_file, require_fit
-from sphinx_framework_klogic.config import ClipConfig
+from sphinx_framework_clip.config import ClipConfig
 
 CHUNK = 16
 # By model and tag: repository, file and commit on the hub. Other tags are open_clip's to fetch.
@@ -93,7 +93,7 @@ def _open_clip() -> Any:
     except (ImportError, RuntimeError) as error:
         raise BrokenPluginError(
             f"the clip embedder needs open_clip, which cannot be imported: {error}.",
-            hint="Install it: pip install 'sphinx-framework-klogic[clip]', with a torchvision "
+            hint="Install it: pip install 'sphinx-framework-clip[open-clip]', with a torchvision "
             "that was built for the installed torch.",
         ) from None
     return open_clip

@@ -1,9 +1,12 @@
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sphinx_framework.errors import ConfigError
-from sphinx_framework_klogic.load import load_rules
+from sphinx_framework.policy.rules import SCHEMA, Rules, load_rules
 
 HEAD = 'schema = "sphinx-framework/rules/1"\nname = "mine"\nnum_steps = 50\n'
 ONE = "[[table]]\nquality = 0.95\nrows = [[0.5, 0.8, 10], [0.8, 1.0, 20]]\n"
@@ -57,6 +60,32 @@ def test_what_is_wrong_in_a_file_is_one_clear_error(
     with pytest.raises(ConfigError, match=message) as caught:
         load_rules(written(tmp_path, text))
     assert "rules.toml" in str(caught.value)
+
+
+@given(name=st.text(), notes=st.text(), rows=st.lists(st.floats(0, 2), min_size=2, unique=True))
+@settings(max_examples=30, deadline=None)
+def test_what_is_written_reads_back_equal_whatever_the_texts(
+    tmp_path_factory: pytest.TempPathFactory, name: str, notes: str, rows: list[float]
+) -> None:
+    edges = sorted(rows)
+    table = {
+        "quality": 0.95,
+        "rows": [(a, b, i) for i, (a, b) in enumerate(pairwise(edges))],
+        "served_samples": 3,
+        "served_bound": 0.97,
+    }
+    given = {"schema": SCHEMA, "name": name, "num_steps": 60, "provenance": {"notes": notes}}
+    rules = Rules.model_validate({**given, "table": [table]})
+    path = written(tmp_path_factory.mktemp("rules"), rules.to_toml())
+    assert load_rules(path).rules == rules
+
+
+def test_the_documented_example_loads(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
+    example = page.split("```toml\n")[1].split("```")[0]
+    second = example[example.index("[[table]]") :].replace("cluster = 0", "cluster = 1")
+    rules = load_rules(written(tmp_path, example + second)).rules
+    assert (rules.num_clusters, rules.qualities) == (2, (0.95,))
 
 
 def test_a_missing_file_suggests_a_near_one(tmp_path: Path) -> None:

@@ -1,24 +1,32 @@
-"""Rule files: which start step a quality ratio allows, and where that was measured (torch-free).
+"""The k rules: which start step a quality ratio allows, and where that was measured (torch-free).
 
-The format (``sphinx-framework/rules/1``, TOML) is described in this plugin's README.
+The format of a rule file (``sphinx-framework/rules/1``, TOML) is described in ``docs/rules.md``.
 """
 
+import re
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from itertools import pairwise
+from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+import tomli_w
+from pydantic import Field, ValidationError, model_validator
+
+from sphinx_framework.errors import ConfigError, suggestion
+from sphinx_framework.options import Options, first_problem
+from sphinx_framework.policy.rule_table import RuleTable, start_of
+
+__all__ = ["SCHEMA", "Clusters", "Provenance", "RuleFile", "RuleTable", "Rules", "load_rules"]
 
 SCHEMA = "sphinx-framework/rules/1"
-Row = tuple[float, float, int]
+RESOURCE = re.compile(r"^(?P<package>[A-Za-z_]\w+(\.\w+)*):(?P<file>[^/\\]+)$")
+HINT = "Give the path of a rule file, or package:file; the format is in docs/rules.md."
 
 
-class _Table(BaseModel):
-    """Immutable, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Provenance(_Table):
+class Provenance(Options):
     """Where the rules were measured."""
 
     regression: str = ""
@@ -36,7 +44,7 @@ class Provenance(_Table):
     )
 
 
-class Clusters(_Table):
+class Clusters(Options):
     """How a scene's cluster is found; one entry per cluster in every list that is given."""
 
     embedder: str = Field("", description="embedder component that the centres belong to")
@@ -60,44 +68,7 @@ class Clusters(_Table):
         return self
 
 
-class RuleTable(_Table):
-    """The rule of one quality and cluster: rows ``[low, high, start]`` for ``low <= ratio < high``.
-
-    Rows are contiguous and rise in ratio and start. A ratio at or above the last ``high`` is good
-    enough to serve the regression frame; one below the first ``low`` starts at 0.
-    """
-
-    quality: float = Field(gt=0, le=1)
-    cluster: int | None = Field(None, ge=0)
-    rows: tuple[Row, ...] = Field(min_length=1)
-    samples: tuple[int, ...] = Field((), description="per row: how many measurements it rests on")
-    lower_bound: tuple[float, ...] = Field(
-        (), description="per row: lower confidence bound of the achieved share of full diffusion"
-    )
-    full_ratio: tuple[float, ...] = Field(
-        (), description="per row: mean ratio that full diffusion reaches on such frames"
-    )
-    notes: str = ""
-
-    @model_validator(mode="after")
-    def _is_a_monotone_rule(self) -> "RuleTable":
-        for low, high, start in self.rows:
-            if not low < high:
-                raise ValueError(f"row [{low}, {high}, {start}]: low must be below high")
-            if low < 0 or start < 0:
-                raise ValueError(f"row [{low}, {high}, {start}]: must not be negative")
-        for before, after in pairwise(self.rows):
-            if before[1] != after[0]:
-                raise ValueError(f"rows {list(before)} and {list(after)} leave a gap or overlap")
-            if before[2] > after[2]:
-                raise ValueError(f"start falls from row {list(before)} to row {list(after)}")
-        for name in ("samples", "lower_bound", "full_ratio"):
-            if len(getattr(self, name)) not in (0, len(self.rows)):
-                raise ValueError(f"{name} needs one entry per row ({len(self.rows)})")
-        return self
-
-
-class Rules(_Table):
+class Rules(Options):
     """A rule file.
 
     num_steps: of the step grid that the starts count; other grids are reached by proportion.
@@ -171,14 +142,70 @@ class Rules(_Table):
     def _compare(self, lower: RuleTable, higher: RuleTable) -> None:
         edges = {edge for t in (lower, higher) for low, high, _ in t.rows for edge in (low, high)}
         for edge in sorted(edges):
-            early, late = self._start(higher, edge), self._start(lower, edge)
+            early, late = (start_of(t.rows, edge, self.num_steps) for t in (higher, lower))
             if early > late:
                 raise ValueError(
                     f"at ratio {edge:g}, quality {higher.quality:g} starts at {early}, later than "
                     f"quality {lower.quality:g} at {late} (cluster {lower.cluster})"
                 )
 
-    def _start(self, table: RuleTable, ratio: float) -> int:
-        if ratio >= table.rows[-1][1]:
-            return self.num_steps
-        return next((start for low, high, start in table.rows if low <= ratio < high), 0)
+    def to_toml(self) -> str:
+        """The rule file's text; reading it gives equal rules."""
+        stated = {
+            "schema": SCHEMA,
+            "name": self.name,
+            "num_steps": self.num_steps,
+            "gamma": self.gamma,
+            "objective": self.objective,
+        }
+        rest = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        return tomli_w.dumps(stated | rest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFile:
+    """Rules and the folder they lie in (files they name are looked for there)."""
+
+    rules: Rules
+    folder: Traversable
+    where: str
+
+
+def load_rules(where: str) -> RuleFile:
+    """Read a rule file by path or as ``package:file``.
+
+    Raises :class:`ConfigError` naming the file and the first thing that is wrong in it.
+    """
+    folder, name = _locate(where)
+    try:
+        data = tomllib.loads((folder / name).read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"rules {where}: not a valid TOML file: {error}.") from None
+    except OSError:
+        raise ConfigError(
+            f"rules {where}: no such file.", hint=f"{suggestion(name, _rule_files(folder))}{HINT}"
+        ) from None
+    try:
+        rules = Rules.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"rules {where}: {first_problem(error)}.") from None
+    return RuleFile(rules=rules, folder=folder, where=where)
+
+
+def _locate(where: str) -> tuple[Traversable, str]:
+    resource = RESOURCE.match(where)
+    if resource is None:
+        path = Path(where)
+        return path.parent, path.name
+    try:
+        return files(resource["package"]), resource["file"]
+    except ModuleNotFoundError:
+        raise ConfigError(
+            f"rules {where}: there is no package {resource['package']!r}.", hint=HINT
+        ) from None
+
+
+def _rule_files(folder: Traversable) -> list[str]:
+    if not folder.is_dir():
+        return []
+    return [entry.name for entry in folder.iterdir() if entry.name.endswith(".toml")]

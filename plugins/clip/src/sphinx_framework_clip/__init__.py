@@ -1,0 +1,1 @@
+"""CLIP scene embedder for sphinx-framework."""

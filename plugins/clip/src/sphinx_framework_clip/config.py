@@ -1,0 +1,16 @@
+"""Options of the embedder (torch-free)."""
+
+from pydantic import Field
+
+from sphinx_framework.options import Options
+
+
+class ClipConfig(Options):
+    """Options of ``clip``."""
+
+    model: str = Field("ViT-B-32", description="open_clip architecture")
+    weights: str = Field(
+        "laion2b_s34b_b79k",
+        description="open_clip pretrained tag, a checkpoint's path, or random (tests)",
+    )
+    seed: int = Field(0, description="of random weights")
