@@ -6,13 +6,16 @@ that listing every installed plugin takes milliseconds.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pluggy
 
+if TYPE_CHECKING:
+    from sphinx_framework.protocols import Embedder
+
 PROJECT = "sphinx_framework"
 ENTRY_POINT_GROUP = "sphinx_framework"
-API_VERSION = 1
+API_VERSION = 2
 
 Kind = Literal[
     "regression", "diffusion", "quality", "mask", "steps", "embedder", "poses", "scene_reader"
@@ -38,7 +41,7 @@ class Capabilities:
 
     frame_subset: ``denoise`` accepts a subset of the clip's frames (the paper's mode F).
     block_sparse: spatial operations go through ``ops`` too, so tiles may be skipped (mode S).
-    max_frames: the largest clip (inputs and targets) one pass can hold; ``None`` is unlimited.
+    max_frames: the largest clip (inputs and targets) that ``layouts`` makes; ``None`` is no limit.
     """
 
     frame_subset: bool = False
@@ -47,10 +50,23 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The pipeline's optional roles, built before the component that is handed them.
+
+    ``None`` where the pipeline names none. A component that needs one raises ``ConfigError``.
+    """
+
+    embedder: "Embedder | None" = None
+
+
+NO_PARTS = Parts()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ComponentSpec:
     """One component of a plugin, described without importing it.
 
-    factory: ``"package.module:Class"``; called as ``Class(config, device)``.
+    factory: ``"package.module:Class"``; called as ``Class(options, device, parts)``.
     config: ``"package.module:Config"``, a frozen pydantic model of the component's options, or
         empty when it has none.
     licence: SPDX name of the code's licence; weights_licence: of the weights it loads ("" = none).

@@ -4,6 +4,7 @@ Entry points are loaded one by one and hooks are called one by one, so that a br
 listed with its reason and never breaks the others. Nothing here imports torch.
 """
 
+import inspect
 import os
 import sys
 import traceback
@@ -15,7 +16,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
 import pluggy
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 import sphinx_framework.plugin as hookspecs
 from sphinx_framework.errors import (
@@ -25,17 +26,24 @@ from sphinx_framework.errors import (
     UnknownComponentError,
     suggestion,
 )
-from sphinx_framework.plugin import API_VERSION, ENTRY_POINT_GROUP, KINDS, PROJECT, ComponentSpec
+from sphinx_framework.options import Options
+from sphinx_framework.plugin import (
+    API_VERSION,
+    ENTRY_POINT_GROUP,
+    KINDS,
+    NO_PARTS,
+    PROJECT,
+    ComponentSpec,
+    Parts,
+)
 
 PLUGINS_VARIABLE = "SPHINX_FRAMEWORK_PLUGINS"
 Status = Literal["ok", "broken", "blocked", "duplicate", "api mismatch"]
 USUAL: tuple[Status, ...] = ("ok", "blocked")  # nothing to mend
 
 
-class NoOptions(BaseModel):
+class NoOptions(Options):
     """Options of a component that has none."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,12 +171,20 @@ class Registry:
                 *_first_problem(error, where, name, list(model.model_fields))
             ) from None
 
-    def build(self, kind: str, name: str, options: BaseModel, device: Any) -> Any:
+    def build(
+        self, kind: str, name: str, options: BaseModel, device: Any, parts: Parts = NO_PARTS
+    ) -> Any:
         """Import the factory and call it; unexpected failures become :class:`BrokenPluginError`."""
         spec = self.find(kind, name)
         factory = self._resolve(spec, spec.factory)
+        if not _takes(factory, options, device, parts):
+            raise BrokenPluginError(
+                f"{kind} {name!r} from {self.distribution_of(spec)}: {spec.factory} cannot be "
+                f"called with (options, device, parts).",
+                hint=f"API {API_VERSION} builds components so; an older plugin needs an update.",
+            )
         try:
-            return factory(options, device)
+            return factory(options, device, parts)
         except SphinxError:
             raise
         except (Exception, SystemExit) as error:
@@ -194,6 +210,19 @@ class Registry:
                     else "See the traceback with --debug."
                 ),
             ) from error
+
+
+def _takes(factory: Any, *given: Any) -> bool:
+    """Whether a factory's signature takes these arguments; one without a signature may."""
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(*given)
+    except TypeError:
+        return False
+    return True
 
 
 def _load(

@@ -147,7 +147,7 @@ def test_a_factory_that_raises_is_a_broken_plugin(plugin_folder):
         def sphinx_framework_components():
             return [ComponentSpec(kind="mask", name="bad", factory=__name__ + ":make")]
 
-        def make(options, device):
+        def make(options, device, parts):
             raise KeyError("weights")
         """,
     )
@@ -166,9 +166,27 @@ def test_the_frameworks_own_errors_of_a_factory_pass_unchanged(plugin_folder):
         def sphinx_framework_components():
             return [ComponentSpec(kind="mask", name="picky", factory=__name__ + ":make")]
 
-        def make(options, device):
+        def make(options, device, parts):
             raise SceneError("not like this.")
         """,
     )
     with pytest.raises(SceneError, match=r"^not like this\.$"):
         found(plugin_folder).build("mask", "picky", NoOptions(), "cpu")
+
+
+def test_a_factory_of_an_older_api_is_named_with_what_it_must_take(plugin_folder):
+    plugin_folder.install(
+        "old",
+        """
+        from sphinx_framework.plugin import ComponentSpec, hookimpl
+
+        def make(options, device):
+            return object()
+
+        @hookimpl
+        def sphinx_framework_components():
+            return [ComponentSpec(kind="mask", name="old", factory=__name__ + ":make")]
+        """,
+    )
+    with pytest.raises(BrokenPluginError, match=r"\(options, device, parts\).*API 2"):
+        found(plugin_folder).build("mask", "old", NoOptions(), "cpu")

@@ -1,8 +1,9 @@
 from sphinx_framework_toy.model import Toy
 
+from sphinx_framework.plugin import NO_PARTS
 from sphinx_framework.testing.contracts import DiffusionContract
 
 
 class TestToy(DiffusionContract):
     def make(self):
-        return Toy(None, "cpu")
+        return Toy(None, "cpu", NO_PARTS)

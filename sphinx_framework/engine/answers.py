@@ -31,7 +31,9 @@ def checked(components: Components, config: PipelineConfig) -> Components:
     return replace(
         components,
         regression=CheckedRegression(components.regression, witness("regression")),
-        diffusion=CheckedDiffusion(components.diffusion, witness("diffusion")),
+        diffusion=CheckedDiffusion(
+            components.diffusion, witness("diffusion"), components.capabilities.max_frames
+        ),
         quality=CheckedQuality(components.quality, witness("quality")),
         mask=CheckedMask(components.mask, witness("mask")),
         steps=CheckedSteps(components.steps, witness("steps")),
@@ -136,8 +138,8 @@ class CheckedSteps:
 class CheckedDiffusion:
     """Layouts, latents, predictions and pictures of the diffusion model."""
 
-    def __init__(self, inner: Any, witness: Witness) -> None:
-        self._inner, self._witness = inner, witness
+    def __init__(self, inner: Any, witness: Witness, max_frames: int | None = None) -> None:
+        self._inner, self._witness, self._max_frames = inner, witness, max_frames
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -146,7 +148,8 @@ class CheckedDiffusion:
         """Pass on and check: every target is made by exactly one slot of one clip."""
         with self._witness.asked("plan"):
             layouts = self._inner.layouts(scene)
-        problem = layout_problem(layouts, len(scene.inputs), len(scene.targets))
+        counts = (len(scene.inputs), len(scene.targets))
+        problem = layout_problem(layouts, *counts, self._max_frames)
         if problem is not None:
             raise self._witness.refusal("plan", *problem)
         answer: tuple[ClipLayout, ...] = tuple(layouts)

@@ -1,13 +1,14 @@
 """Building a pipeline's components, and saying under which licences they stand."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from sphinx_framework.config import ROLES, PipelineConfig
+from sphinx_framework.config import OPTIONAL_ROLES, ROLES, PipelineConfig
 from sphinx_framework.errors import ConfigError, LicenceError
-from sphinx_framework.plugin import Capabilities, ComponentSpec
+from sphinx_framework.plugin import NO_PARTS, Capabilities, ComponentSpec, Parts
 from sphinx_framework.protocols import (
     DiffusionModel,
     Embedder,
@@ -85,41 +86,39 @@ def refuse_non_commercial(licences: tuple[dict[str, Any], ...]) -> None:
 
 
 def build_components(
-    config: PipelineConfig, registry: Registry, device: torch.device, where: str
+    config: PipelineConfig,
+    registry: Registry,
+    device: torch.device,
+    where: str,
+    *,
+    built: dict[str, Any] | None = None,
 ) -> Components:
-    """Validate all options, then build every component; nothing is built if any option is bad."""
+    """Validate all options, then build every component; nothing is built if any option is bad.
+
+    The embedder is built first, and handed to all others as ``parts``. built: components of earlier
+    calls for the same device; those with equal options and parts are taken from it, new ones added.
+    """
     options = config.validate_options(registry, where)
-    built = {
-        role: registry.build(ROLES[role], component.use, options[role], device)
-        for role, component in config.pipeline.items()
-        if role != "poses"  # built by the loader, and only for photos without cameras
+    shared = {} if built is None else built
+
+    def make(role: str, parts: Parts, after: str = "") -> str:
+        use, own = config.pipeline[role].use, options[role]
+        key = json.dumps([role, use, own.model_dump(mode="json"), after], sort_keys=True)
+        if key not in shared:
+            shared[key] = registry.build(ROLES[role], use, own, device, parts)
+        return key
+
+    embedder = make("embedder", NO_PARTS) if "embedder" in config.pipeline else ""
+    parts = Parts(embedder=shared.get(embedder))
+    others = {
+        role: shared[make(role, parts, embedder)]
+        for role in config.pipeline
+        if role not in OPTIONAL_ROLES  # poses: built by the loader, for photos without cameras
     }
-    give_embedder(built, config, where)
     spec = registry.find("diffusion", config.pipeline["diffusion"].use)
     return Components(
-        regression=built["regression"],
-        diffusion=built["diffusion"],
-        quality=built["quality"],
-        mask=built["mask"],
-        steps=built["steps"],
-        embedder=built.get("embedder"),
+        **others,
+        embedder=parts.embedder,
         capabilities=spec.capabilities,
         licences=pipeline_licences(config, registry),
     )
-
-
-def give_embedder(built: dict[str, Any], config: PipelineConfig, where: str) -> None:
-    """Hand the embedder to a step policy that chooses rules by scene cluster.
-
-    Raises :class:`ConfigError` when the policy needs one and the pipeline has none.
-    """
-    steps, embedder = built["steps"], built.get("embedder")
-    if embedder is not None and hasattr(steps, "use_embedder"):
-        steps.use_embedder(embedder)
-    elif getattr(steps, "needs_embedder", False):
-        name = config.pipeline["steps"].use
-        raise ConfigError(
-            f"{where}: step policy {name!r} chooses its rules by scene cluster, and the pipeline "
-            "has no embedder.",
-            hint=f"Add [pipeline.embedder] use = {steps.embedder_name!r}, or fix the cluster.",
-        )

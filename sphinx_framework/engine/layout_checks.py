@@ -7,14 +7,21 @@ from sphinx_framework.types import ClipLayout
 Problem = tuple[str, str]
 
 
-def layout_problem(layouts: Any, inputs: int, targets: int) -> Problem | None:
-    """What came and what was expected, or ``None`` where the layouts are sound."""
+def layout_problem(
+    layouts: Any, inputs: int, targets: int, max_frames: int | None = None
+) -> Problem | None:
+    """What came and what was expected, or ``None`` where the layouts are sound.
+
+    max_frames: the longest clip that the model's capabilities claim.
+    """
     if not isinstance(layouts, tuple | list) or not all(
         isinstance(layout, ClipLayout) for layout in layouts
     ):
         return f"{layouts!r:.80}", "a tuple of ClipLayout"
     made: set[int] = set()
     for number, layout in enumerate(layouts):
+        if max_frames is not None and len(layout) > max_frames:
+            return f"clip {number} of {len(layout)} frames", f"at most max_frames = {max_frames}"
         problem = _clip_problem(layout, {"input": inputs, "target": targets}, made)
         if problem is not None:
             return f"clip {number}: {problem[0]}", problem[1]

@@ -1,7 +1,7 @@
 """The protocols a component satisfies, structurally: nothing here needs to be inherited.
 
-A component is built by the registry as ``Factory(config, device)``. Every protocol has a contract
-suite in :mod:`sphinx_framework.testing`, which ``sphinx-nvs check NAME`` runs.
+A component is built by the registry as ``Factory(options, device, parts)``. Every protocol has a
+contract suite in :mod:`sphinx_framework.testing`, which ``sphinx-nvs check NAME`` runs.
 """
 
 from pathlib import Path
@@ -123,13 +123,11 @@ class SceneReader(Protocol):
 class DiffusionModel(Protocol[Condition]):
     """Stage 2: a multi-view latent diffusion model written against :class:`Executor`.
 
-    guidance_branches: rows per frame that ``denoise`` runs internally (2 under CFG, else 1).
     latent_factor: pixels per latent cell along each axis.
     tile: cells along a tile's side at full latent resolution in block-sparse steps; the network's
         coarsest level must still see at least one cell of it.
     """
 
-    guidance_branches: int
     latent_factor: int
     tile: int
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sphinx_framework.nn import Conv2d, FrameConv, GroupNorm, SelfAttention, bind_sites
+from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.protocols import Executor, Sampler
 from sphinx_framework.samplers import SigmaSampler, Solver, karras_sigmas
 from sphinx_framework.types import (
@@ -72,7 +73,7 @@ class FakeRegression:
     The opacity has a hole in the middle of each frame.
     """
 
-    def __init__(self, config: FakeConfig, device: torch.device) -> None:
+    def __init__(self, config: FakeConfig, device: torch.device, parts: Parts = NO_PARTS) -> None:
         self.device = device
 
     def predict(self, scene: Scene) -> CoarseViews:
@@ -111,7 +112,7 @@ def _turned(scene: Scene, index: int) -> Float[Tensor, "T 3 H W"]:
 class FakeQuality:
     """Brightness and contrast, lowered where the opacity is low; in (0, 2]."""
 
-    def __init__(self, config: FakeConfig, device: torch.device) -> None:
+    def __init__(self, config: FakeConfig, device: torch.device, parts: Parts = NO_PARTS) -> None:
         self.device = device
 
     def score(
@@ -125,7 +126,7 @@ class FakeQuality:
 class FakeMask:
     """Refines where the opacity is below one half."""
 
-    def __init__(self, config: FakeConfig, device: torch.device) -> None:
+    def __init__(self, config: FakeConfig, device: torch.device, parts: Parts = NO_PARTS) -> None:
         self.device = device
 
     def mask(self, coarse: CoarseViews, scene: Scene, cluster: int | None) -> RefineMask:
@@ -138,7 +139,7 @@ class FakeMask:
 class FakeSteps:
     """Start step proportional to the ratio, later for lower quality targets."""
 
-    def __init__(self, config: FakeConfig, device: torch.device) -> None:
+    def __init__(self, config: FakeConfig, device: torch.device, parts: Parts = NO_PARTS) -> None:
         self.device = device
 
     def start_steps(
@@ -153,7 +154,7 @@ class FakeSteps:
 class FakeEmbedder:
     """Mean colours of the inputs, normalised."""
 
-    def __init__(self, config: FakeConfig, device: torch.device) -> None:
+    def __init__(self, config: FakeConfig, device: torch.device, parts: Parts = NO_PARTS) -> None:
         self.device = device
 
     def embed(self, images: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " D"]:
@@ -208,11 +209,10 @@ class FakeDiffusion:
     ``calls`` counts the rows (frames or tiles) of every ``denoise`` call, to check reports against.
     """
 
-    guidance_branches = 1
     latent_factor = 4
     tile = 2
 
-    def __init__(self, config: FakeConfig, device: torch.device) -> None:
+    def __init__(self, config: FakeConfig, device: torch.device, parts: Parts = NO_PARTS) -> None:
         self.config = config
         self.device = device
         self.calls: list[tuple[int, int]] = []

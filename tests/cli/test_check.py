@@ -18,7 +18,7 @@ def sphinx_framework_components():
     ]
 
 class Mixing(FakeDiffusion):
-    def __init__(self, options, device):
+    def __init__(self, options, device, parts):
         super().__init__(FakeConfig(), device)
 
     def denoise(self, x, step, condition, ops):

@@ -7,6 +7,7 @@ import torch
 from engines import CPU, FixedSteps, engine_with
 
 from sphinx_framework.errors import JobError
+from sphinx_framework.plugin import Capabilities
 from sphinx_framework.testing.fakes import (
     FakeConfig,
     FakeDiffusion,
@@ -149,3 +150,10 @@ def test_an_engine_serves_the_next_request_after_one_that_failed():
     engine.components = whole
     expected = engine_with(parts=parts).render(fake_scene(), mode="fine")
     assert torch.equal(engine.render(fake_scene(), mode="fine").images, expected.images)
+
+
+def test_a_clip_longer_than_the_claimed_longest_is_refused():
+    able = Capabilities(frame_subset=True, block_sparse=True, max_frames=5)
+    engine = engine_with(capabilities=able, parts={"steps": FixedSteps(MADE)})
+    with pytest.raises(JobError, match=r"clip 0 of 6 frames.*at most max_frames = 5"):
+        engine.render(fake_scene(4), seed=0)

@@ -28,7 +28,7 @@ class Options(BaseModel):
 class Reader:
     name = "dice"
 
-    def __init__(self, options, device):
+    def __init__(self, options, device, parts):
         self.targets = options.targets
 
     def can_read(self, path):

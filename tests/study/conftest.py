@@ -17,7 +17,7 @@ def sphinx_framework_components():
     return [ComponentSpec(kind="scene_reader", name="fakes", factory=f"{__name__}:Reader")]
 
 class Reader:
-    def __init__(self, config, device):
+    def __init__(self, config, device, parts):
         pass
 
     def can_read(self, path):

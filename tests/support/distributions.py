@@ -18,8 +18,8 @@ def sphinx_framework_components():
         for kind, name in {components}
     ]
 
-def make(options, device):
-    return (options, device)
+def make(options, device, parts):
+    return (options, device, parts)
 """
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from sphinx_framework.engine.engine import Engine
-from sphinx_framework.plugin import Capabilities
+from sphinx_framework.errors import ConfigError
+from sphinx_framework.plugin import NO_PARTS, Capabilities, Parts
 from sphinx_framework.testing.fakes import FakeConfig, FakeDiffusion, FakeSteps
 from sphinx_framework.testing.pipeline import fake_engine
 from sphinx_framework.types import (
@@ -44,11 +45,11 @@ class FixedSteps:
 class ListeningSteps(FakeSteps):
     """A step policy that chooses its rules through an embedder."""
 
-    embedder_name = "fake"
-    needs_embedder = True
-
-    def use_embedder(self, embedder: Any) -> None:
-        self.given = embedder
+    def __init__(self, config: FakeConfig, device: torch.device, parts: Parts = NO_PARTS) -> None:
+        super().__init__(config, device, parts)
+        if parts.embedder is None:
+            raise ConfigError("the pipeline has no embedder.", hint="Add [pipeline.embedder].")
+        self.given = parts.embedder
 
 
 class FixedMask:
@@ -78,8 +79,8 @@ class FixedQuality:
 class TwoClipDiffusion(FakeDiffusion):
     """Makes the middle target first, then the others around it, given the middle one."""
 
-    def __init__(self, config: FakeConfig, device: torch.device) -> None:
-        super().__init__(config, device)
+    def __init__(self, config: FakeConfig, device: torch.device, parts: Parts = NO_PARTS) -> None:
+        super().__init__(config, device, parts)
         self.encoded: list[Tensor] = []
 
     def layouts(self, scene: Scene) -> tuple[ClipLayout, ...]:

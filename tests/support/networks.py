@@ -88,7 +88,7 @@ class MixedModel(nn.Module):
 
     def __init__(self, kinds: tuple[str, ...], *, branches: int = 1, seed: int = 0) -> None:
         super().__init__()
-        self.guidance_branches = branches
+        self.branches = branches
         self.latent_factor = 1
         self.tile = 4
         self.enter = nn.Conv2d(4, WIDTH, 1)
@@ -103,7 +103,7 @@ class MixedModel(nn.Module):
         bind_sites(self)
 
     def denoise(self, x: Tensor, step: int, condition: Tensor, ops: Executor) -> Tensor:
-        branches = self.guidance_branches
+        branches = self.branches
         seen = [condition if i == 0 else torch.zeros_like(condition) for i in range(branches)]
         time = torch.full((len(condition) * branches, WIDTH, 1, 1), step / 50)
         hidden = self.enter(torch.cat([x.repeat(branches, 1, 1, 1), ops.maps(torch.cat(seen))], 1))

@@ -182,6 +182,7 @@ def test_other_tags_that_cannot_be_fetched_are_one_clear_error(
 def test_the_authors_rules_choose_a_cluster_from_a_file_and_from_prompts(
     clip: ClipEmbedder, images: torch.Tensor, tmp_path: Path
 ) -> None:
+    from sphinx_framework.plugin import Parts
     from sphinx_framework.types import Cameras, QualityReport, Scene
     from sphinx_framework_klogic.config import KLogicConfig
     from sphinx_framework_klogic.policy import KLogicSteps
@@ -199,9 +200,7 @@ def test_the_authors_rules_choose_a_cluster_from_a_file_and_from_prompts(
     own = clip.embed(images)
     np.save(tmp_path / "centres.npy", torch.stack([-own, own.roll(1), own]).numpy())
     for centres, wanted in ((str(tmp_path / "centres.npy"), {2}), ("prompts", {0, 1, 2})):
-        policy = KLogicSteps(KLogicConfig(centres=centres), CPU)
-        assert policy.embedder_name == "clip"
-        policy.use_embedder(clip)
+        policy = KLogicSteps(KLogicConfig(centres=centres), CPU, Parts(embedder=clip))
         chosen = policy.start_steps(report, scene, 0.95, 50)
         assert chosen.cluster in wanted
         assert chosen.steps[2] == 50

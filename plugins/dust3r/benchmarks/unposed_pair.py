@@ -33,7 +33,7 @@ def direction_error(baseline: float, noise: float, seed: int, *, refine: bool) -
     plan = preparation(SIZE, SIZE[1])
     pointmaps = SyntheticPointmaps(cameras, plan, noise=noise, seed=seed)
     config = DUSt3RConfig(image_size=SIZE[1], alignment=AlignmentConfig(refine_poses=refine))
-    estimator = DUSt3RPoseEstimator(config, torch.device("cpu"), pointmaps)
+    estimator = DUSt3RPoseEstimator(config, torch.device("cpu"), predict=pointmaps)
     found = estimator.estimate(torch.zeros(2, 3, *SIZE)).centres
     shift = (found[1] - found[0]).double()
     return math.degrees(math.atan2(float(shift[1:].norm()), float(shift[0])))

@@ -93,7 +93,9 @@ def estimate_with(
     plan = preparation(cameras.image_size, IMAGE_SIZE)
     pointmaps = SyntheticPointmaps(cameras, plan, noise=noise, seed=seed)
     config = DUSt3RConfig(image_size=IMAGE_SIZE, alignment=alignment)
-    estimate = DUSt3RPoseEstimator(config, CPU, pointmaps).estimate_poses(capture.photos(frames))
+    estimate = DUSt3RPoseEstimator(config, CPU, predict=pointmaps).estimate_poses(
+        capture.photos(frames)
+    )
     return estimate, cameras
 
 

@@ -59,7 +59,7 @@ def pointmaps(scene: Scene) -> SyntheticPointmaps:
 
 @pytest.fixture(scope="module")
 def model(config: DUSt3RRegressionConfig, pointmaps: SyntheticPointmaps) -> DUSt3RRegression:
-    return DUSt3RRegression(config, CPU, pointmaps)
+    return DUSt3RRegression(config, CPU, predict=pointmaps)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_seen_from_its_own_camera_a_photo_is_itself(
     # Discs that reach no neighbour: every pixel is its own point, exactly in its middle.
     small = config.model_copy(update={"radius": 0.03})
     pointmaps = SyntheticPointmaps(single.inputs, preparation(SIZE, 64))
-    views = DUSt3RRegression(small, CPU, pointmaps).predict(single)
+    views = DUSt3RRegression(small, CPU, predict=pointmaps).predict(single)
     torch.testing.assert_close(views.opacity, torch.ones_like(views.opacity), rtol=0, atol=1e-3)
     torch.testing.assert_close(views.images, single.images, rtol=0, atol=0.5 / 255 + 1e-4)
 
@@ -126,7 +126,7 @@ def test_square_photos_keep_the_field_of_view_of_their_targets(
 ) -> None:
     square = fake_scene(targets=1, inputs=2, size=(64, 64))
     pointmaps = SyntheticPointmaps(square.inputs, preparation((64, 64), 64))
-    views = DUSt3RRegression(config, CPU, pointmaps).predict(square)
+    views = DUSt3RRegression(config, CPU, predict=pointmaps).predict(square)
     assert views.images.shape[-2:] == (64, 64)
     # The network saw 4:3; above and below it there is nothing to draw.
     assert float(views.opacity[0, :4].max()) < 0.5

@@ -9,6 +9,7 @@ from fake_hub import FakeHub
 from torch import Tensor
 
 from sphinx_framework.errors import ConfigError, InputError, WeightsError
+from sphinx_framework.plugin import Parts
 from sphinx_framework.types import Cameras, QualityReport, Scene, StartSteps
 from sphinx_framework_klogic.config import KLogicConfig
 from sphinx_framework_klogic.policy import KLogicSteps
@@ -69,10 +70,12 @@ def rules_file(folder: Path, text: str) -> str:
     return str(path)
 
 
-def policy(folder: Path, text: str = "", **options: object) -> KLogicSteps:
+def policy(
+    folder: Path, text: str = "", embedder: MeanColour | None = None, **options: object
+) -> KLogicSteps:
     rules = rules_file(folder, text or CLUSTERED.format(centres=f"centres = {CENTRES}"))
     config = KLogicConfig.model_validate({"rules": rules, **options})
-    return KLogicSteps(config, torch.device("cpu"))
+    return KLogicSteps(config, torch.device("cpu"), Parts(embedder=embedder))
 
 
 def scene(red: float = 0.9, blue: float = 0.1) -> Scene:
@@ -94,8 +97,7 @@ def steps(chosen: KLogicSteps, *ratios: float, place: Scene | None = None) -> St
 
 
 def test_the_nearest_centre_chooses_the_table_and_its_margin_is_told(tmp_path: Path) -> None:
-    chosen = policy(tmp_path)
-    chosen.use_embedder(MeanColour())
+    chosen = policy(tmp_path, embedder=MeanColour())
     indoor = steps(chosen, 0.6, 0.9, 1.1)
     assert (indoor.cluster, indoor.steps) == (0, (10, 20, 50))
     assert "cluster 0 (indoor)" in indoor.notes[0]
@@ -105,15 +107,11 @@ def test_the_nearest_centre_chooses_the_table_and_its_margin_is_told(tmp_path: P
 
 
 def test_a_fixed_cluster_needs_no_embedder(tmp_path: Path) -> None:
-    chosen = policy(tmp_path, cluster=1)
-    assert not chosen.needs_embedder
-    assert chosen.embedder_name is None
-    assert steps(chosen, 0.6).steps == (5,)
+    assert steps(policy(tmp_path, cluster=1), 0.6).steps == (5,)
 
 
 def test_rules_without_clusters_need_no_embedder(tmp_path: Path) -> None:
-    chosen = policy(tmp_path, FLAT)
-    chosen.use_embedder(MeanColour())
+    chosen = policy(tmp_path, FLAT, embedder=MeanColour())
     found = steps(chosen, 0.4, 0.6)
     assert (found.cluster, found.steps) == (None, (0, 10))
 
@@ -123,8 +121,7 @@ def test_placeholder_rules_say_so(tmp_path: Path) -> None:
 
 
 def test_clusters_within_the_margin_give_the_earliest_start(tmp_path: Path) -> None:
-    chosen = policy(tmp_path, min_margin=0.2)
-    chosen.use_embedder(MeanColour())
+    chosen = policy(tmp_path, min_margin=0.2, embedder=MeanColour())
     found = steps(chosen, 0.6, 0.9, place=scene(0.55, 0.45))
     assert (found.cluster, found.steps) == (0, (5, 20))
     assert "earliest start" in found.notes[1]
@@ -132,7 +129,7 @@ def test_clusters_within_the_margin_give_the_earliest_start(tmp_path: Path) -> N
 
 def test_without_an_embedder_the_error_names_the_ways_out(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"use = 'clip'.*steps.cluster=0"):
-        steps(policy(tmp_path), 0.6)
+        policy(tmp_path)
 
 
 def test_an_unmeasured_quality_is_refused(tmp_path: Path) -> None:
@@ -163,17 +160,15 @@ def test_an_impossible_cluster_is_refused(tmp_path: Path) -> None:
 
 
 def test_prompts_make_centres_zero_shot(tmp_path: Path) -> None:
-    chosen = policy(tmp_path, CLUSTERED.format(centres=""))
-    chosen.use_embedder(NamedColour())
+    chosen = policy(tmp_path, CLUSTERED.format(centres=""), embedder=NamedColour())
     assert steps(chosen, 0.6, place=scene(0.2, 0.8)).cluster == 1
-    swapped = policy(tmp_path, prompts=("blue", "red"))
-    swapped.use_embedder(NamedColour())
+    swapped = policy(tmp_path, prompts=("blue", "red"), embedder=NamedColour())
     assert steps(swapped, 0.6, place=scene(0.2, 0.8)).cluster == 0
 
 
 def test_an_embedder_without_texts_refuses_prompts(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="MeanColour cannot embed text"):
-        policy(tmp_path, centres="prompts").use_embedder(MeanColour())
+        policy(tmp_path, centres="prompts", embedder=MeanColour())
 
 
 def test_centres_come_from_a_file_of_either_format(tmp_path: Path) -> None:
@@ -182,23 +177,19 @@ def test_centres_come_from_a_file_of_either_format(tmp_path: Path) -> None:
     np.save(tmp_path / "c.npy", np.array(CENTRES[::-1], dtype=np.float32))
     save_file({"centers": torch.tensor(CENTRES[::-1])}, tmp_path / "c.safetensors")
     for name in ("c.npy", "c.safetensors"):
-        chosen = policy(tmp_path, centres=str(tmp_path / name))
-        chosen.use_embedder(MeanColour())
+        chosen = policy(tmp_path, centres=str(tmp_path / name), embedder=MeanColour())
         assert steps(chosen, 0.6).cluster == 1
 
 
 def test_centres_beside_the_rule_file_are_found_and_checked(tmp_path: Path) -> None:
     np.save(tmp_path / "c.npy", np.array(CENTRES, dtype=np.float32))
     digest = hashlib.sha256((tmp_path / "c.npy").read_bytes()).hexdigest()
-    for sha256, fits in ((digest, True), ("0" * 64, False)):
-        entry = f'centres_file = "c.npy"\ncentres_sha256 = "{sha256}"'
-        chosen = policy(tmp_path, CLUSTERED.format(centres=entry))
-        if fits:
-            chosen.use_embedder(MeanColour())
-            assert steps(chosen, 0.6).cluster == 0
-        else:
-            with pytest.raises(WeightsError, match="not the one the rules name"):
-                chosen.use_embedder(MeanColour())
+    entry = f'centres_file = "c.npy"\ncentres_sha256 = "{digest}"'
+    chosen = policy(tmp_path, CLUSTERED.format(centres=entry), embedder=MeanColour())
+    assert steps(chosen, 0.6).cluster == 0
+    other = entry.replace(digest, "0" * 64)
+    with pytest.raises(WeightsError, match="not the one the rules name"):
+        policy(tmp_path, CLUSTERED.format(centres=other), embedder=MeanColour())
 
 
 def test_centres_are_fetched_once_and_only_the_named_bytes_are_taken(
@@ -212,13 +203,12 @@ def test_centres_are_fetched_once_and_only_the_named_bytes_are_taken(
         url = f"{server.address}/owner/name/resolve/commit/c.npy"
         entry = f'centres_url = "{url}"\ncentres_sha256 = "{digest}"'
         for _ in range(2):
-            chosen = policy(tmp_path, CLUSTERED.format(centres=entry))
-            chosen.use_embedder(MeanColour())
+            chosen = policy(tmp_path, CLUSTERED.format(centres=entry), embedder=MeanColour())
             assert steps(chosen, 0.6).cluster == 0
         assert len(server.requests) == 1
         other = entry.replace(digest, "0" * 64).replace("/commit/", "/other/")
         with pytest.raises(WeightsError, match=r"cannot be fetched.*steps\.centres=PATH"):
-            policy(tmp_path, CLUSTERED.format(centres=other)).use_embedder(MeanColour())
+            policy(tmp_path, CLUSTERED.format(centres=other), embedder=MeanColour())
 
 
 def test_unreachable_centres_are_one_clear_error(
@@ -227,12 +217,12 @@ def test_unreachable_centres_are_one_clear_error(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     entry = f'centres_url = "http://127.0.0.1:9/c.npy"\ncentres_sha256 = "{"0" * 64}"'
     with pytest.raises(WeightsError, match=r"127\.0\.0\.1.*steps\.centres=PATH"):
-        policy(tmp_path, CLUSTERED.format(centres=entry)).use_embedder(MeanColour())
+        policy(tmp_path, CLUSTERED.format(centres=entry), embedder=MeanColour())
 
 
 def test_a_missing_centres_file_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"gone\.npy.*steps\.centres=prompts"):
-        policy(tmp_path, centres="gone.npy").use_embedder(MeanColour())
+        policy(tmp_path, centres="gone.npy", embedder=MeanColour())
 
 
 @pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00"])
@@ -240,15 +230,14 @@ def test_an_unreadable_centres_file_is_one_clear_error(tmp_path: Path, content: 
     for name in ("c.npy", "c.safetensors"):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(WeightsError, match=name):
-            policy(tmp_path, centres=str(tmp_path / name)).use_embedder(MeanColour())
+            policy(tmp_path, centres=str(tmp_path / name), embedder=MeanColour())
 
 
 def test_centres_of_another_number_or_length_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "three.npy", np.eye(3, dtype=np.float32))
     with pytest.raises(ConfigError, match="3 cluster centres"):
-        policy(tmp_path, centres=str(tmp_path / "three.npy")).use_embedder(MeanColour())
+        policy(tmp_path, centres=str(tmp_path / "three.npy"), embedder=MeanColour())
     np.save(tmp_path / "long.npy", np.eye(2, 4, dtype=np.float32))
-    chosen = policy(tmp_path, centres=str(tmp_path / "long.npy"))
-    chosen.use_embedder(MeanColour())
+    chosen = policy(tmp_path, centres=str(tmp_path / "long.npy"), embedder=MeanColour())
     with pytest.raises(ConfigError, match="has 3 values"):
         steps(chosen, 0.6)

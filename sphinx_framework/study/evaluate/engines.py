@@ -1,16 +1,10 @@
 """One engine per system; components that several systems have in common are built once."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from sphinx_framework.config import ROLES, PipelineConfig, config_from_dict
-from sphinx_framework.engine.components import (
-    Components,
-    choose_device,
-    give_embedder,
-    pipeline_licences,
-)
+from sphinx_framework.engine.components import build_components, choose_device
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.registry import Registry
@@ -52,29 +46,7 @@ class EngineFactory:
 
     def engine(self, config: PipelineConfig) -> Engine:
         """One engine."""
-        options = config.validate_options(self.registry, config.name)
-        built = {
-            role: self._component(role, config, options[role])
-            for role in config.pipeline
-            if role != "poses"
-        }
-        give_embedder(built, config, config.name)
-        spec = self.registry.find("diffusion", config.pipeline["diffusion"].use)
-        components = Components(
-            regression=built["regression"],
-            diffusion=built["diffusion"],
-            quality=built["quality"],
-            mask=built["mask"],
-            steps=built["steps"],
-            embedder=built.get("embedder"),
-            capabilities=spec.capabilities,
-            licences=pipeline_licences(config, self.registry),
+        components = build_components(
+            config, self.registry, self.device, config.name, built=self._built
         )
         return Engine(components, config, self.device)
-
-    def _component(self, role: str, config: PipelineConfig, options: Any) -> Any:
-        use = config.pipeline[role].use
-        key = json.dumps([role, use, options.model_dump(mode="json")], sort_keys=True)
-        if key not in self._built:
-            self._built[key] = self.registry.build(ROLES[role], use, options, self.device)
-        return self._built[key]

@@ -6,7 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sphinx_framework.errors import InputError
 from sphinx_framework.protocols import DiffusionModel
+from sphinx_framework.testing.contracts.base import NotApplicable
 from sphinx_framework.testing.contracts.denoising import DenoisingChecks
 from sphinx_framework.testing.contracts.sampler import SamplerChecks
 from sphinx_framework.testing.oracle import relative_error
@@ -33,6 +35,19 @@ class DiffusionContract(DenoisingChecks, SamplerChecks):
                         slot.kind in counts and 0 <= slot.index < counts[slot.kind],
                         f"slots of kind 'input' or 'target' below {counts}", slot,
                     )  # fmt: skip
+
+    def test_no_clip_is_longer_than_the_claim(self) -> None:
+        most = self.capabilities.max_frames
+        if most is None:
+            raise NotApplicable("the model claims no max_frames")
+        model: DiffusionModel[Any] = self.make()
+        scene = self.scene(targets=most + 1)
+        try:
+            layouts = model.layouts(scene)
+        except InputError:
+            return
+        longest = max(len(layout) for layout in layouts)
+        self.expect(longest <= most, f"clips of at most max_frames = {most} frames", longest)
 
     def test_codec_shapes(self) -> None:
         model: DiffusionModel[Any] = self.make()

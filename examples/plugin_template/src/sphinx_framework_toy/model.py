@@ -17,9 +17,9 @@ class ToyNetwork(torch.nn.Module):
 
 
 class Toy:
-    guidance_branches, latent_factor, tile = 1, 1, 8
+    latent_factor, tile = 1, 8
 
-    def __init__(self, config, device):
+    def __init__(self, options, device, parts):
         self.network = ToyNetwork().to(device).requires_grad_(False)
 
     def layouts(self, scene):

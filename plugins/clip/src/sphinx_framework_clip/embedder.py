@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sphinx_framework.errors import BrokenPluginError, ConfigError, WeightsError, suggestion
+from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.torchvision_import import ensure_torchvision_imports
 from sphinx_framework.weights import first_line, hub_file, require_fit
 from sphinx_framework_clip.config import ClipConfig
@@ -37,7 +38,7 @@ class ClipEmbedder:
     neither on their order nor on one odd view.
     """
 
-    def __init__(self, config: ClipConfig, device: torch.device) -> None:
+    def __init__(self, config: ClipConfig, device: torch.device, parts: Parts = NO_PARTS) -> None:
         self.config = config
         self.device = device
         open_clip = _open_clip()

@@ -7,6 +7,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
+from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.types import Cameras
 from sphinx_framework_dust3r.config import DUSt3RConfig
 from sphinx_framework_dust3r.reconstruction import Reconstruction
@@ -43,7 +44,12 @@ class DUSt3RPoseEstimator:
     """
 
     def __init__(
-        self, config: DUSt3RConfig, device: torch.device, predict: Predictor | None = None
+        self,
+        config: DUSt3RConfig,
+        device: torch.device,
+        parts: Parts = NO_PARTS,
+        *,
+        predict: Predictor | None = None,
     ) -> None:
         """Build the network.
 

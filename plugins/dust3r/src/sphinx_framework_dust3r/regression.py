@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.splatting.points import render_points
 from sphinx_framework.types import Cameras, CoarseViews, Scene
 from sphinx_framework_dust3r.config import DUSt3RRegressionConfig
@@ -46,6 +47,8 @@ class DUSt3RRegression:
         self,
         config: DUSt3RRegressionConfig,
         device: torch.device,
+        parts: Parts = NO_PARTS,
+        *,
         predict: Predictor | None = None,
     ) -> None:
         """Build the network.

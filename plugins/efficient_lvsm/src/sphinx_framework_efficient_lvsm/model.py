@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sphinx_framework.errors import JobError
 from sphinx_framework.geometry.resize import fit_cameras, fit_images, rounded_size
+from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.types import Cameras, CoarseViews, Scene
 from sphinx_framework_efficient_lvsm.config import EfficientLVSMConfig
 from sphinx_framework_efficient_lvsm.memory import SceneMemory, digest
@@ -45,7 +46,9 @@ class EfficientLVSM:
         WeightsError: the checkpoint is missing or does not fit the network.
     """
 
-    def __init__(self, config: EfficientLVSMConfig, device: torch.device) -> None:
+    def __init__(
+        self, config: EfficientLVSMConfig, device: torch.device, parts: Parts = NO_PARTS
+    ) -> None:
         self.config = config
         self.device = device
         self.network = loaded_network(config).to(device).eval().requires_grad_(False)

@@ -2,6 +2,7 @@
 
 import torch
 
+from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.types import QualityReport, Scene, StartSteps
 from sphinx_framework_klogic.config import FixedConfig
 
@@ -11,7 +12,7 @@ GRID = 50
 class FixedSteps:
     """``fixed``: every target starts at the same step; ratio and quality do not move it."""
 
-    def __init__(self, config: FixedConfig, device: torch.device) -> None:
+    def __init__(self, config: FixedConfig, device: torch.device, parts: Parts = NO_PARTS) -> None:
         self.start = config.start
 
     def start_steps(

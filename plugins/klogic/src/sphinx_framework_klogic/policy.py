@@ -2,10 +2,11 @@
 
 import math
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from sphinx_framework.errors import ConfigError
+from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.policy.rule_lookup import (
     Lookup,
     bracket,
@@ -23,11 +24,11 @@ from sphinx_framework_klogic.config import KLogicConfig
 class KLogicSteps:
     """``klogic``: start steps from measured rule tables (paper section 5.1).
 
-    Rules with several clusters need either a fixed ``cluster`` or a scene embedder, which the
-    engine hands over with :meth:`use_embedder` before the first request.
+    Rules with several clusters need either a fixed ``cluster`` or a scene embedder among the
+    ``parts``; without both, :class:`ConfigError` says so when the policy is built.
     """
 
-    def __init__(self, config: KLogicConfig, device: torch.device) -> None:
+    def __init__(self, config: KLogicConfig, device: torch.device, parts: Parts = NO_PARTS) -> None:
         self.config = config
         self.source = load_rules(config.rules)
         self.rules = self.source.rules
@@ -37,25 +38,9 @@ class KLogicSteps:
             max_start=config.max_start,
             multiple_of=config.multiple_of,
         )
-        self._embedder: Embedder | None = None
-        self._centres: Tensor | None = None
         self._check_cluster()
-
-    @property
-    def needs_embedder(self) -> bool:
-        """Whether the cluster must be found from the inputs."""
-        return self.rules.num_clusters is not None and self.config.cluster is None
-
-    @property
-    def embedder_name(self) -> str | None:
-        """Component name of the embedder that the rules were made with, if one is needed."""
-        return (self.rules.clusters.embedder or "clip") if self.needs_embedder else None
-
-    def use_embedder(self, embedder: Embedder) -> None:
-        """Take the scene embedder and load the cluster centres that belong to it."""
-        if self.needs_embedder:
-            self._embedder = embedder
-            self._centres = cluster_centres(self.config, self.source, embedder)
+        clustered = self.rules.num_clusters is not None and config.cluster is None
+        self._chooser = self._choose_by(parts.embedder) if clustered else None
 
     def start_steps(
         self, report: QualityReport, scene: Scene, quality: float, num_steps: int
@@ -96,17 +81,11 @@ class KLogicSteps:
 
     def _clusters(self, scene: Scene) -> tuple[tuple[int | None, ...], list[str]]:
         """The scene's cluster first, then others too near to rule out; and what to say of it."""
-        if not self.needs_embedder:
+        if self._chooser is None:
             return (self.config.cluster,), []
-        if self._embedder is None or self._centres is None:
-            raise ConfigError(
-                f"rules {self.rules.name!r} have {self.rules.num_clusters} scene clusters, and the "
-                f"pipeline has no embedder to choose one.",
-                hint=f"Add [pipeline.embedder] use = {self.embedder_name!r}, or fix the cluster "
-                f"(steps.cluster=0).",
-            )
-        embedding = self._embedder.embed(scene.images).detach().float().cpu().numpy()
-        choice = nearest_centre(embedding, self._centres.numpy(), self.config.min_margin)
+        embedder, centres = self._chooser
+        embedding = embedder.embed(scene.images).detach().float().cpu().numpy()
+        choice = nearest_centre(embedding, centres, self.config.min_margin)
         names = self.rules.clusters.names
         name = f" ({names[choice.cluster]})" if names else ""
         notes = [
@@ -133,6 +112,18 @@ class KLogicSteps:
             return []
         listed = ", ".join(str(frame) for frame in sorted(frames))
         return [f"the rules rest on fewer than {least} samples for frames {listed}"]
+
+    def _choose_by(self, embedder: Embedder | None) -> tuple[Embedder, np.ndarray]:
+        """The embedder, and the cluster centres that belong to it."""
+        if embedder is None:
+            wanted = self.rules.clusters.embedder or "clip"
+            raise ConfigError(
+                f"rules {self.rules.name!r} have {self.rules.num_clusters} scene clusters, and the "
+                f"pipeline has no embedder to choose one.",
+                hint=f"Add [pipeline.embedder] use = {wanted!r}, or fix the cluster "
+                f"(steps.cluster=0).",
+            )
+        return embedder, cluster_centres(self.config, self.source, embedder).numpy()
 
     def _check_cluster(self) -> None:
         count, chosen = self.rules.num_clusters, self.config.cluster

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework_lite.config import EmbedderConfig
 
 WORKING_SIDE = 96
@@ -13,7 +14,9 @@ WORKING_SIDE = 96
 class LiteEmbedder:
     """Soft histograms of colour and gradient strength and a coarse layout, over all inputs."""
 
-    def __init__(self, config: EmbedderConfig, device: torch.device) -> None:
+    def __init__(
+        self, config: EmbedderConfig, device: torch.device, parts: Parts = NO_PARTS
+    ) -> None:
         self._bins = config.bins
 
     def _histogram(self, values: Float[Tensor, " P"]) -> Float[Tensor, " B"]:

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
+from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.protocols import Executor
 from sphinx_framework.samplers import SigmaSampler, karras_sigmas
 from sphinx_framework.types import Cameras, ClipLayout, CoarseViews, Scene, Slot
@@ -33,11 +34,12 @@ DECODE_BATCH = 8
 class LiteDiffusion:
     """A small multi-view latent diffusion model conditioned on renders of each nearby input."""
 
-    guidance_branches = 1
     latent_factor = LATENT_FACTOR
     tile = TILE
 
-    def __init__(self, config: DiffusionConfig, device: torch.device) -> None:
+    def __init__(
+        self, config: DiffusionConfig, device: torch.device, parts: Parts = NO_PARTS
+    ) -> None:
         self._config = config
         self._device = device
         self._autoencoder = build(Autoencoder, "autoencoder", config.weights, device)

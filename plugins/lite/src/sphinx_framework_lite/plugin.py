@@ -21,7 +21,7 @@ def sphinx_framework_components() -> list[ComponentSpec]:
             name="lite",
             factory=f"{package}.model:LiteDiffusion",
             config=f"{package}.config:DiffusionConfig",
-            capabilities=Capabilities(frame_subset=True, block_sparse=True, max_frames=None),
+            capabilities=Capabilities(frame_subset=True, block_sparse=True),
             weights_licence="Apache-2.0",
             summary="Small multi-view latent U-Net; embedded weights.",
         ),

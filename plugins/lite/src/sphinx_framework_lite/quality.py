@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.policy.plausibility import plausible_scores
 from sphinx_framework_lite.config import QualityConfig
 from sphinx_framework_lite.statistics import (
@@ -65,7 +66,9 @@ class LiteQuality:
     What is no picture at all (black, one colour, flat blocks, white noise) keeps a fiftieth.
     """
 
-    def __init__(self, config: QualityConfig, device: torch.device) -> None:
+    def __init__(
+        self, config: QualityConfig, device: torch.device, parts: Parts = NO_PARTS
+    ) -> None:
         self._config = config
         self._network = build(QualityNetwork, "quality", config.weights, device)
 

@@ -2,6 +2,7 @@
 
 import torch
 
+from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.types import CoarseViews, Scene
 from sphinx_framework_lite.config import RegressionConfig
 from sphinx_framework_lite.depth import DepthNetwork
@@ -15,7 +16,9 @@ TRAINED_SIDE = 96
 class LiteRegression:
     """Cost-volume depth of all inputs, two-source splats, push-pull hole filling."""
 
-    def __init__(self, config: RegressionConfig, device: torch.device) -> None:
+    def __init__(
+        self, config: RegressionConfig, device: torch.device, parts: Parts = NO_PARTS
+    ) -> None:
         self._config = config
         self._network = build(DepthNetwork, "depth", config.weights, device)
 

@@ -9,6 +9,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor
 
+from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.types import CoarseViews, RefineMask, Scene
 from sphinx_framework_masks import blur
 from sphinx_framework_masks.combine import any_evidence, united_over_views, without_small_areas
@@ -21,7 +22,7 @@ from sphinx_framework_masks.smoothing import smoothed
 class EverywhereMask:
     """``none``: refine every pixel."""
 
-    def __init__(self, config: BaseModel, device: torch.device) -> None:
+    def __init__(self, config: BaseModel, device: torch.device, parts: Parts = NO_PARTS) -> None:
         self.config = config
 
     def mask(self, coarse: CoarseViews, scene: Scene, cluster: int | None) -> RefineMask:
@@ -32,7 +33,9 @@ class EverywhereMask:
 class OpacityMask:
     """``opacity``: refine where the render is uncertain; the mask lies on the CPU."""
 
-    def __init__(self, config: OpacityConfig, device: torch.device) -> None:
+    def __init__(
+        self, config: OpacityConfig, device: torch.device, parts: Parts = NO_PARTS
+    ) -> None:
         self.config = config
 
     def mask(self, coarse: CoarseViews, scene: Scene, cluster: int | None) -> RefineMask:
@@ -47,7 +50,9 @@ class OpacityBlurMask:
     ``channel_order = "bgr"``, ``union = true``, ``opacity_only_clusters = [1]``.
     """
 
-    def __init__(self, config: OpacityBlurConfig, device: torch.device) -> None:
+    def __init__(
+        self, config: OpacityBlurConfig, device: torch.device, parts: Parts = NO_PARTS
+    ) -> None:
         self.config = config
 
     def mask(self, coarse: CoarseViews, scene: Scene, cluster: int | None) -> RefineMask:

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import JobError
+from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.policy.plausibility import plausible_scores
 from sphinx_framework_musiq.config import MusiqConfig
 from sphinx_framework_musiq.network import musiq_network
@@ -19,7 +20,7 @@ class MusiqQuality:
     colour, flat blocks, white noise) keeps a fiftieth of its score at most.
     """
 
-    def __init__(self, config: MusiqConfig, device: torch.device) -> None:
+    def __init__(self, config: MusiqConfig, device: torch.device, parts: Parts = NO_PARTS) -> None:
         self.config = config
         self.device = device
         self.network: Any = musiq_network(config.weights, config.seed).to(device)

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import JobError, SceneError
+from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.splatting.harmonics import standard_from_mvsplat
 from sphinx_framework.types import CoarseViews, Gaussians, Scene
 from sphinx_framework_mvsplat.config import MVSplatConfig
@@ -33,7 +34,9 @@ class MVSplat:
         WeightsError: the checkpoint is missing or does not fit the network.
     """
 
-    def __init__(self, config: MVSplatConfig, device: torch.device) -> None:
+    def __init__(
+        self, config: MVSplatConfig, device: torch.device, parts: Parts = NO_PARTS
+    ) -> None:
         self.config = config
         self.device = device
         with torch.device("meta"):

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
+from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.protocols import Executor
 from sphinx_framework.types import Cameras, ClipLayout, CoarseViews, Scene
 from sphinx_framework.weights import check_sha256, hub_file
@@ -38,10 +39,9 @@ class SevaModel:
     The state is float32; network, VAE and image encoder run in ``config.dtype``.
     """
 
-    guidance_branches = 2
     latent_factor = FACTOR
 
-    def __init__(self, config: SevaConfig, device: torch.device) -> None:
+    def __init__(self, config: SevaConfig, device: torch.device, parts: Parts = NO_PARTS) -> None:
         """Load or make all weights; raises :class:`WeightsError` where they cannot be had."""
         self.config = config
         self.device = device

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sphinx_framework.errors import JobError, SceneError
+from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.splatting.contract import DILATION, GaussianRender
 from sphinx_framework.splatting.gaussians import render_gaussians
 from sphinx_framework.splatting.harmonics import harmonics_from_colours
@@ -34,7 +35,7 @@ class Sharp:
         WeightsError: the checkpoint is missing or does not fit the network.
     """
 
-    def __init__(self, config: SharpConfig, device: torch.device) -> None:
+    def __init__(self, config: SharpConfig, device: torch.device, parts: Parts = NO_PARTS) -> None:
         self.config = config
         self.device = device
         with torch.device("meta"):

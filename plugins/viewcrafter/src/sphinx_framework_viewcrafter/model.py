@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import CapabilityError, SceneError
+from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.protocols import Executor
 from sphinx_framework.types import ClipLayout, CoarseViews, Scene
 from sphinx_framework_viewcrafter import clips
@@ -30,11 +31,13 @@ class ViewCrafter:
     a model serves one pipeline, whose number of steps is fixed.
     """
 
-    def __init__(self, config: ViewCrafterConfig, device: torch.device) -> None:
+    def __init__(
+        self, config: ViewCrafterConfig, device: torch.device, parts: Parts = NO_PARTS
+    ) -> None:
         """Build and fill the networks; see :func:`build_networks` for the errors."""
         self.config = config
         self.device = device
-        self.guidance_branches = 2 if config.guidance > 1 else 1
+        self._branches = 2 if config.guidance > 1 else 1
         self.latent_factor = 2 ** (len(config.autoencoder.channel_mult) - 1)
         self.tile = 2 ** (len(config.unet.channel_mult) - 1)
         self._dtype: torch.dtype = getattr(torch, config.dtype)
@@ -44,7 +47,7 @@ class ViewCrafter:
             config.guidance, config.guidance_rescale, config.unet.out_channels
         ).to(device)
         self._guidance.requires_grad_(False)
-        prompts = (config.negative_prompt, config.prompt)[-self.guidance_branches :]
+        prompts = (config.negative_prompt, config.prompt)[-self._branches :]
         tokens = torch.cat([tokenize(prompt, config.text_tower) for prompt in prompts])
         self._text = self._networks.text_tower(tokens.to(device))
         # The prompts never change: a third of a billion parameters need not stay.
@@ -93,7 +96,7 @@ class ViewCrafter:
         first = images[0][None] if 0 in images else self.decode(clean[:1])
         tokens = self._image_tokens(first)
         self._check_clip_length(len(layout), tokens.shape[1])
-        branches = (self._no_image, tokens)[-self.guidance_branches :]
+        branches = (self._no_image, tokens)[-self._branches :]
         context = joined_context(
             self._text,
             torch.cat(branches),
@@ -117,7 +120,7 @@ class ViewCrafter:
         self, x: Float[Tensor, "R C a b"], step: int, condition: Condition, ops: Executor
     ) -> Float[Tensor, "R C a b"]:
         """Predict clean latents with classifier-free guidance over both branches."""
-        grid, branches = condition.sampler, self.guidance_branches
+        grid, branches = condition.sampler, self._branches
         joined = torch.cat([x.to(self._dtype), ops.maps(condition.latents)], dim=1)
         v = self._networks.unet(
             joined.repeat(branches, 1, 1, 1),

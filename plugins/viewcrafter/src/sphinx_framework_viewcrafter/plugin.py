@@ -13,7 +13,7 @@ def sphinx_framework_components() -> list[ComponentSpec]:
             name="viewcrafter",
             factory=f"{package}.model:ViewCrafter",
             config=f"{package}.config:ViewCrafterConfig",
-            capabilities=Capabilities(frame_subset=True, block_sparse=True, max_frames=25),
+            capabilities=Capabilities(frame_subset=True, block_sparse=True),
             licence="Apache-2.0",
             weights_licence="see the model card of the chosen checkpoint",
             # Its conditioning renders come from DUSt3R, whose weights are CC BY-NC-SA 4.0.

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from sphinx_framework.errors import SceneError
+from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.types import Scene
 from sphinx_framework_lite.config import ProceduralConfig
 from sphinx_framework_lite.scenes.generate import SPLITS, make_scene
@@ -18,7 +19,9 @@ DEMO_SEED = 18
 class ProceduralReader:
     """``procedural:7``, ``procedural:demo``, ``procedural:report/12``."""
 
-    def __init__(self, config: ProceduralConfig, device: torch.device) -> None:
+    def __init__(
+        self, config: ProceduralConfig, device: torch.device, parts: Parts = NO_PARTS
+    ) -> None:
         self._config = config
         self._device = device
 
