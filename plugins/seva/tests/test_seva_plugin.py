@@ -27,7 +27,7 @@ def test_is_built_by_the_registry(tiny: dict[str, Any]) -> None:
     registry = Registry.from_specs(sphinx_framework_components())
     options = registry.options("diffusion", "seva", tiny, "test")
     model = registry.build("diffusion", "seva", options, torch.device("cpu"))
-    assert (model.latent_factor, model.tile) == (8, 8)
+    assert type(model).__name__ == "SevaModel"
 
 
 def test_spec_and_options_import_neither_torch_nor_model_libraries() -> None:
