@@ -111,7 +111,13 @@ class Refinement:
             assert tile_set is not None
             return tiles_pass(*asked, cache=self.cache, tiles=tile_set, constants=self.constants)
         active = self.moves[position].frames
-        return frames_pass(*asked, cache=self.cache, frames=active, constants=self.constants)
+        return frames_pass(
+            *asked,
+            cache=self.cache,
+            frames=active,
+            listed=action.frames,
+            constants=self.constants,
+        )
 
     @torch.no_grad()
     def _advance(self, action: Full | Partial, denoised: Tensor, move: Prepared) -> StepKind:

@@ -1,9 +1,14 @@
-"""Multi-head attention on projected tokens, for the two shapes the executors need."""
+"""Multi-head attention on projected tokens, for the shapes the executors need."""
+
+from collections.abc import Sequence
+from itertools import groupby
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
+
+from sphinx_framework.protocols import Sight
 
 # Below this many keys a fused kernel is mostly padding (sequences of one entry per frame).
 SHORT = 64
@@ -14,10 +19,15 @@ def attend(
     key: Float[Tensor, "B m D"],
     value: Float[Tensor, "B m E"],
     heads: int,
+    mask: Tensor | None = None,
 ) -> Float[Tensor, "B n E"]:
-    """Softmax attention per batch entry, scale ``1/sqrt(D/heads)``."""
+    """Softmax attention per batch entry, scale ``1/sqrt(D/heads)``.
+
+    mask: ``[B or 1, heads or 1, n, m]``, added, or True where a query may look.
+    """
     q, k, v = (t.unflatten(-1, (heads, -1)).transpose(1, 2) for t in (query, key, value))
-    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=_like(mask, q))
+    return mixed.transpose(1, 2).flatten(2)
 
 
 def attend_frames(
@@ -25,12 +35,109 @@ def attend_frames(
     key: Float[Tensor, "B T n D"],
     value: Float[Tensor, "B T n E"],
     heads: int,
+    mask: Tensor | None = None,
 ) -> Float[Tensor, "B f n E"]:
-    """Attention along the frame axis, separately at every cell ``n``."""
+    """Attention along the frame axis, separately at every cell ``n``.
+
+    mask: ``[B or 1, heads or 1, f, T]``, the same at every cell.
+    """
     q, k, v = (t.unflatten(-1, (heads, -1)).permute(0, 2, 3, 1, 4) for t in (query, key, value))
+    mask = None if mask is None else _like(mask[:, None], q)
     if k.shape[3] <= SHORT:
         logits = torch.matmul(q, k.transpose(-1, -2)) * q.shape[-1] ** -0.5
-        mixed = torch.matmul(logits.softmax(dim=-1), v)
+        mixed = torch.matmul(_masked(logits, mask).softmax(dim=-1), v)
     else:
-        mixed = F.scaled_dot_product_attention(q, k, v)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     return mixed.permute(0, 3, 1, 2, 4).flatten(3)
+
+
+def attend_causally(
+    query: Float[Tensor, "g r n D"],
+    frames: Sequence[int],
+    key: Float[Tensor, "g T m D"],
+    value: Float[Tensor, "g T m E"],
+    heads: int,
+    sight: Sight,
+    bias: Tensor | None,
+) -> Float[Tensor, "g r n E"]:
+    """Attention of rows over all tokens of their own and of earlier frames.
+
+    frames: of every row, ascending. bias: ``[B H r n T m]``. One plain attention per frame: no
+    mask of all tokens against all tokens, and half of its work.
+    """
+    parts, row = [], 0
+    for frame, same in groupby(frames):
+        held = slice(row, row := row + len(list(same)))
+        k, v = extended(
+            key[:, : frame + 1].flatten(1, 2), value[:, : frame + 1].flatten(1, 2), sight
+        )
+        part = None if bias is None else bias[:, :, held, :, : frame + 1].flatten(4).flatten(2, 3)
+        mixed = attend(query[:, held].flatten(1, 2), k, v, heads, widened(part, sight))
+        parts.append(mixed.unflatten(1, (-1, query.shape[2])))
+    return torch.cat(parts, dim=1)
+
+
+def extended(key: Tensor, value: Tensor, sight: Sight | None) -> tuple[Tensor, Tensor]:
+    """Keys and values ``[B m D]``, ``B = g * k``, with the tokens of no frame after them."""
+    if sight is None or sight.key is None or sight.value is None:
+        return key, value
+    times = key.shape[0] // sight.key.shape[0]
+    return (
+        torch.cat([key, sight.key.repeat_interleave(times, 0)], 1),
+        torch.cat([value, sight.value.repeat_interleave(times, 0)], 1),
+    )
+
+
+def extended_frames(key: Tensor, value: Tensor, sight: Sight | None) -> tuple[Tensor, Tensor]:
+    """The same for keys and values ``[B T n D]``: a token of no frame is like one more frame."""
+    if sight is None or sight.key is None or sight.value is None:
+        return key, value
+    times = key.shape[0] // sight.key.shape[0]
+
+    def more(tokens: Tensor) -> Tensor:
+        return tokens.repeat_interleave(times, 0)[:, :, None].expand(-1, -1, key.shape[2], -1)
+
+    return torch.cat([key, more(sight.key)], 1), torch.cat([value, more(sight.value)], 1)
+
+
+def widened(mask: Tensor | None, sight: Sight | None) -> Tensor | None:
+    """A mask of the frames' tokens, grown so that every query sees the tokens of no frame."""
+    if mask is None or sight is None or sight.key is None:
+        return mask
+    return F.pad(mask, (0, sight.key.shape[1]), value=float(mask.dtype is torch.bool))
+
+
+def frames_mask(sight: Sight | None, frames: Int[Tensor, " *f"], num_frames: int) -> Tensor | None:
+    """Mask ``[B H *f T(+m)]`` of queries in the given frames against the T frames (and more)."""
+    if sight is None:
+        return None
+    mask = None if sight.bias is None else sight.bias[:, :, frames]
+    if sight.causal:
+        earlier = torch.arange(num_frames, device=frames.device) <= frames[..., None]
+        mask = earlier[None, None] if mask is None else _both(mask, earlier)
+    return widened(mask, sight)
+
+
+def refuse_causal_frame(sight: Sight | None) -> None:
+    """Raise ``ValueError`` for causal attention within a frame, which has no order of frames."""
+    if sight is not None and sight.causal:
+        raise ValueError('causal attention is over frames: use reach "frames" or "clip"')
+
+
+def _both(mask: Tensor, allowed: Bool[Tensor, "*f T"]) -> Tensor:
+    if mask.dtype is torch.bool:
+        return mask & allowed
+    return mask.masked_fill(~allowed, float("-inf"))
+
+
+def _like(mask: Tensor | None, query: Tensor) -> Tensor | None:
+    """A float mask in the queries' dtype, as fused kernels want it."""
+    return mask if mask is None or mask.dtype is torch.bool else mask.to(query.dtype)
+
+
+def _masked(logits: Tensor, mask: Tensor | None) -> Tensor:
+    if mask is None:
+        return logits
+    if mask.dtype is torch.bool:
+        return logits.masked_fill(~mask, float("-inf"))
+    return logits + mask

@@ -6,6 +6,7 @@ pass; attention reads cached keys and values with the active tokens written over
 of the same input the result equals the dense one on the active tiles.
 """
 
+from collections.abc import Sequence
 from math import isqrt
 
 import torch
@@ -13,12 +14,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sphinx_framework.executors.attention import attend, attend_frames
+from sphinx_framework.executors.attention import (
+    attend,
+    attend_frames,
+    extended,
+    extended_frames,
+    frames_mask,
+    refuse_causal_frame,
+    widened,
+)
 from sphinx_framework.executors.dense import DenseExecutor, same_conv2d
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.statistics import clip_statistics, normalised
 from sphinx_framework.executors.tiles import TileSet, gather, scatter, split
-from sphinx_framework.protocols import Reach
+from sphinx_framework.protocols import Reach, Sight
 
 
 class BlockSparseExecutor(DenseExecutor):
@@ -67,22 +76,22 @@ class BlockSparseExecutor(DenseExecutor):
         return normalised(x, norm, self.rows(clip_mean), self.rows(clip_inverse))
 
     def attention(
-        self, site: str, query: Tensor, key: Tensor, value: Tensor, heads: int, reach: Reach
+        self,
+        site: str,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        heads: int,
+        reach: Reach,
+        sight: Sight | None = None,
     ) -> Tensor:
-        k = self._updated_tokens(f"{site}.key", key)  # [gT, h*w, D]
-        v = self._updated_tokens(f"{site}.value", value)
+        k, v = self._all_frames(site, key, value)  # [g, T, h*w, D]
         if reach == "frame":
-            return self._within_frames(query, k, v, heads)
+            refuse_causal_frame(sight)
+            return self._within_frames(query, k, v, heads, sight)
         if reach == "frames":
-            return self._across_cells(query, k, v, heads)
-        branches = k.shape[0] // self.num_frames
-        mixed = attend(
-            query.unflatten(0, (branches, -1)).flatten(1, 2),
-            self._clips(k).flatten(1, 2),
-            self._clips(v).flatten(1, 2),
-            heads,
-        )
-        return mixed.unflatten(1, (len(self.tiles), -1)).flatten(0, 1)
+            return self._across_cells(query, k.flatten(0, 1), v.flatten(0, 1), heads, sight)
+        return self._over_clip(self._held(query), k, v, heads, sight)
 
     def frame_conv(
         self, site: str, conv: nn.Conv3d, x: Float[Tensor, "R C a b"]
@@ -118,6 +127,31 @@ class BlockSparseExecutor(DenseExecutor):
         whole.flatten(0, 1).index_copy_(0, self.tiles.cells(branches, side), tokens.flatten(0, 1))
         return whole
 
+    def _all_frames(self, site: str, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        k = self._updated_tokens(f"{site}.key", key)
+        v = self._updated_tokens(f"{site}.value", value)
+        return self._clips(k), self._clips(v)
+
+    def _held(self, x: Tensor) -> Tensor:
+        return x.unflatten(0, (-1, len(self.tiles)))
+
+    def _frame_list(self) -> Sequence[int]:
+        return self.tiles.frame_list
+
+    def _clip_bias(self, sight: Sight, tokens: int) -> Tensor | None:
+        """Bias ``[B H tiles cells T m]``: the rows of the active cells."""
+        if sight.bias is None:
+            return None
+        cells = self._cells_of_frame(tokens)
+        numbers = self.tiles.frame[:, None] * tokens + cells  # [tiles, cells]
+        return sight.bias[:, :, numbers].unflatten(4, (self.num_frames, tokens))
+
+    def _cells_of_frame(self, tokens: int) -> Tensor:
+        """Number in its own frame of every cell of every tile, ``[tiles cells]``."""
+        side = isqrt(tokens // (self.tiles.grid[0] * self.tiles.grid[1]))
+        cells = self.tiles.cells(1, (side, side)).view(len(self.tiles), -1)
+        return cells - self.tiles.frame[:, None] * tokens
+
     def _side(self, tokens: int, whole: int) -> tuple[int, int]:
         side = isqrt(tokens)
         if side * side != tokens or tokens * self.tiles.grid[0] * self.tiles.grid[1] != whole:
@@ -126,17 +160,36 @@ class BlockSparseExecutor(DenseExecutor):
             )
         return side, side
 
-    def _within_frames(self, query: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+    def _within_frames(
+        self, query: Tensor, k: Tensor, v: Tensor, heads: int, sight: Sight | None
+    ) -> Tensor:
         groups = self.tiles.by_frame
-        q = query.unflatten(0, (-1, len(self.tiles)))  # [g, n, cells, D]
+        q = self._held(query)  # [g, n, cells, D]
         padded = q[:, groups.member].flatten(0, 1).flatten(1, 2)  # [g f, most * cells, D]
         frames = self.tiles.frames
-        keys, values = (self._clips(t)[:, frames].flatten(0, 1) for t in (k, v))
-        mixed = attend(padded, keys, values, heads)
+        keys, values = (t[:, frames].flatten(0, 1) for t in (k, v))
+        mask = widened(self._bias_within(sight, k.shape[2], len(k)), sight)
+        mixed = attend(padded, *extended(keys, values, sight), heads, mask)
         mixed = mixed.unflatten(1, (groups.member.shape[1], -1)).unflatten(0, (-1, len(frames)))
         return mixed[:, groups.group_of, groups.place_of].flatten(0, 1)
 
-    def _across_cells(self, query: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+    def _bias_within(self, sight: Sight | None, tokens: int, branches: int) -> Tensor | None:
+        """Bias ``[g f, H, most * cells, m]`` of padded groups of tiles against their frames."""
+        if sight is None or sight.bias is None:
+            return None
+        groups, frames = self.tiles.by_frame, self.tiles.frames
+        cells = self._cells_of_frame(tokens)[groups.member]  # [f, most, cells]
+        bias = sight.bias
+        if bias.shape[0] == 1:
+            picked = bias[0][:, cells].transpose(0, 1).flatten(2, 3)  # [f, H, most * cells, m]
+            return picked.repeat(branches, 1, 1, 1)
+        own = self._clips(bias)[:, frames].flatten(0, 1)  # [g f, H, n, m]
+        at = cells.flatten(1).repeat(branches, 1)[:, None, :, None]
+        return own.gather(2, at.expand(-1, own.shape[1], -1, own.shape[3]))
+
+    def _across_cells(
+        self, query: Tensor, k: Tensor, v: Tensor, heads: int, sight: Sight | None
+    ) -> Tensor:
         groups = self.tiles.by_place
         side = self._side(query.shape[1], k.shape[1])
         q = query.unflatten(0, (-1, len(self.tiles)))[:, groups.member]  # [g, p, most, cells, D]
@@ -146,6 +199,11 @@ class BlockSparseExecutor(DenseExecutor):
             picked = tokens.flatten(0, 1).index_select(0, numbers)
             return picked.view(-1, self.num_frames, query.shape[1], tokens.shape[2])
 
-        mixed = attend_frames(q.flatten(0, 1), at_places(k), at_places(v), heads)
+        mask = frames_mask(sight, self.tiles.frame[groups.member], self.num_frames)
+        if mask is not None:  # [B, H, p, most, T]
+            mask = mask.transpose(1, 2).expand(-1, len(self.tiles.places), -1, -1, -1)
+            mask = mask.expand(q.shape[0], -1, -1, -1, -1).flatten(0, 1)
+        keys, values = extended_frames(at_places(k), at_places(v), sight)
+        mixed = attend_frames(q.flatten(0, 1), keys, values, heads, mask)
         mixed = mixed.unflatten(0, (-1, len(self.tiles.places)))
         return mixed[:, groups.group_of, groups.place_of].flatten(0, 1)

@@ -1,15 +1,24 @@
 """All frames, all pixels, no cache: what the network means."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sphinx_framework.executors.attention import attend, attend_frames
+from sphinx_framework.executors.attention import (
+    attend,
+    attend_causally,
+    attend_frames,
+    extended,
+    extended_frames,
+    frames_mask,
+    refuse_causal_frame,
+    widened,
+)
 from sphinx_framework.executors.statistics import float32_group_norm
-from sphinx_framework.protocols import Reach
+from sphinx_framework.protocols import Reach, Sight, Tokens
 
 
 def same_conv2d(conv: nn.Conv2d, x: Tensor, padding: tuple[int, int]) -> Tensor:
@@ -45,15 +54,34 @@ class DenseExecutor:
         return float32_group_norm(norm, clip).transpose(1, 2).flatten(0, 1)
 
     def attention(
-        self, site: str, query: Tensor, key: Tensor, value: Tensor, heads: int, reach: Reach
+        self,
+        site: str,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        heads: int,
+        reach: Reach,
+        sight: Sight | None = None,
     ) -> Tensor:
         if reach == "frame":
-            return attend(query, key, value, heads)
-        q, k, v = self._clips(query), self._clips(key), self._clips(value)
+            refuse_causal_frame(sight)
+            bias = None if sight is None else self._rows_of_bias(sight.bias)
+            return attend(query, *extended(key, value, sight), heads, widened(bias, sight))
+        k, v = self._all_frames(site, key, value)
+        q = self._held(query)
         if reach == "frames":
-            return attend_frames(q, k, v, heads).flatten(0, 1)
-        mixed = attend(q.flatten(1, 2), k.flatten(1, 2), v.flatten(1, 2), heads)
-        return mixed.unflatten(1, (self.num_frames, -1)).flatten(0, 1)
+            mask = None if sight is None else frames_mask(sight, self._frames(q), self.num_frames)
+            return attend_frames(q, *extended_frames(k, v, sight), heads, mask).flatten(0, 1)
+        return self._over_clip(q, k, v, heads, sight)
+
+    def joint_attention(
+        self, site: str, own: Tokens, outside: Tokens, heads: int
+    ) -> tuple[Tensor, Tensor]:
+        k, v = self._all_frames(site, own.key, own.value)
+        sight = Sight(key=outside.key, value=outside.value)
+        mixed = self._over_clip(self._held(own.query), k, v, heads, sight)
+        k, v = extended(k.flatten(1, 2), v.flatten(1, 2), sight)
+        return mixed, attend(outside.query, k, v, heads)
 
     def frame_conv(
         self, site: str, conv: nn.Conv3d, x: Float[Tensor, "R C a b"]
@@ -70,6 +98,46 @@ class DenseExecutor:
         if site not in self.constants:
             self.constants[site] = make()
         return self.constants[site]
+
+    def _all_frames(self, site: str, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of all tokens, ``[g T n D]``."""
+        return self._clips(key), self._clips(value)
+
+    def _held(self, x: Tensor) -> Tensor:
+        """``[g r *d]`` view of held rows."""
+        return self._clips(x)
+
+    def _frames(self, held: Tensor) -> Tensor:
+        """Frame of every held row, on the device."""
+        return torch.arange(self.num_frames, device=held.device)
+
+    def _frame_list(self) -> Sequence[int]:
+        """The same on the host."""
+        return range(self.num_frames)
+
+    def _rows_of_bias(self, bias: Tensor | None) -> Tensor | None:
+        """Bias of the held rows against their own frame, ``[1 or R H n m]``."""
+        return bias
+
+    def _clip_bias(self, sight: Sight, tokens: int) -> Tensor | None:
+        """Bias of the held rows against the clip, ``[B H r n T m]``; ``tokens`` of a frame."""
+        if sight.bias is None:
+            return None
+        shape = (self.num_frames, tokens)
+        return sight.bias.unflatten(3, shape).unflatten(2, shape)
+
+    def _over_clip(
+        self, q: Tensor, k: Tensor, v: Tensor, heads: int, sight: Sight | None
+    ) -> Float[Tensor, "R n E"]:
+        """Queries ``[g r n D]`` over the tokens of all frames ``[g T m D]``."""
+        bias = None if sight is None else self._clip_bias(sight, k.shape[2])
+        if sight is not None and sight.causal:
+            mixed = attend_causally(q, self._frame_list(), k, v, heads, sight, bias)
+            return mixed.flatten(0, 1)
+        mask = None if bias is None else bias.flatten(4).flatten(2, 3)
+        keys, values = extended(k.flatten(1, 2), v.flatten(1, 2), sight)
+        mixed = attend(q.flatten(1, 2), keys, values, heads, widened(mask, sight))
+        return mixed.unflatten(1, (q.shape[1], -1)).flatten(0, 1)
 
     def _clips(self, x: Tensor) -> Tensor:
         """``[gT *d] -> [g T *d]``."""

@@ -1,15 +1,16 @@
 """The active frames only; skipped frames take part through the latent cache (paper section 5.2)."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sphinx_framework.executors.attention import attend, attend_frames
 from sphinx_framework.executors.dense import DenseExecutor, pick
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.statistics import clip_statistics, group_moments, normalised
-from sphinx_framework.protocols import Reach
+from sphinx_framework.protocols import Reach, Sight
 
 
 class FrameSubsetExecutor(DenseExecutor):
@@ -21,10 +22,14 @@ class FrameSubsetExecutor(DenseExecutor):
         cache: LatentCache,
         frames: Int[Tensor, " f"],
         constants: dict[str, Tensor] | None = None,
+        *,
+        listed: Sequence[int] | None = None,
     ) -> None:
+        """``listed``: the frames on the host, so that nobody waits for the device to tell them."""
         super().__init__(num_frames, constants)
         self.cache = cache
         self.frames = frames
+        self.listed = listed
 
     def rows(self, per_frame: Float[Tensor, "gT *d"]) -> Float[Tensor, "R *d"]:
         return pick(per_frame, self.frames, self.num_frames)
@@ -41,19 +46,6 @@ class FrameSubsetExecutor(DenseExecutor):
         self._clips(moments)[:, self.frames] = self._held(group_moments(x, norm.num_groups))
         mean, inverse = clip_statistics(moments, self.num_frames, norm.eps)
         return normalised(x, norm, self.rows(mean), self.rows(inverse))
-
-    def attention(
-        self, site: str, query: Tensor, key: Tensor, value: Tensor, heads: int, reach: Reach
-    ) -> Tensor:
-        if reach == "frame":
-            return attend(query, key, value, heads)
-        k = self._updated(f"{site}.key", key)
-        v = self._updated(f"{site}.value", value)
-        q = self._held(query)
-        if reach == "frames":
-            return attend_frames(q, k, v, heads).flatten(0, 1)
-        mixed = attend(q.flatten(1, 2), k.flatten(1, 2), v.flatten(1, 2), heads)
-        return mixed.unflatten(1, (len(self.frames), -1)).flatten(0, 1)
 
     def frame_conv(
         self, site: str, conv: nn.Conv3d, x: Float[Tensor, "R C a b"]
@@ -77,8 +69,25 @@ class FrameSubsetExecutor(DenseExecutor):
         return picked * inside.view(-1, *(1 for _ in clip.shape[2:]))
 
     def _held(self, x: Tensor) -> Tensor:
-        """``[g f *d]`` view of held rows."""
         return x.unflatten(0, (-1, len(self.frames)))
+
+    def _frames(self, held: Tensor) -> Tensor:
+        return self.frames
+
+    def _frame_list(self) -> Sequence[int]:
+        if self.listed is None:
+            self.listed = self.frames.tolist()
+        return self.listed
+
+    def _all_frames(self, site: str, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        return self._updated(f"{site}.key", key), self._updated(f"{site}.value", value)
+
+    def _rows_of_bias(self, bias: Tensor | None) -> Tensor | None:
+        return bias if bias is None or bias.shape[0] == 1 else self.rows(bias)
+
+    def _clip_bias(self, sight: Sight, tokens: int) -> Tensor | None:
+        bias = super()._clip_bias(sight, tokens)
+        return None if bias is None else bias.index_select(2, self.frames)
 
     def _updated(self, slot: str, x: Tensor) -> Tensor:
         """The slot as ``[g T *d]``, with the active rows written over it."""

@@ -4,6 +4,7 @@ Whoever runs a network - the loop, the cost table, the footprint, the oracle, th
 its executor here, so that what is timed and checked is what is served.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -72,10 +73,14 @@ def frames_pass(
     *,
     cache: LatentCache,
     frames: Int[Tensor, " f"],
+    listed: Sequence[int] | None = None,
     constants: Constants | None = None,
 ) -> Call:
-    """The given frames of the clip ``x``, ascending; the others take part through the cache."""
-    executor = FrameSubsetExecutor(len(x), cache, frames, constants)
+    """The given frames of the clip ``x``, ascending; the others take part through the cache.
+
+    listed: the same frames on the host, for networks that need their numbers there.
+    """
+    executor = FrameSubsetExecutor(len(x), cache, frames, constants, listed=listed)
     return Call(model=model, x=x[frames], step=step, condition=condition, executor=executor)
 
 

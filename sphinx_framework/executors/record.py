@@ -13,7 +13,7 @@ from sphinx_framework.executors.statistics import (
     group_moments,
     normalised,
 )
-from sphinx_framework.protocols import Reach
+from sphinx_framework.protocols import Reach, Sight, Tokens
 
 
 class RecordExecutor(DenseExecutor):
@@ -67,12 +67,26 @@ class RecordExecutor(DenseExecutor):
         return normalised(x, norm, mean, inverse)
 
     def attention(
-        self, site: str, query: Tensor, key: Tensor, value: Tensor, heads: int, reach: Reach
+        self,
+        site: str,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        heads: int,
+        reach: Reach,
+        sight: Sight | None = None,
     ) -> Tensor:
         if reach != "frame" or self.tiles:
             self.cache.put(f"{site}.key", key)
             self.cache.put(f"{site}.value", value)
-        return super().attention(site, query, key, value, heads, reach)
+        return super().attention(site, query, key, value, heads, reach, sight)
+
+    def joint_attention(
+        self, site: str, own: Tokens, outside: Tokens, heads: int
+    ) -> tuple[Tensor, Tensor]:
+        self.cache.put(f"{site}.key", own.key)
+        self.cache.put(f"{site}.value", own.value)
+        return super().joint_attention(site, own, outside, heads)
 
     def frame_conv(
         self, site: str, conv: nn.Conv3d, x: Float[Tensor, "R C a b"]

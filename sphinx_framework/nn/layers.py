@@ -7,7 +7,7 @@ asked-for frames or tiles under the others, without knowing which.
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sphinx_framework.protocols import Executor, Reach
+from sphinx_framework.protocols import Executor, Reach, Sight
 
 
 class Conv2d(nn.Conv2d):
@@ -65,9 +65,11 @@ class SelfAttention(nn.Module):
         self.to_v = nn.Linear(channels, inner, bias=False)
         self.to_out = nn.ModuleList([nn.Linear(inner, channels)])
 
-    def forward(self, x: Float[Tensor, "R n C"], ops: Executor) -> Float[Tensor, "R n C"]:
+    def forward(
+        self, x: Float[Tensor, "R n C"], ops: Executor, sight: Sight | None = None
+    ) -> Float[Tensor, "R n C"]:
         mixed = ops.attention(
-            self.site, self.to_q(x), self.to_k(x), self.to_v(x), self.heads, self.reach
+            self.site, self.to_q(x), self.to_k(x), self.to_v(x), self.heads, self.reach, sight
         )
         out: Tensor = self.to_out[0](mixed)
         return out

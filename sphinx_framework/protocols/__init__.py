@@ -39,3 +39,9 @@ from sphinx_framework.protocols.sampler import (
 from sphinx_framework.protocols.sampler import (
     SolverStep as SolverStep,
 )
+from sphinx_framework.protocols.sight import (
+    Sight as Sight,
+)
+from sphinx_framework.protocols.sight import (
+    Tokens as Tokens,
+)

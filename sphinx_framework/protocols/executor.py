@@ -6,6 +6,8 @@ from typing import Literal, Protocol
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sphinx_framework.protocols.sight import Sight, Tokens
+
 Reach = Literal["frame", "frames", "clip"]
 
 
@@ -47,11 +49,23 @@ class Executor(Protocol):
         value: Float[Tensor, "R n E"],
         heads: int,
         reach: Reach,
+        sight: Sight | None = None,
     ) -> Float[Tensor, "R n E"]:
         """Self-attention, scale ``1/sqrt(D/heads)``, on already projected tokens.
 
         ``"frame"``: over the tokens of the same frame. ``"frames"``: over the T frames at the same
         cell. ``"clip"``: over all tokens of all frames. Tokens are row-major cells of a row.
+        ``sight``: bias or mask, causal order of frames, tokens that belong to no frame.
+        """
+        ...
+
+    def joint_attention(
+        self, site: str, own: Tokens, outside: Tokens, heads: int
+    ) -> tuple[Float[Tensor, "R n E"], Float[Tensor, "g m E"]]:
+        """Attention of all tokens of all frames and of tokens of no frame over each other.
+
+        The second answer is the outside tokens' (a text that is updated from block to block): it
+        is computed whole in every step, over the cached and the active frames.
         """
         ...
 

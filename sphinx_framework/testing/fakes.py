@@ -217,10 +217,14 @@ class FakeDiffusion:
         self.device = device
         self.calls: list[tuple[int, int]] = []
         generator = torch.Generator().manual_seed(config.seed)
-        self.network = FakeNetwork().eval().requires_grad_(False)
+        self.network = self.build().eval().requires_grad_(False)
         for parameter in self.network.parameters():
             parameter.copy_(0.2 * torch.randn(parameter.shape, generator=generator))
         self.network.to(device)
+
+    def build(self) -> nn.Module:
+        """The network, with parameters still to be filled."""
+        return FakeNetwork()
 
     def layouts(self, scene: Scene) -> tuple[ClipLayout, ...]:
         """One clip: first input, targets, other inputs."""

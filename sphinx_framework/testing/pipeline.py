@@ -1,5 +1,6 @@
 """A whole pipeline of fakes, ready to render in milliseconds."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -35,19 +36,31 @@ def fake_specs(capabilities: Capabilities | None = None) -> list[ComponentSpec]:
     ]
 
 
-def fake_config(**changes: Any) -> PipelineConfig:
-    """A pipeline of fakes; ``changes`` replace top-level keys.
+def fake_transformer_spec(capabilities: Capabilities | None = None) -> ComponentSpec:
+    """Spec of the fake diffusion transformer, ``fake-transformer``."""
+    diffusion = next(spec for spec in fake_specs(capabilities) if spec.kind == "diffusion")
+    return replace(
+        diffusion,
+        name="fake-transformer",
+        factory="sphinx_framework.testing.fake_transformer:FakeTransformerDiffusion",
+        summary="a tiny diffusion transformer for tests",
+    )
+
+
+def fake_config(*, diffusion: str = "fake", **changes: Any) -> PipelineConfig:
+    """A pipeline of fakes; ``diffusion`` may be ``fake-transformer``, ``changes`` replace keys.
 
     The evidence guard is off: the fake diffusion model makes other pictures than it is given.
     """
-    roles = {role: {"use": "fake"} for role in _ROLES}
+    roles = {role: {"use": "fake"} for role in _ROLES} | {"diffusion": {"use": diffusion}}
     unguarded = {"guard": False}
     return config_from_dict({"name": "fake", "pipeline": roles, "evidence": unguarded, **changes})
 
 
 def fake_engine(capabilities: Capabilities | None = None, **changes: Any) -> Engine:
     """An engine on fakes, on the CPU."""
-    registry = Registry.from_specs(fake_specs(capabilities))
+    specs = [*fake_specs(capabilities), fake_transformer_spec(capabilities)]
+    registry = Registry.from_specs(specs)
     return Engine.from_config(fake_config(**changes), device="cpu", registry=registry)
 
 

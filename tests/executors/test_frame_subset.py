@@ -8,7 +8,8 @@ from sphinx_framework.executors.frame_subset import FrameSubsetExecutor
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.record import RecordExecutor
 
-LOOKING_AT_FRAMES = ("clip_norm", "frames", "clip", "frame_conv", "across")
+OTHER_FRAMES = ("clip_norm", "frames", "clip", "frame_conv", "across", "joint")
+LOOKING_AT_FRAMES = [k for k in KINDS if k in OTHER_FRAMES or k.startswith(("frames_", "clip_"))]
 
 
 def subset(cache, frames, total=4):

@@ -6,11 +6,32 @@ no halos, no cache slots; rows of inactive frames are computed and mean nothing.
 """
 
 from collections.abc import Callable
+from itertools import product
 from math import isqrt
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from sphinx_framework.protocols import Sight, Tokens
+
+
+def limited(logits: Tensor, sight: Sight, reach: str) -> Tensor:
+    """Logits ``[g t n a ...]`` with bias, mask and order of frames, one pair at a time."""
+    logits = logits.clone()
+    branches, frames, tokens, heads = logits.shape[:4]
+    for g, t, n, a in product(range(branches), range(frames), range(tokens), range(heads)):
+        row = logits[g, t, n, a]  # [m], [s] or [s m]
+        if sight.bias is not None:
+            size = len(sight.bias)
+            b = {1: 0, branches: g}.get(size, g * frames + t)
+            query = {"frame": n, "frames": t, "clip": t * tokens + n}[reach]
+            bias = sight.bias[b, a % sight.bias.shape[1], query].view(row.shape)
+            row = row.masked_fill(~bias, -torch.inf) if bias.dtype is torch.bool else row + bias
+        if sight.causal:
+            row[t + 1 :] = -torch.inf
+        logits[g, t, n, a] = row
+    return logits
 
 
 class StaleOracle:
@@ -72,7 +93,14 @@ class StaleOracle:
         return y * norm.weight[:, None, None] + norm.bias[:, None, None]
 
     def attention(
-        self, site: str, query: Tensor, key: Tensor, value: Tensor, heads: int, reach: str
+        self,
+        site: str,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        heads: int,
+        reach: str,
+        sight: Sight | None = None,
     ) -> Tensor:
         key, value = self._merged(f"{site}.k", key), self._merged(f"{site}.v", value)
         q, k, v = (
@@ -86,8 +114,37 @@ class StaleOracle:
         }
         like, mix = pairs[reach]
         logits = torch.einsum(like, q, k) / q.shape[-1] ** 0.5
-        weights = logits.flatten(4).softmax(-1).view(logits.shape)
-        return torch.einsum(mix, weights, v).flatten(3).flatten(0, 1)
+        if sight is None:
+            weights = logits.flatten(4).softmax(-1).view(logits.shape)
+            return torch.einsum(mix, weights, v).flatten(3).flatten(0, 1)
+        logits = limited(logits, sight, reach)
+        wide, keys = logits.flatten(4), logits[0, 0, 0, 0].numel()
+        if sight.key is not None:
+            own = sight.key.unflatten(2, (heads, -1))
+            wide = torch.cat(
+                [wide, torch.einsum("gtnad,gmad->gtnam", q, own) / q.shape[-1] ** 0.5], 4
+            )
+        weights = wide.softmax(-1)
+        mixed = torch.einsum(mix, weights[..., :keys].view(logits.shape), v)
+        if sight.value is not None:
+            own = sight.value.unflatten(2, (heads, -1))
+            mixed = mixed + torch.einsum("gtnam,gmad->gtnad", weights[..., keys:], own)
+        return mixed.flatten(3).flatten(0, 1)
+
+    def joint_attention(
+        self, site: str, own: Tokens, outside: Tokens, heads: int
+    ) -> tuple[Tensor, Tensor]:
+        sight = Sight(key=outside.key, value=outside.value)
+        mixed = self.attention(site, own.query, own.key, own.value, heads, "clip", sight)
+        k, v = (
+            torch.cat(
+                [self.memory[site + s].unflatten(0, (-1, self.num_frames)).flatten(1, 2), t], 1
+            )
+            for s, t in ((".k", outside.key), (".v", outside.value))
+        )
+        q, k, v = (t.unflatten(2, (heads, -1)) for t in (outside.query, k, v))
+        weights = (torch.einsum("gnad,gmad->ganm", q, k) / q.shape[-1] ** 0.5).softmax(-1)
+        return mixed, torch.einsum("ganm,gmad->gnad", weights, v).flatten(2)
 
     def frame_conv(self, site: str, conv: nn.Conv3d, x: Tensor) -> Tensor:
         clip = self._merged(site, x).unflatten(0, (-1, self.num_frames)).transpose(1, 2)

@@ -12,6 +12,7 @@ from sphinx_framework.testing.contracts import (
     RegressionContract,
     StepsContract,
 )
+from sphinx_framework.testing.fake_transformer import FakeTransformerDiffusion
 from sphinx_framework.testing.fakes import (
     FakeConfig,
     FakeDiffusion,
@@ -39,6 +40,19 @@ class TestFakeDiffusionWithASolverOfSeveralSteps(DiffusionContract):
 
     def make(self):
         return FakeDiffusion(FakeConfig(solver="dpmpp_2m"), CPU)
+
+
+class TestFakeTransformer(DiffusionContract):
+    def make(self):
+        return FakeTransformerDiffusion(FakeConfig(), CPU)
+
+
+class TestFakeTransformerOnAWideClip(DiffusionContract):
+    size = (32, 64)
+    targets = 5
+
+    def make(self):
+        return FakeTransformerDiffusion(FakeConfig(seed=2), CPU)
 
 
 class TestFakeDiffusionOfTwoClips(DiffusionContract):
