@@ -68,7 +68,10 @@ def edited(scene: Path, change) -> Path:
 def test_missing_official_weights_of_mvsplat(refused, scene, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("SPHINX_MVSPLAT_WEIGHTS", str(tmp_path / "weights"))
     refused(
-        scene, config="seva-mvsplat", told=("re10k.ckpt is not in", "drive.google.com", "weights")
+        scene,
+        "embedder.weights=random",
+        config="seva-mvsplat",
+        told=("re10k.ckpt is not in", "drive.google.com", "weights"),
     )
 
 
