@@ -63,7 +63,7 @@ def compose(results: dict[str, Any], rules: dict[str, Any] | None) -> str:
         f"* date: {results['date']}",
         f"* command: `{results['command']}`",
         "## The promise, checked",
-        markdown(claim_table(claims(rows))),
+        markdown(claim_table(claims(rows, listed))),
         "## All systems",
         *REMARKS,
         markdown(lines),

@@ -243,6 +243,7 @@ class StartSteps:
 
 
 RefineMask = Bool[Tensor, "T H W"]
+SlotKind = Literal["input", "target"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +253,7 @@ class Slot:
     given: a target that an earlier clip of the request has finished and that conditions this one.
     """
 
-    kind: str
+    kind: SlotKind
     index: int
     given: bool = False
 

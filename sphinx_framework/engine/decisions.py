@@ -1,27 +1,18 @@
 """Stage 2 of the road: from coarse views to one schedule per clip, before diffusion starts."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sphinx_framework.config import PipelineConfig
+from sphinx_framework.engine.budgets import budget_notes, budgeted, predictions
 from sphinx_framework.engine.components import Components
-from sphinx_framework.errors import CapabilityError, ConfigError
+from sphinx_framework.errors import CapabilityError
 from sphinx_framework.geometry.brackets import brackets
-from sphinx_framework.policy.budget import (
-    Budgeted,
-    Prediction,
-    energy_budget_seconds,
-    fit_budget,
-    request_seconds,
-)
-from sphinx_framework.policy.cost import CostModel
+from sphinx_framework.policy.budget import request_seconds
+from sphinx_framework.policy.clip_plan import Planner, refined_tiles, target_starts
 from sphinx_framework.policy.evidence import unproven
-from sphinx_framework.policy.plan import lower, plan
 from sphinx_framework.policy.quality import quality_report
 from sphinx_framework.policy.region import pixels_of, tiles_of
 from sphinx_framework.policy.schedule import Mode, Schedule
@@ -111,25 +102,25 @@ def decide(
             for start, empty in zip(starts, nothing, strict=True)
         ]
     layouts = diffusion.layouts(scene)
+    planner = _planner(components, config)
 
     def predict(candidate: tuple[int, ...]) -> float:
-        plans = [
-            _clip_schedule(components, config, layout, list(candidate), region, mode)
-            for layout in layouts
-        ]
-        return request_seconds(config.cost, plans)[0]
+        return request_seconds(config.cost, planner.schedules(mode, layouts, candidate, region))[0]
 
-    budget = _budgeted(config, mode, starts, predict)
+    budget = budgeted(config, mode, starts, predict)
     starts = starts if budget is None else list(budget.starts)
-    schedules = tuple(
-        _clip_schedule(components, config, layout, starts, region, mode) for layout in layouts
-    )
-    final = _final_starts(layouts, schedules, len(scene.targets))
+    schedules = planner.schedules(mode, layouts, starts, region)
+    final = target_starts(layouts, schedules, len(scene.targets))
+    keep = None
+    if region is not None and config.plan.composite:
+        refined = refined_tiles(layouts, schedules, region)
+        side = diffusion.latent_factor * diffusion.tile
+        keep = _kept_pixels(config, refined, final, side, scene.targets.image_size)
     # A baseline, or a latent shared with a proven target, refines it all the same.
     unseen = tuple(index for index in unseen if final[index] == config.num_steps)
     said = [
         *_unproven_notes(unseen, config),
-        *(() if budget is None else _budget_notes(budget, config.cost, schedules)),
+        *(() if budget is None else budget_notes(budget, config.cost, schedules)),
         *(n for layout in layouts for n in layout.notes),
         *(n for s in schedules for n in s.notes),
     ]
@@ -142,13 +133,13 @@ def decide(
             f"mode {mode!r} cannot be run as asked: {'; '.join(notes)}.",
             hint="Drop engine.strict, or choose a mode that the model can run.",
         )
-    denoise_seconds, seconds = _predictions(config.cost, schedules)
+    denoise_seconds, seconds = predictions(config.cost, schedules)
     return Decisions(
         quality=report,
         start_steps=chosen,
         starts=final,
         mask=mask,
-        keep=_kept_pixels(config, mode, region, final, coarse, diffusion),
+        keep=keep,
         layouts=layouts,
         schedules=schedules,
         predicted_denoise_seconds=denoise_seconds,
@@ -174,56 +165,6 @@ def missed_targets(
     return tuple(ratio < quality * whole for ratio, whole in zip(ratios, full, strict=True))
 
 
-def _predictions(
-    cost: CostModel, schedules: tuple[Schedule, ...]
-) -> tuple[float | None, float | None]:
-    """Seconds of the loop and of the whole request; ``None`` where something was not measured."""
-    if not cost.measured:
-        return None, None
-    seconds, unmeasured = request_seconds(cost, schedules)
-    denoise = sum(cost.denoise_seconds(schedule) or 0.0 for schedule in schedules)
-    return denoise, None if unmeasured else seconds
-
-
-def _budgeted(
-    config: PipelineConfig, mode: Mode, starts: list[int], predict: Prediction
-) -> Budgeted | None:
-    """Later starts, where the pipeline has a budget and the mode may use one."""
-    budget = _budget_seconds(config)
-    if budget is None or mode in ("diffusion", "regression"):
-        return None
-    return fit_budget(
-        starts,
-        config.num_steps,
-        predict,
-        budget,
-        spacing=config.plan.stride,
-        latest=config.plan.max_start,
-    )
-
-
-def _budget_seconds(config: PipelineConfig) -> float | None:
-    """The tighter of the latency and the energy budget, in seconds.
-
-    Raises :class:`ConfigError` without a measured cost table: nothing could be predicted.
-    """
-    milliseconds, joules = config.engine.budget_ms, config.engine.budget_joules
-    if milliseconds is None and joules is None:
-        return None
-    hint = "Run sphinx-nvs measure, and pass its file with --cost."
-    if not config.cost.measured:
-        raise ConfigError("a budget needs a measured cost table.", hint=hint)
-    budgets = [] if milliseconds is None else [milliseconds / 1000]
-    if joules is not None:
-        if config.cost.watts is None:
-            raise ConfigError(
-                "an energy budget needs a cost table with the device's power (watts).",
-                hint=f"{hint} It holds watts where an energy meter works: see sphinx-nvs doctor.",
-            )
-        budgets.append(energy_budget_seconds(joules, config.cost.watts))
-    return min(budgets)
-
-
 def _unproven_notes(unseen: tuple[int, ...], config: PipelineConfig) -> tuple[str, ...]:
     if not unseen:
         return ()
@@ -234,71 +175,13 @@ def _unproven_notes(unseen: tuple[int, ...], config: PipelineConfig) -> tuple[st
     )
 
 
-def _budget_notes(
-    budget: Budgeted, cost: CostModel, schedules: tuple[Schedule, ...]
-) -> Iterator[str]:
-    yield budget.note()
-    unmeasured = request_seconds(cost, schedules)[1]
-    if unmeasured:
-        yield (
-            f"the budget leaves out {', '.join(unmeasured)}: the cost table does not know their "
-            "times"
-        )
-
-
-def _clip_schedule(
-    components: Components,
-    config: PipelineConfig,
-    layout: ClipLayout,
-    starts: list[int],
-    region: Tensor | None,
-    mode: Mode,
-) -> Schedule:
-    """Plan and lower one clip; inputs and given targets never advance."""
-    clip_region = None
-    if region is not None:
-        clip_region = torch.zeros(layout.num_latents, *region.shape[1:], dtype=torch.bool)
-        for latent, targets in layout.made.items():
-            clip_region[latent] = region[list(targets)].any(0)
-    planned = plan(mode, _latent_starts(layout, starts), config.num_steps, config.plan, clip_region)
-    return lower(planned, components.capabilities, config.cost)
-
-
-def _latent_starts(layout: ClipLayout, starts: Sequence[int]) -> list[int | None]:
-    """Start of every latent: the earliest of its targets; ``None`` where it makes none."""
-    made = layout.made
-    return [
-        min(starts[target] for target in made[latent]) if latent in made else None
-        for latent in range(layout.num_latents)
-    ]
-
-
-def _final_starts(
-    layouts: tuple[ClipLayout, ...], schedules: tuple[Schedule, ...], num_targets: int
-) -> tuple[int, ...]:
-    final = [0] * num_targets
-    for layout, schedule in zip(layouts, schedules, strict=True):
-        for latent, targets in layout.made.items():
-            for target in targets:
-                final[target] = schedule.starts[latent]
-    return tuple(final)
-
-
 def _kept_pixels(
-    config: PipelineConfig,
-    mode: Mode,
-    region: Tensor | None,
-    starts: tuple[int, ...],
-    coarse: CoarseViews,
-    diffusion: Any,
-) -> Bool[Tensor, "T H W"] | None:
-    """Pixels of refined frames that the plan leaves to the regression model."""
-    if mode != "selective" or region is None or not config.plan.composite:
-        return None
-    height, width = coarse.images.shape[-2:]
-    crowded = region.float().mean((1, 2)) > config.plan.region_max_fraction
-    covered = pixels_of(region | crowded[:, None, None], diffusion.latent_factor * diffusion.tile)
-    keep = ~covered[:, :height, :width]
+    config: PipelineConfig, refined: Bool[Tensor, "T y x"], starts: tuple[int, ...], side: int,
+    size: tuple[int, int],
+) -> Bool[Tensor, "T H W"]:  # fmt: skip
+    """Pixels of refined frames that the plan leaves to the regression model; ``side``: a tile's."""
+    height, width = size
+    keep = ~pixels_of(refined, side)[:, :height, :width]
     keep[[start == config.num_steps for start in starts]] = False
     return keep
 
@@ -307,13 +190,16 @@ def retried(
     components: Components, decisions: Decisions, missed: list[int], config: PipelineConfig
 ) -> Decisions:
     """A second plan in which missed targets start at half their step and all others are held."""
-    starts = tuple(
-        start // 2 if index in missed else config.num_steps
-        for index, start in enumerate(decisions.starts)
+    starts, schedules = _planner(components, config).again(
+        decisions.layouts, decisions.starts, missed
     )
-    uncapped = config.plan.model_copy(update={"max_start": None})  # held targets stay held
-    schedules = []
-    for layout in decisions.layouts:
-        planned = plan("fine", _latent_starts(layout, starts), config.num_steps, uncapped)
-        schedules.append(lower(planned, components.capabilities, config.cost))
-    return replace(decisions, starts=starts, schedules=tuple(schedules), keep=None)
+    return replace(decisions, starts=starts, schedules=schedules, keep=None)
+
+
+def _planner(components: Components, config: PipelineConfig) -> Planner:
+    return Planner(
+        num_steps=config.num_steps,
+        config=config.plan,
+        capabilities=components.capabilities,
+        cost=config.cost,
+    )

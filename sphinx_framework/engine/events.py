@@ -7,8 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.engine.result import RenderResult
-from sphinx_framework.policy.cost import StepKind
-from sphinx_framework.policy.schedule import Schedule
+from sphinx_framework.policy.schedule import MoveKind, Schedule
 from sphinx_framework.types import CoarseViews, QualityReport, RefineMask
 
 Served = Literal["regression", "refined"]
@@ -46,7 +45,7 @@ class StepDone:
 
     clip: int
     action: str
-    kind: StepKind
+    kind: MoveKind
     done: int
     total: int
     seconds: float

@@ -17,8 +17,7 @@ from sphinx_framework.engine.prepared import Group, Prepared, needs, prepared
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.passes import Call, frames_pass, full_pass, tiles_pass
 from sphinx_framework.executors.tiles import TileSet, gather, scatter
-from sphinx_framework.policy.cost import StepKind
-from sphinx_framework.policy.schedule import Full, Partial, Schedule
+from sphinx_framework.policy.schedule import Full, MoveKind, Partial, Schedule
 from sphinx_framework.protocols import DiffusionModel, Sampler, SolverStep
 
 Draw = Callable[[int], Float[Tensor, "T C h w"]]
@@ -29,7 +28,7 @@ class Move:
     """One executed action; ``rows`` are the frames or tiles that went through the network."""
 
     action: Full | Partial
-    kind: StepKind
+    kind: MoveKind
     rows: int
     seconds: float
 
@@ -120,7 +119,7 @@ class Refinement:
         )
 
     @torch.no_grad()
-    def _advance(self, action: Full | Partial, denoised: Tensor, move: Prepared) -> StepKind:
+    def _advance(self, action: Full | Partial, denoised: Tensor, move: Prepared) -> MoveKind:
         """Go on to the next level with the prediction for the rows that were asked for."""
         if isinstance(action, Full):
             self._advance_frames(action, denoised[move.frames], move)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from sphinx_framework.policy.schedule import Schedule
+from sphinx_framework.policy.schedule import MoveKind, Schedule
 from sphinx_framework.types import CoarseViews, RefineMask, Scene
 
 
@@ -77,7 +77,7 @@ class StepTrace(Closed):
 
     clip: int
     step: int
-    kind: Literal["full", "frames", "tiles"]
+    kind: MoveKind
     frames: int
     rows: int
     seconds: float

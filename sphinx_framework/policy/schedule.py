@@ -13,6 +13,7 @@ from torch import Tensor
 
 Mode = Literal["coarse", "fine", "selective", "diffusion", "regression"]
 METHOD_MODES: tuple[Mode, ...] = ("coarse", "fine", "selective")
+MoveKind = Literal["full", "frames", "tiles"]  # what one executed action ran
 MODES: tuple[Mode, ...] = (*METHOD_MODES, "diffusion", "regression")
 
 

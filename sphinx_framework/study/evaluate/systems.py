@@ -1,5 +1,6 @@
 """The systems that a study compares, as changes of one pipeline."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -11,6 +12,7 @@ from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.registry import Registry
 
 FEW_STEPS = (25, 10, 5, 2)
+Key = tuple[Mode, float, str]
 EULER, MULTISTEP_SOLVER = "euler", "dpmpp_2m"
 SOLVER_NAMES = {EULER: "Euler", MULTISTEP_SOLVER: "2M"}
 DENSE = "diffusion"
@@ -33,6 +35,27 @@ class System:
     quality: float
     changes: Mapping[str, Any] = field(default_factory=dict)
     other_noise: bool = False
+
+    @property
+    def solver(self) -> str:
+        """The solver it asks for; empty is the pipeline's own."""
+        return str(self.changes.get("diffusion.solver", ""))
+
+    @property
+    def key(self) -> Key:
+        """What a claim looks a system up by."""
+        return (self.mode, self.quality, self.solver)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is the pipeline as it stands, by the noise that all systems get."""
+        return not self.changes and not self.other_noise
+
+    @property
+    def work(self) -> tuple[Mode, str]:
+        """Dense systems of equal work have it in common: all changes but the solver."""
+        rest = {key: value for key, value in self.changes.items() if key != "diffusion.solver"}
+        return (self.mode, json.dumps(rest, sort_keys=True))
 
 
 def baselines(config: PipelineConfig, few_steps: Sequence[int] = FEW_STEPS) -> list[System]:

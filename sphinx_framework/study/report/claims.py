@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from sphinx_framework.policy.schedule import METHOD_MODES
+from sphinx_framework.policy.schedule import METHOD_MODES, Mode
 from sphinx_framework.study.evaluate.records import Measured
-from sphinx_framework.study.evaluate.systems import DENSE, OTHER_NOISE
+from sphinx_framework.study.evaluate.systems import DENSE, Key, System
 from sphinx_framework.study.report.intervals import Interval, bootstrapped, over_scenes
 from sphinx_framework.study.report.summary import NOT_MEASURED, Rows
 
@@ -36,16 +36,19 @@ class Claim:
         return NOT_MEASURED if self.met is None else "met" if self.met else "not met"
 
 
-def claims(rows: Rows) -> list[Claim]:
-    """All claims that a study can check; systems are found by name (``fine 0.95``)."""
+def claims(rows: Rows, systems: Sequence[System]) -> list[Claim]:
+    """All claims that a study can check; ``systems``: of the rows, found by mode and quality."""
+    plain = {s.key: s.name for s in systems if s.plain and s.name in rows}
+    names: dict[Mode, str] = {
+        mode: plain.get((mode, QUALITY, ""), f"{mode} {QUALITY:g}") for mode in METHOD_MODES
+    }
+    floor = next((rows[s.name] for s in systems if s.other_noise and s.name in rows), None)
     checked: list[Claim] = []
-    for mode in METHOD_MODES:
-        system = f"{mode} {QUALITY:g}"
-        checked += _quality_claims(system, rows.get(system), rows.get(OTHER_NOISE))
-    fine = rows.get(f"fine {QUALITY:g}")
-    checked.append(_speed_claim(f"fine {QUALITY:g}", fine))
-    checked += _selective_claims(rows)
-    checked.append(_tail_claim(rows))
+    for name in names.values():
+        checked += _quality_claims(name, rows.get(name), floor)
+    checked.append(_speed_claim(names["fine"], rows.get(names["fine"])))
+    checked += _selective_claims(rows, plain, systems)
+    checked.append(_tail_claim(rows, names["fine"]))
     checked += [
         _prediction_claim(rows, "request", "predicted_request", "seconds_request"),
         _prediction_claim(rows, "denoising", "predicted_denoise", "seconds_denoise"),
@@ -91,7 +94,9 @@ def _speed_claim(system: str, scenes: Sequence[Measured] | None) -> Claim:
     return Claim(text=text, numbers=f"{speedup.text()}x", met=speedup.mean >= LEAST_SPEEDUP)
 
 
-def _selective_claims(rows: Rows) -> list[Claim]:
+def _selective_claims(
+    rows: Rows, plain: Mapping[Key, str], systems: Sequence[System]
+) -> list[Claim]:
     """At every quality that both modes were run at: in the mean, and on the worst scene.
 
     Compared are the least times of the repeats, to which other load on the machine adds least. What
@@ -101,32 +106,35 @@ def _selective_claims(rows: Rows) -> list[Claim]:
     mean = f"selective is slower than fine by at most {more} in the mean over scenes"
     never = f"selective is slower than fine by at most {more} on every scene"
     pairs = [
-        (name, name.replace("selective", "fine", 1))
-        for name in rows
-        if name.startswith("selective ") and name.replace("selective", "fine", 1) in rows
+        (quality, name, plain["fine", quality, ""])
+        for (mode, quality, _), name in plain.items()
+        if mode == "selective" and ("fine", quality, "") in plain
     ]
     if not pairs:
         return [_unmeasured(mean), _unmeasured(never)]
     means, worst = {}, {}
-    for selective, fine in pairs:
+    for quality, selective, fine in pairs:
         own, other = (_seconds(rows, name, "seconds_least") for name in (selective, fine))
-        quality = selective.split(" ", 1)[1]
-        means[quality] = float(own.mean() / other.mean())
-        worst[quality] = float((own / other).max())
-    numbers = _by_quality(worst) + _equal_work(rows, pairs[0][1])
+        means[f"{quality:g}"] = float(own.mean() / other.mean())
+        worst[f"{quality:g}"] = float((own / other).max())
+    numbers = _by_quality(worst) + _equal_work(rows, systems, pairs[0][2])
     return [
         Claim(text=mean, numbers=_by_quality(means), met=max(means.values()) <= SLOWEST_SELECTIVE),
         Claim(text=never, numbers=numbers, met=max(worst.values()) <= SLOWEST_SELECTIVE),
     ]
 
 
-def _equal_work(rows: Rows, like: str) -> str:
-    """How far two systems of equal work differ: those whose times are nearest to ``like``."""
+def _equal_work(rows: Rows, systems: Sequence[System], like: str) -> str:
+    """How far two systems of equal work differ: those whose times are nearest to ``like``.
+
+    Dense diffusion of as many steps, once as the pipeline has it, once by another solver or noise.
+    """
+    dense = [s for s in systems if s.mode == "diffusion" and s.name in rows]
     twins = [
-        (a, b)
-        for a in rows
-        for b in rows
-        if (a.startswith(f"{DENSE}, ") and b.startswith(f"{a}, ")) or (a, b) == (DENSE, OTHER_NOISE)
+        (a.name, b.name)
+        for a in dense
+        for b in dense
+        if a.work == b.work and not a.solver and not a.other_noise and b is not a
     ]
     if not twins:
         return ""
@@ -144,9 +152,8 @@ def _by_quality(ratios: Mapping[str, float]) -> str:
     return f"selective over fine seconds by quality: {listed}"
 
 
-def _tail_claim(rows: Rows) -> Claim:
-    text = f"fine {QUALITY:g}: P95 latency falls at least as much as the mean"
-    fine = f"fine {QUALITY:g}"
+def _tail_claim(rows: Rows, fine: str) -> Claim:
+    text = f"{fine}: P95 latency falls at least as much as the mean"
     if fine not in rows or DENSE not in rows:
         return _unmeasured(text)
     dense, own = _seconds(rows, DENSE), _seconds(rows, fine)

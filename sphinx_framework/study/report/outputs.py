@@ -127,7 +127,8 @@ def tables(study: Study) -> list[Section]:
         Section(title="Seconds by stage: mean / P95 over scenes", lines=stage_table(rows, STAGES)),
     ]
     if study.kind == "evaluate":
-        promise = Section(title="The promise, checked", lines=claim_table(claims(rows)), words=True)
+        lines = claim_table(claims(rows, study.systems))
+        promise = Section(title="The promise, checked", lines=lines, words=True)
         sections.insert(0, promise)
     return sections
 
