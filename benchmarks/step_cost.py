@@ -18,10 +18,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
-from sphinx_framework.engine.footprint import predicted_cache_bytes
 from sphinx_framework.engine.report import device_name
 from sphinx_framework.policy.cost import StepSample, fit_cost
-from sphinx_framework.policy.schedule import Full, Partial, Schedule
 from sphinx_framework.scenes.load import load_scene
 from sphinx_framework.study.report.summary import markdown
 from sphinx_framework.study.step_costs import Subject, configurations, prepare, timed
@@ -50,7 +48,7 @@ def main() -> None:
     rows = measured(subject, engine.device, arguments.seconds, tiles=able.block_sparse)
     samples = [StepSample(kind=r["kind"], share=r["share"], seconds=r["seconds"]) for r in rows]
     cost = fit_cost(samples, subject.num_frames, "this run")
-    cached, predicted = subject.cache.bytes_peak, predicted_bytes(subject, tiles=able.block_sparse)
+    cached = subject.cache.bytes_peak
 
     print(f"{device_name(engine.device)}, {config.name}, {subject.num_frames} frames of latents")
     print(f"{tuple(subject.x.shape[1:])}, {len(subject.targets)} of them targets")
@@ -58,7 +56,7 @@ def main() -> None:
     if able.block_sparse:
         print(markdown(tile_table(rows)))
         print(f"tiles pay below {cost.break_even(len(subject.targets) / subject.num_frames):.0%}")
-    print(f"latent cache: {cached} bytes after a full pass, {predicted} predicted")
+    print(f"latent cache: {cached} bytes after a full pass")
     if arguments.json is not None:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         told = {
@@ -67,7 +65,6 @@ def main() -> None:
             "targets": len(subject.targets),
             "rows": rows,
             "cache_bytes": cached,
-            "predicted_cache_bytes": predicted,
             "cost": cost.model_dump(),
         }
         arguments.json.write_text(json.dumps(told))
@@ -89,22 +86,6 @@ def measured(
         row["of_full"] = row["seconds"] / rows[0]["seconds"]
         row["flops_of_full"] = row["flops"] / rows[0]["flops"]
     return rows
-
-
-def predicted_bytes(subject: Subject, *, tiles: bool) -> int:
-    """What the engine would reserve for the cache before computing anything."""
-    step, frames = subject.step, subject.targets
-    region = torch.ones(subject.num_frames, 1, 1, dtype=torch.bool)
-    schedule = Schedule(
-        actions=(
-            Full(step=step, next_step=step + 1, frames=frames, record=True),
-            Partial(step=step + 1, next_step=step + 2, frames=frames, sparse=tiles),
-        ),
-        starts=tuple(step if i in frames else step + 2 for i in range(subject.num_frames)),
-        num_steps=step + 2,
-        region=region,
-    )
-    return predicted_cache_bytes(subject.model, subject.x, subject.condition, schedule)
 
 
 def step_table(rows: list[dict[str, Any]], total: int) -> list[list[str]]:

@@ -54,7 +54,9 @@ class EngineConfig(Frozen):
     """How the engine runs."""
 
     cache_budget_mb: float | None = Field(
-        None, gt=0, description="memory for latent caches; refused up front when it cannot fit"
+        None,
+        gt=0,
+        description="memory for latent caches; a request that needs more is refused",
     )
     retry: bool = Field(False, description="re-run frames whose achieved ratio missed the target")
     budget_ms: float | None = Field(

@@ -1,7 +1,6 @@
 """One clip from photos and renders to refined images: encode, noise, refine, decode, composite."""
 
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -13,12 +12,11 @@ from sphinx_framework.engine.codec import decoded, encoded
 from sphinx_framework.engine.composite import composited, with_carried_detail
 from sphinx_framework.engine.decisions import Decisions
 from sphinx_framework.engine.events import Event
-from sphinx_framework.engine.footprint import predicted_cache_bytes
 from sphinx_framework.engine.loop import Move, Refinement
 from sphinx_framework.engine.request_state import Request
-from sphinx_framework.executors.latent_cache import CachePool, LatentCache
+from sphinx_framework.executors.cache_pool import CachePool
 from sphinx_framework.executors.passes import Call
-from sphinx_framework.policy.schedule import Full, Schedule
+from sphinx_framework.policy.schedule import Full, Partial, Schedule
 from sphinx_framework.types import ClipLayout, CoarseViews
 
 FEATHER_PIXELS = 4
@@ -47,9 +45,9 @@ class ClipRun:
         """Between any two yields the run may be closed: the cache goes back to the pool."""
         request = self.request
         with request.timing("encode"), torch.no_grad():
-            refinement, lease = self._encoded()
+            refinement = self._encoded()
         yield request.done("encode")
-        with lease as cache:
+        with self.caches.lease(self._like(refinement.clean)) as cache:
             refinement.cache = cache
             yield from refinement.run()
             request.cache_bytes_peak = max(request.cache_bytes_peak, cache.bytes_peak)
@@ -58,13 +56,21 @@ class ClipRun:
         yield request.done("decode")
         return refined
 
-    def _encoded(self) -> tuple[Refinement, AbstractContextManager[LatentCache]]:
-        """Encode the frames, draw the noise, and lease a cache that fits the budget."""
+    def _like(self, clean: Tensor) -> tuple[object, ...] | None:
+        """What clips have in common that record equally many bytes; ``None`` for none at all."""
+        actions = self.schedule.actions
+        if not any(isinstance(action, Full) and action.record for action in actions):
+            return None
+        tiles = any(isinstance(action, Partial) and action.sparse for action in actions)
+        return tuple(clean.shape), clean.dtype, tiles
+
+    def _encoded(self) -> Refinement:
+        """Encode the frames, draw the noise, make the condition."""
         scene, model, layout = self.request.scene, self.request.components.diffusion, self.layout
         clean = encoded(model, layout, layout.stacked(scene.images, self.images))
         sampler = model.sampler(self.request.config.num_steps)
         draw = self._draws(clean)
-        refinement = Refinement(
+        return Refinement(
             model=model,
             schedule=self.schedule,
             sampler=sampler,
@@ -73,11 +79,6 @@ class ClipRun:
             condition=model.condition(scene, self.coarse, layout, clean, sampler),
             draw=draw,
         )
-        predicted = 0
-        records = any(isinstance(a, Full) and a.record for a in self.schedule.actions)
-        if self.caches.budget_bytes is not None and records:
-            predicted = predicted_cache_bytes(model, clean, refinement.condition, self.schedule)
-        return refinement, self.caches.lease(predicted)
 
     def _draws(self, clean: Tensor) -> Callable[[int], Tensor]:
         """Noise by step; one draw for the whole scene, so that none depends on a frame's clip."""

@@ -30,7 +30,7 @@ from sphinx_framework.engine.result import RenderResult, Seconds
 from sphinx_framework.engine.road import Road
 from sphinx_framework.engine.scheduler import RequestRoad, answered, relayed
 from sphinx_framework.errors import ConfigError, JobError
-from sphinx_framework.executors.latent_cache import CachePool
+from sphinx_framework.executors.cache_pool import CachePool
 from sphinx_framework.policy.pace import Pace
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.registry import Registry

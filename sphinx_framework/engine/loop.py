@@ -88,6 +88,8 @@ class Refinement:
             seconds = time.perf_counter() - started
             denoised = yield call
             assert denoised is not None
+            if isinstance(action, Full) and action.record:
+                self.cache.end_record()
             started = time.perf_counter()
             kind = self._advance(action, denoised, self.moves[position])
             if self.x.device.type == "cuda":

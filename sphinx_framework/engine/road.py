@@ -15,7 +15,7 @@ from sphinx_framework.engine.loop import Move
 from sphinx_framework.engine.report import schedule_text
 from sphinx_framework.engine.request_state import Request
 from sphinx_framework.engine.scheduler import RequestRoad, relayed
-from sphinx_framework.executors.latent_cache import CachePool
+from sphinx_framework.executors.cache_pool import CachePool
 from sphinx_framework.executors.passes import Call
 from sphinx_framework.policy.pace import Pace
 from sphinx_framework.policy.schedule import METHOD_MODES, Schedule

@@ -5,12 +5,9 @@ convolutions and norms need) of every frame. Partial steps write their active ro
 the rest as it was (paper section 5.2). A cache belongs to one request: nothing is global.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from torch import Tensor
 
-from sphinx_framework.errors import MemoryBudgetError, StaleCacheError
+from sphinx_framework.errors import StaleCacheError
 
 
 class LatentCache:
@@ -33,13 +30,12 @@ class LatentCache:
 
     def put(self, slot: str, value: Tensor) -> None:
         """Record a slot; a second record in the same pass means two calls share a site name."""
-        if slot in self._fresh:
-            raise ValueError(
-                f"site slot {slot!r} is recorded twice in one pass: use one site per call"
-            )
-        self._fresh.add(slot)
+        self._once(slot)
         self._slots[slot] = value.contiguous()
         self.bytes_peak = max(self.bytes_peak, self.num_bytes)
+
+    def end_record(self) -> None:
+        """End a full pass, all of whose slots are there."""
 
     def get(self, slot: str) -> Tensor:
         """The slot's tensor, to read or to write active rows into."""
@@ -63,28 +59,9 @@ class LatentCache:
         self._fresh.clear()
         self.recorded_step = None
 
-
-class CachePool:
-    """Hands out one cache per request within a memory budget in bytes."""
-
-    def __init__(self, budget_bytes: int | None = None) -> None:
-        self.budget_bytes = budget_bytes
-        self.leased_bytes = 0
-
-    @contextmanager
-    def lease(self, predicted_bytes: int) -> Iterator[LatentCache]:
-        """Lend a cache; raises :class:`MemoryBudgetError` before anything is computed."""
-        free = None if self.budget_bytes is None else self.budget_bytes - self.leased_bytes
-        if free is not None and predicted_bytes > free:
-            raise MemoryBudgetError(
-                f"the latent cache of this request needs {predicted_bytes / 1e6:.1f} MB, but only "
-                f"{free / 1e6:.1f} MB of its budget are free.",
-                hint="Raise engine.cache_budget_mb, render fewer targets, or use mode 'coarse'.",
+    def _once(self, slot: str) -> None:
+        if slot in self._fresh:
+            raise ValueError(
+                f"site slot {slot!r} is recorded twice in one pass: use one site per call"
             )
-        self.leased_bytes += predicted_bytes
-        cache = LatentCache()
-        try:
-            yield cache
-        finally:
-            cache.clear()
-            self.leased_bytes -= predicted_bytes
+        self._fresh.add(slot)

@@ -1,6 +1,6 @@
 """The one way to run a step: all frames, some frames, or some tiles of the network.
 
-Whoever runs a network - the loop, the cost table, the footprint, the oracle, the contracts - gets
+Whoever runs a network - the loop, the cost table, the oracle, the contracts - gets
 its executor here, so that what is timed and checked is what is served.
 """
 

@@ -10,14 +10,12 @@ from hypothesis import strategies as st
 from stale_oracle import StaleOracle
 from torch import Tensor
 
-from sphinx_framework.engine.footprint import predicted_cache_bytes
 from sphinx_framework.executors.block_sparse import BlockSparseExecutor
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.executors.frame_subset import FrameSubsetExecutor
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.record import RecordExecutor
 from sphinx_framework.executors.tiles import TileSet
-from sphinx_framework.policy.schedule import Full, Partial, Schedule
 from sphinx_framework.testing.oracle import fresh_cache_errors, relative_error
 from sphinx_framework_seva.conditioning import SevaCondition
 from sphinx_framework_seva.model import SevaModel
@@ -166,21 +164,3 @@ def test_partial_steps_embed_the_time_once_whatever_the_rows(model: SevaModel, c
     model.denoise(x, 20, condition, DenseExecutor(len(x)))
     handle.remove()
     assert rows == [1]
-
-
-@pytest.mark.parametrize("by_tiles", [False, True])
-def test_predicted_cache_bytes_equal_the_recorded_ones(
-    model: SevaModel, clip: Clip, by_tiles: bool
-) -> None:
-    x, condition = clip(model)
-    frames = (1, 2)
-    actions = (
-        Full(step=0, next_step=1, frames=frames, record=True),
-        Partial(step=1, next_step=2, frames=frames, sparse=by_tiles),
-    )
-    region = tile_mask(x, model, 0.5, 1) if by_tiles else None
-    schedule = Schedule(actions=actions, starts=(2, 0, 0, 2, 2), num_steps=2, region=region)
-    cache = LatentCache()
-    cache.begin_record(0)
-    model.denoise(x, 0, condition, RecordExecutor(len(x), cache, tiles=by_tiles))
-    assert predicted_cache_bytes(model, x, condition, schedule) == cache.bytes_peak
