@@ -25,6 +25,11 @@ def test_every_frame_starts_at_the_same_share_of_any_grid(num_steps, expected):
     assert set(chosen.steps) == {expected}
 
 
+def test_a_start_between_the_steps_of_50_is_a_step_of_100():
+    policy = FixedSteps(FixedConfig(start=22.5), torch.device("cpu"))
+    assert policy.start_steps(None, fake_scene(), 0.9, 100).steps == (45,) * 4
+
+
 def test_neither_quality_nor_ratio_moves_the_start_and_the_notes_say_so():
     assert starts(0.5, ratio=0.1).steps == starts(1.0, ratio=2.0).steps
     assert "does not move it" in starts(0.9).notes[0]

@@ -57,4 +57,4 @@ class KLogicConfig(Options):
 class FixedConfig(Options):
     """Options of ``fixed``."""
 
-    start: int = Field(40, ge=0, le=50, description="start step of every target, of 50")
+    start: float = Field(40, ge=0, le=50, description="start step of every target, of 50")

@@ -19,7 +19,7 @@ class FixedSteps:
         self, report: QualityReport, scene: Scene, quality: float, num_steps: int
     ) -> StartSteps:
         """The start, brought to a grid of ``num_steps``, for every target."""
-        start = self.start * num_steps // GRID
+        start = int(self.start * num_steps / GRID)
         return StartSteps(
             steps=(start,) * len(scene.targets),
             notes=(
