@@ -5,6 +5,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import unquote
 
 import pytest
 
@@ -12,7 +13,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class FakeHub:
-    """Serves ``files`` of any repository at :data:`COMMIT`, whatever revision is asked for.
+    """Serves ``files`` (by path or by name) of any repository at :data:`COMMIT`, whatever revision is asked for.
 
     refusal: HTTP status and the hub's error code that every request gets instead. requests: paths
     of files that were asked for.
@@ -64,7 +65,9 @@ class FakeHub:
             def _answer(self, with_body: bool) -> None:
                 if "/resolve/" in self.path:  # the client asks for other things, too
                     hub.requests.append(self.path)
-                name = self.path.partition("?")[0].rsplit("/", 1)[-1]
+                whole = unquote(self.path.partition("?")[0])
+                inside = whole.partition("/resolve/")[2].partition("/")[2]
+                name = inside if inside in hub.files else whole.rsplit("/", 1)[-1]
                 content = hub.files.get(name)
                 status, code = hub.refusal or ((200, "") if content else (404, "EntryNotFound"))
                 self.send_response(status)

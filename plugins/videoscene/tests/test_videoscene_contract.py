@@ -62,9 +62,7 @@ def test_more_targets_are_dealt_out_to_clips_that_lead_the_whole_way() -> None:
 
 
 def test_three_photos_give_a_clip_for_every_two_neighbours() -> None:
-    ends = [
-        (layout.slots[0].index, layout.slots[-1].index) for layout in clip_of(10, inputs=3)
-    ]
+    ends = [(layout.slots[0].index, layout.slots[-1].index) for layout in clip_of(10, inputs=3)]
     assert ends == [(0, 1), (1, 2)]
 
 

@@ -42,9 +42,7 @@ class VideoAutoencoder(nn.Module):
         return frames[0].transpose(0, 1).float()
 
 
-def noisy(
-    image: Float[Tensor, "1 3 H W"], sigma: float, seed: int
-) -> Float[Tensor, "1 3 H W"]:
+def noisy(image: Float[Tensor, "1 3 H W"], sigma: float, seed: int) -> Float[Tensor, "1 3 H W"]:
     """A photo in [0, 1] with noise of ``sigma`` in units of [-1, 1], always the same draw.
 
     The network was trained on condition photos with a little noise (spec section 3, step 4).

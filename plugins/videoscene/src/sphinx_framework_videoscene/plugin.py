@@ -15,8 +15,8 @@ def sphinx_framework_components() -> list[ComponentSpec]:
             config=f"{package}.config:VideoSceneConfig",
             capabilities=Capabilities(frame_subset=True, block_sparse=True, max_frames=49),
             licence="Apache-2.0",
-            weights_licence="CogVideoX (research is free, commercial use needs registration)",
+            weights_licence="CogVideoX (free for research)",
             non_commercial=True,
-            summary="VideoScene: 49 frames at 480x720 between two photos, one step from the renders",
+            summary="VideoScene: 49 frames at 480x720 between two photos, in one step",
         )
     ]

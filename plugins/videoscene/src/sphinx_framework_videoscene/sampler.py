@@ -1,14 +1,13 @@
 """Leap flow: start at any timestep from the renders' latents, one or few steps to the clean clip.
 
 The noise schedule is CogVideoX's (scaled linear, zero signal at the last timestep). One step from
-the leap timestep is ``x0 = sqrt(a) x - sqrt(1 - a) v``, the paper's; with more, DDIM without noise or
-the consistency sampler (LCM) walks down the same grid (spec section 3).
+the leap timestep is ``x0 = sqrt(a) x - sqrt(1 - a) v``, the paper's; with more, DDIM without noise
+or the consistency sampler (LCM) walks down the same grid (spec section 3).
 """
 
 from functools import cache
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -38,9 +37,7 @@ def signal_shares() -> tuple[float, ...]:
 
 
 def trailing_timesteps(num_steps: int) -> tuple[int, ...]:
-    """``num_steps`` timesteps from 999 down, evenly spaced; 50 and 100 hold the paper's 549 and 459
-    only at 100.
-    """
+    """``num_steps`` evenly spaced timesteps from 999 down; of 100, the authors' 549 and 459 are."""
     spacing = TRAINING_STEPS / num_steps
     return tuple(round(TRAINING_STEPS - step * spacing) - 1 for step in range(num_steps))
 
@@ -54,9 +51,7 @@ def boundary(timestep: int) -> tuple[float, float]:
 class LeapSampler:
     """A descending grid of timesteps, and the walk from any of them to the clean state."""
 
-    def __init__(
-        self, timesteps: tuple[int, ...], solver: Literal["ddim", "lcm"] = "ddim"
-    ) -> None:
+    def __init__(self, timesteps: tuple[int, ...], solver: Literal["ddim", "lcm"] = "ddim") -> None:
         """Take descending training timesteps; the state behind the last of them is clean."""
         self.timesteps = timesteps
         self.solver = solver

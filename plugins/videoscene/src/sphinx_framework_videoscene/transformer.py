@@ -1,9 +1,11 @@
 """The CogVideoX transformer on the rows of an executor.
 
-Weights and layers are diffusers' (the keys of the official checkpoints); the order in which they are
-called is here, because a step may hold some frames only. One row is one latent frame. The text is
-updated from block to block, over the tokens of all frames.
+Weights and layers are diffusers' (the keys of the official checkpoints); the order in which they
+are called is here, because a step may hold some frames only. One row is one latent frame. The text
+is updated from block to block, over the tokens of all frames.
 """
+
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -89,7 +91,7 @@ class VideoTransformer(nn.Module):
 
     def _block(
         self,
-        block: nn.Module,
+        block: Any,
         site: str,
         tokens: Tensor,
         words: Tensor,
@@ -106,7 +108,7 @@ class VideoTransformer(nn.Module):
 
     def _attention(
         self,
-        layer: nn.Module,
+        layer: Any,
         site: str,
         tokens: Tensor,
         words: Tensor,

@@ -21,9 +21,9 @@ RELEASED = "videoscene"
 BASE = "base"
 PARTS = {"transformer": "transformer", "vae": "autoencoder"}
 WAYS = (
-    "VideoScene's weights (model.safetensors and prompt_embeds.pt) are in the authors' drive folder "
-    "1FB5Rpr4uEVo9U2BBXai1Fc57kHDpp5yj: download them and give the path as weights; or 'base', or "
-    "'random' (noise: for tests and timing)."
+    "VideoScene's weights (model.safetensors and prompt_embeds.pt) are in the authors' drive "
+    "folder 1FB5Rpr4uEVo9U2BBXai1Fc57kHDpp5yj: give the path of a download as weights, or 'base', "
+    "or 'random' (noise: for tests and timing)."
 )
 INDEX = "diffusion_pytorch_model.safetensors.index.json"
 SINGLE = "diffusion_pytorch_model.safetensors"
@@ -174,7 +174,7 @@ def _base_files(config: VideoSceneConfig, folder: str) -> list[Path]:
 
 
 def _lay_over(network: nn.Module, path: Path) -> None:
-    """VideoScene's tensors over the base model's: only some layers were trained (spec section 1)."""
+    """VideoScene's tensors over the base model's: only some layers were trained (section 1)."""
     own, found = network.state_dict(), read(path)
     known = {key: tensor for key, tensor in found.items() if key in own}
     wrong = [key for key, tensor in known.items() if tensor.shape != own[key].shape]
