@@ -13,7 +13,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class FakeHub:
-    """Serves ``files`` (by path or by name) of any repository at :data:`COMMIT`, whatever revision is asked for.
+    """Serves ``files`` (by path or name) of any repository at :data:`COMMIT`, whatever revision.
 
     refusal: HTTP status and the hub's error code that every request gets instead. requests: paths
     of files that were asked for.
