@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 
 from sphinx_framework.config import load_config
+from sphinx_framework.geometry.stretches import clips_along_the_path
 from sphinx_framework.scenes.load import load_scene
-from sphinx_framework_viewcrafter.clips import layouts
 from sphinx_framework_viewcrafter.config import ViewCrafterConfig
 from sphinx_framework_viewcrafter.network import UNet
 from sphinx_framework_viewcrafter.transformers import TemporalTransformer
@@ -18,7 +18,7 @@ def test_its_clip_has_the_official_25_frames() -> None:
     config = load_config(str(FILE), [])
     scene = load_scene("procedural:demo", size=config.size, targets="interpolate:23")
     options = ViewCrafterConfig.model_validate(config.pipeline["diffusion"].options)
-    assert [len(clip) for clip in layouts(scene, options.clip_frames)] == [25]
+    assert [len(clip) for clip in clips_along_the_path(scene, options.clip_frames)] == [25]
 
 
 def test_its_network_mixes_frames_on_all_four_levels() -> None:

@@ -5,11 +5,9 @@ section 7). Targets between the same two photos form a stretch; one with more ta
 dealt out, every n-th target to a clip, so that each clip leads the whole way at an even pace.
 """
 
-from collections import defaultdict
-
 from sphinx_framework.errors import CapabilityError
-from sphinx_framework.geometry.brackets import brackets
-from sphinx_framework.types import ClipLayout, Scene, Slot
+from sphinx_framework.geometry.stretches import stretches
+from sphinx_framework.types import ClipLayout, Scene
 
 
 def layouts(scene: Scene, frames: int, frames_per_latent: int) -> tuple[ClipLayout, ...]:
@@ -25,13 +23,12 @@ def layouts(scene: Scene, frames: int, frames_per_latent: int) -> tuple[ClipLayo
         )
     shared = latents(frames, frames_per_latent)
     clips = []
-    for (left, right), targets in stretches(scene).items():
+    for first, *targets, last in stretches(scene):
         count = -(-len(targets) // (frames - 2))
-        for first in range(count):
-            slots = [Slot(kind="input", index=left)]
-            slots += [Slot(kind="target", index=target) for target in targets[first::count]]
+        for offset in range(count):
+            slots = [first, *targets[offset::count]]
             missing = frames - len(slots)
-            slots += [Slot(kind="input", index=right)] * missing
+            slots += [last] * missing
             notes: tuple[str, ...] = ()
             if missing > 1:
                 notes = (
@@ -46,13 +43,3 @@ def latents(frames: int, frames_per_latent: int) -> tuple[tuple[int, ...], ...]:
     """Frames of every latent: the first alone, then as many as the autoencoder joins."""
     starts = range(1, frames, frames_per_latent)
     return ((0,), *(tuple(range(start, start + frames_per_latent)) for start in starts))
-
-
-def stretches(scene: Scene) -> dict[tuple[int, int], list[int]]:
-    """Targets between every two neighbouring photos, along the way."""
-    groups: dict[tuple[int, int], list[tuple[float, int]]] = defaultdict(list)
-    for target, bracket in enumerate(brackets(scene)):
-        groups[bracket.left, bracket.right].append((bracket.position, target))
-    return {
-        ends: [target for _, target in sorted(members)] for ends, members in sorted(groups.items())
-    }

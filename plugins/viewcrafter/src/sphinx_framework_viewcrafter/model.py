@@ -5,10 +5,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import CapabilityError, SceneError
+from sphinx_framework.geometry.stretches import clips_along_the_path
 from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.protocols import Executor
 from sphinx_framework.types import ClipLayout, CoarseViews, Scene
-from sphinx_framework_viewcrafter import clips
 from sphinx_framework_viewcrafter.checkpoint import build_networks
 from sphinx_framework_viewcrafter.clip_text import tokenize
 from sphinx_framework_viewcrafter.conditioning import (
@@ -56,8 +56,8 @@ class ViewCrafter:
         self._no_image = self._image_tokens(torch.full((1, 3, size, size), 0.5, device=device))
 
     def layouts(self, scene: Scene) -> tuple[ClipLayout, ...]:
-        """Clips from input to input along the path; see :mod:`.clips`."""
-        return clips.layouts(scene, self.config.clip_frames)
+        """Clips from input to input along the path."""
+        return clips_along_the_path(scene, self.config.clip_frames)
 
     def encode(self, images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, "V C h w"]:
         """Scaled posterior means; raises :class:`SceneError` for sides the network cannot halve."""

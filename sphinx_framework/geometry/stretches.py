@@ -1,8 +1,8 @@
-"""Splits a scene's targets into clips of the length the network was trained for.
+"""Splits a scene's targets into clips along the path, for video models of a limited length.
 
-A clip starts and ends at clean views with a smooth path in between (spec section 6). Targets
-between the same two inputs form a stretch. A stretch that is too long is made in two rounds: first
-evenly spread anchors, then the gaps between them, with the anchors as clean views.
+A clip starts and ends at clean views with a smooth path in between. Targets between the same two
+inputs form a stretch. A stretch that is too long is made in two rounds: first evenly spread
+anchors, then the gaps between them, with the anchors as clean views.
 """
 
 from collections import defaultdict
@@ -12,7 +12,7 @@ from sphinx_framework.geometry.brackets import brackets
 from sphinx_framework.types import ClipLayout, Scene, Slot
 
 
-def layouts(scene: Scene, clip_frames: int) -> tuple[ClipLayout, ...]:
+def clips_along_the_path(scene: Scene, clip_frames: int) -> tuple[ClipLayout, ...]:
     """Clips of at most ``clip_frames`` frames that make every target once."""
     clips: list[ClipLayout] = []
     for stretch in stretches(scene):
