@@ -1,0 +1,1 @@
+"""Stock diffusers pipelines as diffusion stages."""

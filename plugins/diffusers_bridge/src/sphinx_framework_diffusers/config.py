@@ -1,0 +1,30 @@
+"""Options of the bridge; names and defaults are those of the stock pipeline's call."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class StableVideoConfig(BaseModel):
+    """``stable-video``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weights: str = Field(
+        "stabilityai/stable-video-diffusion-img2vid-xt",
+        description="hub repository or folder of a StableVideoDiffusionPipeline",
+    )
+    revision: str | None = Field(None, description="commit of the hub repository")
+    variant: str | None = Field(None, description="variant of the files, for example fp16")
+    dtype: Literal["float32", "float16", "bfloat16"] = Field(
+        "float16", description="of the networks"
+    )
+    clip_frames: int = Field(25, ge=2, description="longest clip (14 or 25 in training)")
+    min_guidance: float = Field(1.0, ge=1, description="guidance of a clip's first frame")
+    max_guidance: float = Field(3.0, ge=1, description="guidance of a clip's last frame")
+    fps: int = Field(7, ge=2, description="frames per second that the network is told")
+    motion_bucket: int = Field(127, ge=0, description="amount of motion that the network is told")
+    image_noise: float = Field(
+        0.02, ge=0, description="noise on the photo that conditions a clip; always the same draw"
+    )
+    decode_chunk: int = Field(14, ge=1, description="frames decoded at a time")

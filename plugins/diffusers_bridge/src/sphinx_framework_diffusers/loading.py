@@ -1,0 +1,72 @@
+"""Reads a stock pipeline: its networks, its scheduler, the colours that its encoder expects."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sphinx_framework.errors import WeightsError
+from sphinx_framework.torchvision_import import ensure_torchvision_imports
+from sphinx_framework.weights import first_line
+from sphinx_framework_diffusers.config import StableVideoConfig
+
+
+@dataclass(frozen=True, slots=True)
+class StableVideoParts:
+    """What the stock pipeline holds; the autoencoder stays float32 where it asks for that."""
+
+    unet: Any
+    autoencoder: Any
+    image_encoder: Any
+    scheduler: Any
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+
+def stable_video(config: StableVideoConfig, device: torch.device) -> StableVideoParts:
+    """The parts of a ``StableVideoDiffusionPipeline`` on the device.
+
+    Raises:
+        WeightsError: it cannot be had (not there, offline, licence not accepted) or is another
+            pipeline.
+    """
+    ensure_torchvision_imports()  # transformers and diffusers import it where it is installed
+    from diffusers import StableVideoDiffusionPipeline
+
+    dtype = getattr(torch, config.dtype)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the libraries' own deprecations
+            pipeline: Any = StableVideoDiffusionPipeline.from_pretrained(
+                config.weights,
+                revision=config.revision,
+                variant=config.variant,
+                torch_dtype=dtype,
+                low_cpu_mem_usage=False,  # True needs another package, and warns without it
+                local_files_only=Path(config.weights).expanduser().is_dir(),
+            )
+    except Exception as error:  # the hub's client, diffusers and transformers raise many kinds
+        raise WeightsError(
+            f"stable-video: {config.weights!r} cannot be loaded: {type(error).__name__}: "
+            f"{first_line(error)}",
+            hint="Give the folder or hub repository of a StableVideoDiffusionPipeline; accept its "
+            "licence on its page and run `hf auth login` where it is gated.",
+        ) from error
+    autoencoder = pipeline.vae
+    if autoencoder.config.force_upcast:
+        autoencoder = autoencoder.float()
+    parts = (pipeline.unet, autoencoder, pipeline.image_encoder)
+    unet, autoencoder, image_encoder = (
+        part.to(device).eval().requires_grad_(False) for part in parts
+    )
+    extractor = pipeline.feature_extractor
+    return StableVideoParts(
+        unet=unet,
+        autoencoder=autoencoder,
+        image_encoder=image_encoder,
+        scheduler=pipeline.scheduler,
+        mean=tuple(extractor.image_mean),
+        deviation=tuple(extractor.image_std),
+    )
