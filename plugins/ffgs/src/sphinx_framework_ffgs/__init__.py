@@ -1,0 +1,1 @@
+"""Feed-forward Gaussian models of the ffgs package as regression stages."""

@@ -1,0 +1,26 @@
+"""Options of ``ffgs``."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class FfgsConfig(BaseModel):
+    """Which model, from where, and how its Gaussians are rendered."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weights: str = Field(
+        description="name in the package's model zoo (family/variant), folder, or hub repository"
+    )
+    revision: str | None = Field(None, description="commit of a hub repository")
+    subfolder: str | None = Field(None, description="folder of a variant in the repository")
+    trust_code: bool = Field(
+        False, description="run code that the model's repository brings along: read it first"
+    )
+    crop_mode: Literal["crop", "pad", "none"] | None = Field(
+        None, description="how photos are brought to the model's size; none is the model's way"
+    )
+    rasterizer: Literal["auto", "torch", "numba", "gsplat"] = Field(
+        "auto", description="back-end of the splatting"
+    )
