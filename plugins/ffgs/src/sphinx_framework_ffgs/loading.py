@@ -54,6 +54,6 @@ def loaded(config: FfgsConfig, device: torch.device) -> Any:
         raise WeightsError(
             f"ffgs: {config.weights!r} cannot be loaded: {type(error).__name__}: "
             f"{first_line(error)}",
-            hint=f"Give a name of its model zoo ({known}), a folder, or a hub repository; code of a "
-            "repository runs only with trust_code = true.",
+            hint=f"Give a name of its model zoo ({known}), a folder, or a hub repository; code of "
+            "a repository runs only with trust_code = true.",
         ) from error
