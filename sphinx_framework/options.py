@@ -1,12 +1,37 @@
 """The base of every options table, and the one sentence that a wrong value gets (torch-free)."""
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 
 class Options(BaseModel):
     """Immutable, unknown keys refused: what configs, rule files and components' options are."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CheckpointOptions(Options):
+    """The places of a checkpoint, under the same names in every component.
+
+    What each of them has besides is ``weights``: a name, a path, or ``"random"``.
+    """
+
+    weights_repo: str | None = Field(
+        None, description="Hugging Face repository that has the file, instead of the usual place"
+    )
+    weights_file: str | None = Field(
+        None, description="name of the file in its repository or folder; none: the usual one"
+    )
+    weights_revision: str | None = Field(
+        None, description="commit, branch or tag of the repository; none: the pinned commit of ours"
+    )
+    weights_folder: str | None = Field(
+        None, description="folder of official files that no repository has"
+    )
+    weights_sha256: str | None = Field(
+        None,
+        pattern="^[0-9a-fA-F]{8,64}$",
+        description="SHA-256 of the file, or its first digits; checked when given",
+    )
 
 
 def first_problem(error: ValidationError) -> str:

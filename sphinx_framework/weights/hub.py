@@ -1,18 +1,13 @@
-"""Checkpoint files: from the Hugging Face hub at a known commit, with the right bytes and keys.
+"""Checkpoint files from the Hugging Face hub, at a known commit.
 
 The hub's client is a dependency of the plugins that use it, imported when a file is asked for.
 """
 
-import hashlib
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-
-from torch import Tensor
 
 from sphinx_framework.errors import WeightsError
 from sphinx_framework.logs import get_logger
 
-SHOWN = 5
 COMMIT_LENGTH = 40
 PATH_HINT = "Or give the path of a downloaded file instead."
 
@@ -101,63 +96,6 @@ def commit_of(path: Path) -> str | None:
     return commit if len(commit) == COMMIT_LENGTH else None
 
 
-def check_sha256(path: Path, expected: str, what: str) -> None:
-    """Compare a file's SHA-256, or as many of its first hex digits as are known.
-
-    Raises:
-        WeightsError: the file is another one.
-    """
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if not found.startswith(expected.lower()):
-        raise WeightsError(
-            f"{what}: {path} is not the expected file: its SHA-256 is {found}, not {expected}.",
-            hint="It may be damaged or cut short: delete it and download it again.",
-        )
-
-
-def require_fit(
-    expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str, hint: str
-) -> None:
-    """Keys and shapes of a checkpoint must be exactly those of the network.
-
-    Args:
-        expected: the network's ``state_dict`` (its tensors may be on the meta device).
-        found: the checkpoint's tensors.
-        where: begins the message: the model and its file.
-        hint: what to do about it.
-
-    Raises:
-        WeightsError: with counts and the first five keys of each kind of disagreement.
-    """
-    shapes = [
-        f"{key} {list(found[key].shape)} instead of {list(expected[key].shape)}"
-        for key in sorted(expected.keys() & found.keys())
-        if found[key].shape != expected[key].shape
-    ]
-    problems = [
-        _counted(what, keys)
-        for what, keys in (
-            ("missing", sorted(expected.keys() - found.keys())),
-            ("unexpected", sorted(found.keys() - expected.keys())),
-            ("mis-shaped", shapes),
-        )
-        if keys
-    ]
-    if problems:
-        raise WeightsError(
-            f"{where} does not fit the network: {'; '.join(problems)} "
-            f"(of {len(expected)} expected).",
-            hint=hint,
-        )
-
-
 def first_line(error: Exception) -> str:
     """What an error says, without the pages that some libraries append."""
     return (str(error).splitlines() or [""])[0]
-
-
-def _counted(what: str, keys: Iterable[str]) -> str:
-    names = list(keys)
-    more = ", ..." if len(names) > SHOWN else ""
-    return f"{len(names)} {what} ({', '.join(names[:SHOWN])}{more})"
