@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sphinx_framework.errors import ConfigError, suggestion
+from sphinx_framework.options import Options
 from sphinx_framework.policy.cost import CostModel
 from sphinx_framework.policy.evidence import EvidenceConfig
 from sphinx_framework.policy.plan import PlanConfig
@@ -31,12 +32,6 @@ ROLES: dict[str, str] = {
 OPTIONAL_ROLES = ("embedder", "poses")
 
 
-class Frozen(BaseModel):
-    """Base of all config tables: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 class ComponentConfig(BaseModel):
     """One role: ``use`` names the component, every other key is an option of it."""
 
@@ -50,7 +45,7 @@ class ComponentConfig(BaseModel):
         return dict(self.model_extra or {})
 
 
-class EngineConfig(Frozen):
+class EngineConfig(Options):
     """How the engine runs."""
 
     cache_budget_mb: float | None = Field(
@@ -72,7 +67,7 @@ class EngineConfig(Frozen):
     threads: int | None = Field(None, ge=1, description="CPU threads; none keeps torch's choice")
 
 
-class CompositeConfig(Frozen):
+class CompositeConfig(Options):
     """How decoded latents and the regression render become the final frame."""
 
     carry_detail: bool = Field(
@@ -82,7 +77,7 @@ class CompositeConfig(Frozen):
     )
 
 
-class PipelineConfig(Frozen):
+class PipelineConfig(Options):
     """A whole pipeline."""
 
     name: str = "pipeline"

@@ -6,18 +6,17 @@ The command line, Python and the server all make one of these; what is not asked
 import math
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from sphinx_framework.errors import ConfigError
+from sphinx_framework.options import Options
 from sphinx_framework.policy.schedule import MODES, Mode
 
 LARGEST_SEED = 2**32 - 1
 
 
-class RenderRequest(BaseModel):
+class RenderRequest(Options):
     """One request; ``None`` leaves a choice to the pipeline's config."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     quality: float | None = Field(
         None, description="share of full diffusion's quality to keep, in (0, 1]"

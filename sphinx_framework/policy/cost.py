@@ -9,24 +9,22 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
+from sphinx_framework.options import Options
 from sphinx_framework.policy.schedule import Full, Partial, Schedule
 
 StepKind = Literal["full", "dense", "frames", "tiles"]
 
 
-class StepSample(BaseModel):
+class StepSample(Options):
     """One measured step: ``share`` of the clip computed (frames, or frames times tile fraction)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: StepKind
     share: float
     seconds: float
 
 
-class CostModel(BaseModel):
+class CostModel(Options):
     """Seconds of a step: ``full * (base + slope * share)`` by kind.
 
     full: seconds of a recording full step. dense: a full step that records nothing, over ``full``.
@@ -36,8 +34,6 @@ class CostModel(BaseModel):
     measured: where the numbers come from; empty for the built-in assumption, whose unit is the
     full step (relative cost only, so no latency is predicted).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     full: float = 1.0
     dense: float = 1.0

@@ -6,18 +6,18 @@ not the colours of whole cells: a refined frame that does was replaced by anothe
 
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
+
+from sphinx_framework.options import Options
 
 CELLS = 12
 LEAST_WEIGHT = 1e-3
 
 
-class EvidenceConfig(BaseModel):
+class EvidenceConfig(Options):
     """When a refined frame is served, and when a target is refined at all."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     guard: bool = Field(
         True, description="serve a frame as rendered when it loses what the inputs prove"

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from jaxtyping import Bool
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
+from sphinx_framework.options import Options
 from sphinx_framework.plugin import Capabilities
 from sphinx_framework.policy.cost import CostModel
 from sphinx_framework.policy.schedule import (
@@ -19,13 +20,11 @@ from sphinx_framework.policy.schedule import (
 )
 
 
-class PlanConfig(BaseModel):
+class PlanConfig(Options):
     """How start steps become a schedule.
 
     The paper's setting is ``refresh_every = 5``, ``full_tail = 10``, ``max_start = 40``.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     refresh_every: int = Field(
         5, ge=1, description="cache period: a full pass every this many visited steps"

@@ -2,11 +2,11 @@
 
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sphinx_framework.nn import Conv2d, FrameConv, GroupNorm, SelfAttention, bind_sites
+from sphinx_framework.options import Options
 from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.protocols import Executor, Sampler
 from sphinx_framework.samplers import SigmaSampler, Solver, karras_sigmas
@@ -58,10 +58,8 @@ def scene_on_track(images: Float[Tensor, "N 3 H W"], track: Cameras, name: str) 
     )
 
 
-class FakeConfig(BaseModel):
+class FakeConfig(Options):
     """Options of the fakes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = 0
     solver: Solver = "euler"

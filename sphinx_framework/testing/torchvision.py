@@ -4,7 +4,7 @@ import importlib.util
 
 import pytest
 
-from sphinx_framework.torchvision_import import ensure_torchvision_imports
+from sphinx_framework.weights import ensure_torchvision_imports
 
 
 @pytest.fixture(scope="session")

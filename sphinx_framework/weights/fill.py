@@ -54,7 +54,10 @@ def randomise(
     deviation ``bias``; all else (the scales of norms) is 1. Equal seeds give equal weights on one
     kind of device.
     """
-    network.to_empty(device=device)
+    if any(parameter.is_meta for parameter in network.parameters()):
+        network.to_empty(device=device)
+    else:
+        network.to(device)  # buffers keep what they were built with
     generator = torch.Generator(device).manual_seed(seed)
     for name, parameter in network.named_parameters():
         if parameter.ndim > 1:

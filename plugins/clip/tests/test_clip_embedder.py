@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -154,14 +155,15 @@ def test_the_default_weights_come_from_a_pinned_commit(
 
     from sphinx_framework_clip.embedder import PINNED
 
-    repo, filename, commit = PINNED["ViT-B-32", "laion2b_s34b_b79k"]
+    pin = PINNED["ViT-B-32", "laion2b_s34b_b79k"]
+    filename = pin.file
     with pytest.raises(WeightsError, match="does not exist there") as caught:
         ClipEmbedder(ClipConfig(), CPU)
-    assert f"/{repo}/resolve/{commit}/{filename}" in hub.requests[0]
+    assert f"/{pin.repo}/resolve/{pin.commit}/{filename}" in hub.requests[0]
     assert "embedder.weights=PATH" in caught.value.hint
     save_file(clip.model.state_dict(), tmp_path / filename)
     hub.files[filename] = (tmp_path / filename).read_bytes()
-    monkeypatch.setitem(PINNED, (tiny, "tag"), (repo, filename, COMMIT))
+    monkeypatch.setitem(PINNED, (tiny, "tag"), replace(pin, commit=COMMIT))
     loaded = ClipEmbedder(ClipConfig(model=tiny, weights="tag"), CPU).model.state_dict()
     assert all(torch.equal(loaded[key], v) for key, v in clip.model.state_dict().items())
 

@@ -7,11 +7,12 @@ from torch import Tensor, nn
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.testing.goldens import Golden, defined_arithmetic, golden
+from sphinx_framework.weights import load_strictly
 from sphinx_framework_dust3r.config import NetworkConfig
 from sphinx_framework_dust3r.network.heads import DPTHead
 from sphinx_framework_dust3r.network.pair_network import PairNetwork
 from sphinx_framework_dust3r.network.rope import rotary_table, rotate, token_positions
-from sphinx_framework_dust3r.weights import canonical_names, load_strictly
+from sphinx_framework_dust3r.weights import canonical_names
 
 MANIFESTS = ("dust3r_full_manifest", "dust3r_linear_full_manifest")
 PAIRS = ("dust3r_pair_dpt", "dust3r_pair_linear")
@@ -74,7 +75,7 @@ def run(pair: Golden) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
 def traced(pair: Golden) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     config = pair.info["config"]
     network = PairNetwork(network_config(config["model"], config.get("dpt")))
-    load_strictly(network, pair.under("param/"), pair.name)
+    load_strictly(network, canonical_names(pair.under("param/")), pair.name)
     record: dict[str, Tensor] = {}
     trace(network, record)
     images = network.encode(torch.cat([pair.tensors["in/img_a"], pair.tensors["in/img_b"]]))

@@ -37,7 +37,7 @@ def scores(estimator, images: torch.Tensor) -> torch.Tensor:
 def network(weights: str, seed: int = 0) -> torch.nn.Module:
     from sphinx_framework_musiq.network import musiq_network
 
-    return musiq_network(weights, seed)
+    return musiq_network(MusiqConfig(weights=weights, seed=seed))
 
 
 def test_every_image_has_one_finite_score(scores: torch.Tensor) -> None:
@@ -104,7 +104,7 @@ def test_an_unreadable_checkpoint_is_one_clear_error(
 ) -> None:
     for name in ("musiq.pth", "musiq.safetensors"):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(WeightsError, match="not a readable checkpoint"):
+        with pytest.raises(WeightsError, match="cannot be read as a checkpoint"):
             network(str(tmp_path / name))
 
 

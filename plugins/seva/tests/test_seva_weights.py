@@ -10,12 +10,16 @@ from fake_hub import FakeHub
 from safetensors.torch import save_file
 
 from sphinx_framework.errors import ConfigError, WeightsError
-from sphinx_framework.torchvision_import import ensure_torchvision_imports
-from sphinx_framework_seva.autoencoder import build_autoencoder
+from sphinx_framework.weights import DTYPES, ensure_torchvision_imports
+from sphinx_framework_seva.autoencoder import COMMITS, build_autoencoder
 from sphinx_framework_seva.config import SevaConfig
-from sphinx_framework_seva.image_encoder import ImageEncoder, build_image_encoder, vision_tensors
-from sphinx_framework_seva.model import SevaModel, build_network
-from sphinx_framework_seva.weights import DTYPES, PINNED
+from sphinx_framework_seva.image_encoder import (
+    COMMIT,
+    ImageEncoder,
+    build_image_encoder,
+    vision_tensors,
+)
+from sphinx_framework_seva.model import OFFICIAL, SevaModel, build_network
 
 CPU = torch.device("cpu")
 Options = dict[str, Any]
@@ -47,7 +51,7 @@ def test_checkpoints_of_any_dtype_load_in_any_key_order(
 
 
 def test_a_missing_file_is_named(tiny: Options, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"there is no file .*nothing\.safetensors"):
+    with pytest.raises(WeightsError, match=r"no checkpoint at .*nothing\.safetensors"):
         network(tiny, tmp_path / "nothing.safetensors")
 
 
@@ -97,7 +101,7 @@ def test_a_gated_repository_says_that_its_licence_must_be_accepted(tiny: Options
 @pytest.mark.parametrize(
     ("options", "revision"),
     [
-        ({}, PINNED["stabilityai/stable-virtual-camera"]),
+        ({}, OFFICIAL["official"].commit),
         ({"weights_revision": "v1"}, "v1"),
         ({"weights_repo": "someone/copy"}, "main"),
     ],
@@ -114,7 +118,7 @@ def test_the_image_encoder_is_pinned_too(tiny: Options) -> None:
     config = SevaConfig(**{**tiny, "clip": SevaConfig().clip})
     with FakeHub() as hub, pytest.raises(WeightsError, match="CLIP image encoder"):
         build_image_encoder(config.model_copy(update={"hub_endpoint": hub.address}), CPU)
-    assert f"/resolve/{PINNED[config.clip]}/open_clip_pytorch_model.bin" in hub.requests[0]
+    assert f"/resolve/{COMMIT}/open_clip_pytorch_model.bin" in hub.requests[0]
 
 
 def test_the_vae_is_pinned_too(tiny: Options, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +136,7 @@ def test_the_vae_is_pinned_too(tiny: Options, monkeypatch: pytest.MonkeyPatch) -
         config = SevaConfig(**{**tiny, "vae": repo, "vae_revision": revision})
         with pytest.raises(WeightsError, match="OSError: not here"):
             build_autoencoder(config, CPU)
-    assert [(a["repo"], a["revision"]) for a in asked] == [(repo, PINNED[repo]), (repo, "main")]
+    assert [(a["repo"], a["revision"]) for a in asked] == [(repo, COMMITS[repo]), (repo, "main")]
 
 
 def test_a_file_with_another_checksum_is_refused(

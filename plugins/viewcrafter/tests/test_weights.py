@@ -18,7 +18,7 @@ from sphinx_framework_viewcrafter.checkpoint import (
 from sphinx_framework_viewcrafter.config import DiffusionConfig, ViewCrafterConfig, tiny_config
 from sphinx_framework_viewcrafter.model import ViewCrafter
 from sphinx_framework_viewcrafter.training_schedule import TrainingSchedule
-from sphinx_framework_viewcrafter.weights import DEEPSPEED_PREFIX, OFFICIAL, locate
+from sphinx_framework_viewcrafter.weights import DEEPSPEED_PREFIX, OFFICIAL, source
 
 CPU = torch.device("cpu")
 
@@ -92,7 +92,7 @@ def test_keys_that_do_not_fit_are_counted_and_named(
     with pytest.raises(WeightsError) as caught:
         loaded(tmp_path / "model.ckpt")
     message = caught.value.message
-    for part in ("1 missing", "out.2.bias", "1 unexpected", "something.else", "betas is [3]"):
+    for part in ("1 missing", "out.2.bias", "1 unexpected", "something.else", "betas [3] instead"):
         assert part in message
 
 
@@ -121,7 +121,7 @@ def test_a_file_without_tensors_is_an_error(tmp_path: Path) -> None:
 
 def test_an_unknown_source_lists_the_official_checkpoints() -> None:
     with pytest.raises(WeightsError) as caught:
-        locate("viewcrafter_99")
+        source(tiny_config(weights="viewcrafter_99")).path()
     assert "ViewCrafter_25_sparse" in caught.value.hint
 
 
@@ -133,7 +133,7 @@ def test_an_unreachable_hub_is_an_error_that_says_what_to_do(
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsError, match="Drexubery") as caught:
-        locate("ViewCrafter_25")
+        source(tiny_config(weights="ViewCrafter_25")).path()
     assert "path" in caught.value.hint
 
 
@@ -143,8 +143,9 @@ def test_an_official_checkpoint_is_asked_for_at_its_commit(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, revision: str | None
 ) -> None:
     file = OFFICIAL[name]
-    with FakeHub({file.filename: b"a checkpoint"}) as hub:
+    with FakeHub({file.file: b"a checkpoint"}) as hub:
         hub.stand_in(monkeypatch, tmp_path)
-        assert locate(name, revision).read_bytes() == b"a checkpoint"
-    wanted = f"/{file.repository}/resolve/{revision or file.commit}/{file.filename}"
+        wished = source(tiny_config(weights=name, weights_revision=revision))
+        assert wished.path().read_bytes() == b"a checkpoint"
+    wanted = f"/{file.repo}/resolve/{revision or file.commit}/{file.file}"
     assert hub.requests[0] == wanted

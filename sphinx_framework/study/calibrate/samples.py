@@ -12,11 +12,12 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.result import FrameReport
 from sphinx_framework.errors import ConfigError, JobError
+from sphinx_framework.options import Options
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.study.evaluate.settings import (
     Settings,
@@ -30,15 +31,13 @@ from sphinx_framework.types import QualityReport, Scene, StartSteps
 SceneSource = tuple[str, Callable[[], Scene]]
 
 
-class TargetSample(BaseModel):
+class TargetSample(Options):
     """One target: its coarse ratio, and image-only scores by start step.
 
     reference: the inputs' interpolated score, which ratios are shares of (paper eq. 2).
     full: score of full diffusion. scores: start step -> score; 0 is the method's own walk from the
     first step, which may take fewer steps than full diffusion; ``num_steps`` the regression frame.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     ratio: float
     reference: float
@@ -50,13 +49,11 @@ class TargetSample(BaseModel):
         return self.scores[start] / self.full
 
 
-class SceneSample(BaseModel):
+class SceneSample(Options):
     """All targets of one scene, with its embedding where the pipeline has an embedder.
 
     settings: what the scores depend on; see :mod:`sphinx_framework.study.evaluate.settings`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     scene: str
     num_steps: int

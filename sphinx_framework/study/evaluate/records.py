@@ -5,22 +5,19 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from sphinx_framework.errors import ConfigError
+from sphinx_framework.options import Options
 from sphinx_framework.study.evaluate.settings import Settings
 
 Measured = dict[str, float]
 
 
-class SystemRecord(BaseModel):
+class SystemRecord(Options):
     """One system on one scene.
 
     values: figures by name; what was not measured is absent, never zero or NaN.
     starts, scores: per target, the start step and the achieved no-reference score.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     settings: Settings
     values: Measured
@@ -29,10 +26,8 @@ class SystemRecord(BaseModel):
     energy_note: str = ""
 
 
-class SceneRecord(BaseModel):
+class SceneRecord(Options):
     """All systems on one scene."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     scene: str
     systems: dict[str, SystemRecord]

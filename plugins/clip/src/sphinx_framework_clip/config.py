@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from sphinx_framework.options import Options
+from sphinx_framework.options import CheckpointOptions
 
 
-class ClipConfig(Options):
+class ClipConfig(CheckpointOptions):
     """Options of ``clip``."""
 
     model: str = Field("ViT-B-32", description="open_clip architecture")

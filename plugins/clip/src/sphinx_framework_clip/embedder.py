@@ -10,19 +10,28 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sphinx_framework.errors import BrokenPluginError, ConfigError, WeightsError, suggestion
+from sphinx_framework.errors import ConfigError, WeightsError, suggestion
 from sphinx_framework.plugin import NO_PARTS, Parts
-from sphinx_framework.torchvision_import import ensure_torchvision_imports
-from sphinx_framework.weights import first_line, hub_file, require_fit
+from sphinx_framework.weights import (
+    Pin,
+    Source,
+    first_line,
+    library,
+    load_strictly,
+    randomise,
+    read_tensors,
+)
 from sphinx_framework_clip.config import ClipConfig
 
 CHUNK = 16
-# By model and tag: repository, file and commit on the hub. Other tags are open_clip's to fetch.
+WHAT = "clip"
+INSTALL = "'sphinx-framework-clip[open-clip]'"
+# By model and tag. Other tags are open_clip's to fetch.
 PINNED = {
-    ("ViT-B-32", "laion2b_s34b_b79k"): (
-        "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
-        "open_clip_model.safetensors",
-        "1a25a446712ba5ee05982a381eed697ef9b435cf",
+    ("ViT-B-32", "laion2b_s34b_b79k"): Pin(
+        repo="laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
+        file="open_clip_model.safetensors",
+        commit="1a25a446712ba5ee05982a381eed697ef9b435cf",
     )
 }
 DO_WITHOUT = (
@@ -41,7 +50,7 @@ class ClipEmbedder:
     def __init__(self, config: ClipConfig, device: torch.device, parts: Parts = NO_PARTS) -> None:
         self.config = config
         self.device = device
-        open_clip = _open_clip()
+        open_clip = library("open_clip", what="the clip embedder", install=INSTALL)
         if config.model not in open_clip.list_models():
             known = open_clip.list_models()
             raise ConfigError(
@@ -87,61 +96,27 @@ class ClipEmbedder:
         return (cropped - mean) / deviation
 
 
-def _open_clip() -> Any:
-    try:
-        ensure_torchvision_imports()
-        import open_clip
-    except (ImportError, RuntimeError) as error:
-        raise BrokenPluginError(
-            f"the clip embedder needs open_clip, which cannot be imported: {error}.",
-            hint="Install it: pip install 'sphinx-framework-clip[open-clip]', with a torchvision "
-            "that was built for the installed torch.",
-        ) from None
-    return open_clip
-
-
 def _load(open_clip: Any, config: ClipConfig) -> nn.Module:
     """The model with its weights; raises :class:`WeightsError` when they cannot be had."""
+    tags = open_clip.list_pretrained_tags_by_model(config.model)
+    pin = PINNED.get((config.model, config.weights))
+    if pin is None and config.weights in tags and not Path(config.weights).is_file():
+        return _fetched_by_open_clip(open_clip, config)
+    model = _without_weights(open_clip, config.model)
     if config.weights == "random":
-        model = _without_weights(open_clip, config.model)
         randomise(model, config.seed)
         return model
-    tags = open_clip.list_pretrained_tags_by_model(config.model)
-    if (config.model, config.weights) in PINNED:
-        repo, filename, commit = PINNED[config.model, config.weights]
-        path = hub_file(repo, filename, revision=commit, what="clip weights", hint=DO_WITHOUT)
-    elif Path(config.weights).is_file():
-        path = Path(config.weights)
-    elif config.weights in tags:
-        return _fetched_by_open_clip(open_clip, config)
-    else:
-        raise WeightsError(
-            f"clip weights {config.weights!r} are neither a file nor a pretrained tag of "
-            f"{config.model}.",
-            hint=f"{suggestion(config.weights, tags)}Known tags: {', '.join(tags) or 'none'}.",
-        )
-    return _from_file(open_clip, config.model, path)
-
-
-def _from_file(open_clip: Any, name: str, path: Path) -> nn.Module:
-    """Load strictly; nothing in the file is executed."""
-    model = _without_weights(open_clip, name)
-    try:
-        tensors = open_clip.factory.load_state_dict(str(path))
-        require_fit(
-            model.state_dict(),
-            tensors,
-            f"clip weights {path}",
-            f"Expected is open_clip's checkpoint of {name}.",
-        )
-    except WeightsError:
-        raise
-    except Exception as error:  # torch, pickle and safetensors each raise their own
-        raise WeightsError(
-            f"clip weights {path} cannot be read: {type(error).__name__}: {first_line(error)}",
-            hint=DO_WITHOUT,
-        ) from None
-    model.load_state_dict(tensors)
+    path = Source(
+        what=WHAT,
+        weights=config.weights,
+        options=config,
+        official={} if pin is None else {config.weights: pin},
+        names=tags,
+        hint=DO_WITHOUT,
+    ).path()
+    tensors = read_tensors(path, WHAT, prefixes=("module.",), hint=DO_WITHOUT)
+    hint = f"Expected is open_clip's checkpoint of {config.model}."
+    load_strictly(model, tensors, f"{WHAT}: {path}", hint=hint)
     return model
 
 
@@ -172,20 +147,8 @@ def _fetched_by_open_clip(open_clip: Any, config: ClipConfig) -> nn.Module:
     except Exception as error:
         # The hub's client raises a family of its own errors, torch and pickle raise theirs.
         raise WeightsError(
-            f"clip weights {config.weights!r} for {config.model} cannot be loaded: "
+            f"{WHAT}: {config.weights!r} for {config.model} cannot be loaded: "
             f"{type(error).__name__}: {first_line(error)}",
             hint=DO_WITHOUT,
         ) from None
     return loaded
-
-
-def randomise(model: nn.Module, seed: int) -> None:
-    """Fill all matrices and tokens by the seed, biases with 0; the rest is constant as built."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, weight in sorted(model.named_parameters()):
-            if name.endswith("bias"):
-                weight.zero_()
-            elif weight.ndim > 1 or name.endswith("embedding"):
-                fan_in = weight[0].numel() if weight.ndim > 1 else weight.numel()
-                weight.copy_(torch.randn(weight.shape, generator=generator) * fan_in**-0.5)

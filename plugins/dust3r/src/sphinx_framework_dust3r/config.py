@@ -2,16 +2,14 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from sphinx_framework.options import CheckpointOptions, Options
 
 OFFICIAL_WEIGHTS = "naver/DUSt3R_ViTLarge_BaseDecoder_512_dpt"
 
 
-class _Options(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class NetworkConfig(_Options):
+class NetworkConfig(Options):
     """Sizes of the pair network; the defaults are those of all official checkpoints."""
 
     head: Literal["dpt", "linear"] = Field("dpt", description="pointmap head of the checkpoint")
@@ -41,7 +39,7 @@ class NetworkConfig(_Options):
         return self
 
 
-class AlignmentConfig(_Options):
+class AlignmentConfig(Options):
     """How the pointmaps of the pairs are brought into one world."""
 
     solver: Literal["auto", "pair", "optimise"] = Field(
@@ -97,18 +95,13 @@ class KnownPoseAlignmentConfig(AlignmentConfig):
     learning_rate: float = Field(1e-3, gt=0, description="learning rate at the first step")
 
 
-class DUSt3RConfig(_Options):
+class DUSt3RConfig(CheckpointOptions):
     """Options shared by the pose estimator and the regression model."""
 
     weights: str = Field(
         OFFICIAL_WEIGHTS,
         description="Hugging Face repository, path of a .safetensors or .pth file, or 'random' "
         "(seeded, for tests and timing)",
-    )
-    filename: str = Field("model.safetensors", description="file in the Hugging Face repository")
-    revision: str | None = Field(
-        None,
-        description="commit, tag or branch; none: the pinned one of the official repository",
     )
     seed: int = Field(0, description="seed of weights = 'random'")
     dtype: Literal["float32", "bfloat16", "float16"] = Field(

@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from sphinx_framework.options import CheckpointOptions, Options
 
 Precision = Literal["float32", "bfloat16", "float16"]
 FrameRule = Literal["first-inputs", "all"]
@@ -10,10 +12,8 @@ FrameRule = Literal["first-inputs", "all"]
 OFFICIAL_PATCH = 8
 
 
-class NetworkConfig(BaseModel):
+class NetworkConfig(Options):
     """Sizes of the network, under the names of the official configuration (spec section 5)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     d: int = Field(768, ge=1, description="Width of a token.")
     d_head: int = Field(64, ge=1, description="Width of an attention head.")
@@ -33,10 +33,8 @@ class NetworkConfig(BaseModel):
         return self
 
 
-class EfficientLVSMConfig(BaseModel):
+class EfficientLVSMConfig(CheckpointOptions):
     """Options of the regression model ``efficient-lvsm``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     weights: str = Field(
         "res256",
@@ -44,19 +42,6 @@ class EfficientLVSMConfig(BaseModel):
         description="'res256', 'res512' or 'inc_demo' (the authors' file names, from the "
         "repository that weights_repo names), a path to a .pt or .safetensors file, or 'random' "
         "(seeded, for tests and timing).",
-    )
-    weights_repo: str | None = Field(
-        None,
-        description="Hugging Face repository that holds efficient_lvsm_<weights>.pt. None is "
-        "assumed: no published checkpoint has been verified by this project.",
-    )
-    weights_revision: str | None = Field(
-        None, description="Commit of that repository; pin it for reproducible results."
-    )
-    weights_sha256: str | None = Field(
-        None,
-        pattern="^[0-9a-fA-F]{8,64}$",
-        description="SHA-256 of the checkpoint file, or its first digits; checked when given.",
     )
     seed: int = Field(0, ge=0, description="Seed of weights='random'.")
     network: NetworkConfig = Field(NetworkConfig(), description="Sizes of the network.")

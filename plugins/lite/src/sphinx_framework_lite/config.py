@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from sphinx_framework.options import Options
 
 WEIGHTS = (
     "'packaged' (trained weights that ship with the plugin), 'random' (untrained, for tests), or "
@@ -10,10 +12,8 @@ WEIGHTS = (
 )
 
 
-class RegressionConfig(BaseModel):
+class RegressionConfig(Options):
     """Options of the regression model."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     stride: Literal[1, 2] = Field(
         1,
@@ -26,10 +26,8 @@ class RegressionConfig(BaseModel):
     weights: str = Field("packaged", description=WEIGHTS)
 
 
-class DiffusionConfig(BaseModel):
+class DiffusionConfig(Options):
     """Options of the diffusion model."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_frames: int = Field(
         24, ge=4, description="Frames (inputs and targets) of one clip; more targets are chunked."
@@ -49,10 +47,8 @@ class DiffusionConfig(BaseModel):
     weights: str = Field("packaged", description=WEIGHTS)
 
 
-class QualityConfig(BaseModel):
+class QualityConfig(Options):
     """Options of the quality estimator."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     use_opacity: bool = Field(
         True, description="Use the head that sees opacity where opacity is given."
@@ -60,18 +56,14 @@ class QualityConfig(BaseModel):
     weights: str = Field("packaged", description=WEIGHTS)
 
 
-class EmbedderConfig(BaseModel):
+class EmbedderConfig(Options):
     """Options of the scene embedder."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     bins: int = Field(6, ge=2, le=32, description="Histogram bins per colour axis and gradient.")
 
 
-class ProceduralConfig(BaseModel):
+class ProceduralConfig(Options):
     """Options of the built-in scenes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     height: int = Field(96, ge=16, description="Image height in pixels.")
     width: int = Field(96, ge=16, description="Image width in pixels.")

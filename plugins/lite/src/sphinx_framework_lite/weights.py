@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
-from sphinx_framework.errors import WeightsError
+from sphinx_framework.weights import Source, frozen, load_strictly, read_tensors
 
 Network = TypeVar("Network", bound=nn.Module)
 RANDOM_SEED = 0
+HINT = "Reinstall sphinx-framework-lite, or set weights to 'random' for a test run."
 
 
 def build(
@@ -33,22 +32,13 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(RANDOM_SEED)
         network = make(**options)
-    if source != "random":
-        folder = Path(str(files("sphinx_framework_lite"))) / "weights"
-        path = (folder if source == "packaged" else Path(source)) / f"{name}.safetensors"
-        hint = "Reinstall sphinx-framework-lite, or set weights to 'random' for a test run."
-        if not path.exists():
-            raise WeightsError(
-                f"the weights of lite's {name} network are not at {path}.", hint=hint
-            )
-        try:
-            state = {
-                k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()
-            }
-            network.load_state_dict(state)
-        except (SafetensorError, RuntimeError) as error:
-            raise WeightsError(
-                f"{path} does not fit lite's {name} network: {str(error).splitlines()[0]}",
-                hint=hint,
-            ) from error
-    return network.to(device).eval().requires_grad_(False)
+    if source == "random":
+        frozen(network)
+        return network.to(device)
+    folder = Path(str(files("sphinx_framework_lite"))) / "weights"
+    file = (folder if source == "packaged" else Path(source)) / f"{name}.safetensors"
+    what = f"lite's {name} network"
+    path = Source(what=what, weights=str(file), hint=HINT).path()
+    tensors = read_tensors(path, what, hint=HINT)
+    load_strictly(network, tensors, f"{what}: {path}", device=device, hint=HINT)
+    return network

@@ -2,13 +2,13 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from sphinx_framework.options import Options
 
 
-class OpacityConfig(BaseModel):
+class OpacityConfig(Options):
     """Options of ``opacity``: threshold, combination over views, smoothing."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     opacity_below: float = Field(
         0.5, ge=0, le=1, description="opacity threshold: refine pixels whose opacity is below this"

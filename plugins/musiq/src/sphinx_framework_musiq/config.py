@@ -1,12 +1,12 @@
 """Options of the quality estimator (torch-free)."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from sphinx_framework.options import CheckpointOptions
 
 
-class MusiqConfig(BaseModel):
+class MusiqConfig(CheckpointOptions):
     """Options of ``musiq``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     weights: str = Field(
         "koniq10k",

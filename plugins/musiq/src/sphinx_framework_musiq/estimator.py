@@ -23,7 +23,7 @@ class MusiqQuality:
     def __init__(self, config: MusiqConfig, device: torch.device, parts: Parts = NO_PARTS) -> None:
         self.config = config
         self.device = device
-        self.network: Any = musiq_network(config.weights, config.seed).to(device)
+        self.network: Any = musiq_network(config).to(device)
 
     @torch.no_grad()
     def score(

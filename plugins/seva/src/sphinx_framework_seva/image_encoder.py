@@ -1,27 +1,29 @@
 """The CLIP image tower that conditions every frame (spec section 5)."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from sphinx_framework.errors import ConfigError, WeightsError
-from sphinx_framework.torchvision_import import ensure_torchvision_imports
-from sphinx_framework.weights import hub_file
-from sphinx_framework_seva.clip_images import SIDE, clip_images
-from sphinx_framework_seva.config import SevaConfig
-from sphinx_framework_seva.weights import (
+from sphinx_framework.options import CheckpointOptions
+from sphinx_framework.weights import (
     DTYPES,
-    PINNED,
+    Pin,
+    Source,
+    ensure_torchvision_imports,
     load_strictly,
     randomise,
     read_tensors,
 )
+from sphinx_framework_seva.clip_images import SIDE, clip_images
+from sphinx_framework_seva.config import SevaConfig
 
 WHAT = "CLIP image encoder"
 PREFIX = "visual."
+REPOSITORY = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
+COMMIT = "1c2b8495b28150b8a4922ee1c8edee224c284c0c"  # as several projects publish it
 OFFICIAL = {"patch_size": 14, "width": 1280, "layers": 32, "heads": 16}
 TINY = {"patch_size": 56, "width": 32, "layers": 1, "heads": 2}
 
@@ -56,22 +58,21 @@ def build_image_encoder(config: SevaConfig, device: torch.device) -> ImageEncode
     if config.clip in ("random", "random-tiny"):
         randomise(tower, config.seed, dtype=dtype, device=device)
     else:
-        path = Path(config.clip)
-        if not path.exists():
-            path = hub_file(
-                config.clip,
-                config.clip_file,
-                revision=config.clip_revision or PINNED.get(config.clip),
-                what=WHAT,
-                endpoint=config.hub_endpoint,
-            )
+        path = Source(
+            what=WHAT,
+            weights=config.clip,
+            options=CheckpointOptions(weights_revision=config.clip_revision),
+            official={REPOSITORY: Pin(repo=REPOSITORY, file=config.clip_file, commit=COMMIT)},
+            file=config.clip_file,
+            endpoint=config.hub_endpoint,
+        ).path()
         tensors = vision_tensors(read_tensors(path, WHAT))
         if config.context_dim != 1024:
             raise ConfigError(
                 f"ViT-H-14 embeds images in 1024 numbers, but context_dim is {config.context_dim}.",
                 hint='Keep context_dim = 1024, or choose clip = "random-tiny".',
             )
-        load_strictly(tower, tensors, WHAT, dtype=dtype, device=device)
+        load_strictly(tower, tensors, f"{WHAT}: {path}", dtype=dtype, device=device)
     return ImageEncoder(tower, dtype, device)
 
 

@@ -1,7 +1,5 @@
 """SEVA as a diffusion model of the engine."""
 
-from pathlib import Path
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -10,7 +8,14 @@ from sphinx_framework.errors import SceneError
 from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.protocols import Executor
 from sphinx_framework.types import Cameras, ClipLayout, CoarseViews, Scene
-from sphinx_framework.weights import check_sha256, hub_file
+from sphinx_framework.weights import (
+    DTYPES,
+    Pin,
+    Source,
+    load_strictly,
+    randomise,
+    read_tensors,
+)
 from sphinx_framework_seva.autoencoder import FACTOR, build_autoencoder
 from sphinx_framework_seva.cameras import normalised_intrinsics, normalised_poses, pluecker_maps
 from sphinx_framework_seva.conditioning import SevaCondition, assembled
@@ -22,15 +27,16 @@ from sphinx_framework_seva.layouts import clip_layouts
 from sphinx_framework_seva.network import UNet
 from sphinx_framework_seva.noise_levels import noise_levels
 from sphinx_framework_seva.sampler import SevaSampler
-from sphinx_framework_seva.weights import (
-    DTYPES,
-    PINNED,
-    load_strictly,
-    randomise,
-    read_tensors,
-)
 
 WHAT = "SEVA U-Net"
+# The commit, as several projects that pin it publish it.
+OFFICIAL = {
+    "official": Pin(
+        repo="stabilityai/stable-virtual-camera",
+        file="modelv1.1.safetensors",
+        commit="e538e251c1009e9a41cf8b7fee5f21332a1960de",
+    )
+}
 
 
 class SevaModel:
@@ -192,26 +198,18 @@ def build_network(config: SevaConfig, device: torch.device) -> UNet:
     if config.weights == "random":
         randomise(network, config.seed, dtype=dtype, device=device)
     else:
-        path = _checkpoint(config)
+        path = Source(
+            what=WHAT,
+            weights=config.weights,
+            options=config,
+            official=OFFICIAL,
+            endpoint=config.hub_endpoint,
+        ).path()
         tensors = read_tensors(path, WHAT)
-        if config.weights_sha256 is not None:
-            check_sha256(path, config.weights_sha256, WHAT)
-        load_strictly(network, tensors, WHAT, dtype=dtype, device=device)
+        load_strictly(network, tensors, f"{WHAT}: {path}", dtype=dtype, device=device)
     if config.channels_last:
         network.use_channels_last()
     return network
-
-
-def _checkpoint(config: SevaConfig) -> Path:
-    if config.weights != "official":
-        return Path(config.weights)
-    return hub_file(
-        config.weights_repo,
-        config.weights_file,
-        revision=config.weights_revision or PINNED.get(config.weights_repo),
-        what=WHAT,
-        endpoint=config.hub_endpoint,
-    )
 
 
 def _cameras_of(scene: Scene, layout: ClipLayout) -> Cameras:

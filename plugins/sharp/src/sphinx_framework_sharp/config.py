@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from sphinx_framework.options import CheckpointOptions, Options
 
 # Overlapping tiles are merged by a fixed crop, which fits this token grid only.
 OVERLAP_GRID = 24
@@ -12,10 +14,8 @@ PATCH = 16
 Widths5 = tuple[int, int, int, int, int]
 
 
-class ViTConfig(BaseModel):
+class ViTConfig(Options):
     """Sizes of both vision transformers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     embed_dim: int = Field(1024, ge=1, description="Channels C of the tokens.")
     depth: int = Field(24, ge=1, description="Blocks.")
@@ -38,10 +38,8 @@ class ViTConfig(BaseModel):
         return self.img_size // self.patch_size
 
 
-class GaussianDecoderConfig(BaseModel):
+class GaussianDecoderConfig(Options):
     """Sizes of the Gaussian decoder and its two heads."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     dim_out: int = Field(32, ge=1, description="Channels that either head hands on.")
     norm_num_groups: int = Field(8, ge=1, description="Groups of the heads' normalisation.")
@@ -50,19 +48,15 @@ class GaussianDecoderConfig(BaseModel):
     )
 
 
-class AlignmentConfig(BaseModel):
+class AlignmentConfig(Options):
     """Sizes of the depth-alignment U-Net, which is trained with and not used to render."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: int = Field(4, ge=1, description="Times that it halves the resolution.")
     base_width: int = Field(16, ge=8, multiple_of=8, description="Width of its finest level.")
 
 
-class NetworkConfig(BaseModel):
+class NetworkConfig(Options):
     """Sizes of the network, under the names of the official configuration (spec section 12)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     vit: ViTConfig = Field(ViTConfig(), description="Both vision transformers.")
     use_patch_overlap: bool = Field(True, description="Cut overlapping tiles (35 instead of 21).")
@@ -103,32 +97,14 @@ class NetworkConfig(BaseModel):
         return 4 * self.vit.img_size
 
 
-class SharpConfig(BaseModel):
+class SharpConfig(CheckpointOptions):
     """Options of the regression model ``sharp``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     weights: str = Field(
         "sharp",
         min_length=1,
         description="'sharp' (the official file), a path to a .pt or .safetensors file, or "
         "'random' (seeded, for tests and timing).",
-    )
-    weights_folder: str | None = Field(
-        None,
-        description="Folder that holds the official file; default: $SPHINX_SHARP_WEIGHTS, "
-        "else ~/.cache/sphinx-framework/sharp.",
-    )
-    weights_repo: str | None = Field(
-        None, description="Hugging Face repository to fetch the official file from, if you like."
-    )
-    weights_revision: str | None = Field(
-        None, description="Commit of that repository; pin it for reproducible results."
-    )
-    weights_sha256: str | None = Field(
-        None,
-        pattern="^[0-9a-fA-F]{8,64}$",
-        description="SHA-256 of the checkpoint file, or its first digits; checked when given.",
     )
     seed: int = Field(0, ge=0, description="Seed of weights='random'.")
     network: NetworkConfig = Field(NetworkConfig(), description="Sizes of the network.")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sphinx_framework.errors import WeightsError
+from sphinx_framework.weights import DTYPES, randomise, require_fit
 from sphinx_framework_viewcrafter.clip_image import ImageTower
 from sphinx_framework_viewcrafter.clip_layers import ResidualAttentionBlock
 from sphinx_framework_viewcrafter.clip_text import TextTower
@@ -16,7 +17,7 @@ from sphinx_framework_viewcrafter.network import UNet
 from sphinx_framework_viewcrafter.resampler import Resampler
 from sphinx_framework_viewcrafter.training_schedule import TrainingSchedule
 from sphinx_framework_viewcrafter.vae import Autoencoder
-from sphinx_framework_viewcrafter.weights import check_keys, locate, read
+from sphinx_framework_viewcrafter.weights import WHAT, read, source
 
 PREFIXES = {
     "unet": "model.diffusion_model.",
@@ -28,6 +29,10 @@ PREFIXES = {
 RANDOM = "random"
 RANDOM_BIAS = 0.02
 SCALE_TOLERANCE = 1e-4
+OTHER_SIZES = (
+    "The options unet, autoencoder, image_tower, text_tower and resampler must describe the "
+    "checkpoint; their defaults fit the official ones."
+)
 
 
 class Networks(nn.Module):
@@ -51,12 +56,10 @@ def build_networks(config: ViewCrafterConfig, device: torch.device) -> Networks:
     with torch.device("meta"):
         networks = Networks(config)
     if config.weights == RANDOM:
-        networks.to_empty(device=device)
-        fill_randomly(networks, torch.Generator(device).manual_seed(config.seed))
+        randomise(networks, config.seed, bias=RANDOM_BIAS, device=device)
     else:
         _fill_from_checkpoint(networks, config)
-    dtype: torch.dtype = getattr(torch, config.dtype)
-    return networks.to(device=device, dtype=dtype).eval().requires_grad_(False)
+    return networks.to(device=device, dtype=DTYPES[config.dtype]).eval().requires_grad_(False)
 
 
 def expected_shapes(networks: Networks, config: ViewCrafterConfig) -> dict[str, torch.Size]:
@@ -71,24 +74,14 @@ def expected_shapes(networks: Networks, config: ViewCrafterConfig) -> dict[str, 
     return shapes | tables | _ignored_shapes(config)
 
 
-@torch.no_grad()
-def fill_randomly(networks: nn.Module, generator: torch.Generator) -> None:
-    """Seeded initialisation that keeps activations at unit scale."""
-    for module in networks.modules():
-        is_norm = isinstance(module, nn.GroupNorm | nn.LayerNorm)
-        for name, parameter in module.named_parameters(recurse=False):
-            if is_norm:
-                parameter.fill_(1.0 if name == "weight" else 0.0)
-            elif parameter.ndim > 1:
-                parameter.normal_(0, parameter[0].numel() ** -0.5, generator=generator)
-            else:
-                parameter.normal_(0, RANDOM_BIAS, generator=generator)
-
-
 def _fill_from_checkpoint(networks: Networks, config: ViewCrafterConfig) -> None:
-    path = locate(config.weights, config.revision)
+    path = source(config).path()
     state = read(path)
-    check_keys(state, expected_shapes(networks, config), str(path))
+    expected = {
+        key: torch.empty(shape, device="meta")
+        for key, shape in expected_shapes(networks, config).items()
+    }
+    require_fit(expected, state, f"{WHAT}: {path}", OTHER_SIZES)
     _check_scales(state["scale_arr"], config, str(path))
     for part, prefix in PREFIXES.items():
         network = networks.get_submodule(part)

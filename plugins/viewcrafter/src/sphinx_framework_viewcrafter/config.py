@@ -2,17 +2,13 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from sphinx_framework.options import CheckpointOptions, Options
 
 DEFAULT_PROMPT = "Rotating view of a scene"
 
 Spacing = Literal["uniform_trailing", "uniform"]
-
-
-class Options(BaseModel):
-    """Base of all option tables: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class UNetConfig(Options):
@@ -92,16 +88,13 @@ class DiffusionConfig(Options):
     turning_step: int = Field(400, ge=1, description="the rescale is linear up to this step")
 
 
-class ViewCrafterConfig(Options):
+class ViewCrafterConfig(CheckpointOptions):
     """Options of ``viewcrafter``."""
 
     weights: str = Field(
         "ViewCrafter_25_sparse",
         description="ViewCrafter_25_sparse, ViewCrafter_25, ViewCrafter_16, ViewCrafter_25_512 "
         "(downloaded from the Hugging Face hub), the path of a checkpoint, or 'random'",
-    )
-    revision: str | None = Field(
-        None, description="commit or tag of the hub repository; official ones are pinned"
     )
     seed: int = Field(0, description="of random weights")
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
