@@ -18,7 +18,6 @@ MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(sphinx_framework.__path__, "sphinx_framework.")
     if not module.name.startswith(("sphinx_framework.study", "sphinx_framework.serve"))
-    and module.name != "sphinx_framework.testing.torchvision"  # fixtures of an optional package
 )
 
 

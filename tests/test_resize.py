@@ -1,5 +1,6 @@
 import pytest
 import torch
+from goldens import golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
@@ -13,7 +14,6 @@ from sphinx_framework.geometry.resize import (
     place,
     rounded_size,
 )
-from sphinx_framework.testing.goldens import golden
 from sphinx_framework.types import Cameras, Scene
 
 sides = st.integers(8, 48)

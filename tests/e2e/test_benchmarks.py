@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-
-from sphinx_framework.testing.goldens import capture_folder, captures
+from goldens import capture_folder, captures
 
 HERE = Path(__file__).parent
 ROOM = captures() / "re10k_room"

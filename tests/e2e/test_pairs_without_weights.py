@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from goldens import capture_folder, captures
 
 from sphinx_framework.cli.main import main
-from sphinx_framework.testing.goldens import capture_folder, captures
 
 HERE = Path(__file__).parent
 ROOM = captures() / "re10k_room"

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from engines import CPU
+from goldens import golden
 from reference_rule import full_pass_rule
 from stale_oracle import StaleOracle
 
@@ -14,7 +15,6 @@ from sphinx_framework.policy.plan import PlanConfig, plan
 from sphinx_framework.policy.schedule import Full, Partial, Schedule
 from sphinx_framework.protocols import SolverStep
 from sphinx_framework.testing.fakes import FakeConfig, FakeDiffusion
-from sphinx_framework.testing.goldens import golden
 from sphinx_framework.testing.oracle import relative_error
 
 

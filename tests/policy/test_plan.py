@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from goldens import golden
 from reference_rule import full_pass_rule
 
 from sphinx_framework.policy.plan import PlanConfig, plan
 from sphinx_framework.policy.schedule import Full
-from sphinx_framework.testing.goldens import golden
 
 INPUT = None
 

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from goldens import golden
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sphinx_framework.policy.quality import SMALLEST_REFERENCE, quality_report, reference_score
-from sphinx_framework.testing.goldens import golden
 from sphinx_framework.types import Bracket
 
 SCORES = st.floats(0.1, 100)

@@ -1,10 +1,10 @@
 import pytest
 import torch
+from goldens import golden
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sphinx_framework.policy.region import dilated, pixels_of, pooled, tiles_of
-from sphinx_framework.testing.goldens import golden
 
 
 def single(height, width, *pixels):

@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from goldens import capture_folder
 from scene_folders import save_gradient, transforms_scene
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.output.transforms import write_transforms
 from sphinx_framework.scenes.images import write_png
 from sphinx_framework.scenes.readers import convert_path, read_scene
-from sphinx_framework.testing.goldens import capture_folder
 from sphinx_framework.types import Cameras, Scene
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from goldens import golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scene_folders import opengl, random_poses, save_gradient, transforms_scene, write_json
@@ -11,7 +12,6 @@ from sphinx_framework.errors import SceneError
 from sphinx_framework.output.transforms import write_transforms
 from sphinx_framework.scenes.readers import read_scene
 from sphinx_framework.scenes.transforms import read_transform_shots, read_transforms
-from sphinx_framework.testing.goldens import golden
 from sphinx_framework.types import Cameras
 
 

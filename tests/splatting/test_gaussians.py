@@ -2,6 +2,7 @@ from importlib.util import find_spec
 
 import pytest
 import torch
+from goldens import Golden, golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from render_samples import (
@@ -17,7 +18,6 @@ from sphinx_framework.splatting.contract import GaussianRender
 from sphinx_framework.splatting.gaussians import choose_backend, render_gaussians
 from sphinx_framework.splatting.harmonics import harmonics_from_colours
 from sphinx_framework.splatting.reference import project
-from sphinx_framework.testing.goldens import Golden, golden
 from sphinx_framework.types import Cameras, Gaussians
 
 BACKENDS = ["torch", "numba"]

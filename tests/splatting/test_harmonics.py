@@ -1,5 +1,6 @@
 import pytest
 import torch
+from goldens import golden
 from render_samples import tolerances, used_harmonics
 
 from sphinx_framework.splatting.harmonics import (
@@ -9,7 +10,6 @@ from sphinx_framework.splatting.harmonics import (
     standard_basis,
     standard_from_mvsplat,
 )
-from sphinx_framework.testing.goldens import golden
 
 
 def directions(count: int) -> torch.Tensor:

@@ -1,13 +1,13 @@
 import pytest
 import torch
 from golden_cameras import rendered_cameras
+from goldens import golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from render_samples import make_cameras
 
 from sphinx_framework.splatting import points as points_module
 from sphinx_framework.splatting.points import render_points
-from sphinx_framework.testing.goldens import golden
 from sphinx_framework.types import Cameras
 
 

@@ -1,8 +1,8 @@
 """Cameras that the golden file of the point renderer was rendered with."""
 
 import torch
+from goldens import Golden
 
-from sphinx_framework.testing.goldens import Golden
 from sphinx_framework.types import Cameras
 
 

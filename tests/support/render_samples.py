@@ -3,10 +3,10 @@
 import re
 
 import torch
+from goldens import Golden
 
 from sphinx_framework.geometry.rotations import matrices_from_quaternions
 from sphinx_framework.splatting.harmonics import standard_from_mvsplat
-from sphinx_framework.testing.goldens import Golden
 from sphinx_framework.types import Cameras, Gaussians
 
 

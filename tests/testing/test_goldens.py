@@ -2,9 +2,8 @@ import json
 
 import pytest
 import torch
+from goldens import golden, golden_names, goldens_folders
 from safetensors.torch import save_file
-
-from sphinx_framework.testing.goldens import golden, golden_names, goldens_folders
 
 
 @pytest.fixture

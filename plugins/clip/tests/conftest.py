@@ -1,5 +1,5 @@
 """Fixtures of this plugin's tests."""
 
-from sphinx_framework.testing.torchvision import torchvision_operators
+from torchvision_fixture import torchvision_operators
 
 __all__ = ["torchvision_operators"]

@@ -1,8 +1,8 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from goldens import Golden, single_thread
 
-from sphinx_framework.testing.goldens import Golden, single_thread
 from sphinx_framework_dust3r.config import DUSt3RConfig, NetworkConfig
 from sphinx_framework_dust3r.pairs import PairPredictions
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import torch
+from goldens import Golden, golden, golden_names
 from torch import Tensor
 
-from sphinx_framework.testing.goldens import Golden, golden, golden_names
 from sphinx_framework_dust3r.alignment.align import fixed_variables, global_alignment
 from sphinx_framework_dust3r.alignment.known_poses import start_from_poses
 from sphinx_framework_dust3r.alignment.objective import Objective, build_objective

@@ -4,13 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from goldens import Golden, golden
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.testing.goldens import Golden, golden
 from sphinx_framework_dust3r.images import (
     PATCH,
     SQUARE_SIZE,

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 import torch
+from goldens import Golden, defined_arithmetic, golden
 from torch import Tensor, nn
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.testing.goldens import Golden, defined_arithmetic, golden
 from sphinx_framework.weights import load_strictly
 from sphinx_framework_dust3r.config import NetworkConfig
 from sphinx_framework_dust3r.network.heads import DPTHead

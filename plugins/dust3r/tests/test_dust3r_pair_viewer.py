@@ -2,10 +2,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from goldens import Golden, golden, golden_names
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.testing.goldens import Golden, golden, golden_names
 from sphinx_framework_dust3r.config import AlignmentConfig
 from sphinx_framework_dust3r.geometry.focal import focal_from_points
 from sphinx_framework_dust3r.geometry.pinhole import pixel_grid

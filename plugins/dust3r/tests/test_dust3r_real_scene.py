@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
+from goldens import capture_folder
 from torch import Tensor
 
 from sphinx_framework.scenes.images import read_image
 from sphinx_framework.scenes.poses import opencv_world_from_camera
-from sphinx_framework.testing.goldens import capture_folder
 from sphinx_framework.types import Cameras
 from sphinx_framework_dust3r.config import (
     AlignmentConfig,

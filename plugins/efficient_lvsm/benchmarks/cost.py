@@ -17,10 +17,10 @@ from pathlib import Path
 from time import process_time
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from sphinx_framework.testing.fakes import fake_scene
-from sphinx_framework.testing.goldens import defined_arithmetic
 from sphinx_framework.types import Scene
 from sphinx_framework_efficient_lvsm.config import EfficientLVSMConfig, NetworkConfig
 from sphinx_framework_efficient_lvsm.model import EfficientLVSM
@@ -87,7 +87,7 @@ def timed(call: Callable[[], object]) -> float:
 
 def counted(call: Callable[[], object]) -> float:
     """10^9 operations of one call; the counter needs attention by its formula."""
-    with defined_arithmetic(), FlopCounterMode(display=False) as counter:
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         call()
     return counter.get_total_flops() / 1e9
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from goldens import Golden
 
-from sphinx_framework.testing.goldens import Golden
 from sphinx_framework_efficient_lvsm.config import EfficientLVSMConfig, NetworkConfig
 from sphinx_framework_efficient_lvsm.model import EfficientLVSM
 from sphinx_framework_efficient_lvsm.network import EfficientLVSMNetwork

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from goldens import Golden, defined_arithmetic, golden, golden_names
 from torch import Tensor
 
-from sphinx_framework.testing.goldens import Golden, defined_arithmetic, golden, golden_names
 from sphinx_framework_efficient_lvsm.config import NetworkConfig
 from sphinx_framework_efficient_lvsm.network import EfficientLVSMNetwork, EncodedView
 from sphinx_framework_efficient_lvsm.rays import frame_of, joined, posed, rays

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from goldens import defined_arithmetic
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
@@ -12,7 +13,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from sphinx_framework.errors import JobError, SceneError
 from sphinx_framework.testing.contracts import RegressionContract
 from sphinx_framework.testing.fakes import fake_scene
-from sphinx_framework.testing.goldens import defined_arithmetic
 from sphinx_framework.types import Scene
 from sphinx_framework_efficient_lvsm.config import EfficientLVSMConfig, NetworkConfig
 from sphinx_framework_efficient_lvsm.memory import SceneMemory

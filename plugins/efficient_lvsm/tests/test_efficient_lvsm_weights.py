@@ -4,10 +4,10 @@ import hashlib
 
 import pytest
 import torch
+from goldens import golden
 from safetensors.torch import save_file
 
 from sphinx_framework.errors import WeightsError
-from sphinx_framework.testing.goldens import golden
 from sphinx_framework_efficient_lvsm.config import EfficientLVSMConfig
 from sphinx_framework_efficient_lvsm.network import EfficientLVSMNetwork
 from sphinx_framework_efficient_lvsm.weights import DROPPED, STRIPPED, loaded_network

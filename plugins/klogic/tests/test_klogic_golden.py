@@ -1,9 +1,9 @@
 import pytest
 import torch
+from goldens import golden
 
 from sphinx_framework.policy.rule_lookup import Lookup, nearest_centre
 from sphinx_framework.policy.rules import SCHEMA, RuleFile, Rules
-from sphinx_framework.testing.goldens import golden
 from sphinx_framework_klogic.centres import cluster_centres
 from sphinx_framework_klogic.config import KLogicConfig
 

@@ -2,10 +2,10 @@ import re
 
 import pytest
 import torch
+from goldens import Golden, golden
 from torch import Tensor
 
 from sphinx_framework.policy.region import pooled, tiles_of
-from sphinx_framework.testing.goldens import Golden, golden
 from sphinx_framework_masks.blur import (
     blurry_by_otsu,
     grey_levels,

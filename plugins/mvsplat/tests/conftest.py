@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from goldens import Golden
 
-from sphinx_framework.testing.goldens import Golden
 from sphinx_framework_mvsplat.config import EncoderConfig, MVSplatConfig
 from sphinx_framework_mvsplat.encoder import ContextViews
 from sphinx_framework_mvsplat.model import MVSplat

@@ -1,6 +1,6 @@
 import torch
+from goldens import golden
 
-from sphinx_framework.testing.goldens import golden
 from sphinx_framework_mvsplat.adapter import degree_weights, gaussians_of
 from sphinx_framework_mvsplat.config import EncoderConfig
 from sphinx_framework_mvsplat.harmonics import rotate_harmonics, rotation_matrix

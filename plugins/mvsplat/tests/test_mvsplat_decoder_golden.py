@@ -1,8 +1,8 @@
 import pytest
 import torch
+from goldens import golden
 
 from sphinx_framework.splatting.harmonics import harmonic_colours, standard_from_mvsplat
-from sphinx_framework.testing.goldens import golden
 from sphinx_framework.types import Cameras, Gaussians
 from sphinx_framework_mvsplat.decoder import centred, render_depth, render_views
 

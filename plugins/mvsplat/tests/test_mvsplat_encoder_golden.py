@@ -2,9 +2,9 @@ import json
 
 import pytest
 import torch
+from goldens import golden, golden_names
 from safetensors.torch import save_file
 
-from sphinx_framework.testing.goldens import golden, golden_names
 from sphinx_framework_mvsplat.config import EncoderConfig, MVSplatConfig
 from sphinx_framework_mvsplat.encoder import Encoder
 from sphinx_framework_mvsplat.weights import load_weights

@@ -2,13 +2,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from goldens import golden
 from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.testing.fakes import fake_scene
-from sphinx_framework.testing.goldens import golden
 from sphinx_framework_mvsplat.config import MVSplatConfig
 from sphinx_framework_mvsplat.inputs import prepare_inputs
 from sphinx_framework_mvsplat.shims import crop_to_multiple, rescale_and_crop

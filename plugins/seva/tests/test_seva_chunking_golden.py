@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from goldens import golden
 from torch import Tensor
 
-from sphinx_framework.testing.goldens import golden
 from sphinx_framework_seva.chunking import (
     Chunk,
     Frames,

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from goldens import Golden, golden
 from torch import Tensor
 from torch.nn import functional as F
 
-from sphinx_framework.testing.goldens import Golden, golden
 from sphinx_framework_seva.cameras import normalised_poses, pluecker_maps
 from sphinx_framework_seva.clip_images import clip_images
 from sphinx_framework_seva.conditioning import assembled

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from goldens import Golden, golden
 from torch import Tensor
 
 from sphinx_framework.engine.loop import Refinement
@@ -14,7 +15,6 @@ from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.record import RecordExecutor
 from sphinx_framework.policy.schedule import Full, Partial, Schedule
 from sphinx_framework.protocols import Executor
-from sphinx_framework.testing.goldens import Golden, golden
 from sphinx_framework_seva.conditioning import SevaCondition
 from sphinx_framework_seva.config import Architecture
 from sphinx_framework_seva.guidance import guidance_scale

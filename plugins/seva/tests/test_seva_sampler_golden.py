@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from goldens import Golden, golden
 from torch import Tensor
 
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.protocols import SolverStep
-from sphinx_framework.testing.goldens import Golden, golden
 from sphinx_framework_seva.conditioning import SevaCondition
 from sphinx_framework_seva.config import Architecture
 from sphinx_framework_seva.denoiser import denoised, scaled, with_inputs

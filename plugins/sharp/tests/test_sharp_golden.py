@@ -5,8 +5,8 @@ import re
 
 import pytest
 import torch
+from goldens import defined_arithmetic, golden, golden_names
 
-from sphinx_framework.testing.goldens import defined_arithmetic, golden, golden_names
 from sphinx_framework.types import Cameras
 from sphinx_framework_sharp.compose import initialise
 from sphinx_framework_sharp.config import NetworkConfig

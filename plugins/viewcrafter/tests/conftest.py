@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import torch
+from goldens import Golden, defined_arithmetic, single_thread
 from torch import Tensor
 
-from sphinx_framework.testing.goldens import Golden, defined_arithmetic, single_thread
 from sphinx_framework_viewcrafter.config import (
     AutoencoderConfig,
     ImageTowerConfig,

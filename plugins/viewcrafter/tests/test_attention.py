@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from goldens import defined_arithmetic, defined_attention
 from torch import Tensor
 from torch.nn import functional
 
-from sphinx_framework.testing.goldens import defined_arithmetic, defined_attention
 from sphinx_framework_viewcrafter.transformers import attend
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from goldens import Golden, golden
 from torch import Tensor, nn
 
-from sphinx_framework.testing.goldens import Golden, golden
 from sphinx_framework_viewcrafter.center_crop import center_crop
 from sphinx_framework_viewcrafter.clip_image import ImageTower, preprocess
 from sphinx_framework_viewcrafter.clip_text import TextTower

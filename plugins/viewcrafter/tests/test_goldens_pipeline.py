@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from goldens import Golden, golden
 from safetensors.torch import save_file
 from torch import Tensor
 
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.protocols import SolverStep
-from sphinx_framework.testing.goldens import Golden, golden
 from sphinx_framework_viewcrafter.checkpoint import Networks, build_networks
 from sphinx_framework_viewcrafter.conditioning import Condition, joined_context
 from sphinx_framework_viewcrafter.config import DiffusionConfig, ViewCrafterConfig

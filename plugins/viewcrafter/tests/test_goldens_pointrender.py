@@ -3,9 +3,9 @@
 import pytest
 import torch
 from golden_cameras import rendered_cameras
+from goldens import golden
 
 from sphinx_framework.splatting.points import render_points
-from sphinx_framework.testing.goldens import golden
 
 # Pixels exactly on the rim of a disc may flip; the share is in the golden file's note only.
 MOST_OUTSIDE = 0.005

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 import torch
+from goldens import Golden, golden
 
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.protocols import SolverStep
-from sphinx_framework.testing.goldens import Golden, golden
 from sphinx_framework_viewcrafter.config import DiffusionConfig
 from sphinx_framework_viewcrafter.guidance import Guidance
 from sphinx_framework_viewcrafter.sampler import DdimSampler

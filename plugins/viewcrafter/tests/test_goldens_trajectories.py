@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from goldens import Golden, golden
 
-from sphinx_framework.testing.goldens import Golden, golden
 from sphinx_framework_viewcrafter.trajectories import (
     around_object,
     between_views,

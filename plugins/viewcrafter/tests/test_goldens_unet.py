@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from goldens import Golden, golden
 from torch import Tensor, nn
 
 from sphinx_framework.executors.dense import DenseExecutor
-from sphinx_framework.testing.goldens import Golden, golden
 from sphinx_framework_viewcrafter.blocks import Context, ResBlock
 from sphinx_framework_viewcrafter.network import UNet
 from sphinx_framework_viewcrafter.transformers import TokenConv1d

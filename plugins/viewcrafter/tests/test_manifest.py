@@ -1,8 +1,8 @@
 """Keys and shapes of the official configuration, without allocating it."""
 
 import torch
+from goldens import golden
 
-from sphinx_framework.testing.goldens import golden
 from sphinx_framework_viewcrafter.blocks import TemporalConv
 from sphinx_framework_viewcrafter.checkpoint import PREFIXES, Networks, expected_shapes
 from sphinx_framework_viewcrafter.config import ViewCrafterConfig

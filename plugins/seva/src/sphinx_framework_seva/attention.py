@@ -5,7 +5,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sphinx_framework.executors.attention import attend
 from sphinx_framework.protocols import Executor
 
 
@@ -40,7 +39,11 @@ class CrossAttention(nn.Module):
             return ops.rows(answer)
         key = ops.rows(ops.constant(f"{self.site}.key", lambda: self.to_k(context)))
         value = ops.rows(ops.constant(f"{self.site}.value", lambda: self.to_v(context)))
-        mixed = attend(self.to_q(norm(tokens)), key, value, self.heads)
+        q, k, v = (
+            t.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for t in (self.to_q(norm(tokens)), key, value)
+        )
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         out: Tensor = self.to_out[0](mixed)
         return out
 
