@@ -3,6 +3,7 @@
 import ast
 import importlib
 import pkgutil
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -70,6 +71,20 @@ def test_light_modules_import_nothing_heavy(name):
 @pytest.mark.parametrize("path", sorted(ROOT.glob("plugins/*/src/*/plugin.py")), ids=name_of)
 def test_what_declares_a_plugin_imports_nothing_but_the_specs(path):
     assert {module.split(".")[0] for module in imports_of(tree_of(path))} <= {"sphinx_framework"}
+
+
+def test_every_plugin_is_held_to_the_import_contracts():
+    packages = {path.parent.name for path in ROOT.glob("plugins/*/src/*/plugin.py")}
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    linter = settings["tool"]["importlinter"]
+    held = [
+        set(contract.get(key, packages)) | {"sphinx_framework"}
+        for contract in linter["contracts"]
+        for key in ("source_modules", "modules")
+        if contract["name"].split()[0] in ("plugins", "no")
+    ]
+    for found in (set(linter["root_packages"]), *held):
+        assert found == packages | {"sphinx_framework"}
 
 
 @pytest.mark.parametrize("name", MODULES)

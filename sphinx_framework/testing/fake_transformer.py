@@ -113,7 +113,6 @@ class FakeTransformer(nn.Module):
 class FakeTransformerDiffusion(FakeDiffusion):
     """The transformer in place of the convolutional fake, guided by a text in two branches."""
 
-    guidance_branches = 2
     tile = 2 * PATCH
 
     def build(self) -> nn.Module:

@@ -3,9 +3,9 @@
 import json
 
 import pytest
+from goldens import capture_folder, captures
 
 from sphinx_framework.cli.main import main
-from sphinx_framework.testing.goldens import capture_folder, captures
 
 ROOM = captures() / "re10k_room"
 SETTINGS = (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from sphinx_framework.torchvision_import import ensure_torchvision_imports
+from sphinx_framework.weights import ensure_torchvision_imports
 
 SIDE = 32
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from goldens import Golden, defined_arithmetic, golden, golden_names
 from torch import Tensor
 from torch.nn import functional as F
 
 from sphinx_framework.executors.passes import full_pass
 from sphinx_framework.protocols import SolverStep
-from sphinx_framework.testing.goldens import Golden, defined_arithmetic, golden, golden_names
 from sphinx_framework_videoscene.autoencoder import VideoAutoencoder
 from sphinx_framework_videoscene.config import (
     AutoencoderConfig,

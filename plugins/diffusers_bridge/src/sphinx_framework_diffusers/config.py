@@ -2,13 +2,13 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from sphinx_framework.options import Options
 
 
-class StableVideoConfig(BaseModel):
+class StableVideoConfig(Options):
     """``stable-video``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     weights: str = Field(
         "stabilityai/stable-video-diffusion-img2vid-xt",

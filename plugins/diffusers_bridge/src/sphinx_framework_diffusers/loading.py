@@ -8,8 +8,7 @@ from typing import Any
 import torch
 
 from sphinx_framework.errors import WeightsError
-from sphinx_framework.torchvision_import import ensure_torchvision_imports
-from sphinx_framework.weights import first_line
+from sphinx_framework.weights import DTYPES, ensure_torchvision_imports, first_line
 from sphinx_framework_diffusers.config import StableVideoConfig
 
 
@@ -35,7 +34,6 @@ def stable_video(config: StableVideoConfig, device: torch.device) -> StableVideo
     ensure_torchvision_imports()  # transformers and diffusers import it where it is installed
     from diffusers import StableVideoDiffusionPipeline
 
-    dtype = getattr(torch, config.dtype)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the libraries' own deprecations
@@ -43,7 +41,7 @@ def stable_video(config: StableVideoConfig, device: torch.device) -> StableVideo
                 config.weights,
                 revision=config.revision,
                 variant=config.variant,
-                torch_dtype=dtype,
+                torch_dtype=DTYPES[config.dtype],
                 low_cpu_mem_usage=False,  # True needs another package, and warns without it
                 local_files_only=Path(config.weights).expanduser().is_dir(),
             )

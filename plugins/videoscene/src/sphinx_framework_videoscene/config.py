@@ -2,17 +2,16 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-FROZEN = ConfigDict(frozen=True, extra="forbid")
+from sphinx_framework.options import Options
+
 # Spec section 3, step 4: log sigma of the noise on the condition photos is N(-3, 0.5).
 MEAN_CONDITION_SIGMA = 0.0498
 
 
-class TransformerConfig(BaseModel):
+class TransformerConfig(Options):
     """Sizes of the CogVideoX transformer, by the names that diffusers gives them."""
-
-    model_config = FROZEN
 
     num_attention_heads: int = Field(48, ge=1, description="heads of every attention")
     attention_head_dim: int = Field(64, ge=2, description="channels of a head")
@@ -29,10 +28,8 @@ class TransformerConfig(BaseModel):
     max_text_seq_length: int = Field(226, ge=1, description="tokens of the text embedding")
 
 
-class AutoencoderConfig(BaseModel):
+class AutoencoderConfig(Options):
     """Sizes of the CogVideoX video autoencoder, by the names that diffusers gives them."""
-
-    model_config = FROZEN
 
     block_out_channels: tuple[int, ...] = Field(
         (128, 256, 256, 512), description="channels of its levels"
@@ -46,10 +43,8 @@ class AutoencoderConfig(BaseModel):
     scaling_factor: float = Field(0.7, gt=0, description="latents are multiplied by it")
 
 
-class VideoSceneConfig(BaseModel):
+class VideoSceneConfig(Options):
     """Where weights come from, and how clips are conditioned and walked."""
-
-    model_config = FROZEN
 
     weights: str = Field(
         "videoscene",

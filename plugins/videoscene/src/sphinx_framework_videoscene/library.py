@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-from sphinx_framework.torchvision_import import ensure_torchvision_imports
+from sphinx_framework.weights import ensure_torchvision_imports
 
 
 def diffusers(name: str, module: str = "diffusers") -> Any:

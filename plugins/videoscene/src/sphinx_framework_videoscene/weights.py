@@ -4,7 +4,6 @@ The authors' files lie on a drive without an address that a program could pin (s
 are given as paths. The base model is on the hub.
 """
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from sphinx_framework.errors import WeightsError
-from sphinx_framework.weights import first_line, hub_file, require_fit
+from sphinx_framework.weights import (
+    DTYPES,
+    first_line,
+    hub_file,
+    load_strictly,
+    randomise,
+    read_tensors,
+)
 from sphinx_framework_videoscene.autoencoder import VideoAutoencoder
 from sphinx_framework_videoscene.config import VideoSceneConfig
 from sphinx_framework_videoscene.transformer import VideoTransformer
 
+WHAT = "videoscene"
 RELEASED = "videoscene"
 BASE = "base"
 PARTS = {"transformer": "transformer", "vae": "autoencoder"}
@@ -24,6 +31,10 @@ WAYS = (
     "VideoScene's weights (model.safetensors and prompt_embeds.pt) are in the authors' drive "
     "folder 1FB5Rpr4uEVo9U2BBXai1Fc57kHDpp5yj: give the path of a download as weights, or 'base', "
     "or 'random' (noise: for tests and timing)."
+)
+OTHER_SIZES = (
+    "Set the options transformer and autoencoder to the checkpoint's sizes; their defaults fit the "
+    "official one."
 )
 INDEX = "diffusion_pytorch_model.safetensors.index.json"
 SINGLE = "diffusion_pytorch_model.safetensors"
@@ -59,35 +70,7 @@ def built_networks(config: VideoSceneConfig, device: torch.device) -> Networks:
         if overlay is not None:
             _lay_over(networks.transformer.network, overlay)
         networks.text = _text(prompt, config)
-    dtype = getattr(torch, config.dtype)
-    return networks.to(device=device, dtype=dtype).eval().requires_grad_(False)
-
-
-def read(path: Path) -> dict[str, Tensor]:
-    """Tensors of a safetensors or torch file by name; nothing in it is executed.
-
-    Raises:
-        WeightsError: the file is unreadable, or holds anything but tensors by name.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            content: Any = load_file(path)
-        else:
-            content = torch.load(
-                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-            )
-    except Exception as error:  # damaged files make torch and safetensors raise a dozen types
-        raise WeightsError(
-            f"videoscene: {path} cannot be read as a checkpoint: {first_line(error)}",
-            hint="Download it again, or convert it to .safetensors.",
-        ) from None
-    if not isinstance(content, dict) or not all(isinstance(t, Tensor) for t in content.values()):
-        raise WeightsError(
-            f"videoscene: {path} holds no tensors by name.", hint="Give a state dict."
-        )
-    return content
+    return networks.to(device=device, dtype=DTYPES[config.dtype]).eval().requires_grad_(False)
 
 
 def _given(source: str) -> Path:
@@ -136,15 +119,9 @@ def _fill(network: nn.Module, config: VideoSceneConfig, folder: str) -> None:
     """The base model's weights, exactly the network's keys and shapes."""
     found: dict[str, Tensor] = {}
     for path in _base_files(config, folder):
-        found |= read(path)
-    require_fit(
-        network.state_dict(),
-        found,
-        f"videoscene: {folder} of {config.base!r}",
-        "Set the options transformer and autoencoder to the checkpoint's sizes; their defaults "
-        "fit the official one.",
-    )
-    network.load_state_dict(found, strict=True, assign=True)
+        found |= read_tensors(path, WHAT, mmap=True)
+    where = f"{WHAT}: {folder} of {config.base!r}"
+    load_strictly(network, found, where, dtype=DTYPES[config.dtype], hint=OTHER_SIZES)
 
 
 def _base_files(config: VideoSceneConfig, folder: str) -> list[Path]:
@@ -175,7 +152,7 @@ def _base_files(config: VideoSceneConfig, folder: str) -> list[Path]:
 
 def _lay_over(network: nn.Module, path: Path) -> None:
     """VideoScene's tensors over the base model's: only some layers were trained (section 1)."""
-    own, found = network.state_dict(), read(path)
+    own, found = network.state_dict(), read_tensors(path, WHAT)
     known = {key: tensor for key, tensor in found.items() if key in own}
     wrong = [key for key, tensor in known.items() if tensor.shape != own[key].shape]
     if not known or wrong:
@@ -190,13 +167,7 @@ def _lay_over(network: nn.Module, path: Path) -> None:
 def _random(config: VideoSceneConfig) -> Networks:
     """Seeded noise of sound size: activations neither vanish nor explode."""
     networks = Networks(config)
+    randomise(networks, config.seed)
     generator = torch.Generator().manual_seed(config.seed)
-    for name, parameter in networks.named_parameters():
-        if parameter.ndim < 2:
-            parameter.data.fill_(1.0 if name.endswith("weight") else 0.0)
-        else:
-            fan_in = parameter[0].numel()
-            noise = torch.randn(parameter.shape, generator=generator)
-            parameter.data.copy_(noise * fan_in**-0.5)
     networks.text = torch.randn(networks.text.shape, generator=generator)
     return networks
