@@ -2,13 +2,13 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from sphinx_framework.options import Options
 
 
-class FfgsConfig(BaseModel):
+class FfgsConfig(Options):
     """Which model, from where, and how its Gaussians are rendered."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     weights: str = Field(
         description="name in the package's model zoo (family/variant), folder, or hub repository"

@@ -5,8 +5,7 @@ from typing import Any
 import torch
 
 from sphinx_framework.errors import WeightsError
-from sphinx_framework.torchvision_import import ensure_torchvision_imports
-from sphinx_framework.weights import first_line
+from sphinx_framework.weights import ensure_torchvision_imports, first_line
 from sphinx_framework_ffgs.config import FfgsConfig
 
 
