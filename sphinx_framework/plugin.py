@@ -1,4 +1,4 @@
-"""What a plugin declares: specs of its components, and the two hooks (torch-free).
+"""What a plugin declares: specs of its components and commands, and the hooks (torch-free).
 
 A plugin is a distribution with one entry point in the group ``sphinx_framework``. The entry point
 names a light module that implements :func:`sphinx_framework_components` and imports no torch, so
@@ -88,6 +88,27 @@ class ComponentSpec:
 @hookspec
 def sphinx_framework_components() -> list[ComponentSpec]:  # type: ignore[empty-body]
     """Return the specs of all components of this plugin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSpec:
+    """A command that a plugin adds to ``sphinx-nvs``.
+
+    name: lower-case letters, digits and dashes; a name of the framework's own is refused.
+    run: ``"package.module:function"``, called with the parsed arguments; returns the exit code.
+    arguments: ``"package.module:function"`` that is handed the command's ``ArgumentParser`` to add
+        arguments to, or empty when it has none. ``--json`` and ``--debug`` are there already.
+    """
+
+    name: str
+    run: str
+    summary: str
+    arguments: str = ""
+
+
+@hookspec
+def sphinx_framework_commands() -> list[CommandSpec]:  # type: ignore[empty-body]
+    """Return the commands that this plugin adds to the command line."""
 
 
 @hookspec

@@ -1,24 +1,18 @@
-"""Discovery of plugins: isolated, complete, and explicit about what is wrong.
+"""Components of the installed plugins by kind and name: looked up, their options checked, built.
 
-Entry points are loaded one by one and hooks are called one by one, so that a broken plugin is
-listed with its reason and never breaks the others. Nothing here imports torch.
+Nothing here imports torch; a component's module is imported when it is built.
 """
 
 import inspect
-import os
-import sys
-import traceback
 from collections.abc import Iterable, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal
+from importlib.metadata import EntryPoint
+from typing import Any
 
-import pluggy
 from pydantic import BaseModel, ValidationError
 
-import sphinx_framework.plugin as hookspecs
+from sphinx_framework.discovery import PLUGINS_VARIABLE, USUAL, Discovery, PluginRecord
 from sphinx_framework.errors import (
     BrokenPluginError,
     ConfigError,
@@ -26,37 +20,17 @@ from sphinx_framework.errors import (
     UnknownComponentError,
     suggestion,
 )
+from sphinx_framework.hooks import Hooks
+from sphinx_framework.import_watch import ImportHangsError, allowed_seconds, watched_import
 from sphinx_framework.options import Options
-from sphinx_framework.plugin import (
-    API_VERSION,
-    ENTRY_POINT_GROUP,
-    KINDS,
-    NO_PARTS,
-    PROJECT,
-    ComponentSpec,
-    Parts,
-)
+from sphinx_framework.plugin import API_VERSION, KINDS, NO_PARTS, CommandSpec, ComponentSpec, Parts
 
-PLUGINS_VARIABLE = "SPHINX_FRAMEWORK_PLUGINS"
-Status = Literal["ok", "broken", "blocked", "duplicate", "api mismatch"]
-USUAL: tuple[Status, ...] = ("ok", "blocked")  # nothing to mend
+# A component's module may import all of torch and more; the declaring one is light.
+HEAVIER = 4
 
 
 class NoOptions(Options):
     """Options of a component that has none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PluginRecord:
-    """One discovered plugin and what became of it."""
-
-    name: str
-    distribution: str
-    version: str
-    status: Status
-    reason: str = ""
-    details: str = ""
-    specs: tuple[ComponentSpec, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,7 +38,7 @@ class Registry:
     """Components by kind and name; build one with :meth:`from_entry_points` or from specs."""
 
     plugins: list[PluginRecord] = field(default_factory=list)
-    manager: pluggy.PluginManager | None = None
+    hooks: Hooks = field(default_factory=Hooks)
 
     @classmethod
     def from_specs(cls, specs: Sequence[ComponentSpec], distribution: str = "given") -> "Registry":
@@ -80,23 +54,9 @@ class Registry:
 
     @classmethod
     def from_entry_points(cls, points: Iterable[EntryPoint] | None = None) -> "Registry":
-        """Load every installed plugin, or those named in ``$SPHINX_FRAMEWORK_PLUGINS``."""
-        manager = pluggy.PluginManager(PROJECT)
-        manager.add_hookspecs(hookspecs)
-        registry = cls(manager=manager)
-        found = entry_points(group=ENTRY_POINT_GROUP) if points is None else points
-        allowed = os.environ.get(PLUGINS_VARIABLE)
-        names = None if allowed is None else {n.strip() for n in allowed.split(",")}
-        owners: dict[tuple[str, str], str] = {}
-        seen: dict[str, str] = {}
-        for point in sorted(set(found), key=lambda p: (p.name, p.value)):
-            record = _load(point, manager, names, seen)
-            if record.status == "ok":
-                record = _without_duplicates(record, owners)
-            if record.status != "ok" and manager.get_plugin(point.name) is not None:
-                manager.unregister(name=point.name)  # a refused plugin does not observe either
-            registry.plugins.append(record)
-        return registry
+        """Load every installed plugin, or those that ``$SPHINX_FRAMEWORK_PLUGINS`` leaves."""
+        discovery = Discovery()
+        return cls(plugins=discovery.run(points), hooks=discovery.hooks)
 
     @property
     def specs(self) -> list[ComponentSpec]:
@@ -111,22 +71,17 @@ class Registry:
         """``name version`` of the distribution that offers a component."""
         for plugin in self.plugins:
             if any(s is spec for s in plugin.specs):
-                return f"{plugin.distribution} {plugin.version}".strip()
+                return plugin.origin
         return "unknown"
 
     def observe(self, event: Any) -> None:
         """Hand an event to every plugin that observes; one that raises is only logged."""
-        if self.manager is None:
-            return
-        for implementation in self.manager.hook.sphinx_framework_observe.get_hookimpls():
-            try:
-                implementation.function(*[event][: len(implementation.argnames)])
-            except Exception as error:
-                from sphinx_framework.logs import get_logger
+        self.hooks.observe(event)
 
-                get_logger("registry").warning(
-                    "observer failed", plugin=implementation.plugin_name, error=repr(error)
-                )
+    @property
+    def commands(self) -> list[CommandSpec]:
+        """What plugins add to the command line."""
+        return [command for p in self.plugins if p.status == "ok" for command in p.commands]
 
     def find(self, kind: str, name: str) -> ComponentSpec:
         """Return the spec; raises :class:`UnknownComponentError` or :class:`BrokenPluginError`."""
@@ -159,7 +114,13 @@ class Registry:
         """The pydantic model of a component's options (imports its light config module)."""
         if not spec.config:
             return NoOptions
-        return self._resolve(spec, spec.config)
+        model = self._resolve(spec, spec.config)
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            raise BrokenPluginError(
+                f"{spec.kind} {spec.name!r} comes from {self.distribution_of(spec)}, whose "
+                f"{spec.config!r} is no pydantic model of its options."
+            )
+        return model
 
     def options(self, kind: str, name: str, values: dict[str, Any], where: str) -> BaseModel:
         """Validate a component's options; errors name the file and table in ``where``."""
@@ -170,6 +131,11 @@ class Registry:
             raise ConfigError(
                 *_first_problem(error, where, name, list(model.model_fields))
             ) from None
+        except Exception as error:  # a plugin's own validator
+            raise BrokenPluginError(
+                f"{where}: the options of {name!r} could not be checked: "
+                f"{type(error).__name__}: {error}."
+            ) from error
 
     def build(
         self, kind: str, name: str, options: BaseModel, device: Any, parts: Parts = NO_PARTS
@@ -197,9 +163,13 @@ class Registry:
     def _resolve(self, spec: ComponentSpec, target: str) -> Any:
         module, _, attribute = target.partition(":")
         try:
-            with redirect_stdout(sys.stderr):
+            with watched_import(
+                f"{target!r} of {self.distribution_of(spec)}",
+                f"Set {PLUGINS_VARIABLE} to leave plugins out.",
+                longest=HEAVIER * allowed_seconds(),
+            ):
                 return getattr(import_module(module), attribute)
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, ImportHangsError) as error:
             missing = isinstance(error, ModuleNotFoundError)
             raise BrokenPluginError(
                 f"{spec.kind} {spec.name!r} comes from {self.distribution_of(spec)}, whose "
@@ -223,78 +193,6 @@ def _takes(factory: Any, *given: Any) -> bool:
     except TypeError:
         return False
     return True
-
-
-def _load(
-    point: EntryPoint,
-    manager: pluggy.PluginManager,
-    allowed: set[str] | None,
-    seen: dict[str, str],
-) -> PluginRecord:
-    """Load one entry point and ask it for its components, whatever it does."""
-    distribution = point.dist.name if point.dist else "unknown"
-    version = point.dist.version if point.dist else ""
-
-    def record(
-        status: Status, reason: str = "", details: str = "", specs: Any = ()
-    ) -> PluginRecord:
-        return PluginRecord(
-            name=point.name,
-            distribution=distribution,
-            version=version,
-            status=status,
-            reason=reason,
-            details=details,
-            specs=tuple(specs),
-        )
-
-    if allowed is not None and point.name not in allowed:
-        return record("blocked", f"not named in ${PLUGINS_VARIABLE}")
-    if point.name in seen:
-        return record("duplicate", f"plugin name {point.name!r} is taken by {seen[point.name]}")
-    seen[point.name] = distribution
-    try:
-        # What a plugin prints while it loads must not mix with the answer of a command on stdout.
-        with redirect_stdout(sys.stderr):
-            module = point.load()
-        hook = getattr(module, "sphinx_framework_components", None)
-        if hook is None:
-            return record("broken", "it implements no sphinx_framework_components()")
-        manager.register(module, name=point.name)
-        manager.check_pending()
-        with redirect_stdout(sys.stderr):
-            specs = list(hook())
-    except BaseException as error:  # a plugin may even call sys.exit at import
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        if manager.get_plugin(point.name) is not None:
-            manager.unregister(name=point.name)
-        return record("broken", f"{type(error).__name__}: {error}", traceback.format_exc())
-    wrong = [s for s in specs if not isinstance(s, ComponentSpec) or s.kind not in KINDS]
-    if wrong:
-        return record("broken", f"it returned something that is no component spec: {wrong[0]!r}")
-    if any(spec.api != API_VERSION for spec in specs):
-        return record(
-            "api mismatch", f"it was made for another API than {API_VERSION}", specs=specs
-        )
-    return record("ok", specs=specs)
-
-
-def _without_duplicates(record: PluginRecord, owners: dict[tuple[str, str], str]) -> PluginRecord:
-    """Refuse a plugin that offers a component which another one offers already."""
-    for spec in record.specs:
-        owner = owners.get((spec.kind, spec.name))
-        if owner is not None:
-            return PluginRecord(
-                name=record.name,
-                distribution=record.distribution,
-                version=record.version,
-                status="duplicate",
-                reason=f"{spec.kind} {spec.name!r} is offered by {owner} already",
-                specs=record.specs,
-            )
-    owners.update({(s.kind, s.name): record.distribution for s in record.specs})
-    return record
 
 
 def _first_problem(error: ValidationError, where: str, name: str, known: list[str]) -> tuple[str]:

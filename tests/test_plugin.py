@@ -23,3 +23,14 @@ def test_specs_are_values():
     assert first == ComponentSpec(kind="mask", name="mine", factory="a:B")
     with pytest.raises(AttributeError):
         first.name = "other"  # type: ignore[misc]
+
+
+def test_the_distributions_of_this_project_are_those_of_the_repository():
+    import tomllib
+    from pathlib import Path
+
+    from sphinx_framework.discovery import OURS
+
+    files = (Path(__file__).parents[1] / "plugins").glob("*/pyproject.toml")
+    names = {tomllib.loads(file.read_text())["project"]["name"] for file in files}
+    assert names == OURS

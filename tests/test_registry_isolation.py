@@ -1,11 +1,11 @@
 """A broken plugin is listed with its reason and never breaks the others."""
 
+from dataclasses import replace
+
 import pytest
 
-from sphinx_framework.errors import BrokenPluginError, UnknownComponentError
-from sphinx_framework.registry import Registry
-from sphinx_framework.testing.fakes import fake_scene
-from sphinx_framework.testing.pipeline import fake_config
+from sphinx_framework.errors import BrokenPluginError
+from sphinx_framework.registry import NoOptions, Registry
 
 BROKEN = {
     "raises at import": ("raise ValueError('no such driver')", "ValueError: no such driver"),
@@ -13,6 +13,20 @@ BROKEN = {
     "is no python": ("def broken(:\n", "SyntaxError"),
     "misses a dependency": ("import no_such_package", "ModuleNotFoundError"),
     "offers nothing": ("x = 1", "implements no sphinx_framework_components"),
+    "forgets the marker": (
+        "def sphinx_framework_components():\n    return []",
+        "that is marked with @hookimpl",
+    ),
+    "returns a spec without a name": (
+        """
+        from sphinx_framework.plugin import ComponentSpec, hookimpl
+
+        @hookimpl
+        def sphinx_framework_components():
+            return [ComponentSpec(kind="mask", name=None, factory="a:b")]
+        """,
+        "holds something else than it should",
+    ),
     "raises in the hook": (
         """
         from sphinx_framework.plugin import hookimpl
@@ -138,15 +152,99 @@ def test_of_two_plugins_with_one_name_the_second_is_refused_and_both_are_listed(
     assert registry.names("mask") == ["one"]
 
 
-def test_of_two_components_with_one_name_the_second_plugin_is_refused(plugin_folder):
+def test_of_two_components_with_one_name_only_that_one_of_the_newcomer_is_refused(plugin_folder):
     plugin_folder.offer("one", ("mask", "same"), ("quality", "mine"))
     plugin_folder.offer("two", ("mask", "same"), ("quality", "other"))
     registry = Registry.from_entry_points(plugin_folder.points())
+    assert [p.status for p in registry.plugins] == ["ok", "ok"]
+    (refused,) = registry.plugins[1].refused
+    assert refused.spec.name == "same"
+    assert refused.reason == "mask 'same' is offered by sphinx-framework-one already"
+    assert registry.names("quality") == ["mine", "other"]
+    found = registry.find("mask", "same")
+    assert registry.distribution_of(found) == "sphinx-framework-one 1.2"
+
+
+def test_a_plugin_of_which_nothing_is_left_is_a_duplicate_and_observes_nothing(plugin_folder):
+    plugin_folder.offer("one", ("mask", "same"))
+    plugin_folder.offer("two", ("mask", "same"))
+    registry = Registry.from_entry_points(plugin_folder.points())
     assert [p.status for p in registry.plugins] == ["ok", "duplicate"]
-    assert "mask 'same' is offered by sphinx-framework-one already" in registry.plugins[1].reason
-    assert registry.names("quality") == ["mine"]
-    with pytest.raises(BrokenPluginError, match="duplicate"):
-        registry.find("quality", "other")
+    assert "is offered by sphinx-framework-one already" in registry.plugins[1].reason
+
+
+def test_a_name_of_this_project_is_kept_whatever_a_newcomer_is_called(plugin_folder):
+    plugin_folder.offer("aaa", ("mask", "opacity-blur"), ("mask", "own"))
+    plugin_folder.offer("masks", ("mask", "opacity-blur"), distribution="sphinx-framework-masks")
+    registry = Registry.from_entry_points(plugin_folder.points())
+    assert [p.name for p in registry.plugins] == ["aaa", "masks"]
+    owner = registry.distribution_of(registry.find("mask", "opacity-blur"))
+    assert owner == "sphinx-framework-masks 1.2"
+    assert registry.names("mask") == ["opacity-blur", "own"]
+
+
+def test_a_plugin_that_offers_a_name_twice_keeps_the_first(plugin_folder):
+    plugin_folder.offer("one", ("mask", "same"), ("mask", "same"))
+    registry = Registry.from_entry_points(plugin_folder.points())
+    assert registry.names("mask") == ["same"]
+    assert len(registry.plugins[0].refused) == 1
+
+
+def test_a_plugin_that_hangs_at_import_is_named_and_the_others_work(
+    plugin_folder, monkeypatch, capfd
+):
+    monkeypatch.setenv("SPHINX_FRAMEWORK_IMPORT_SECONDS", "0.3")
+    monkeypatch.setattr("sphinx_framework.import_watch.SPEAK_SECONDS", 0.1)
+    plugin_folder.offer("alpha", ("mask", "first"))
+    plugin_folder.install("hangs", "import time\ntime.sleep(60)")
+    plugin_folder.offer("omega", ("mask", "last"))
+    registry = Registry.from_entry_points(plugin_folder.points())
+    assert registry.names("mask") == ["first", "last"]
+    reason = registry.plugins[1].reason
+    assert "'hangs' (sphinx-framework-hangs 1.2) did not finish importing within 0.3 s" in reason
+    told = capfd.readouterr().err
+    assert "still importing plugin 'hangs'" in told
+    assert "To leave it out: SPHINX_FRAMEWORK_PLUGINS=-hangs." in told
+
+
+def test_a_plugin_that_swallows_every_error_and_hangs_is_interrupted_again(
+    plugin_folder, monkeypatch
+):
+    monkeypatch.setenv("SPHINX_FRAMEWORK_IMPORT_SECONDS", "0.2")
+    monkeypatch.setattr("sphinx_framework.import_watch._AGAIN_SECONDS", 0.2)
+    plugin_folder.install(
+        "stubborn",
+        """
+        import time
+
+        try:
+            time.sleep(60)
+        except BaseException:
+            time.sleep(60)
+        """,
+    )
+    (stubborn,) = Registry.from_entry_points(plugin_folder.points()).plugins
+    assert "did not finish importing" in stubborn.reason
+
+
+def test_a_component_whose_module_hangs_is_named(plugin_folder, monkeypatch):
+    monkeypatch.setenv("SPHINX_FRAMEWORK_IMPORT_SECONDS", "0.05")
+    module = plugin_folder.offer("late", ("mask", "late"))
+    registry = Registry.from_entry_points(plugin_folder.points())
+    (plugin_folder.path / "late_network.py").write_text("import time\ntime.sleep(60)")
+    spec = replace(registry.find("mask", "late"), factory="late_network:Mask")
+    assert module
+    with pytest.raises(BrokenPluginError, match="failed to load: ImportHangsError"):
+        Registry.from_specs([spec]).build("mask", "late", NoOptions(), "cpu")
+
+
+def test_plugins_can_be_left_out_by_name(plugin_folder, monkeypatch):
+    plugin_folder.offer("one", ("mask", "round"))
+    plugin_folder.install("two", "raise RuntimeError('must not be imported')")
+    monkeypatch.setenv("SPHINX_FRAMEWORK_PLUGINS", "-two")
+    registry = Registry.from_entry_points(plugin_folder.points())
+    assert registry.names("mask") == ["round"]
+    assert registry.plugins[1].reason == "left out by $SPHINX_FRAMEWORK_PLUGINS"
 
 
 def test_one_name_for_components_of_two_kinds_is_fine(plugin_folder):
@@ -154,62 +252,3 @@ def test_one_name_for_components_of_two_kinds_is_fine(plugin_folder):
     plugin_folder.offer("two", ("quality", "same"))
     registry = Registry.from_entry_points(plugin_folder.points())
     assert [p.status for p in registry.plugins] == ["ok", "ok"]
-
-
-def test_a_pipeline_is_told_that_its_component_has_two_owners(plugin_folder):
-    plugin_folder.offer("one", ("mask", "other"))
-    plugin_folder.offer("two", ("mask", "other"), ("mask", "fake"))
-    registry = Registry.from_entry_points(plugin_folder.points())
-    config = fake_config()
-    with pytest.raises((BrokenPluginError, UnknownComponentError)):
-        config.validate_options(registry, "fake")
-
-
-OBSERVER = """
-from sphinx_framework.plugin import hookimpl
-from sphinx_framework.testing.pipeline import fake_specs
-
-seen = []
-
-@hookimpl
-def sphinx_framework_components():
-    return fake_specs()
-
-@hookimpl
-def sphinx_framework_observe(event):
-    seen.append(event)
-"""
-
-
-def observed(plugin_folder):
-    from sphinx_framework.engine.engine import Engine
-
-    registry = Registry.from_entry_points(plugin_folder.points())
-    engine = Engine.from_config(fake_config(), device="cpu", registry=registry)
-    return list(engine.stream(fake_scene(), mode="fine"))
-
-
-def test_observers_receive_every_event_of_a_request(plugin_folder):
-    import importlib
-
-    module = plugin_folder.install("watcher", OBSERVER)
-    events = observed(plugin_folder)
-    seen = importlib.import_module(module).seen
-    assert len(seen) == len(events)
-    assert all(first is second for first, second in zip(seen, events, strict=True))
-
-
-def test_an_observer_that_raises_does_not_end_the_request(plugin_folder):
-    plugin_folder.install(
-        "watcher", OBSERVER.replace("seen.append(event)", "raise OSError('full')")
-    )
-    assert type(observed(plugin_folder)[-1]).__name__ == "Finished"
-
-
-def test_a_refused_plugin_does_not_observe(plugin_folder):
-    import importlib
-
-    plugin_folder.install("alpha", OBSERVER)
-    refused = plugin_folder.install("beta", OBSERVER)
-    observed(plugin_folder)
-    assert importlib.import_module(refused).seen == []

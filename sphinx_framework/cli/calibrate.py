@@ -1,13 +1,13 @@
 """``calibrate``: fit the k rules of a pipeline to scenes (paper sections 5.1 and 5.4)."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 
+from sphinx_framework.cli.answer import print_json
 from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.cli.scenes import scene_sources
 from sphinx_framework.cli.study_progress import study_progress
@@ -58,7 +58,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
     write_file(out, rules.to_toml())
     out = Path(arguments.out)
     if arguments.json:
-        print(json.dumps(_as_json(out, samples, calibration, unseen), allow_nan=False))
+        print_json(_as_json(out, samples, calibration, unseen))
     else:
         _show(Console(), calibration, unseen, out)
     return 0

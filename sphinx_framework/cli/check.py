@@ -1,7 +1,6 @@
 """``check``: the contract suite of a component's role, on what is installed."""
 
 import argparse
-import json
 import traceback
 from typing import Any
 
@@ -9,6 +8,7 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 
+from sphinx_framework.cli.answer import print_json
 from sphinx_framework.cli.plugins import find_named
 from sphinx_framework.config import parse_override
 from sphinx_framework.engine.components import choose_device
@@ -33,7 +33,7 @@ def check(arguments: argparse.Namespace) -> int:
         results += run_contract(spec, component, device, arguments.sample)
     failed = [r for r in results if r["outcome"] == "failed"]
     if arguments.json:
-        print(json.dumps({"ok": not failed, "results": results}))
+        print_json({"ok": not failed, "results": results})
     else:
         _print(Console(), results, arguments.debug)
     return 1 if failed else 0

@@ -1,13 +1,13 @@
 """``configs`` and ``schema``."""
 
 import argparse
-import json
 import tomllib
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from sphinx_framework.cli.answer import print_json
 from sphinx_framework.config import ROLES, PipelineConfig, load_config, shipped_configs
 from sphinx_framework.registry import Registry
 
@@ -31,7 +31,7 @@ def configs(arguments: argparse.Namespace) -> int:
             }
         )
     if arguments.json:
-        print(json.dumps({"configs": rows}))
+        print_json({"configs": rows})
         return 0
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("name", "what it is", "not installed"):
@@ -54,5 +54,5 @@ def schema(arguments: argparse.Namespace) -> int:
             ).model_json_schema()
             for role, component in config.pipeline.items()
         }
-    print(json.dumps(document, indent=None if arguments.json else 2))
+    print_json(document, indent=None if arguments.json else 2)
     return 0

@@ -1,7 +1,6 @@
 """``doctor``: versions, devices, kernels, weights, and what to do about what is missing."""
 
 import argparse
-import json
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -11,6 +10,7 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 
+from sphinx_framework.cli.answer import print_json
 from sphinx_framework.config import load_config, shipped_configs
 from sphinx_framework.engine.components import choose_device
 from sphinx_framework.engine.engine import Engine
@@ -36,7 +36,7 @@ def doctor(arguments: argparse.Namespace) -> int:
     ]
     failed = [c for c in checks if c["state"] == "failed"]
     if arguments.json:
-        print(json.dumps({"ok": not failed, "checks": checks}))
+        print_json({"ok": not failed, "checks": checks})
         return 1 if failed else 0
     console = Console()
     for check in checks:

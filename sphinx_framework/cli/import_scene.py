@@ -1,10 +1,10 @@
 """``import``: photos, or a scene in any readable format, to a ``transforms.json`` folder."""
 
 import argparse
-import json
 import shlex
 from pathlib import Path
 
+from sphinx_framework.cli.answer import print_json
 from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.config import parse_override
 from sphinx_framework.engine.components import choose_device, licence_entry, refuse_non_commercial
@@ -51,7 +51,7 @@ def import_scene(arguments: argparse.Namespace) -> int:
         "next": command,
     }
     if arguments.json:
-        print(json.dumps(told))
+        print_json(told)
         return 0
     print(
         f"{photos} photos with cameras are in {arguments.out} ({told['cameras']} cameras, "

@@ -7,10 +7,13 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from importlib import import_module
+from typing import Any
 
+from sphinx_framework.cli.answer import only_the_answer
 from sphinx_framework.cli.serve_arguments import add_serve_commands
 from sphinx_framework.cli.study_arguments import add_study_commands
 from sphinx_framework.errors import InputError, SphinxError, shown
@@ -30,12 +33,13 @@ class Parser(argparse.ArgumentParser):
 Commands = argparse._SubParsersAction  # the type of add_subparsers(); argparse names it privately
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def build_parser(given: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The whole command line; plugins are loaded when ``given`` begins with no command of ours."""
     parser = Parser(
         prog="sphinx-nvs",
         description="Novel view synthesis to a quality target: fast regression views, refined "
         "by diffusion where it pays.",
+        epilog="Installed plugins may add commands; 'sphinx-nvs plugins' lists them.",
     )
     parser.add_argument("--version", action="version", version=f"sphinx-nvs {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
@@ -45,7 +49,22 @@ def build_parser() -> argparse.ArgumentParser:
     add_study_commands(partial(_command, commands))
     add_serve_commands(partial(_command, commands))
     _inspection_commands(commands)
+    named = next((argument for argument in given if not argument.startswith("-")), None)
+    if named is not None and named not in commands.choices:
+        from sphinx_framework.cli.plugin_commands import add_plugin_commands
+
+        add_plugin_commands(commands.choices, partial(_command, commands))
     return parser
+
+
+def _function(run: str | Callable[[argparse.Namespace], int]) -> Callable[[Any], int]:
+    if not isinstance(run, str):
+        return run
+    module, function = run.split(":")
+    command: Callable[[Any], int] = getattr(
+        import_module(f"sphinx_framework.cli.{module}"), function
+    )
+    return command
 
 
 def _job_commands(commands: "Commands[Parser]") -> None:
@@ -115,9 +134,10 @@ def _inspection_commands(commands: "Commands[Parser]") -> None:
 def _command(
     commands: "Commands[Parser]",
     name: str,
-    run: str,
+    run: str | Callable[[argparse.Namespace], int],
     summary: str,
 ) -> argparse.ArgumentParser:
+    """Declare a command; ``run``: ``"module:function"`` of this package, or what to call."""
     command = commands.add_parser(name, help=summary, description=summary)
     command.set_defaults(run=run)
     command.add_argument("--json", action="store_true", help="one JSON object on stdout, no more")
@@ -168,14 +188,14 @@ def _reader_options(command: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    parsed = build_parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parsed = build_parser(given).parse_args(given)
     from sphinx_framework.logs import configure_logs
 
     configure_logs(parsed.debug)
-    module, function = parsed.run.split(":")
     try:
-        command = getattr(import_module(f"sphinx_framework.cli.{module}"), function)
-        return int(command(parsed))
+        with only_the_answer() if parsed.json else nullcontext():
+            return int(_function(parsed.run)(parsed))
     except SphinxError as error:
         if parsed.debug:
             traceback.print_exc()

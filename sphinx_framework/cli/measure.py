@@ -7,6 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from sphinx_framework.cli.answer import print_json
 from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.output.single import open_file, write_file
@@ -29,7 +30,7 @@ def measure(arguments: argparse.Namespace) -> int:
     write_file(out, "[cost]\n" + "\n".join(lines) + "\n")
     if arguments.json:
         table = [sample.model_dump() for sample in samples]
-        print(json.dumps({"cost": cost.model_dump(), "samples": table, "out": arguments.out}))
+        print_json({"cost": cost.model_dump(), "samples": table, "out": arguments.out})
         return 0
     table_view = Table(
         box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title=cost.measured

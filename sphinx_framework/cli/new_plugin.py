@@ -1,11 +1,11 @@
 """``new-plugin``: a distribution with one component, whose contract suite passes at once."""
 
 import argparse
-import json
 import re
 from importlib.resources import files
 from pathlib import Path
 
+from sphinx_framework.cli.answer import print_json
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.plugin import KINDS
 
@@ -36,7 +36,7 @@ def new_plugin(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"{out}: exists already.", hint="Choose another folder with --out.")
     written = write_plugin(out, name, kind)
     if arguments.json:
-        print(json.dumps({"out": str(out), "files": written}))
+        print_json({"out": str(out), "files": written})
         return 0
     print(f"{out}: {len(written)} files")
     print(f"try it: pip install -e {out} && sphinx-nvs check {name} --kind {kind}")

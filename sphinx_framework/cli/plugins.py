@@ -10,16 +10,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sphinx_framework.cli.answer import print_json
+from sphinx_framework.discovery import PluginRecord
 from sphinx_framework.errors import UnknownComponentError, suggestion
 from sphinx_framework.plugin import ComponentSpec
-from sphinx_framework.registry import PluginRecord, Registry
+from sphinx_framework.registry import Registry
 
 
 def plugins(arguments: argparse.Namespace) -> int:
     """List every discovered plugin with its components, or the reason why it has none."""
     registry = Registry.from_entry_points()
     if arguments.json:
-        print(json.dumps({"plugins": [_record(p) for p in registry.plugins]}))
+        print_json({"plugins": [_record(p) for p in registry.plugins]})
         return 0
     console = Console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -31,19 +33,35 @@ def plugins(arguments: argparse.Namespace) -> int:
         for spec in plugin.specs if plugin.status == "ok" else ():
             use = "non-commercial" if spec.non_commercial else "any"
             table.add_row(spec.kind, spec.name, plugin.name, plugin.version, "ok", use)
+        for refused in plugin.refused if plugin.status == "ok" else ():
+            spec = refused.spec
+            table.add_row(spec.kind, spec.name, plugin.name, plugin.version, "duplicate", "")
     console.print(table)
+    _tell_more(console, registry, arguments.verbose)
+    if not registry.plugins:
+        console.print("no plugins are installed; install for example sphinx-framework-lite")
+    return 0
+
+
+def _tell_more(console: Console, registry: Registry, verbose: bool) -> None:
+    """Commands of plugins, what is refused, and why."""
+    for command in registry.commands:
+        console.print(f"command {command.name}: {escape(command.summary)}")
     for plugin in registry.plugins:
+        for refused in plugin.refused if plugin.status == "ok" else ():
+            console.print(
+                f"{escape(refused.reason)}; that of {plugin.name} ({escape(plugin.origin)}) is not "
+                "used",
+                soft_wrap=True,
+            )
         if plugin.status != "ok":
             console.print(
                 f"{plugin.name} ({escape(plugin.distribution)}) is {plugin.status}: "
                 f"{escape(plugin.reason)}",
                 soft_wrap=True,
             )
-            if arguments.verbose and plugin.details:
+            if verbose and plugin.details:
                 console.print(plugin.details, markup=False, highlight=False)
-    if not registry.plugins:
-        console.print("no plugins are installed; install for example sphinx-framework-lite")
-    return 0
 
 
 def find_named(registry: Registry, name: str, kind: str | None) -> list[ComponentSpec]:
@@ -74,7 +92,7 @@ def describe(arguments: argparse.Namespace) -> int:
             {**asdict(spec), "options": registry.options_model(spec).model_json_schema()}
             for spec in found
         ]
-        print(json.dumps({"components": described}))
+        print_json({"components": described})
         return 0
     console = Console()
     for spec in found:

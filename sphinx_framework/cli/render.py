@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sphinx_framework.cli.answer import print_json
 from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.cli.progress import show_progress
 from sphinx_framework.config import PipelineConfig, load_config, load_cost
@@ -48,7 +49,7 @@ def render(arguments: argparse.Namespace) -> int:
         publish_result(result, folder)
     out = Path(arguments.out)
     if arguments.json:
-        print(json.dumps({"out": str(out), "report": json.loads(result.report.to_json())}))
+        print_json({"out": str(out), "report": json.loads(result.report.to_json())})
     else:
         _summary(Console(), result.report, out)
     return 0
@@ -88,7 +89,7 @@ def plan(arguments: argparse.Namespace) -> int:
         "warnings": [*scene.warnings, *coarse.warnings, *decisions.start_steps.warnings],
     }
     if arguments.json:
-        print(json.dumps(plan_data))
+        print_json(plan_data)
     else:
         _plan_text(Console(), plan_data)
     return 0

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.errors import ConfigError, SceneError
 from sphinx_framework.protocols import SceneReader
 from sphinx_framework.registry import Registry
-from sphinx_framework.scenes.load import load_scene
+from sphinx_framework.scenes.load import installed_readers, load_scene
 from sphinx_framework.study.calibrate.samples import SceneSource
 from sphinx_framework.study.evaluate.datasets import (
     chunk_scenes,
@@ -62,11 +60,7 @@ def scene_names(given: Sequence[str], registry: Registry) -> list[str]:
     Raises :class:`ConfigError` for an empty range, :class:`SceneError` for a folder without scenes.
     """
     names: list[str] = []
-    readers = [
-        registry.build("scene_reader", reader, options, torch.device("cpu"))
-        for reader in registry.names("scene_reader")
-        for options in [registry.options("scene_reader", reader, {}, "scene reader")]
-    ]
+    readers = installed_readers(registry)
     for name in given:
         counted = RANGE.match(name)
         folder = Path(name).expanduser()

@@ -1,7 +1,6 @@
 """What ``evaluate`` and ``sweep`` have in common: reading arguments, measuring, writing."""
 
 import argparse
-import json
 import math
 import shlex
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sphinx_framework.cli.answer import print_json
 from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.cli.scenes import scene_sources
 from sphinx_framework.cli.study_progress import study_progress
@@ -89,7 +89,7 @@ def run_study(
         study = _studied(arguments, opened, systems, kind, shown, folder)
     out = Path(arguments.out)
     if arguments.json:
-        print(json.dumps({"out": str(out), **results(study)}, allow_nan=False))
+        print_json({"out": str(out), **results(study)})
         return 0
     console = Console()
     for section in tables(study):

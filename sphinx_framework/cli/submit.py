@@ -1,7 +1,6 @@
 """``submit``."""
 
 import argparse
-import json
 import os
 import time
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from sphinx_framework.cli.answer import print_json
 from sphinx_framework.errors import ConfigError
 
 SECOND_THOUGHTS = 3.0
@@ -95,7 +95,7 @@ def _left(console: Console, job: Any, url: str) -> int:
 
 def _tell(arguments: argparse.Namespace, job: Any, out: Path | None, code: int) -> int:
     if arguments.json:
-        print(json.dumps({"job": job.view, "out": None if out is None else str(out)}))
+        print_json({"job": job.view, "out": None if out is None else str(out)})
     elif arguments.no_wait:
         print(job.id)
     elif out is not None:

@@ -40,7 +40,7 @@ class Witness:
             yield
         except SphinxError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a component may even call sys.exit
             if not out_of_memory(error):
                 raise JobError(
                     f"{self.component} raised {type(error).__name__} in stage {stage!r}: {error}",

@@ -1,13 +1,18 @@
 """Opening scenes of any format an installed plugin reads, and photos that have no cameras yet."""
 
+import sys
+from contextlib import redirect_stdout
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from sphinx_framework.errors import SceneError
+from sphinx_framework.discovery import OURS
+from sphinx_framework.errors import JobError, SceneError, SphinxError
 from sphinx_framework.geometry.resize import fit_scene
+from sphinx_framework.logs import get_logger
 from sphinx_framework.protocols import PoseEstimator, SceneReader
 from sphinx_framework.registry import Registry
 from sphinx_framework.scenes.checks import checked
@@ -30,28 +35,70 @@ def load_scene(path: str | Path, *, registry: Registry | None = None, **options:
 
 
 def installed_readers(registry: Registry) -> list[SceneReader]:
-    """The ``scene_reader`` plugins, each under its name."""
-    found: list[SceneReader] = []
-    for name in registry.names("scene_reader"):
-        defaults = registry.options("scene_reader", name, {}, "scene reader")
-        reader = registry.build("scene_reader", name, defaults, torch.device("cpu"))
-        found.append(NamedReader(name, reader))
-    return found
+    """The ``scene_reader`` plugins, each under its name; one is built when it is asked.
+
+    Those of this project come first: a reader that claims everything must not take their scenes.
+    """
+    specs = [spec for spec in registry.specs if spec.kind == "scene_reader"]
+    ours = [s for s in specs if registry.distribution_of(s).partition(" ")[0] in OURS]
+    names = [spec.name for spec in (*ours, *(s for s in specs if s not in ours))]
+    return [InstalledReader(name, registry) for name in names]
 
 
-class NamedReader:
-    """A plugin's reader with the name by which ``--reader`` chooses it."""
+class InstalledReader:
+    """A plugin's reader under the name by which ``--reader`` chooses it; its answers are checked.
 
-    def __init__(self, name: str, reader: SceneReader) -> None:
-        self.name, self._reader = name, reader
+    It is built at the first question, so that one that cannot be keeps no other from reading.
+    """
+
+    def __init__(self, name: str, registry: Registry) -> None:
+        self.name, self._registry = name, registry
+
+    @cached_property
+    def _reader(self) -> SceneReader:
+        defaults = self._registry.options("scene_reader", self.name, {}, "scene reader")
+        reader: SceneReader = self._registry.build(
+            "scene_reader", self.name, defaults, torch.device("cpu")
+        )
+        return reader
 
     def can_read(self, path: Path) -> bool:
-        """Ask the plugin."""
-        return self._reader.can_read(path)
+        """Ask the plugin; one that fails cannot read the path, and a warning says so."""
+        try:
+            with redirect_stdout(sys.stderr):
+                return bool(self._reader.can_read(path))
+        except (Exception, SystemExit) as error:  # a plugin's code
+            get_logger("scenes").warning("scene reader failed", reader=self.name, error=repr(error))
+            return False
 
     def read(self, path: Path, **options: Any) -> Scene:
-        """Let the plugin read."""
-        return self._reader.read(path, **options)
+        """Let the plugin read; raises :class:`JobError` when it answers with no usable scene."""
+        reader = self._reader
+        try:
+            with redirect_stdout(sys.stderr):
+                scene = reader.read(path, **options)
+        except SphinxError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise self._failed(path, f"raised {type(error).__name__}: {error}") from error
+        if not isinstance(scene, Scene):
+            raise self._failed(path, f"answered with a {type(scene).__name__}, not a Scene")
+        try:
+            scene.validate()
+        except SceneError as error:
+            raise self._failed(path, f"answered with a scene of which {error.message}") from None
+        return scene
+
+    def _failed(self, path: Path, what: str) -> JobError:
+        spec = self._registry.find("scene_reader", self.name)
+        origin = self._registry.distribution_of(spec)
+        return JobError(
+            f"{path}: scene reader {self.name!r} ({origin}) {what}",
+            hint=f"Run: sphinx-nvs check {self.name} --kind scene_reader --sample {path}.",
+            kind="component-raised",
+            component=self.name,
+            stage="scene",
+        )
 
 
 def is_unposed(path: str | Path) -> bool:

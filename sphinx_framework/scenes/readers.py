@@ -194,7 +194,7 @@ def _choose_reader(
     if is_re10k(path):
         return "re10k", None
     for name, reader in zip(names, extra, strict=True):
-        if _says_yes(name, reader, path):
+        if reader.can_read(path):
             return name, reader
     if str(path).startswith(PROCEDURAL):
         raise SceneError(
@@ -240,14 +240,3 @@ def check_range(near: float | None, far: float | None) -> None:
 def _given(**options: Any) -> dict[str, Any]:
     """The options that differ from their defaults."""
     return {k: v for k, v in options.items() if v is not None and v != "auto"}
-
-
-def _says_yes(name: str, reader: SceneReader, path: Path) -> bool:
-    """Ask a reader; one that raises cannot read the path, and must not keep others from it."""
-    try:
-        return bool(reader.can_read(path))
-    except Exception as error:  # a plugin's code
-        from sphinx_framework.logs import get_logger
-
-        get_logger("scenes").warning("scene reader failed", reader=name, error=repr(error))
-        return False

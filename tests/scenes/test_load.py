@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sphinx_framework.errors import SceneError
+from sphinx_framework.errors import JobError, SceneError
 from sphinx_framework.registry import Registry
 from sphinx_framework.scenes.load import load_scene
 
@@ -71,3 +71,44 @@ def test_a_folder_is_read_without_asking_any_plugin(photo_scene):
     scene = load_scene(photo_scene, registry=Registry.from_entry_points([]))
     assert scene.images.dtype == torch.float32
     assert (len(scene.inputs), len(scene.targets)) == (2, 3)
+
+
+BROKEN_READERS = {
+    "raises when it is built": "class Reader:\n    def __init__(self, *given): raise OSError('no')",
+    "exits when it is asked": (
+        "class Reader:\n    def __init__(self, *given): pass\n"
+        "    def can_read(self, path): raise SystemExit(3)"
+    ),
+    "cannot be imported": "import no_such_package",
+    "claims everything": (
+        "class Reader:\n    def __init__(self, *given): pass\n"
+        "    def can_read(self, path): return True\n"
+        "    def read(self, path, **options): return 3"
+    ),
+}
+OTHER = """
+from sphinx_framework.plugin import ComponentSpec, hookimpl
+
+@hookimpl
+def sphinx_framework_components():
+    return [ComponentSpec(kind="scene_reader", name="broken", factory="broken_reader:Reader")]
+"""
+
+
+@pytest.mark.parametrize("how", BROKEN_READERS)
+def test_a_broken_reader_keeps_no_other_from_its_scenes(plugin_folder, how):
+    plugin_folder.install("lite", READER, distribution="sphinx-framework-lite")
+    plugin_folder.install("aaa", OTHER)
+    (plugin_folder.path / "broken_reader.py").write_text(BROKEN_READERS[how])
+    registry = Registry.from_entry_points(plugin_folder.points())
+    assert len(load_scene("procedural:dice", registry=registry).targets) == 3
+
+
+def test_a_reader_that_answers_with_no_scene_is_named(plugin_folder, tmp_path):
+    plugin_folder.install("aaa", OTHER)
+    (plugin_folder.path / "broken_reader.py").write_text(BROKEN_READERS["claims everything"])
+    registry = Registry.from_entry_points(plugin_folder.points())
+    with pytest.raises(
+        JobError, match=r"'broken' \(sphinx-framework-aaa 1.2\) answered with a int"
+    ):
+        load_scene(tmp_path, registry=registry)

@@ -155,14 +155,3 @@ def test_a_real_capture_loads():
     assert scene.order is not None
     moved = scene.inputs.centres[1] - scene.inputs.centres[0]
     assert float(moved @ scene.inputs.world_from_camera[0, :3, 2]) > 0.5
-
-
-def test_a_reader_that_raises_keeps_no_other_from_its_scene():
-    class Broken:
-        name = "broken"
-
-        def can_read(self, path):
-            raise RuntimeError("of the plugin")
-
-    scene = read_scene("procedural:3", extra_readers=[Broken(), GeneratedScenes()])
-    assert len(scene.targets) == 3

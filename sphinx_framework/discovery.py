@@ -1,0 +1,199 @@
+"""Discovery of plugins: isolated, complete, and explicit about what is wrong.
+
+Entry points are loaded one by one and asked one by one, so that a broken plugin is listed with its
+reason and never breaks the others. Nothing here imports torch.
+"""
+
+import os
+import re
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal
+
+from sphinx_framework.hooks import Hooks
+from sphinx_framework.import_watch import watched_import
+from sphinx_framework.plugin import (
+    API_VERSION,
+    ENTRY_POINT_GROUP,
+    KINDS,
+    Capabilities,
+    CommandSpec,
+    ComponentSpec,
+)
+
+PLUGINS_VARIABLE = "SPHINX_FRAMEWORK_PLUGINS"
+COMMAND_NAME = re.compile("[a-z][a-z0-9-]*")
+Status = Literal["ok", "broken", "blocked", "duplicate", "api mismatch"]
+USUAL: tuple[Status, ...] = ("ok", "blocked")  # nothing to mend
+# Distributions of this project are asked first: a name of theirs is not lost to a newcomer.
+OURS = frozenset(
+    {
+        "sphinx-framework-clip",
+        "sphinx-framework-dust3r",
+        "sphinx-framework-efficient-lvsm",
+        "sphinx-framework-klogic",
+        "sphinx-framework-lite",
+        "sphinx-framework-masks",
+        "sphinx-framework-musiq",
+        "sphinx-framework-mvsplat",
+        "sphinx-framework-seva",
+        "sphinx-framework-sharp",
+        "sphinx-framework-videoscene",
+        "sphinx-framework-viewcrafter",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """One component of a usable plugin that is not used, and why."""
+
+    spec: ComponentSpec
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginRecord:
+    """One discovered plugin and what became of it; ``specs`` and ``commands`` are used."""
+
+    name: str
+    distribution: str
+    version: str
+    status: Status
+    reason: str = ""
+    details: str = ""
+    specs: tuple[ComponentSpec, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    commands: tuple[CommandSpec, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """Distribution and version."""
+        return f"{self.distribution} {self.version}".strip()
+
+
+@dataclass(slots=True)
+class Discovery:
+    """Loads entry points; ``owners`` are the plugins of names and components so far."""
+
+    hooks: Hooks = field(default_factory=Hooks)
+    records: list[PluginRecord] = field(default_factory=list)
+    owners: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def run(self, points: Iterable[EntryPoint] | None) -> list[PluginRecord]:
+        """Load every installed plugin, or those that ``$SPHINX_FRAMEWORK_PLUGINS`` leaves."""
+        found = entry_points(group=ENTRY_POINT_GROUP) if points is None else points
+        for point in sorted(set(found), key=_precedence):
+            record = self._judged(point)
+            if record.status != "ok":
+                self.hooks.unregister(point.name)  # a refused plugin does not observe either
+            self.records.append(record)
+        return sorted(self.records, key=lambda r: (r.name, r.distribution))
+
+    def _judged(self, point: EntryPoint) -> PluginRecord:
+        record = PluginRecord(
+            name=point.name,
+            distribution=(point.dist.name if point.dist else None) or "unknown",
+            version=(point.dist.version if point.dist else None) or "",
+            status="ok",
+        )
+        blocked = _blocked(point.name)
+        if blocked:
+            return replace(record, status="blocked", reason=blocked)
+        owner = self.owners.setdefault(("plugin", point.name), record.distribution)
+        if any(earlier.name == point.name for earlier in self.records):
+            reason = f"plugin name {point.name!r} is taken by {owner}"
+            return replace(record, status="duplicate", reason=reason)
+        return self._without_taken_names(self._asked(point, record))
+
+    def _asked(self, point: EntryPoint, record: PluginRecord) -> PluginRecord:
+        """Load one entry point and ask it for its components, whatever it does."""
+        what = f"plugin {point.name!r} ({record.origin})"
+        hint = f"To leave it out: {PLUGINS_VARIABLE}=-{point.name}."
+        try:
+            with watched_import(what, hint):
+                plugin = point.load()
+                self.hooks.register(plugin, point.name)
+                specs = self.hooks.answers("sphinx_framework_components", point.name)
+                commands = self.hooks.answers("sphinx_framework_commands", point.name)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin may even call sys.exit at import
+            reason = f"{type(error).__name__}: {error}"
+            return replace(record, status="broken", reason=reason, details=traceback.format_exc())
+        if specs is None and commands is None:
+            reason = "it implements no sphinx_framework_components() that is marked with @hookimpl"
+            return replace(record, status="broken", reason=reason)
+        record = replace(record, specs=tuple(specs or ()), commands=tuple(commands or ()))
+        problem = _problem(record)
+        if problem:
+            return replace(record, status="broken", reason=problem, specs=(), commands=())
+        if any(spec.api != API_VERSION for spec in record.specs):
+            reason = f"it was made for another API than {API_VERSION}"
+            return replace(record, status="api mismatch", reason=reason)
+        return record
+
+    def _without_taken_names(self, record: PluginRecord) -> PluginRecord:
+        """Refuse what another plugin offers under the same name already, and only that."""
+        if record.status != "ok":
+            return record
+        kept: list[ComponentSpec] = []
+        refused: list[Refused] = []
+        for spec in record.specs:
+            owner = self.owners.setdefault((spec.kind, spec.name), record.distribution)
+            if owner == record.distribution and not any(
+                (s.kind, s.name) == (spec.kind, spec.name) for s in kept
+            ):
+                kept.append(spec)
+            else:
+                reason = f"{spec.kind} {spec.name!r} is offered by {owner} already"
+                refused.append(Refused(spec=spec, reason=reason))
+        commands = tuple(
+            command
+            for command in record.commands
+            if self.owners.setdefault(("command", command.name), record.name) == record.name
+        )
+        record = replace(record, refused=tuple(refused), commands=commands)
+        if refused and not kept:
+            return replace(record, status="duplicate", reason=refused[0].reason)
+        return replace(record, specs=tuple(kept))
+
+
+def _precedence(point: EntryPoint) -> tuple[bool, str, str]:
+    """Our own first, then by name: the same order wherever and whenever they were installed."""
+    return (point.dist is None or point.dist.name not in OURS, point.name, point.value)
+
+
+def _blocked(name: str) -> str:
+    """Why the environment leaves a plugin out: not named, or named with a minus; or nothing."""
+    wished = os.environ.get(PLUGINS_VARIABLE)
+    if wished is None:
+        return ""
+    names = {n.strip() for n in wished.split(",")} - {""}
+    if f"-{name}" in names:
+        return f"left out by ${PLUGINS_VARIABLE}"
+    only = {n for n in names if not n.startswith("-")}
+    all_but = names and not only
+    return "" if all_but or name in only else f"not named in ${PLUGINS_VARIABLE}"
+
+
+def _problem(record: PluginRecord) -> str:
+    """What is wrong with the declarations themselves, or nothing."""
+    declared: tuple[Any, ...] = record.specs
+    for spec in declared:
+        if not isinstance(spec, ComponentSpec) or spec.kind not in KINDS:
+            return f"it returned something that is no component spec: {spec!r}"
+        texts: tuple[Any, ...] = (spec.name, spec.factory, spec.config, spec.licence)
+        if not _all_texts(texts) or not isinstance(spec.capabilities, Capabilities):
+            return f"a component spec of it holds something else than it should: {spec!r}"
+    added: tuple[Any, ...] = record.commands
+    for command in added:
+        if not isinstance(command, CommandSpec) or not COMMAND_NAME.fullmatch(str(command.name)):
+            return f"it returned something that is no command spec: {command!r}"
+    return ""
+
+
+def _all_texts(texts: tuple[Any, ...]) -> bool:
+    return all(isinstance(text, str) for text in texts) and bool(texts[0].strip())

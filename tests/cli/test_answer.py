@@ -1,0 +1,80 @@
+"""With ``--json`` stdout holds one object, whatever plugins print and whenever they do."""
+
+import json
+
+from commands import FAKES
+
+LOUD = """
+import os, subprocess, sys
+print("from python")
+sys.__stdout__.write("from the kept stream\\n")
+os.write(1, b"from the descriptor\\n")
+subprocess.run([sys.executable, "-c", "print('from a child')"], check=True)
+"""
+COMMAND = """
+from sphinx_framework.plugin import CommandSpec, hookimpl
+
+@hookimpl
+def sphinx_framework_commands():
+    return [
+        CommandSpec(name="greet", run=f"{__name__}:greet", summary="say hello",
+                    arguments=f"{__name__}:arguments"),
+        CommandSpec(name="render", run=f"{__name__}:greet", summary="not replaced"),
+        CommandSpec(name="lost", run="no_such_module:x", summary="cannot be loaded"),
+    ]
+
+def arguments(parser):
+    parser.add_argument("--name", default="you")
+
+def greet(arguments):
+    print(f"hello {arguments.name}")
+"""
+
+
+def test_what_a_plugin_prints_at_import_stays_out_of_the_answer(command, monkeypatch):
+    monkeypatch.setenv("SPHINX_FRAMEWORK_PLUGINS", "fakes,loud")
+    command.plugins.install("loud", LOUD + FAKES.replace("fake_specs()", "[]"))
+    ended = command.apart("plugins", "--json")
+    assert {plugin["name"] for plugin in json.loads(ended.out)["plugins"]} >= {"fakes", "loud"}
+    for source in ("python", "the kept stream", "the descriptor", "a child"):
+        assert f"from {source}" in ended.err
+
+
+def test_what_a_component_prints_while_it_works_stays_out_of_the_answer(command, monkeypatch):
+    monkeypatch.setenv("SPHINX_FRAMEWORK_PLUGINS", "loud")
+    (command.plugins.path / "loud_mask.py").write_text(
+        "from sphinx_framework.testing.fakes import FakeMask\n"
+        "class Loud(FakeMask):\n"
+        "    def mask(self, *given):\n"
+        "        print('masking')\n"
+        "        return super().mask(*given)\n"
+    )
+    source = FAKES.replace(
+        "return fake_specs()",
+        "from dataclasses import replace\n"
+        "    return [replace(s, factory='loud_mask:Loud') if s.kind == 'mask' else s\n"
+        "            for s in fake_specs()]",
+    )
+    command.plugins.install("loud", source)
+    ended = command.render("--json")
+    assert json.loads(ended.out)["report"]["frames"]
+    assert "masking" in ended.err
+
+
+def test_plugins_add_commands_and_replace_none(command, monkeypatch):
+    monkeypatch.setenv("SPHINX_FRAMEWORK_PLUGINS", "fakes,polite")
+    command.plugins.install("polite", COMMAND)
+    assert command("greet", "--name", "world").out == "hello world\n"
+    assert command("greet", "--help").code == 0
+    assert command.render().code == 0
+    assert "command greet: say hello" in command("plugins").told
+    lost = command("lost")
+    assert lost.code == 2
+    assert "'no_such_module:x' failed to load: ModuleNotFoundError" in lost.err
+    assert "Traceback" not in lost.err
+
+
+def test_an_unknown_command_is_still_refused(command):
+    ended = command("gret")
+    assert ended.code == 2
+    assert "invalid choice: 'gret'" in ended.err

@@ -1,0 +1,108 @@
+"""Observers of plugins: pluggy calls them with every event, and none of them harms a request."""
+
+import pytest
+
+from sphinx_framework.registry import Registry
+from sphinx_framework.testing.fakes import fake_scene
+from sphinx_framework.testing.pipeline import fake_config
+
+OBSERVER = """
+from sphinx_framework.plugin import hookimpl
+from sphinx_framework.testing.pipeline import fake_specs
+
+seen = []
+
+@hookimpl
+def sphinx_framework_components():
+    return fake_specs()
+
+@hookimpl
+def sphinx_framework_observe(event):
+    seen.append(event)
+"""
+
+
+def observed(plugin_folder):
+    from sphinx_framework.engine.engine import Engine
+
+    registry = Registry.from_entry_points(plugin_folder.points())
+    engine = Engine.from_config(fake_config(), device="cpu", registry=registry)
+    return list(engine.stream(fake_scene(), mode="fine"))
+
+
+def test_observers_receive_every_event_of_a_request(plugin_folder):
+    import importlib
+
+    module = plugin_folder.install("watcher", OBSERVER)
+    events = observed(plugin_folder)
+    seen = importlib.import_module(module).seen
+    assert len(seen) == len(events)
+    assert all(first is second for first, second in zip(seen, events, strict=True))
+
+
+def test_an_observer_that_raises_does_not_end_the_request(plugin_folder):
+    plugin_folder.install(
+        "watcher", OBSERVER.replace("seen.append(event)", "raise OSError('full')")
+    )
+    assert type(observed(plugin_folder)[-1]).__name__ == "Finished"
+
+
+def test_a_refused_plugin_does_not_observe(plugin_folder):
+    import importlib
+
+    plugin_folder.install("alpha", OBSERVER)
+    refused = plugin_folder.install("beta", OBSERVER)
+    observed(plugin_folder)
+    assert importlib.import_module(refused).seen == []
+
+
+WRAPPER = """
+from sphinx_framework.plugin import hookimpl
+
+heard = []
+
+@hookimpl
+def sphinx_framework_components():
+    return []
+
+@hookimpl(wrapper=True)
+def sphinx_framework_observe(event):
+    heard.append("before")
+    result = yield
+    heard.append("after")
+    return result
+"""
+PLAIN = """
+from sphinx_framework.plugin import hookimpl
+from temporary_sphinx_framework_around import heard
+
+@hookimpl
+def sphinx_framework_components():
+    return []
+
+@hookimpl
+def sphinx_framework_observe():
+    heard.append("plain")
+"""
+
+
+def test_pluggy_calls_the_observers_so_that_wrappers_go_around_all_others(plugin_folder):
+    import importlib
+
+    module = plugin_folder.install("around", WRAPPER)
+    plugin_folder.install("plain", PLAIN)
+    registry = Registry.from_entry_points(plugin_folder.points())
+    assert [p.reason for p in registry.plugins] == ["", ""]
+    registry.observe("event")
+    assert importlib.import_module(module).heard == ["before", "plain", "after"]
+
+
+@pytest.mark.parametrize("broken", ["before", "after"])
+def test_a_wrapper_that_raises_keeps_the_event_from_nobody(plugin_folder, broken):
+    import importlib
+
+    failing = WRAPPER.replace(f'heard.append("{broken}")', "raise SystemExit(3)")
+    module = plugin_folder.install("around", failing)
+    plugin_folder.install("plain", PLAIN)
+    Registry.from_entry_points(plugin_folder.points()).observe("event")
+    assert "plain" in importlib.import_module(module).heard
