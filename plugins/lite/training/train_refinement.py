@@ -1,0 +1,174 @@
+"""Train the U-Net for what the product does with it: one or two Euler steps from late starts.
+
+    python training/train_refinement.py --data D --run R --minutes 60 --batch 4 \
+        --start plugins/lite/src/sphinx_framework_lite/weights/denoiser.safetensors
+
+Three quarters of the batches take one step (sometimes two) from a start of 20 to 45 of 50, decode
+some of the targets, add what the autoencoder lost of the render, and compare the composed frame
+with the truth. The rest is the first training's objective on latents, at all noise levels, so that
+long walks and starts from noise stay what they were.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from common import Run, arguments
+from prepare_refinement import INPUT, TARGET
+from safetensors.torch import load_file
+from similarity import gradient_similarity, ssim
+from torch import Tensor
+from train_denoiser import noisy
+
+from sphinx_framework.executors.dense import DenseExecutor
+from sphinx_framework.samplers import karras_sigmas
+from sphinx_framework_lite.autoencoder import LATENT_CHANNELS, Autoencoder
+from sphinx_framework_lite.config import DiffusionConfig
+from sphinx_framework_lite.denoiser import Denoiser, LiteCondition
+from sphinx_framework_lite.weights import build
+
+STEPS = 50
+STARTS = (20, 45)
+LATENT_SHARE = 0.25
+TWO_STEPS = 0.15
+DECODED = 2  # targets per clip that the pixel loss sees
+
+
+class Clips:
+    """The memory maps of prepare_refinement.py, of one split."""
+
+    def __init__(self, folder: Path) -> None:
+        names = ("kind", "clean", "maps", "opacity", "lost", "truth", "done")
+        self.maps = {n: np.load(folder / f"{n}.npy", mmap_mode="r") for n in names}
+
+    def ready(self) -> np.ndarray:
+        """Numbers of the clips that are prepared."""
+        return np.flatnonzero(self.maps["done"])
+
+    def take(self, name: str, clip: int, frames: list[int]) -> Tensor:
+        """Frames of one clip as float32; pictures in [0, 1]."""
+        rows = torch.from_numpy(np.array(self.maps[name][clip])[frames]).float()
+        return rows / 255 if name in ("opacity", "truth") else rows
+
+
+def drawn(clips: Clips, count: int, generator: torch.Generator, drop: bool) -> dict[str, Tensor]:
+    """Clips with all inputs and two to five of the targets, the same number of frames in each."""
+    ready = clips.ready()
+    pick = torch.randint(len(ready), (count,), generator=generator).tolist()
+    kinds = [clips.maps["kind"][ready[i]] for i in pick]
+    inputs = max(int((kind == INPUT).sum()) for kind in kinds)
+    frames = inputs + int(torch.randint(2, 6, (), generator=generator))
+    batch: dict[str, list[Tensor]] = {}
+    for i, kind in zip(pick, kinds, strict=True):
+        photos, targets = np.flatnonzero(kind == INPUT), np.flatnonzero(kind == TARGET)
+        order = torch.randperm(len(targets), generator=generator).numpy()
+        chosen = sorted([*photos.tolist(), *targets[order[: frames - len(photos)]].tolist()])
+        row = {name: clips.take(name, int(ready[i]), chosen) for name in clips.maps
+               if name not in ("done", "kind")}  # fmt: skip
+        row["given"] = torch.from_numpy(kind[chosen] == INPUT)
+        row["base"] = row["maps"][:, :LATENT_CHANNELS].clone()
+        if drop:
+            _hide_sources(row, torch.rand(3, generator=generator))
+        for name, value in row.items():
+            batch.setdefault(name, []).append(value)
+    shortest = min(len(rows) for rows in batch["given"])
+    return {n: torch.stack([v[:shortest] for v in values]) for n, values in batch.items()}
+
+
+def _hide_sources(row: dict[str, Tensor], chance: Tensor) -> None:
+    """Condition dropout: hide one source's renders, or both."""
+    width = LATENT_CHANNELS + 1
+    for source in range(2):
+        if chance[source] < 0.04 or chance[2] < 0.03:
+            row["maps"][~row["given"], (1 + source) * width : (2 + source) * width] = 0
+
+
+def stepped(
+    network: Denoiser, batch: dict[str, Tensor], sigmas: tuple[float, ...], start: int,
+    steps: int, generator: torch.Generator,
+) -> Tensor:  # fmt: skip
+    """Clean latents after one or two Euler steps from ``start``; gradients of the last step."""
+    clips, frames = batch["given"].shape
+    flat = {n: batch[n].flatten(0, 1) for n in ("base", "maps", "given")}
+    condition = LiteCondition(**flat, sigmas=sigmas)
+    ops = DenseExecutor(frames)
+    noise = torch.randn(flat["base"].shape, generator=generator)
+    x = flat["base"] + sigmas[start] * noise
+
+    def denoised(state: Tensor, step: int) -> Tensor:
+        level = torch.full((clips * frames,), sigmas[step])
+        with torch.autocast("cpu", torch.bfloat16):
+            return network(state, level, condition, ops).float()
+
+    if steps == 2:
+        middle = (start + STEPS) // 2
+        with torch.no_grad():
+            clean = denoised(x, start)
+        x = clean + sigmas[middle] / sigmas[start] * (x - clean)
+        start = middle
+    return denoised(x, start)
+
+
+def picture_loss(composed: Tensor, truth: Tensor, opacity: Tensor) -> tuple[Tensor, Tensor]:
+    """What the frames are judged by, less where hardly anything was seen; and the mean PSNR."""
+    weight = (opacity.mean((1, 2)) * 2).clamp(0.1, 1)
+    error = composed - truth
+    square = error.square().mean((1, 2, 3))
+    loss = (
+        error.abs().mean((1, 2, 3))
+        + 0.05 * (square + 3e-4).log()
+        + 0.5 * (1 - ssim(composed, truth))
+        + 0.5 * (1 - gradient_similarity(composed, truth))
+    )
+    total: Tensor = (weight * loss).sum() / weight.sum()
+    return total, -10 * square.detach().clamp(min=1e-8).log10().mean()
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--splits", nargs="+", default=["photos", "train"])
+    parser.add_argument("--start", type=Path, required=True, help="weights to begin with")
+    options = parser.parse_args()
+    torch.manual_seed(options.seed)
+    network = Denoiser()
+    network.load_state_dict({k: v.float() for k, v in load_file(options.start).items()})
+    network.train()
+    decoder = build(Autoencoder, "autoencoder", "packaged", torch.device("cpu"))
+    run = Run(options, network, ema=0.995)
+    splits = [Clips(options.data / "refinement" / name) for name in options.splits]
+    grid = DiffusionConfig.model_construct()
+    sigmas = tuple(karras_sigmas(STEPS, grid.sigma_min, grid.sigma_max, grid.rho).tolist())
+    while run.progress < 1:
+        generator = run.generator
+        batch = drawn(splits[run.step % len(splits)], options.batch, generator, drop=True)
+        chance = torch.rand(3, generator=generator)
+        frames = batch["given"].shape[1]
+        if chance[0] < LATENT_SHARE:
+            made = noisy(batch, generator, float(network.deviation))
+            flat = {name: value.flatten(0, 1) for name, value in {**batch, **made}.items()}
+            with torch.autocast("cpu", torch.bfloat16):
+                out = network.raw(flat["state"], flat["sigma"], flat["maps"], DenseExecutor(frames))
+            skip, scale, _ = network.coefficients(flat["sigma"][:, None, None, None])
+            wanted = (flat["residual"] - skip * flat["state"]) / scale
+            error = flat["weight"] * (out.float() - wanted).square()
+            loss = error.mean() / flat["weight"].mean().clamp(min=1e-3)
+            run.update(0.3 * loss, latent=float(loss.detach()))
+            continue
+        start = STARTS[0] + int(chance[1] * (STARTS[1] - STARTS[0]))
+        clean = stepped(network, batch, sigmas, start, 2 if chance[2] < TWO_STEPS else 1, generator)
+        targets = torch.nonzero(~batch["given"].flatten())[:, 0]
+        picked = targets[
+            torch.randperm(len(targets), generator=generator)[: DECODED * options.batch]
+        ]
+        pixels = {n: batch[n].flatten(0, 1)[picked] for n in ("opacity", "lost", "truth")}
+        with torch.autocast("cpu", torch.bfloat16):
+            decoded = decoder.decode(clean[picked])
+        composed = decoded.float() + pixels["opacity"][:, None] * pixels["lost"]
+        loss, decibel = picture_loss(composed, pixels["truth"], pixels["opacity"])
+        run.update(loss, psnr=float(decibel))
+    run.save()
+
+
+if __name__ == "__main__":
+    main()
