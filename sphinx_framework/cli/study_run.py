@@ -24,6 +24,7 @@ from sphinx_framework.registry import Registry
 from sphinx_framework.study.calibrate.samples import SceneSource
 from sphinx_framework.study.evaluate.engines import EngineFactory
 from sphinx_framework.study.evaluate.evaluation import Bench, evaluate
+from sphinx_framework.study.evaluate.features import load_features
 from sphinx_framework.study.evaluate.perceptual import load_lpips
 from sphinx_framework.study.evaluate.records import SceneRecord
 from sphinx_framework.study.evaluate.settings import scene_seed
@@ -111,7 +112,7 @@ def _studied(
     scenes = scene_sources(arguments.scenes, arguments.index, opened.config, opened.registry)
     factory = EngineFactory(opened.registry, arguments.device)
     engines = factory.engines(opened.config, systems)
-    lpips = load_lpips(factory.device)
+    found = {"lpips": load_lpips(factory.device), "features": load_features(factory.device)}
     with study_progress(len(scenes) * len(systems) * arguments.repeats) as progress:
 
         def resumed(renders: int) -> None:
@@ -124,7 +125,7 @@ def _studied(
             machine=machine_name(factory.device),
             seed=arguments.seed,
             repeats=arguments.repeats,
-            lpips=lpips.distance,
+            distances={k: v.distance for k, v in found.items() if v.distance is not None},
             rendered=progress.advance,
         )
         records = list(evaluate(bench, scenes, folder.path / RECORDS, resumed, folder.write_path))
@@ -135,7 +136,7 @@ def _studied(
         records=records,
         command=command_line(),
         machine=bench.machine,
-        notes=[lpips.note, *_energy_notes(records)],
+        notes=[*(v.note for v in found.values()), *_energy_notes(records)],
     )
     with folder.replacing(last="index.html", keep=_is_record) as new:
         write_study(new, study, _sheets(new, study, bench, scenes, shown))

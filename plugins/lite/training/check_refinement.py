@@ -1,6 +1,6 @@
 """Gate of the U-Net's second training: one Euler step on held-out clips, against the regression.
 
-    python training/check_refinement.py --data D --split held --weights shipped.safetensors new.safetensors
+    python training/check_refinement.py --data D --split held --weights OLD NEW
 
 Prints PSNR, SSIM and GMS of the composed frames (as the product serves them) for the clips of
 ``prepare_refinement.py --held-out``: the regression stage, then every file of weights from every
@@ -79,8 +79,8 @@ def main() -> None:
         worse = (values - base)[:, 0]
         mean = values.mean(0).tolist()
         print(
-            f"{name:<44} {mean[0]:.3f} {mean[1]:.4f} {mean[2]:.4f}  worst {float(worse.min()):+.2f} dB"
-            f"  below -0.5 dB: {int((worse < -0.5).sum())}"
+            f"{name:<44} {mean[0]:.3f} {mean[1]:.4f} {mean[2]:.4f}  "
+            f"worst {float(worse.min()):+.2f} dB  below -0.5 dB: {int((worse < -0.5).sum())}"
         )
 
 

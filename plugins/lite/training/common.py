@@ -26,14 +26,15 @@ def arguments(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--rate", type=float, default=1.5e-3, help="peak learning rate")
     parser.add_argument("--optimiser", choices=("adamw", "muon"), default="adamw")
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--warm-up", type=int, default=100, help="steps until the peak rate")
     return parser
 
 
 class Run:
     """A resumable training run bounded by CPU time, and by wall-clock time if asked for.
 
-    The learning rate warms up over 100 steps, stays, and falls to zero (half a cosine) over the
-    last 60 % of the budget. Averaged weights (EMA) are what gets exported.
+    The learning rate warms up (``--warm-up`` steps), stays, and falls to zero (half a cosine) over
+    the last 60 % of the budget. Averaged weights (EMA) are what gets exported.
     """
 
     def __init__(self, options: Any, network: nn.Module, ema: float = 0.998) -> None:
@@ -43,6 +44,7 @@ class Run:
         self.budget = options.minutes * 60
         self.wall_budget = options.wall_minutes * 60
         self.peak = options.rate
+        self.warm_up: int = options.warm_up
         self.network = network
         self.ema = ema
         self.average = {k: v.detach().clone() for k, v in network.state_dict().items()}
@@ -89,7 +91,7 @@ class Run:
         """One optimiser step, then logging and checkpointing as due."""
         p = self.progress
         decay = 1.0 if p < 0.4 else 0.5 + 0.5 * math.cos(math.pi * min(1.0, (p - 0.4) / 0.6))
-        rate = self.peak * min(1.0, (self.step + 1) / 100) * max(decay, 0.01)
+        rate = self.peak * min(1.0, (self.step + 1) / self.warm_up) * max(decay, 0.01)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)

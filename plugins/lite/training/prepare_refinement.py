@@ -102,7 +102,9 @@ def main() -> None:
     diffusion = LiteDiffusion(DiffusionConfig.model_construct(), device)
     scenes = Scenes(options.data / options.split)
     frames, height, width = scenes.maps["images"].shape[1:4]
-    out = arrays(options.data / "refinement" / options.split, options.scenes, frames, (height, width))
+    out = arrays(
+        options.data / "refinement" / options.split, options.scenes, frames, (height, width)
+    )
     for index in range(options.until or options.scenes):
         if out["done"][index] or not scenes.maps["done"][index]:
             continue

@@ -53,7 +53,7 @@ class Bench:
     machine: str
     seed: int = 0
     repeats: int = 1
-    lpips: Distance | None = None
+    distances: Mapping[str, Distance] = field(default_factory=dict)
     rendered: Callable[[], None] = field(default=lambda: None)
 
     def settings(self, system: System) -> Settings:
@@ -120,7 +120,10 @@ def decision_figures(result: RenderResult) -> dict[str, float | None]:
 
 
 def image_figures(
-    result: RenderResult, embedder: Embedder | None, device: torch.device, lpips: Distance | None
+    result: RenderResult,
+    embedder: Embedder | None,
+    device: torch.device,
+    distances: Mapping[str, Distance],
 ) -> dict[str, float | None]:
     """Figures of the images; those that need depth, truth or weights are absent without them."""
     coarse, scene, images = result.coarse, result.scene, result.images
@@ -142,8 +145,8 @@ def image_figures(
     values["gms"] = float(gradient_similarity(images, truth).mean())
     if min(images.shape[-2:]) >= SMALLEST_SSIM_SIDE:
         values["ssim"] = float(ssim(images, truth).mean())
-    if lpips is not None:
-        values["lpips"] = float(lpips(images, truth).mean())
+    for name, distance in distances.items():
+        values[name] = float(distance(images, truth).mean())
     if coarse.opacity is not None:
         holes = coarse.opacity.cpu() < HOLE_OPACITY
         values["hole_share"] = float(holes.float().mean())
@@ -180,7 +183,7 @@ def measure_scene(
                 seed=bench.noise_seed(name, system, repeat),
             )
             embedder, device = engine.components.embedder, engine.device
-            images = image_figures(result, embedder, device, bench.lpips)
+            images = image_figures(result, embedder, device, bench.distances)
             runs[system.name].append(
                 Run(
                     seconds=request_seconds(result),

@@ -7,7 +7,7 @@ import numpy as np
 
 from sphinx_framework.study.report.summary import NOT_MEASURED, Rows
 
-FIGURES = (("kept", 3), ("psnr", 2), ("lpips", 3), ("gms", 3))
+FIGURES = (("kept", 3), ("psnr", 2), ("lpips", 3), ("features", 4), ("gms", 3))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,8 @@ def _rival(rows: Rows, system: str, kind: str, competitors: Sequence[str]) -> Ri
 
 def rival_table(found: Sequence[Rival]) -> list[list[str]]:
     """Own figure against the rival's, one line per system."""
-    heads = {"kept": "score kept", "psnr": "PSNR", "lpips": "LPIPS", "gms": "gradient sim."}
+    heads = {"kept": "score kept", "psnr": "PSNR", "lpips": "LPIPS", "features": "feature distance",
+             "gms": "gradient sim."}  # fmt: skip
     told = (f"{heads[key]}: own / diffusion" for key, _ in FIGURES)
     lines = [["system", "against", "seconds", *told, "note"]]
     for rival in found:

@@ -30,6 +30,7 @@ COLUMNS = (
     Column(key="psnr", head="PSNR"),
     Column(key="ssim", head="SSIM", digits=3),
     Column(key="lpips", head="LPIPS", digits=3),
+    Column(key="features", head="feature distance", digits=4),
     Column(key="gms", head="gradient sim.", digits=3),
     Column(key="score", head="score", digits=3),
     Column(key="sharpness", head="log sharpness"),
