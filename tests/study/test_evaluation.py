@@ -104,20 +104,20 @@ def test_what_was_not_measured_is_absent(record):
 
 def test_without_truth_only_figures_without_reference_are_there():
     result = fake_engine(num_steps=3).render(fake_scene(seed=1), mode="regression")
-    assert set(image_figures(result, None, CPU, None)) == {"sharpness"}
+    assert set(image_figures(result, None, CPU, {})) == {"sharpness"}
 
 
 def test_frames_too_small_for_ssim_have_none():
     small = fake_scene(targets=2, size=(8, 8))
     small = replace(small, target_images=small.images)
     result = fake_engine(num_steps=3).render(small, mode="regression")
-    assert "ssim" not in image_figures(result, None, CPU, None)
+    assert "ssim" not in image_figures(result, None, CPU, {})
 
 
 def test_depth_gives_the_drift():
     result = fake_engine(num_steps=3).render(scene(0), mode="regression")
     deep = replace(result, coarse=replace(result.coarse, depth=torch.full((2, 16, 16), 4.0)))
-    figures = image_figures(deep, None, CPU, None)
+    figures = image_figures(deep, None, CPU, {})
     assert 0 <= figures["drift"] == figures["drift_worst"]
 
 
