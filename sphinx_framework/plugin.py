@@ -70,6 +70,8 @@ class ComponentSpec:
     config: ``"package.module:Config"``, a frozen pydantic model of the component's options, or
         empty when it has none.
     licence: SPDX name of the code's licence; weights_licence: of the weights it loads ("" = none).
+    trainer: ``"package.module:function"``, a :class:`sphinx_framework.protocols.StepsTrainer`, of a
+        step policy that ``calibrate --policy NAME`` trains; empty for all others.
     non_commercial: code or weights forbid commercial use; ``--licence-policy permissive`` refuses.
     """
 
@@ -80,6 +82,7 @@ class ComponentSpec:
     capabilities: Capabilities = field(default_factory=Capabilities)
     licence: str = "Apache-2.0"
     weights_licence: str = ""
+    trainer: str = ""
     non_commercial: bool = False
     summary: str = ""
     api: int = API_VERSION

@@ -160,6 +160,18 @@ class Registry:
                 hint="See the traceback with --debug, and report it to the plugin's author.",
             ) from error
 
+    def trainer(self, name: str) -> Any:
+        """What ``calibrate --policy`` trains a step policy with; raises :class:`ConfigError`."""
+        spec = self.find("steps", name)
+        if not spec.trainer:
+            able = [s.name for s in self.specs if s.trainer]
+            raise ConfigError(
+                f"the step policy {name!r} is not trained from samples.",
+                hint=f"Policies that are: {', '.join(able) or 'none installed'}. Without --policy, "
+                "calibrate fits rules for klogic.",
+            )
+        return self._resolve(spec, spec.trainer)
+
     def _resolve(self, spec: ComponentSpec, target: str) -> Any:
         module, _, attribute = target.partition(":")
         try:

@@ -215,12 +215,16 @@ class Bracket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityReport:
-    """Scores of the coarse views against the inputs' interpolated score (paper eq. 2)."""
+    """Scores of the coarse views against the inputs' interpolated score (paper eq. 2).
+
+    coarse: the views that were scored, for policies that look at them; ``None`` where unknown.
+    """
 
     score: Float[Tensor, " T"]
     reference: Float[Tensor, " T"]
     ratio: Float[Tensor, " T"]
     input_score: Float[Tensor, " N"]
+    coarse: CoarseViews | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from sphinx_framework.cli.answer import print_json
+from sphinx_framework.cli.calibrate_policy import train_policy
 from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.cli.scenes import scene_sources
 from sphinx_framework.cli.study_progress import study_progress
@@ -23,7 +24,14 @@ from sphinx_framework.registry import Registry
 from sphinx_framework.study.calibrate.calibration import Calibration, calibrated, rules_of
 from sphinx_framework.study.calibrate.fit import UNKNOWN, Fit, thin_rows
 from sphinx_framework.study.calibrate.held_out import HeldOut, held_out
-from sphinx_framework.study.calibrate.samples import Sampling, SceneSample, collect, samples_digest
+from sphinx_framework.study.calibrate.policies import observed
+from sphinx_framework.study.calibrate.samples import (
+    Sampling,
+    SceneSample,
+    SceneSource,
+    collect,
+    samples_digest,
+)
 
 MODES: tuple[Mode, ...] = ("coarse", "fine", "selective")
 
@@ -36,13 +44,18 @@ def calibrate(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, arguments.overrides)
     sampling = _sampling(arguments, config)
     fit = _fit(arguments)
+    registry = Registry.from_entry_points()
+    train = None if arguments.policy is None else registry.trainer(arguments.policy)
     out = open_file(arguments.out, "--out", scenes=arguments.scenes, parents=True)
     place, option = arguments.samples, "--samples"
     if not place:
         place, option = str(out.with_suffix(".samples")), "the samples beside --out,"
     read = [arguments.index, arguments.config]
     with open_output(place, scenes=arguments.scenes, files=read, option=option) as folder:
-        samples = _measured(arguments, config, sampling, folder)
+        samples, engine, scenes = _measured(arguments, config, registry, sampling, folder)
+    if train is not None:
+        seen = list(observed(engine, scenes, samples))
+        return train_policy(arguments, train, seen, qualities, fit, out)
     clusters, least = arguments.clusters, arguments.min_scenes
     calibration = calibrated(samples, qualities, clusters=clusters, min_scenes=least, fit=fit)
     unseen = held_out(samples, qualities, clusters=clusters, min_scenes=least, fit=fit)
@@ -65,9 +78,12 @@ def calibrate(arguments: argparse.Namespace) -> int:
 
 
 def _measured(
-    arguments: argparse.Namespace, config: PipelineConfig, sampling: Sampling, folder: OutputFolder
-) -> list[SceneSample]:
-    registry = Registry.from_entry_points()
+    arguments: argparse.Namespace,
+    config: PipelineConfig,
+    registry: Registry,
+    sampling: Sampling,
+    folder: OutputFolder,
+) -> tuple[list[SceneSample], Engine, list[SceneSource]]:
     scenes = scene_sources(arguments.scenes, arguments.index, config, registry)
     if arguments.clusters is not None and arguments.clusters * arguments.min_scenes > len(scenes):
         raise ConfigError(
@@ -85,7 +101,7 @@ def _measured(
                     count * renders, f"{folder.path}: goes on after {count} recorded scenes"
                 )
 
-        return list(
+        samples = list(
             collect(
                 engine,
                 scenes,
@@ -96,6 +112,7 @@ def _measured(
                 write=folder.write_path,
             )
         )
+    return samples, engine, list(scenes)
 
 
 def _sampling(arguments: argparse.Namespace, config: PipelineConfig) -> Sampling:

@@ -31,6 +31,11 @@ def _common(command: argparse.ArgumentParser) -> None:
 def _calibrate(command: argparse.ArgumentParser) -> None:
     _common(command)
     command.add_argument("--out", required=True, metavar="TOML", help="rule file to write")
+    command.add_argument(
+        "--policy",
+        metavar="NAME",
+        help="train this step policy (for example ddp) on the samples instead of fitting rules",
+    )
     command.add_argument("--samples", metavar="DIR", help="where measured scenes are kept")
     command.add_argument("--qualities", default="0.98,0.95,0.90", metavar="Q,Q")
     command.add_argument(

@@ -65,12 +65,13 @@ def assess(
     components: Components, config: PipelineConfig, scene: Scene, coarse: CoarseViews
 ) -> QualityReport:
     """Score coarse views and inputs, and relate them at the targets' true positions (eq. 2)."""
-    return quality_report(
+    report = quality_report(
         components.quality.score(coarse.images, coarse.opacity),
         components.quality.score(scene.images),
         brackets(scene),
         config.gamma,
     )
+    return replace(report, coarse=coarse)
 
 
 def decide(

@@ -45,3 +45,12 @@ from sphinx_framework.protocols.sight import (
 from sphinx_framework.protocols.sight import (
     Tokens as Tokens,
 )
+from sphinx_framework.protocols.training import (
+    ObservedScene as ObservedScene,
+)
+from sphinx_framework.protocols.training import (
+    StepsTrainer as StepsTrainer,
+)
+from sphinx_framework.protocols.training import (
+    TrainedSteps as TrainedSteps,
+)

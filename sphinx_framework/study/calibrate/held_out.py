@@ -23,19 +23,20 @@ class HeldOut:
     """One quality over all scenes, each held out once.
 
     mean: of the scenes' kept shares of full diffusion's score. met: share of the scenes that keep
-    the quality.
+    the quality. start: mean start of the targets, as a share of the steps: 1 is the regression's.
     """
 
     quality: float
     scenes: int
     mean: float
     met: float
+    start: float
 
     def text(self) -> str:
         """``quality 0.95 held out: 94% of 80 scenes keep it, 1.011 in the mean``."""
         return (
             f"quality {self.quality:g} held out: {self.met:.0%} of {self.scenes} scenes keep it, "
-            f"{self.mean:.3f} in the mean"
+            f"{self.mean:.3f} in the mean; mean start at {self.start:.0%} of the steps"
         )
 
 
@@ -56,7 +57,7 @@ def held_out(
     if len(samples) < folds:
         return ()
     mixed = sorted(samples, key=lambda s: hashlib.sha256(s.scene.encode()).hexdigest())
-    kept: dict[float, list[float]] = {quality: [] for quality in qualities}
+    judged: dict[float, list[tuple[float, float]]] = {quality: [] for quality in qualities}
     for fold in range(folds):
         rest = [sample for i, sample in enumerate(mixed) if i % folds != fold]
         try:
@@ -67,15 +68,21 @@ def held_out(
             return ()
         for sample in mixed[fold::folds]:
             for quality in qualities:
-                kept[quality].append(kept_share(sample, rule_for(calibration, sample, quality)))
-    return tuple(
-        HeldOut(
-            quality=quality,
-            scenes=len(shares),
-            mean=fmean(shares),
-            met=fmean(share >= quality for share in shares),
-        )
-        for quality, shares in kept.items()
+                rows = rule_for(calibration, sample, quality).rows
+                starts = [start_of(rows, t.ratio, sample.num_steps) for t in sample.targets]
+                judged[quality].append(outcome(sample, starts))
+    return tuple(summary(quality, outcomes) for quality, outcomes in judged.items())
+
+
+def summary(quality: float, outcomes: Sequence[tuple[float, float]]) -> HeldOut:
+    """One quality from the scenes' :func:`outcome`."""
+    shares = [share for share, _ in outcomes]
+    return HeldOut(
+        quality=quality,
+        scenes=len(shares),
+        mean=fmean(shares),
+        met=fmean(share >= quality for share in shares),
+        start=fmean(start for _, start in outcomes),
     )
 
 
@@ -89,7 +96,12 @@ def rule_for(calibration: Calibration, sample: SceneSample, quality: float) -> R
     )
 
 
-def kept_share(sample: SceneSample, rule: RuleTable) -> float:
-    """Mean score of a scene's targets from the rule's starts, over that of full diffusion."""
-    own = [t.scores[start_of(rule.rows, t.ratio, sample.num_steps)] for t in sample.targets]
-    return fmean(own) / fmean(target.full for target in sample.targets)
+def outcome(sample: SceneSample, starts: Sequence[int]) -> tuple[float, float]:
+    """Mean score of a scene's targets over that of full diffusion, and mean start over the steps.
+
+    starts: of every target; one between two that were tried counts as the earlier.
+    """
+    pairs = list(zip(sample.targets, starts, strict=True))
+    own = [t.scores[max(s for s in t.scores if s <= start)] for t, start in pairs]
+    share = fmean(own) / fmean(target.full for target in sample.targets)
+    return share, fmean(starts) / sample.num_steps

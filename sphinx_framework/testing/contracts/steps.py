@@ -7,7 +7,7 @@ import torch
 
 from sphinx_framework.protocols import StepPolicy
 from sphinx_framework.testing.contracts.base import Contract
-from sphinx_framework.types import QualityReport
+from sphinx_framework.types import CoarseViews, QualityReport
 
 
 class StepsContract(Contract):
@@ -20,11 +20,20 @@ class StepsContract(Contract):
     def starts(
         self, ratios: list[float], quality: float, num_steps: int | None = None
     ) -> tuple[int, ...]:
-        """Start steps for given ratios."""
+        """Start steps for given ratios, of views that look the same."""
         ratio = torch.tensor(ratios, device=self.device)
         ones = torch.ones_like(ratio)
+        view = self.coarse(self.scene(targets=1))
+        assert view.opacity is not None
         report = QualityReport(
-            score=ratio, reference=ones, ratio=ratio, input_score=torch.ones(2, device=self.device)
+            score=ratio,
+            reference=ones,
+            ratio=ratio,
+            input_score=torch.ones(2, device=self.device),
+            coarse=CoarseViews(
+                images=view.images.expand(len(ratios), -1, -1, -1),
+                opacity=view.opacity.expand(len(ratios), -1, -1),
+            ),
         )
         scene = self.scene(targets=len(ratios))
         policy: StepPolicy = self.make()

@@ -1,0 +1,71 @@
+"""Step policies that are trained from samples: what they are shown, and how they are judged."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from sphinx_framework.engine.decisions import assess
+from sphinx_framework.engine.engine import Engine
+from sphinx_framework.protocols import ObservedScene, StepPolicy, StepsTrainer
+from sphinx_framework.study.calibrate.held_out import FOLDS, HeldOut, outcome, summary
+from sphinx_framework.study.calibrate.samples import SceneSample, SceneSource
+
+Seen = tuple[SceneSample, ObservedScene]
+
+
+@torch.no_grad()
+def observed(
+    engine: Engine, scenes: Sequence[SceneSource], samples: Sequence[SceneSample]
+) -> Iterator[Seen]:
+    """Every measured scene with what a policy would see of it: one regression pass a scene."""
+    by_name = {sample.scene: sample for sample in samples}
+    for name, load in scenes:
+        sample, scene = by_name[name], load().to(engine.device)
+        coarse = engine.components.regression.predict(scene)
+        starts = tuple(sorted(sample.targets[0].scores))
+        kept = [[target.kept(start) for start in starts] for target in sample.targets]
+        yield (
+            sample,
+            ObservedScene(
+                name=name,
+                scene=scene,
+                report=assess(engine.components, engine.config, scene, coarse),
+                num_steps=sample.num_steps,
+                starts=starts,
+                kept=torch.tensor(kept),
+            ),
+        )
+
+
+def judged(
+    policy: StepPolicy, scenes: Sequence[Seen], qualities: Sequence[float]
+) -> dict[float, list[tuple[float, float]]]:
+    """Kept share and mean start of every scene under a policy, by quality."""
+    found: dict[float, list[tuple[float, float]]] = {quality: [] for quality in qualities}
+    for sample, seen in scenes:
+        for quality in qualities:
+            chosen = policy.start_steps(seen.report, seen.scene, quality, seen.num_steps)
+            found[quality].append(outcome(sample, chosen.steps))
+    return found
+
+
+def held_out_policy(
+    train: StepsTrainer,
+    scenes: Sequence[Seen],
+    qualities: Sequence[float],
+    *,
+    seed: int,
+    folds: int = FOLDS,
+) -> tuple[HeldOut, ...]:
+    """Cross-validate a trained policy on the folds that rules are judged on."""
+    if len(scenes) < folds:
+        return ()
+    mixed = sorted(scenes, key=lambda s: hashlib.sha256(s[0].scene.encode()).hexdigest())
+    found: dict[float, list[tuple[float, float]]] = {quality: [] for quality in qualities}
+    for fold in range(folds):
+        rest = [seen for i, (_, seen) in enumerate(mixed) if i % folds != fold]
+        policy = train(rest, seed=seed).policy
+        for quality, outcomes in judged(policy, mixed[fold::folds], qualities).items():
+            found[quality] += outcomes
+    return tuple(summary(quality, outcomes) for quality, outcomes in found.items())
