@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from sphinx_framework.types import QualityReport
 
-SIDE = 32  # pixels that a view is reduced to
+SIDE = 16  # pixels that a view is reduced to
 WIDTHS = (16, 32, 64)
 LARGEST_RATIO = 2.0
-SIDE_FEATURES = 3
+SIDE_FEATURES = 6
 
 
 class ExpectedQuality(nn.Module):
@@ -34,12 +34,12 @@ class ExpectedQuality(nn.Module):
         self.head = nn.Sequential(
             nn.Linear(before + SIDE_FEATURES, 64), nn.SiLU(), nn.Linear(64, arms)
         )
-        self.slope = nn.Parameter(torch.zeros(arms))
+        self.slope = nn.Parameter(torch.full((arms,), -2.0))
 
     def forward(
         self,
         views: Float[Tensor, "B 4 s s"],
-        told: Float[Tensor, "B 3"],
+        told: Float[Tensor, "B 6"],
         ratio: Float[Tensor, " B"],
     ) -> Float[Tensor, "B K"]:
         """Expected kept shares; ``ratio`` acts through slopes that are not negative."""
@@ -65,8 +65,18 @@ def state_of(report: QualityReport) -> tuple[Tensor, Tensor, Tensor]:
             certain.mean((1, 2)),
             (certain < 0.5).float().mean((1, 2)),
             torch.full((len(certain),), float(opacity is not None)),
+            # What the trunk's normalisation takes away: brightness, contrast, and sharpness.
+            images.mean((1, 2, 3)),
+            images.std((1, 2, 3)),
+            _sharpness(images),
         ],
         dim=1,
     )
     ratio = report.ratio.float().cpu().nan_to_num(0.0, posinf=LARGEST_RATIO)
     return views, told, ratio.clamp(0, LARGEST_RATIO)
+
+
+def _sharpness(images: Float[Tensor, "T 3 H W"]) -> Float[Tensor, " T"]:
+    """Logarithm of the mean difference between neighbouring pixels, at full resolution."""
+    across, down = (images.diff(dim=axis).abs().mean((1, 2, 3)) for axis in (2, 3))
+    return ((across + down) / 2 + 1e-4).log() / 4

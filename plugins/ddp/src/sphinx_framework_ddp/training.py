@@ -21,7 +21,7 @@ from sphinx_framework.protocols import ObservedScene, TrainedSteps
 from sphinx_framework_ddp.network import ExpectedQuality, state_of
 from sphinx_framework_ddp.policy import LearnedPolicy, latest_arms
 
-EPOCHS = 200
+EPOCHS = 100
 COST = 0.2  # reward lost by walking all steps; the paper has none, its arms cost the same
 SHARPNESS = 20.0  # of the soft choice between arms while training
 ENTROPY = 0.002
@@ -36,7 +36,7 @@ class Batch:
     """All targets of some scenes; ``scene`` numbers them."""
 
     views: Float[Tensor, "B 4 s s"]
-    told: Float[Tensor, "B 3"]
+    told: Float[Tensor, "B 6"]
     ratio: Float[Tensor, " B"]
     kept: Float[Tensor, "B K"]
     scene: Tensor
@@ -84,7 +84,7 @@ def fitted(batch: Batch, starts: Sequence[int], num_steps: int, seed: int) -> Ex
         last.weight.mul_(0.1)
         last.bias.copy_(batch.kept.mean(0) - F.softplus(network.slope) * batch.ratio.mean())
     walked = 1 - torch.tensor(starts) / num_steps
-    optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-2)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=8e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, EPOCHS)
     with torch.enable_grad():
         for epoch in range(EPOCHS):
