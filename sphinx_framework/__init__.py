@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sphinx_framework.engine.engine import Engine as Engine
     from sphinx_framework.engine.result import RenderResult as RenderResult
     from sphinx_framework.errors import SphinxError as SphinxError
+    from sphinx_framework.output.results import save_result as save_result
     from sphinx_framework.registry import Registry as Registry
     from sphinx_framework.scenes.load import load_scene as load_scene
     from sphinx_framework.types import Cameras as Cameras
@@ -26,6 +27,7 @@ _HOMES = {
     "RenderResult": "engine.result",
     "SphinxError": "errors",
     "load_scene": "scenes.load",
+    "save_result": "output.results",
     "Registry": "registry",
     "Cameras": "types",
     "CoarseViews": "types",

@@ -17,6 +17,7 @@ from sphinx_framework.cli.answer import only_the_answer
 from sphinx_framework.cli.serve_arguments import add_serve_commands
 from sphinx_framework.cli.study_arguments import add_study_commands
 from sphinx_framework.errors import InputError, SphinxError, shown
+from sphinx_framework.output.saving import DEFAULT_FPS, SAVES
 from sphinx_framework.version import __version__
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
@@ -72,11 +73,13 @@ def _job_commands(commands: "Commands[Parser]") -> None:
     demo.add_argument("--scene", default="procedural:demo", help=argparse.SUPPRESS)
     demo.add_argument("--config", default="lite", help=argparse.SUPPRESS)
     _render_options(demo)
+    _save_options(demo)
     demo.add_argument("--out", required=True, metavar="DIR", help="folder to write")
 
     render = _command(commands, "render", "render:render", "render a scene's targets")
     _scene_options(render)
     _render_options(render)
+    _save_options(render)
     render.add_argument("--out", required=True, metavar="DIR", help="folder to write")
 
     plan = _command(commands, "plan", "render:plan", "stop before diffusion and show the plan")
@@ -173,6 +176,17 @@ def _render_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--energy", metavar="METER", help="auto, zeus, nvml, rapl or none")
     command.add_argument("--licence-policy", default="any", metavar="any|permissive")
+
+
+def _save_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--save",
+        metavar="LIST",
+        help=f"more outputs, by commas: {', '.join(SAVES)}, or all",
+    )
+    command.add_argument(
+        "--fps", type=float, metavar="F", help=f"of the videos (default: {DEFAULT_FPS:g})"
+    )
 
 
 def _reader_options(command: argparse.ArgumentParser) -> None:

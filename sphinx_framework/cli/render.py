@@ -22,6 +22,7 @@ from sphinx_framework.engine.report import schedule_text
 from sphinx_framework.engine.result import Report
 from sphinx_framework.errors import SceneError
 from sphinx_framework.output.results import publish_result
+from sphinx_framework.output.saving import saving
 from sphinx_framework.registry import Registry
 from sphinx_framework.request import RenderRequest
 from sphinx_framework.scenes.load import is_unposed, load_scene, load_unposed
@@ -38,6 +39,7 @@ def demo(arguments: argparse.Namespace) -> int:
 def render(arguments: argparse.Namespace) -> int:
     """Load, render, write, and print what was decided."""
     read = [arguments.config, arguments.cost, arguments.targets]
+    chosen = saving(arguments.save, arguments.fps)
     with open_output(arguments.out, scenes=[arguments.scene], files=read) as folder:
         engine, scene, load_seconds = _open(arguments)
         events = engine.stream(
@@ -46,7 +48,7 @@ def render(arguments: argparse.Namespace) -> int:
         result = show_progress(events, Console(stderr=True))
         result.report.seconds.load = load_seconds
         result.report.seconds.total += load_seconds
-        publish_result(result, folder)
+        publish_result(result, folder, chosen)
     out = Path(arguments.out)
     if arguments.json:
         print_json({"out": str(out), "report": json.loads(result.report.to_json())})

@@ -19,13 +19,13 @@ from sphinx_framework.energy.choose import check_meter
 from sphinx_framework.errors import ConfigError, suggestion
 from sphinx_framework.output.contact_sheet import write_contact_sheet
 from sphinx_framework.output.folder import OutputFolder
+from sphinx_framework.perceptual import load_lpips
 from sphinx_framework.policy.schedule import MODES, Mode
 from sphinx_framework.registry import Registry
 from sphinx_framework.study.calibrate.samples import SceneSource
 from sphinx_framework.study.evaluate.engines import EngineFactory
 from sphinx_framework.study.evaluate.evaluation import Bench, evaluate
 from sphinx_framework.study.evaluate.features import load_features
-from sphinx_framework.study.evaluate.perceptual import load_lpips
 from sphinx_framework.study.evaluate.records import SceneRecord
 from sphinx_framework.study.evaluate.settings import scene_seed
 from sphinx_framework.study.evaluate.systems import DENSE, System

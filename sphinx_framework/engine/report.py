@@ -15,6 +15,7 @@ from sphinx_framework.engine.decisions import Decisions, missed_targets
 from sphinx_framework.engine.request_state import Request
 from sphinx_framework.engine.result import Counts, FrameReport, Report, StepTrace
 from sphinx_framework.metrics import SMALLEST_SSIM_SIDE, psnr, ssim
+from sphinx_framework.perceptual import SMALLEST_LPIPS_SIDE, report_lpips
 from sphinx_framework.policy.schedule import Full, Schedule
 from sphinx_framework.version import __version__
 
@@ -58,6 +59,7 @@ def build_report(
                 evidence=request.evidence.get(index),
                 psnr=similarity[index][0],
                 ssim=similarity[index][1],
+                lpips=similarity[index][2],
                 reason=reason,
                 full_ratio=None if full_ratio is None else full_ratio[index],
                 missed=missed[index] or index in request.withheld,
@@ -131,16 +133,21 @@ def _steps_run(request: Request, decisions: Decisions) -> list[int]:
 
 def _similarity(
     images: Float[Tensor, "T 3 H W"], truth: Float[Tensor, "T 3 H W"] | None
-) -> list[tuple[float | None, float | None]]:
-    """PSNR in dB (at most 100) and SSIM of every target; ``None`` without ground truth."""
+) -> list[tuple[float | None, float | None, float | None]]:
+    """PSNR in dB (at most 100), SSIM and LPIPS of every target; ``None`` where not to be had."""
+    unknown = [None] * len(images)
     if truth is None:
-        return [(None, None)] * len(images)
+        return list(zip(unknown, unknown, unknown, strict=True))
     images, truth = images.cpu(), truth.cpu()
     decibels = psnr(images, truth).clamp(max=LARGEST_PSNR).tolist()
+    structure, distance = unknown, unknown
     small = min(truth.shape[-2:]) < SMALLEST_SSIM_SIDE
-    if small or find_spec("skimage") is None:  # the extra 'study'
-        return [(value, None) for value in decibels]
-    return list(zip(decibels, ssim(images, truth).tolist(), strict=True))
+    if not small and find_spec("skimage") is not None:  # the extra 'study'
+        structure = ssim(images, truth).tolist()
+    perceptual = report_lpips()
+    if perceptual is not None and min(truth.shape[-2:]) >= SMALLEST_LPIPS_SIDE:
+        distance = perceptual(images, truth).tolist()
+    return list(zip(decibels, structure, distance, strict=True))
 
 
 def _planned_steps(decisions: Decisions) -> list[int]:

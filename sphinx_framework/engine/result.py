@@ -37,6 +37,10 @@ class FrameReport(Closed):
     )
     psnr: float | None = Field(description="dB against ground truth, where there is any")
     ssim: float | None = Field(description="structural similarity to ground truth, where any")
+    lpips: float | None = Field(
+        description="perceptual distance to ground truth (AlexNet; smaller is closer), where any "
+        "and the package lpips and its weights are on this machine"
+    )
     reason: str | None = Field(description="why a frame is served as rendered; none if refined")
     full_ratio: float | None = Field(
         description="ratio that full diffusion reaches on calibration frames like this one; none "

@@ -5,6 +5,7 @@ One ``vertex`` element with float properties ``x y z``, ``nx ny nz`` (zero), ``f
 ``scale_0..2`` (logarithms of standard deviations) and ``rot_0..3`` (quaternion w, x, y, z).
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,24 +44,49 @@ _FAINTEST, _DENSEST = 1e-9, 1 - 1e-7
 _SMALLEST_SCALE = 1e-12
 
 
-def write_ply(path: Path, gaussians: Gaussians) -> None:
-    """Write Gaussians; harmonics above degree 3 are dropped.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GaussianColumns:
+    """Gaussians as splat files store them, float32 on the CPU.
+
+    log_scales: of standard deviations. logits: of opacities. rotations: quaternions (w, x, y, z).
+    """
+
+    means: Float[Tensor, "G 3"]
+    harmonics: Float[Tensor, "G 3 d"]
+    logits: Float[Tensor, " G"]
+    log_scales: Float[Tensor, "G 3"]
+    rotations: Float[Tensor, "G 4"]
+
+
+def gaussian_columns(gaussians: Gaussians) -> GaussianColumns:
+    """Convert Gaussians; harmonics above degree 3 are dropped.
 
     Scales and rotations are taken from the Gaussians, or from their covariances' eigenvectors.
     """
-    means = gaussians.means.detach().cpu()
-    harmonics = gaussians.harmonics.detach().cpu()[..., :MAX_COEFFICIENTS]
     opacities = gaussians.opacities.detach().cpu().double().clamp(_FAINTEST, _DENSEST)
     scales, rotations = _axes(gaussians)
+    return GaussianColumns(
+        means=gaussians.means.detach().cpu().float(),
+        harmonics=gaussians.harmonics.detach().cpu()[..., :MAX_COEFFICIENTS].float(),
+        logits=torch.logit(opacities).float(),
+        log_scales=scales.clamp(min=_SMALLEST_SCALE).log().float(),
+        rotations=rotations.float(),
+    )
+
+
+def write_ply(path: Path, gaussians: Gaussians) -> None:
+    """Write Gaussians; harmonics above degree 3 are dropped."""
+    split = gaussian_columns(gaussians)
+    means, harmonics = split.means, split.harmonics
     columns = torch.cat(
         [
             means,
             torch.zeros_like(means),
             harmonics[..., 0],
             harmonics[..., 1:].flatten(1),
-            torch.logit(opacities)[:, None].to(means.dtype),
-            scales.clamp(min=_SMALLEST_SCALE).log().to(means.dtype),
-            rotations.to(means.dtype),
+            split.logits[:, None],
+            split.log_scales,
+            split.rotations,
         ],
         dim=1,
     )

@@ -1,5 +1,6 @@
 """What a render leaves: frames, videos and the report, in a folder that appears whole."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from time import perf_counter
 
@@ -10,34 +11,60 @@ from sphinx_framework.engine.result import RenderResult
 from sphinx_framework.output.contact_sheet import write_contact_sheet
 from sphinx_framework.output.folder import OutputFolder
 from sphinx_framework.output.ply import write_ply
+from sphinx_framework.output.saves import write_saves
+from sphinx_framework.output.saving import Saving, saving
 from sphinx_framework.output.transforms import write_transforms
 from sphinx_framework.output.video import write_video
 from sphinx_framework.scenes.images import png_bytes, write_png
 
 REPORT = "report.json"
+NO_MORE = Saving()
 
 
-def publish_result(result: RenderResult, out: OutputFolder) -> None:
+def save_result(
+    result: RenderResult,
+    path: str | Path,
+    *,
+    save: str | Iterable[str] | None = None,
+    fps: float | None = None,
+) -> Path:
+    """Write a result to a new folder, or over an earlier result of ours; returns the folder.
+
+    save: outputs besides the fixed files, of :data:`~sphinx_framework.output.saving.SAVES`, or
+        "all". fps: frames per second of the videos (12).
+
+    Raises:
+        ConfigError: an unknown output, or a folder that holds files which are not ours.
+        JobError: the disk is full.
+    """
+    chosen = saving(save, fps)
+    with OutputFolder(path, option="path") as out:
+        publish_result(result, out, chosen)
+        return out.path
+
+
+def publish_result(result: RenderResult, out: OutputFolder, chosen: Saving = NO_MORE) -> None:
     """Replace what an earlier run left in ``out`` by this result, all of it at once."""
     with out.replacing(last=REPORT) as new:
-        write_result(result, new)
+        write_result(result, new, chosen)
 
 
-def write_result(result: RenderResult, folder: Path) -> None:
+def write_result(result: RenderResult, folder: Path, chosen: Saving = NO_MORE) -> None:
     """Write every file of a run into an empty folder; the report comes last, with the times.
 
     ``frames/``, ``coarse/``, ``video.mp4``, ``contact_sheet.png``, ``transforms.json``,
-    ``report.json``, and ``scene.ply`` where the regression stage has Gaussians.
+    ``report.json``, ``scene.ply`` where the regression stage has Gaussians, and what was chosen.
     """
     started = perf_counter()
     _write_frames(folder / "frames", result.images)
     _write_frames(folder / "coarse", result.coarse.images.cpu())
-    write_video(folder / "video.mp4", result.images)
+    write_video(folder / "video.mp4", result.images, fps=chosen.fps)
     write_contact_sheet(folder / "contact_sheet.png", result)
     names = [frame_name(index) for index in range(len(result.scene.targets))]
     write_transforms(folder / "transforms.json", result.scene.targets, file_paths=names)
     if result.coarse.gaussians is not None:
         write_ply(folder / "scene.ply", result.coarse.gaussians)
+    write_saves(result, folder, chosen)
     seconds = result.report.seconds
     seconds.write += perf_counter() - started
     seconds.total += seconds.write

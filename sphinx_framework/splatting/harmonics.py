@@ -75,6 +75,11 @@ def harmonic_colours(
     return ((harmonics[..., :count] * basis).sum(dim=-1) + 0.5).clamp(min=0)
 
 
+def base_colours(harmonics: Float[Tensor, "*n 3 d"]) -> Float[Tensor, "*n 3"]:
+    """Colours without what depends on the direction, in [0, 1]."""
+    return (harmonics[..., 0] * _DC + 0.5).clamp(0, 1)
+
+
 def harmonics_from_colours(colours: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3 1"]:
     """Degree-0 coefficients that show a colour in [0, 1] from every side."""
     return ((colours - 0.5) / _DC)[..., None]

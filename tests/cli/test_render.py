@@ -195,3 +195,21 @@ def test_a_measured_cost_predicts_the_latency(command):
     report = report_of(command.out)
     assert report["predicted_denoise_seconds"] == pytest.approx(6.0)
     assert report["cost_model"] == "a bench"
+
+
+def test_chosen_outputs_are_written_and_the_next_run_without_them_takes_them_away(command):
+    assert command.render("--save", "masks,gif,side-by-side", "--fps", 5).code == 0
+    assert {"masks/002.png", "video.gif", "side_by_side.mp4"} <= set(files_of(command.out))
+    with av.open(str(command.out / "video.mp4")) as video:
+        assert video.streams.video[0].average_rate == 5
+    assert command.render().code == 0
+    assert "masks/002.png" not in files_of(command.out)
+    assert not (command.out / "masks").exists()
+
+
+def test_an_unknown_output_is_refused_before_anything_is_loaded(command):
+    ended = command.render("--save", "depht")
+    assert ended.code == 2
+    assert "'depht'" in ended.err
+    assert "did you mean 'depth'" in ended.err.lower()
+    assert not command.out.exists()

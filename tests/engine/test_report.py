@@ -51,6 +51,7 @@ FRAME_KEYS = {
     "reason",
     "psnr",
     "ssim",
+    "lpips",
 }
 COUNT_KEYS = {"full_steps", "partial_steps", "frame_steps", "frame_steps_dense"}
 SECOND_KEYS = {
@@ -272,3 +273,16 @@ def test_the_whole_request_is_predicted_where_every_stage_was_measured():
     assert part.predicted_seconds is None
     expected = whole.predicted_denoise_seconds + 1.75 + 6 * 0.1 + 4 * 0.01
     assert whole.predicted_seconds == pytest.approx(expected)
+
+
+def test_the_perceptual_distance_is_told_where_it_can_be_measured(monkeypatch):
+    def halved(images, truth):
+        return (images - truth).abs().mean((1, 2, 3)) / 2
+
+    scene = fake_scene(targets=2)
+    seen = replace(scene, target_images=torch.rand(2, 3, 32, 32))
+    monkeypatch.setattr("sphinx_framework.engine.report.report_lpips", lambda: halved)
+    result = fake_engine().render(seen)
+    expected = halved(result.images, seen.target_images)
+    assert [frame.lpips for frame in result.report.frames] == pytest.approx(expected.tolist())
+    assert [frame.lpips for frame in fake_engine().render(scene).report.frames] == [None, None]

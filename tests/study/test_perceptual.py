@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from sphinx_framework.study.evaluate.perceptual import load_lpips
+from sphinx_framework.perceptual import load_lpips
 
 CPU = torch.device("cpu")
 STAND_IN = """

@@ -11,10 +11,10 @@ from torch import Tensor
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.result import RenderResult, Report
 from sphinx_framework.metrics import SMALLEST_SSIM_SIDE, gradient_similarity, psnr, sharpness, ssim
+from sphinx_framework.perceptual import Distance
 from sphinx_framework.protocols import Embedder
 from sphinx_framework.study.calibrate.samples import SceneSource
 from sphinx_framework.study.evaluate.consistency import feature_difference, warped_difference
-from sphinx_framework.study.evaluate.perceptual import Distance
 from sphinx_framework.study.evaluate.records import (
     Measured,
     SceneRecord,

@@ -6,6 +6,7 @@ from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.types import CoarseViews, Scene
 from sphinx_framework_lite.config import RegressionConfig
 from sphinx_framework_lite.depth import DepthNetwork
+from sphinx_framework_lite.gaussians import lifted_gaussians
 from sphinx_framework_lite.predict import input_depth, source_closeness, source_renders
 from sphinx_framework_lite.splat import fill_holes, fuse
 from sphinx_framework_lite.weights import build
@@ -41,6 +42,7 @@ class LiteRegression:
             images=images.clamp(0, 1),
             opacity=fused.opacity.clamp(0, 1),
             depth=fused.depth,
+            gaussians=lifted_gaussians(scene, found),
         )
 
 

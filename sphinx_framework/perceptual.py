@@ -6,6 +6,8 @@ Nothing is downloaded: a study must neither wait for a network nor pass with oth
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -14,6 +16,8 @@ from torch import Tensor
 
 Distance = Callable[[Float[Tensor, "T 3 H W"], Float[Tensor, "T 3 H W"]], Float[Tensor, " T"]]
 BACKBONE_PATTERN = "alexnet-*.pth"
+# AlexNet leaves nothing of images below 31 pixels.
+SMALLEST_LPIPS_SIDE = 32
 FETCH = "python -c \"import lpips; lpips.LPIPS(net='alex')\""
 
 
@@ -49,6 +53,14 @@ def load_lpips(device: torch.device) -> Perceptual:
         return values.reshape(len(images)).cpu()
 
     return Perceptual(distance=distance, note="LPIPS: AlexNet backbone, version 0.1.")
+
+
+@lru_cache(maxsize=1)
+def report_lpips() -> Distance | None:
+    """The distance on the CPU for reports, loaded once a process; ``None`` where there is none."""
+    if find_spec("lpips") is None:
+        return None
+    return load_lpips(torch.device("cpu")).distance
 
 
 def _absent(reason: str) -> Perceptual:
