@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from sphinx_framework.study.evaluate.perceptual import Distance, Perceptual
+from sphinx_framework.perceptual import Distance, Perceptual
 
 WEIGHTS = "efficientnet-lite0-57934424.pth"
 # Ends of the stages at 1/2, 1/4, 1/8 and 1/16 of the image.
