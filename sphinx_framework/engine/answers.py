@@ -46,11 +46,15 @@ class CheckedRegression:
     def __init__(self, inner: Any, witness: Witness) -> None:
         self._inner, self._witness = inner, witness
 
-    def predict(self, scene: Scene) -> CoarseViews:
-        """Pass on and check."""
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def predict(self, scene: Scene, memory: Any = None) -> CoarseViews:
+        """Pass on and check; a memory goes to the model that made it."""
         witness, count, size = self._witness, len(scene.targets), scene.targets.image_size
+        kept = () if memory is None else (memory,)
         with witness.asked("regression"):
-            coarse = self._inner.predict(scene)
+            coarse = self._inner.predict(scene, *kept)
         if not isinstance(coarse, CoarseViews):
             raise witness.refusal("regression", _kind(coarse), "CoarseViews")
         device = scene.images.device

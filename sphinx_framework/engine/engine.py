@@ -23,7 +23,13 @@ from sphinx_framework.engine.components import (
 from sphinx_framework.engine.decisions import Decisions
 from sphinx_framework.engine.events import Event, Finished
 from sphinx_framework.engine.log_lines import log_event
-from sphinx_framework.engine.preparation import Preparation, Prepared, preparing, told_again
+from sphinx_framework.engine.preparation import (
+    Preparation,
+    Prepared,
+    preparing,
+    scene_memory,
+    told_again,
+)
 from sphinx_framework.engine.report import build_report
 from sphinx_framework.engine.request_state import Request
 from sphinx_framework.engine.result import RenderResult, Seconds
@@ -135,11 +141,14 @@ class Engine:
         budget_joules: float | None = None,
         coarse: CoarseViews | None = None,
         report: QualityReport | None = None,
+        memory: Any = None,
     ) -> Prepared:
         """Everything before diffusion, for :meth:`stream`, with any seed, any number of times.
 
         coarse, report: of an earlier preparation of the same scene by this engine; they depend on
         neither quality, mode, budget nor seed, and reusing them gives the same bytes.
+        memory: of an earlier preparation of this place by this engine, with other photos or
+        targets; what it holds of them is not computed again, and the bytes are the same.
         """
         wishes = RenderRequest.asked(
             quality=quality, mode=mode, budget_ms=budget_ms, budget_joules=budget_joules
@@ -147,7 +156,8 @@ class Engine:
         request = self._request(scene, wishes)
         check_reused(request.scene, coarse, report)
         began = perf_counter()
-        events = preparing(request, coarse, report, pace=self.pace.factor)
+        memory = scene_memory(self.components.regression, memory)
+        events = preparing(request, coarse, report, pace=self.pace.factor, memory=memory)
         while True:
             try:
                 next(events)

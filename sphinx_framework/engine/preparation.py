@@ -15,7 +15,9 @@ from sphinx_framework.engine.decisions import Decisions, assess, decide
 from sphinx_framework.engine.events import CoarseReady, Event, Planned
 from sphinx_framework.engine.request_state import Request
 from sphinx_framework.engine.result import Seconds
+from sphinx_framework.errors import ConfigError
 from sphinx_framework.policy.schedule import Mode
+from sphinx_framework.protocols import RegressionModel, RememberingRegression
 from sphinx_framework.types import CoarseViews, QualityReport, Scene
 
 
@@ -24,7 +26,9 @@ class Prepared:
     """What :meth:`Engine.prepare` returns and :meth:`Engine.stream` takes, any number of times.
 
     scene, coarse: on the engine's device. seconds: of the preparation; a report counts them in.
-    config: the pipeline's, with the request's budgets.
+    config: the pipeline's, with the request's budgets. memory: what the regression stage keeps of
+        this scene for :meth:`Engine.prepare` with more photos or other targets; ``None`` where it
+        keeps nothing.
     """
 
     scene: Scene
@@ -35,6 +39,7 @@ class Prepared:
     decisions: Decisions
     seconds: Seconds
     warnings: tuple[str, ...]
+    memory: Any = None
 
     @property
     def report(self) -> QualityReport:
@@ -51,12 +56,13 @@ def preparing(
     report: QualityReport | None = None,
     *,
     pace: float,
+    memory: Any = None,
 ) -> Preparation:
     """Run what was not handed in, saying what is done; returns the prepared request."""
     components, scene = request.components, request.scene
     if coarse is None:
         with request.timing("regression"), torch.no_grad():
-            coarse = components.regression.predict(scene)
+            coarse = _rendered(components.regression, scene, memory)
         yield request.done("regression")
     request.warnings.extend(coarse.warnings)
     yield CoarseReady(coarse=_copied(coarse))
@@ -86,7 +92,30 @@ def preparing(
         decisions=decisions,
         seconds=request.seconds.model_copy(),
         warnings=tuple(request.warnings),
+        memory=memory,
     )
+
+
+def scene_memory(model: RegressionModel, given: Any = None) -> Any:
+    """The memory of a scene: as given, or an empty one of a model that remembers, or ``None``.
+
+    Raises :class:`ConfigError` for a memory that the model has no use for.
+    """
+    make = getattr(model, "scene_memory", None)
+    if given is not None and make is None:
+        raise ConfigError(
+            "memory was handed over, but this pipeline's regression stage keeps none.",
+            hint="Leave memory out; Prepared.memory is None for such a stage.",
+        )
+    return make() if given is None and make is not None else given
+
+
+def _rendered(model: RegressionModel, scene: Scene, memory: Any) -> CoarseViews:
+    """Coarse views, by what the model remembers of the scene where it can and may."""
+    if memory is None:
+        return model.predict(scene)
+    remembering: RememberingRegression = model  # type: ignore[assignment]
+    return remembering.predict(scene, memory)
 
 
 def told_again(prepared: Prepared) -> Preparation:

@@ -22,6 +22,9 @@ from sphinx_framework.protocols.components import (
     RegressionModel as RegressionModel,
 )
 from sphinx_framework.protocols.components import (
+    RememberingRegression as RememberingRegression,
+)
+from sphinx_framework.protocols.components import (
     SceneReader as SceneReader,
 )
 from sphinx_framework.protocols.components import (

@@ -33,6 +33,21 @@ class RegressionModel(Protocol):
         ...
 
 
+class RememberingRegression(RegressionModel, Protocol):
+    """A regression stage that keeps what it computed of a scene for the scene's next request.
+
+    A photo or a target more then costs that photo or target alone, with the same bytes as anew.
+    """
+
+    def scene_memory(self) -> Any:
+        """An empty memory; what it holds is the model's own affair."""
+        ...
+
+    def predict(self, scene: Scene, memory: Any = None) -> CoarseViews:
+        """Render all targets, reading and filling a memory: the model's own where none is given."""
+        ...
+
+
 class QualityEstimator(Protocol):
     """A no-reference image score (MUSIQ in the paper)."""
 

@@ -56,6 +56,10 @@ class EfficientLVSM:
         # A memory may serve several models; what one of them computed is of no use to another.
         self._identity = uuid4().bytes
 
+    def scene_memory(self) -> SceneMemory:
+        """An empty memory of one scene, within the configured bound."""
+        return SceneMemory(self.config.memory_bytes)
+
     @torch.no_grad()
     def predict(self, scene: Scene, memory: SceneMemory | None = None) -> CoarseViews:
         """Render all targets at the scene's size; the model knows no opacity and no depth.
