@@ -11,7 +11,7 @@ from starlette.routing import Match
 from sphinx_framework.serve import page
 from sphinx_framework.serve.log import Log
 from sphinx_framework.serve.problems import Problem
-from sphinx_framework.serve.routes import jobs, results, system, videos
+from sphinx_framework.serve.routes import jobs, results, scenes, system, videos
 from sphinx_framework.serve.service import Service
 from sphinx_framework.version import __version__
 
@@ -28,7 +28,7 @@ def build_app(service: Service, log: Log) -> FastAPI:
     )
     app.state.service = service
     app.state.flat_routes = list(app.routes)
-    parts = [jobs.router, results.router, videos.router, system.router]
+    parts = [jobs.router, results.router, scenes.router, videos.router, system.router]
     for router in [*parts, *([page.router] if service.settings.page else [])]:
         app.include_router(router)
         app.state.flat_routes += router.routes

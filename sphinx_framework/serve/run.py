@@ -33,6 +33,7 @@ from sphinx_framework.serve.log import Log
 from sphinx_framework.serve.metrics import Metrics
 from sphinx_framework.serve.pool import Pool, Worker
 from sphinx_framework.serve.retention import Retention
+from sphinx_framework.serve.scene_views import SceneViews
 from sphinx_framework.serve.scenes import Scenes
 from sphinx_framework.serve.service import Service
 from sphinx_framework.serve.settings import LOOPBACK, Settings
@@ -127,6 +128,7 @@ class _Server:
             metrics=self.metrics,
             dispatcher=self.dispatcher,
             acceptance=self.acceptance,
+            scene_views=SceneViews(scenes),
             retention=self.retention,
             keys=keys,
         )

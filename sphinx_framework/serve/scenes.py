@@ -23,6 +23,7 @@ from sphinx_framework.serve.photo_checks import ENDINGS, check_photos
 from sphinx_framework.serve.problems import Problem, clean
 from sphinx_framework.serve.scene_files import open_scene
 from sphinx_framework.serve.settings import Settings
+from sphinx_framework.types import Scene
 
 _PHOTO_NAME = re.compile(r"[A-Za-z0-9_ -][A-Za-z0-9._ -]{0,99}", re.ASCII)
 _REMEMBERED = 1000
@@ -138,8 +139,16 @@ class Scenes:
         check_photos(folder, pixels, pixels * self.settings.max_photos)
 
     def _opened(self, path: str, options: dict[str, Any]) -> Facts:
+        scene = self.load(path, options)
+        height, width = scene.targets.image_size
+        facts = Facts(len(scene.inputs), len(scene.targets), height, width)
+        self._check_counts(facts)
+        return facts
+
+    def load(self, path: str, options: dict[str, Any]) -> Scene:
+        """Open a kept or generated scene; raises :class:`Problem` 422."""
         try:
-            scene = open_scene(path, self.registry, self.config, **options)
+            return open_scene(path, self.registry, self.config, **options)
         except SceneError as error:
             raise Problem("scene-invalid", error.message, hint=error.hint) from None
         except (
@@ -154,10 +163,6 @@ class Scenes:
             raise Problem(
                 "scene-invalid", f"The scene cannot be read ({type(error).__name__})."
             ) from error
-        height, width = scene.targets.image_size
-        facts = Facts(len(scene.inputs), len(scene.targets), height, width)
-        self._check_counts(facts)
-        return facts
 
     def _check_counts(self, facts: Facts) -> None:
         most = min(self.settings.max_targets, self.config.max_targets)

@@ -16,6 +16,7 @@ from sphinx_framework.serve.metrics import Metrics
 from sphinx_framework.serve.pool import Pool
 from sphinx_framework.serve.problems import Problem
 from sphinx_framework.serve.retention import Retention
+from sphinx_framework.serve.scene_views import SceneViews
 from sphinx_framework.serve.settings import Settings
 from sphinx_framework.serve.store import Row
 
@@ -34,6 +35,7 @@ class Service:
     metrics: Metrics
     dispatcher: Dispatcher
     acceptance: Acceptance
+    scene_views: SceneViews
     retention: Retention
     keys: ApiKeys | None
 

@@ -1,0 +1,191 @@
+// The page: photos to a request, a request to a job, a job to pictures.
+import { apiKey, ask, freshKey, getJson, post, setApiKey } from "./api.js";
+import { Cost } from "./cost.js";
+import { $, seconds } from "./dom.js";
+import { offerDownloads } from "./downloads.js";
+import { JobView } from "./job.js";
+import { PathPanel } from "./pathpanel.js";
+import { LARGEST_PLY, readPly } from "./points.js";
+import { banner, clearProblem, showProblem } from "./problems.js";
+import { listRecent } from "./recent.js";
+import { Source } from "./source.js";
+import { Space } from "./space.js";
+import { Stage } from "./stage.js";
+import { statusText } from "./status.js";
+import { steer } from "./steer.js";
+import { explain } from "./why.js";
+
+const space = new Space($("space"));
+const path = new PathPanel(space);
+const cost = new Cost();
+const source = new Source((scene, pictures) => {
+  space.points = null;
+  space.show(scene, pictures);
+  path.show(scene);
+  cost.over(source.id);
+});
+let view = null;
+const stage = new Stage((index) => {
+  explain(view, index);
+  if (source.id === view.job.scene.id && path.scene && space.path.length === view.count) {
+    space.current = index;
+    space.draw();
+  }
+});
+steer(space, $("space"), { zoomIn: $("zoomIn"), zoomOut: $("zoomOut"), reset: $("resetView") });
+
+async function describe() {
+  const model = (await getJson("/v1/models")).data[0];
+  source.model = model;
+  $("model").textContent = `${model.id}, ${model.num_steps} denoising steps`;
+  $("count").max = model.limits.max_targets;
+  cost.serve(model);
+}
+
+async function recall() {
+  cost.learn(await listRecent(view?.id));
+}
+
+async function submit() {
+  clearProblem();
+  $("go").disabled = true;
+  try {
+    const request = { mode: cost.mode, quality: cost.quality, seed: Number($("seed").value), ...path.request() };
+    if ($("degrade").checked) request.degrade = true;
+    state("Sending.");
+    const job = await post("/v1/jobs", source.body(request), freshKey());
+    history.replaceState(null, "", `#${job.id}`);
+    open(job);
+    $("result").scrollIntoView({ block: "start" });
+  } catch (error) {
+    state("Not sent.");
+    showProblem(error);
+  } finally {
+    $("go").disabled = false;
+  }
+}
+
+/** Follow a job, from its first event on. */
+function open(job) {
+  view?.stop();
+  banner("");
+  view = new JobView(job, {
+    status: (name, data) => {
+      $("cancel").disabled = view.job.cancel_requested;
+      state(statusText(name, data));
+      if (name === "status") $("bar").removeAttribute("value");
+      if (data.stage === "denoise") $("bar").value = data.step / Math.max(1, data.total);
+    },
+    plan: () => {
+      const { plan } = view;
+      const quality = plan.degraded ? " The server is busy: served with less quality." : "";
+      $("plan").textContent = `${plan.frame_steps} of ${plan.frame_steps_dense} frame steps; predicted ${seconds(plan.predicted_seconds)}.${quality}`;
+      explain(view, stage.index);
+      recall().catch(() => {});
+    },
+    frame: (index) => stage.update(index),
+    done: (data) => finish(data),
+    lost: (pause) => banner(`The server does not answer. Trying again every ${Math.ceil(pause)} s; nothing is lost.`),
+    found: () => banner(""),
+  });
+  stage.open(view);
+  $("links").replaceChildren();
+  $("plan").textContent = "";
+  $("bar").removeAttribute("value");
+  view.run().catch((error) => {
+    state("This job cannot be followed.");
+    showProblem(error);
+  });
+  recall().catch(() => {});
+}
+
+async function finish({ status, error }) {
+  const mine = view;
+  $("cancel").disabled = true;
+  $("bar").value = status === "succeeded" ? 1 : 0;
+  const job = await getJson(`/v1/jobs/${mine.id}`);
+  if (mine !== view) return;
+  view.update(job);
+  const took = (new Date(job.finished_at) - new Date(job.started_at)) / 1000;
+  if (status === "succeeded") state(`Done: ${job.scene.targets} views in ${seconds(took)}.`);
+  if (status === "canceled") state("Canceled.");
+  if (status === "failed") {
+    state(`Failed: ${error.title}. ${error.detail}`);
+    showProblem({ ...error, message: error.detail });
+  }
+  if (source.id !== job.scene.id) await source.open(job.scene.id, job.scene.name);
+  await recall();
+  if (status === "succeeded") await showPoints(await offerDownloads(mine), mine);
+}
+
+/** The result's Gaussians in the 3-D view, where there are any. */
+async function showPoints(files, mine) {
+  const file = files.find(({ name, bytes }) => name === "scene.ply" && bytes <= LARGEST_PLY);
+  if (!file) return;
+  const points = readPly(await (await ask(file.url)).arrayBuffer());
+  if (mine !== view || !points) return;
+  space.points = points;
+  space.draw();
+}
+
+function state(text) {
+  if ($("state").textContent !== text) $("state").textContent = text;
+}
+
+/** Open the job that the address names, so that a reload, a bookmark or Back finds it again. */
+async function openAddress() {
+  const id = location.hash.slice(1);
+  if (!/^job_[0-9a-z]{26}$/.test(id) || id === view?.id) return;
+  try {
+    open(await getJson(`/v1/jobs/${id}`));
+    if (innerWidth < 960) $("result").scrollIntoView({ block: "start" });
+  } catch (error) {
+    state(error.status === 404 ? "That job is not there any more." : error.message);
+  }
+}
+
+async function start() {
+  try {
+    await describe();
+    await recall();
+    banner("");
+  } catch (error) {
+    if (error.status === 401) {
+      $("model").textContent = "This server asks for an API key: under Quality and cost, More.";
+      return;
+    }
+    banner(`${error.title}. ${error.message}`);
+    setTimeout(start, 3000);
+    return;
+  }
+  await openAddress();
+  await source.offer(!view);
+}
+
+$("ask").addEventListener("submit", (event) => {
+  event.preventDefault();
+  submit();
+});
+$("cancel").addEventListener("click", async () => {
+  try {
+    view.update(await post(`/v1/jobs/${view.id}/cancel`));
+    $("cancel").disabled = true;
+    state("Stopping at the next step.");
+  } catch (error) {
+    showProblem(error);
+  }
+});
+// The address names the job; a jump within the page must not replace it.
+for (const link of document.querySelectorAll(".skip")) {
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    document.querySelector(link.hash).focus();
+  });
+}
+$("key").value = apiKey();
+$("key").addEventListener("change", () => {
+  setApiKey($("key").value.trim());
+  start();
+});
+addEventListener("hashchange", openAddress);
+start();

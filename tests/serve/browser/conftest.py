@@ -1,0 +1,59 @@
+import shutil
+
+import pytest
+from page_server import PLUGIN
+from servers import FakeServer
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"no browser is installed ({', '.join(BROWSERS)})")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    made = FakeServer(folder, "--heartbeat-seconds", "0.3", plugin=PLUGIN).start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def open_page(chromium, site):
+    """Opens the page in a browser of its own; every error in its console fails the test."""
+    contexts, errors = [], []
+
+    def opened(path="/", **options):
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        context.set_default_timeout(20_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+        page.goto(site.url + path)
+        return page
+
+    opened.errors = errors
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not [error for error in errors if "the server responded with a status" not in error]
+
+
+@pytest.fixture
+def page(open_page):
+    """The page with its sample at hand."""
+    from playwright.sync_api import expect
+
+    page = open_page()
+    expect(page.locator("#thumbnails img")).to_have_count(2)
+    return page

@@ -1,0 +1,65 @@
+"""A server on fakes for the page's tests: a sample, slow jobs and failing ones by their targets."""
+
+SLOW_TARGETS = 9
+FAILING_TARGETS = 14
+
+PLUGIN = f"""
+import time
+from sphinx_framework.plugin import ComponentSpec, hookimpl
+from sphinx_framework.testing.fakes import FakeConfig, FakeDiffusion, FakeRegression, fake_scene
+
+class Diffusion(FakeDiffusion):
+    slow = False
+
+    def layouts(self, scene):
+        self.slow = len(scene.targets) == {SLOW_TARGETS}
+        return super().layouts(scene)
+
+    def denoise(self, *arguments):
+        time.sleep(0.25 if self.slow else 0)
+        return super().denoise(*arguments)
+
+class Regression(FakeRegression):
+    def predict(self, scene):
+        if len(scene.targets) == {FAILING_TARGETS}:
+            raise RuntimeError("a bug")
+        return super().predict(scene)
+
+class Reader:
+    def __init__(self, *_):
+        pass
+
+    def can_read(self, path):
+        return str(path) == "procedural:demo"
+
+    def read(self, path, **options):
+        return fake_scene(targets=6, size=(48, 64))
+
+@hookimpl
+def sphinx_framework_components():
+    from dataclasses import replace
+    from sphinx_framework.testing.pipeline import fake_specs
+    own = {{"diffusion": "Diffusion", "regression": "Regression"}}
+    reader = ComponentSpec(
+        kind="scene_reader", name="fake-scenes", factory=__name__ + ":Reader", summary="a sample"
+    )
+    return [reader] + [
+        replace(spec, factory=__name__ + ":" + own[spec.kind]) if spec.kind in own else spec
+        for spec in fake_specs()
+    ]
+"""
+
+
+def cameras_json(names: list[str]) -> dict:
+    """Cameras on a straight track for photos of 40 x 32 pixels; two targets between them."""
+
+    def pose(x: float) -> list[list[float]]:
+        return [[1, 0, 0, x], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+
+    lens = {"fx": 40, "fy": 40, "cx": 20, "cy": 16}
+    inputs = [
+        {"file": name, "pose": pose(0.4 * i), "intrinsics": lens, "width": 40, "height": 32}
+        for i, name in enumerate(names)
+    ]
+    targets = [{"pose": pose(0.1)}, {"pose": pose(0.3)}]
+    return {"convention": "opencv_c2w", "inputs": inputs, "targets": targets, "near": 1, "far": 9}
