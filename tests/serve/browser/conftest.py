@@ -46,7 +46,7 @@ def open_page(chromium, site):
     yield opened
     for context in contexts:
         context.close()
-    assert not [error for error in errors if "the server responded with a status" not in error]
+    assert not [error for error in errors if "Failed to load resource" not in error]
 
 
 @pytest.fixture
