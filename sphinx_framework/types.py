@@ -195,12 +195,16 @@ class CoarseViews:
         render.
     opacity: 1 where the render is certain, 0 where nothing was splatted; ``None`` if unknown.
     depth: camera-z in scene units, 0 where empty.
+    input_depth, input_confidence: camera-z of the inputs and how sure of it the model is, in
+        [0, 1], where it measured them: a diffusion stage that needs them need not measure again.
     """
 
     images: Float[Tensor, "T 3 H W"]
     opacity: Float[Tensor, "T H W"] | None = None
     depth: Float[Tensor, "T H W"] | None = None
     gaussians: Gaussians | None = None
+    input_depth: Float[Tensor, "N H W"] | None = None
+    input_confidence: Float[Tensor, "N H W"] | None = None
     warnings: tuple[str, ...] = ()
 
 

@@ -69,6 +69,11 @@ class CheckedRegression:
             _unit_range(witness, coarse.opacity, "opacity")
         if coarse.depth is not None:
             witness.tensor(coarse.depth, "depth", "regression", (count, *size), None, device)
+        photos = (len(scene.inputs), *size)
+        for name in ("input_depth", "input_confidence"):
+            if getattr(coarse, name) is not None:
+                witness.shaped(getattr(coarse, name), name, "regression", photos)
+                witness.finite(getattr(coarse, name), name, "regression", lambda row: None)
         return coarse
 
 

@@ -50,6 +50,24 @@ def scene():
     return make_scene(3, split="calibration", targets=3, baseline=0.25)
 
 
+def test_the_diffusion_stage_uses_the_depth_that_the_regression_stage_measured(
+    regression, diffusion, scene, monkeypatch
+):
+    coarse = regression.predict(scene)
+    layout = diffusion.layouts(scene)[0]
+    frames = [
+        (scene.images if slot.kind == "input" else coarse.images)[slot.index]
+        for slot in layout.slots
+    ]
+    clean = diffusion.encode(torch.stack(frames))
+    unknown = replace(coarse, input_depth=None, input_confidence=None)
+    sampler = diffusion.sampler(50)
+    measured = diffusion.condition(scene, unknown, layout, clean, sampler)
+    monkeypatch.setattr(diffusion, "_depth", None)  # would raise if it were asked
+    taken = diffusion.condition(scene, coarse, layout, clean, sampler)
+    assert torch.equal(taken.maps, measured.maps)
+
+
 class TestRegressionContract(RegressionContract):
     def make(self):
         return LiteRegression(RegressionConfig(), CPU)

@@ -42,7 +42,10 @@ class DiffusionConfig(Options):
         "float32", description="Arithmetic of the U-Net; bfloat16 is faster where it is native."
     )
     depth_side: int = Field(
-        128, ge=32, description="Depth is estimated at most at this shorter side, in pixels."
+        128,
+        ge=32,
+        description="Depth is estimated at most at this shorter side, in pixels; only "
+        "where the regression stage does not say the inputs' depth.",
     )
     weights: str = Field("packaged", description=WEIGHTS)
 

@@ -22,7 +22,7 @@ from sphinx_framework_lite.denoiser import (
 )
 from sphinx_framework_lite.depth import DepthNetwork
 from sphinx_framework_lite.geometry import depth_range
-from sphinx_framework_lite.predict import input_depth, source_renders
+from sphinx_framework_lite.predict import InputDepth, input_depth, source_renders
 from sphinx_framework_lite.splat import fill_holes
 from sphinx_framework_lite.weights import build
 
@@ -105,7 +105,7 @@ class LiteDiffusion:
         Raises:
             SceneError: with fewer than two inputs, or no usable depth range.
         """
-        found = input_depth(self._depth, scene, self._config.depth_side)
+        found = self._input_depth(scene, coarse)
         order = list(layout.targets)
         targets = [layout.targets[slot] for slot in order]
         wanted = scene.targets[targets]
@@ -147,6 +147,12 @@ class LiteDiffusion:
         with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
             clean: Tensor = self._denoiser(x, sigma, condition, ops)
         return clean
+
+    def _input_depth(self, scene: Scene, coarse: CoarseViews) -> InputDepth:
+        """What the regression stage measured, or our own measurement."""
+        if coarse.input_depth is None or coarse.input_confidence is None:
+            return input_depth(self._depth, scene, self._config.depth_side)
+        return InputDepth(depth=coarse.input_depth, confidence=coarse.input_confidence)
 
     @staticmethod
     def _cameras(scene: Scene, layout: ClipLayout) -> Cameras:

@@ -43,6 +43,8 @@ class LiteRegression:
             opacity=fused.opacity.clamp(0, 1),
             depth=fused.depth,
             gaussians=lifted_gaussians(scene, found),
+            input_depth=found.depth,
+            input_confidence=found.confidence,
         )
 
 
