@@ -101,6 +101,18 @@ class Cameras:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoHints:
+    """What the files of unposed photos say, for a pose estimator.
+
+    names: of the files, for messages. focal: by their EXIF, in pixels of the photos; ``None`` where
+        they say none or differ.
+    """
+
+    names: tuple[str, ...]
+    focal: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """Posed photos of a place, and the viewpoints asked for.
 

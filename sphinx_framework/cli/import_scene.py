@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 from sphinx_framework.cli.answer import print_json
+from sphinx_framework.cli.estimators import choose_estimator
 from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.config import parse_override
 from sphinx_framework.engine.components import choose_device, licence_entry, refuse_non_commercial
@@ -20,11 +21,16 @@ from sphinx_framework.registry import Registry
 from sphinx_framework.scenes.capture import Capture, shot_cameras
 from sphinx_framework.scenes.checks import camera_doubts
 from sphinx_framework.scenes.images import read_header
-from sphinx_framework.scenes.load import installed_readers, load_scene
+from sphinx_framework.scenes.load import DEFAULT_PATH, installed_readers, load_scene
 from sphinx_framework.scenes.photo_checks import photo_doubts
 from sphinx_framework.scenes.readers import read_capture
 from sphinx_framework.scenes.transforms import TRANSFORMS_FILE
-from sphinx_framework.scenes.unposed import photo_files, posed_scene, read_photo_stack
+from sphinx_framework.scenes.unposed import (
+    file_cameras,
+    photo_files,
+    posed_scene,
+    read_photo_stack,
+)
 
 
 def import_scene(arguments: argparse.Namespace) -> int:
@@ -35,8 +41,7 @@ def import_scene(arguments: argparse.Namespace) -> int:
         with folder.replacing(last=TRANSFORMS_FILE) as new:
             write_scene_folder(new, scene)
     photos = sum(picture.name is not None for picture in scene.pictures)
-    unposed = list(scene.inputs) == list(scene.targets)
-    targets = " --targets interpolate:23" if unposed or not scene.targets else ""
+    targets = f" --targets {DEFAULT_PATH}" if not scene.targets else ""
     out = shlex.quote(arguments.out)
     command = f"sphinx-nvs render --config lite --scene {out}{targets} --out {out}-rendered"
     told = {
@@ -44,7 +49,7 @@ def import_scene(arguments: argparse.Namespace) -> int:
         "photos": photos,
         "cameras": len(scene.pictures),
         "inputs": len(scene.inputs),
-        "targets": 0 if unposed else len(scene.targets),
+        "targets": len(scene.targets),
         "near": scene.near,
         "far": scene.far,
         "warnings": warnings,
@@ -109,19 +114,15 @@ def _doubts(capture: Capture) -> list[str]:
 def _posed(
     arguments: argparse.Namespace, registry: Registry, source: Path, files: list[Path]
 ) -> tuple[SceneFolder, list[str]]:
-    if arguments.poses is None:
-        raise SceneError(
-            f"{source}: has photos but no cameras.",
-            hint="Estimate them: --poses "
-            f"{' or --poses '.join(registry.names('poses')) or 'NAME (no estimator installed)'}.",
-        )
-    spec = registry.find("poses", arguments.poses)
+    name = choose_estimator(arguments.poses, registry)
+    spec = registry.find("poses", name)
     if arguments.licence_policy == "permissive":
         refuse_non_commercial((licence_entry("poses", spec, registry.distribution_of(spec)),))
     values = dict(parse_override(text) for text in arguments.overrides)
-    options = registry.options("poses", arguments.poses, values, "--set")
-    device = choose_device(arguments.device)
-    images = read_photo_stack(files)
-    estimator = registry.build("poses", arguments.poses, options, device)
-    scene = posed_scene(images, estimator.estimate_poses(images), source.name)
-    return from_photos(files, scene), [*scene.warnings, *photo_doubts(files)]
+    options = registry.options("poses", name, values, "--set")
+    photos = read_photo_stack(files)
+    estimator = registry.build("poses", name, options, choose_device(arguments.device))
+    scene = posed_scene(photos, estimator, source.name)
+    folder = from_photos(files, file_cameras(photos, scene), scene.near, scene.far)
+    doubts = [*scene.warnings, *photo_doubts(files)]
+    return folder, doubts

@@ -92,7 +92,9 @@ def _job_commands(commands: "Commands[Parser]") -> None:
     )
     importing.add_argument("source", metavar="PATH", help="folder of photos, or any scene")
     importing.add_argument("--out", required=True, metavar="DIR", help="scene folder to write")
-    importing.add_argument("--poses", metavar="NAME", help="pose estimator, for example dust3r")
+    importing.add_argument(
+        "--poses", metavar="NAME", help="pose estimator of photos (default: colmap)"
+    )
     _reader_options(importing)
     importing.add_argument("--set", action="append", default=[], metavar="A=V", dest="overrides")
     importing.add_argument("--device", default="auto")

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sphinx_framework.cli.answer import print_json
+from sphinx_framework.cli.estimators import choose_estimator
 from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.cli.progress import show_progress
 from sphinx_framework.config import PipelineConfig, load_config, load_cost
@@ -20,7 +21,6 @@ from sphinx_framework.engine.components import choose_device, pipeline_licences
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.report import schedule_text
 from sphinx_framework.engine.result import Report
-from sphinx_framework.errors import SceneError
 from sphinx_framework.output.results import publish_result
 from sphinx_framework.output.saving import saving
 from sphinx_framework.registry import Registry
@@ -129,14 +129,11 @@ def _open(arguments: argparse.Namespace) -> tuple[Engine, Scene, float]:
 def _load(arguments: argparse.Namespace, config: PipelineConfig, registry: Registry) -> Scene:
     """Load the scene; photos without cameras get them from the pipeline's pose estimator."""
     if is_unposed(arguments.scene):
-        if "poses" not in config.pipeline:
-            raise SceneError(
-                f"{arguments.scene}: has photos but no cameras.",
-                hint="Run sphinx-nvs import first, or add [pipeline.poses] to the config.",
-            )
-        role = config.pipeline["poses"]
-        options = registry.options("poses", role.use, role.options, f"{config.name}, [poses]")
-        estimator = registry.build("poses", role.use, options, choose_device(arguments.device))
+        role = config.pipeline.get("poses")
+        name = choose_estimator(None, registry) if role is None else role.use
+        given = {} if role is None else role.options
+        options = registry.options("poses", name, given, f"{config.name}, [poses]")
+        estimator = registry.build("poses", name, options, choose_device(arguments.device))
         return load_unposed(
             arguments.scene,
             estimator,

@@ -81,20 +81,20 @@ def from_capture(capture: Capture) -> SceneFolder:
     )
 
 
-def from_photos(files: Sequence[Path], scene: Scene) -> SceneFolder:
-    """Photos whose cameras were estimated on their upright pixels."""
+def from_photos(
+    files: Sequence[Path], cameras: Cameras, near: float | None, far: float | None
+) -> SceneFolder:
+    """Photos whose cameras were estimated on their upright pixels; all are inputs."""
     names = _names(files)
     pictures = []
-    for index, picture in enumerate(_pictures(scene.inputs, scene.images, 0)):
+    for index, picture in enumerate(_pictures(cameras, None, 0)):
         turned = read_header(files[index]).orientation != 1
         stored = turned or files[index].suffix.lower() in HEIC_ENDINGS
         name = f"{names[index]}.png" if stored else names[index]
         image = read_image(files[index]) if stored else None
         pictures.append(_with_photo(picture, name, None if stored else files[index], image))
     everything = range(len(pictures))
-    return SceneFolder(
-        pictures=pictures, inputs=everything, targets=everything, near=scene.near, far=scene.far
-    )
+    return SceneFolder(pictures=pictures, inputs=everything, targets=(), near=near, far=far)
 
 
 def from_scene(scene: Scene) -> SceneFolder:

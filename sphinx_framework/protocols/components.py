@@ -16,6 +16,7 @@ from sphinx_framework.types import (
     Cameras,
     ClipLayout,
     CoarseViews,
+    PhotoHints,
     QualityReport,
     RefineMask,
     Scene,
@@ -118,8 +119,13 @@ class EstimatedCameras(Protocol):
 class PoseEstimator(Protocol):
     """Finds the cameras of unposed photos."""
 
-    def estimate_poses(self, images: Float[Tensor, "N 3 H W"]) -> EstimatedCameras:
-        """Estimate one camera per photo; images in [0, 1]."""
+    def estimate_poses(
+        self, images: Float[Tensor, "N 3 H W"], *, hints: PhotoHints | None = None
+    ) -> EstimatedCameras:
+        """Estimate one camera per photo; images in [0, 1].
+
+        hints: what the files say; an estimator may ignore it.
+        """
         ...
 
 

@@ -4,10 +4,11 @@ import io
 import stat
 import struct
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -87,6 +88,12 @@ def read_header(
             orientation=orientation if orientation in range(1, 9) else 1,
             alpha=image.has_transparency_data,
         )
+
+
+def read_exif(path: Path, block: int) -> tuple[tuple[int, int], Mapping[int, Any]]:
+    """Size (height, width) as stored, and one block of EXIF by tag; empty where there is none."""
+    with _opened(path, FORMATS, MAX_PIXELS) as image:
+        return (image.height, image.width), dict(image.getexif().get_ifd(block))
 
 
 def has_transparency(path: Path) -> bool:

@@ -21,6 +21,9 @@ from sphinx_framework.scenes.targets import check_count, choose_targets, parse_t
 from sphinx_framework.scenes.unposed import photo_files, posed_scene, read_photo_stack
 from sphinx_framework.types import Scene
 
+# What photos are rendered along when no targets are named.
+DEFAULT_PATH = "interpolate:23"
+
 
 def load_scene(path: str | Path, *, registry: Registry | None = None, **options: Any) -> Scene:
     """Load a scene folder, or whatever a ``scene_reader`` plugin understands.
@@ -118,20 +121,16 @@ def load_unposed(
 ) -> Scene:
     """Estimate the cameras of a folder of photos; all of them are inputs.
 
-    Raises :class:`SceneError` when no path of targets is given: photos alone name none.
+    Photos alone name no targets: without ``targets`` a path between the photos is rendered.
+    Raises :class:`SceneError` as the estimator, and for photos that differ in size.
     """
-    if targets is None or targets == "split":
-        raise SceneError(
-            f"{path}: has photos only, so it names no targets.",
-            hint="Choose a camera path, for example --targets interpolate:23.",
-        )
-    spec = parse_targets(targets)
+    spec = parse_targets(DEFAULT_PATH if targets is None or targets == "split" else targets)
     check_range(near, far)
-    images = read_photo_stack(photo_files(Path(path).expanduser()))
-    scene = posed_scene(images, estimator.estimate_poses(images), Path(path).name)
+    photos = read_photo_stack(photo_files(Path(path).expanduser()))
+    scene = posed_scene(photos, estimator, Path(path).expanduser().resolve().name)
     if near is not None:
         scene = replace(scene, near=near, far=far)
-    if size is not None and size != tuple(images.shape[-2:]):
+    if size is not None and size != scene.inputs.image_size:
         scene = fit_scene(scene, size, fit)
     scene = choose_targets(scene, spec, fit=fit, convention="auto")
     check_count(len(scene.targets))

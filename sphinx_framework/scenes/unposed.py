@@ -1,5 +1,7 @@
 """Photos without cameras: reading them, and the scene that estimated cameras make of them."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -7,13 +9,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.protocols import EstimatedCameras
+from sphinx_framework.geometry.resize import fit_images, fit_intrinsics
+from sphinx_framework.protocols import PoseEstimator
+from sphinx_framework.scenes.exif import common_focal
 from sphinx_framework.scenes.files import HEIC_ENDINGS, PHOTO_ENDINGS, is_hidden, natural_key
 from sphinx_framework.scenes.images import read_image
 from sphinx_framework.scenes.photos import CAMERAS_FILE
 from sphinx_framework.scenes.transforms import TRAIN_FILE, TRANSFORMS_FILE
-from sphinx_framework.types import Scene
+from sphinx_framework.types import Cameras, PhotoHints, Scene
 
+# No model here takes larger photos, and no pose needs them.
+LONGEST = 2048
 # A folder with one of these has cameras.
 _POSED = (TRANSFORMS_FILE, TRAIN_FILE, CAMERAS_FILE)
 
@@ -30,31 +36,77 @@ def photo_files(path: Path) -> list[Path]:
     return sorted(files, key=lambda file: natural_key(file.name))
 
 
-def read_photo_stack(files: list[Path]) -> Float[Tensor, "N 3 H W"]:
-    """Read photos of one size; raises :class:`SceneError` naming the one that differs."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoStack:
+    """Photos of one size, upright, scaled down where they are large.
+
+    size: (height, width) of the files, upright. hints: what the files say, for ``images``.
+    """
+
+    files: tuple[Path, ...]
+    images: Float[Tensor, "N 3 H W"]
+    size: tuple[int, int]
+    hints: PhotoHints
+
+
+def read_photo_stack(files: Sequence[Path], *, longest: int = LONGEST) -> PhotoStack:
+    """Read photos of one size, at most ``longest`` pixels along their longer side.
+
+    Raises:
+        SceneError: no photos, an unreadable one, or one that differs in size.
+    """
     if not files:
         raise SceneError("there are no photos to read.", hint="Give image files or a folder.")
-    images = [read_image(file) for file in files]
-    for file, image in zip(files, images, strict=True):
-        if image.shape != images[0].shape:
-            height, width = image.shape[-2:]
+    images: list[Tensor] = []
+    size: tuple[int, int] | None = None
+    for file in files:
+        image = read_image(file)
+        height, width = int(image.shape[-2]), int(image.shape[-1])
+        if size is None:
+            size = height, width
+        if (height, width) != size:
             raise SceneError(
-                f"{file}: is {height}x{width}, but {files[0].name} is "
-                f"{images[0].shape[-2]}x{images[0].shape[-1]}.",
+                f"{file}: is {height}x{width}, but {files[0].name} is {size[0]}x{size[1]}.",
                 hint="Photos without cameras must share one size.",
             )
-    return torch.stack(images)
+        images.append(fit_images(image[None], _reduced(size, longest), "stretch")[0])
+    assert size is not None
+    stack = torch.stack(images)
+    focal = common_focal(files)
+    scale = max(stack.shape[-2:]) / max(size)
+    hints = PhotoHints(
+        names=tuple(file.name for file in files), focal=None if focal is None else focal * scale
+    )
+    return PhotoStack(files=tuple(files), images=stack, size=size, hints=hints)
 
 
-def posed_scene(images: Float[Tensor, "N 3 H W"], found: EstimatedCameras, name: str) -> Scene:
+def posed_scene(photos: PhotoStack, estimator: PoseEstimator, name: str) -> Scene:
     """All photos as inputs with their estimated cameras; targets are chosen afterwards."""
+    found = estimator.estimate_poses(photos.images, hints=photos.hints)
     return Scene(
-        images=images,
+        images=photos.images,
         inputs=found.cameras,
-        targets=found.cameras,
+        targets=found.cameras[[]],
         name=name,
         near=found.near,
         far=found.far,
         order=None,
         warnings=found.warnings,
     )
+
+
+def file_cameras(photos: PhotoStack, scene: Scene) -> Cameras:
+    """The estimated cameras for the pixels of the files."""
+    reduced = scene.inputs.image_size
+    return replace(
+        scene.inputs,
+        intrinsics=torch.stack(
+            [fit_intrinsics(k, reduced, photos.size, "stretch") for k in scene.inputs.intrinsics]
+        ),
+        image_size=photos.size,
+    )
+
+
+def _reduced(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    scale = min(1.0, longest / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

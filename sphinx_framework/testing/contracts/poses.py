@@ -8,6 +8,7 @@ from sphinx_framework.geometry.rotations import rotation_angles
 from sphinx_framework.protocols import EstimatedCameras, PoseEstimator
 from sphinx_framework.testing.contracts.base import Contract, NotApplicable
 from sphinx_framework.testing.scenes import room_scene
+from sphinx_framework.types import PhotoHints
 
 
 class PoseContract(Contract):
@@ -32,7 +33,8 @@ class PoseContract(Contract):
     def _found(self, images: Tensor) -> EstimatedCameras:
         estimator: PoseEstimator = self.make()
         try:
-            return estimator.estimate_poses(images)
+            hints = PhotoHints(names=tuple(f"{index}.png" for index in range(len(images))))
+            return estimator.estimate_poses(images, hints=hints)
         except InputError as refusal:
             if self.trained:
                 raise

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.plugin import NO_PARTS, Parts
-from sphinx_framework.types import Cameras
+from sphinx_framework.types import Cameras, PhotoHints
 from sphinx_framework_dust3r.config import DUSt3RConfig
 from sphinx_framework_dust3r.reconstruction import Reconstruction
 from sphinx_framework_dust3r.solve import Predictor, network_predictor, solve_photos
@@ -76,8 +76,9 @@ class DUSt3RPoseEstimator:
         self,
         images: Float[Tensor, "N 3 H W"],
         intrinsics: Float[Tensor, "N 3 3"] | None = None,
+        hints: PhotoHints | None = None,
     ) -> PoseEstimate:
-        """Cameras, pointmaps and confidences of photos.
+        """Cameras, pointmaps and confidences of photos; hints are not used.
 
         intrinsics: in pixels of the photos; kept fixed when given. Otherwise one focal length per
         photo is estimated and the principal point is the image's middle.

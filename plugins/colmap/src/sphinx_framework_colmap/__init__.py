@@ -1,0 +1,1 @@
+"""Cameras of unposed photos by structure from motion."""

@@ -1,0 +1,110 @@
+"""The focal length of photos that do not say it: looked for from both sides.
+
+The mapper holds one focal length, a bundle adjustment says where it wants to go, and the mapper
+runs again with that. Where photos settle it, a short and a long beginning arrive at the same place.
+On a straight track they do not: every focal length explains the photos with other depths.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sphinx_framework_colmap.mapping import Mapped
+
+# Of the longer side: where the search begins, and where it ends.
+_STARTS = (0.45, 0.75)
+_BOUNDS = (0.3, 2.0)
+_ROUNDS = 5
+_STEP = 1.5
+_SETTLED, _AGREE = math.log(1.02), math.log(1.05)
+# A step that loses this share of the support leads to a collapsed model.
+_LOSS = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundFocal:
+    """A focal length and the model that it makes.
+
+    between: the focal lengths that explain the photos about as well, where they do not settle it.
+    """
+
+    model: Mapped
+    between: tuple[float, float] | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether the photos say what it is."""
+        return self.between is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Walk:
+    best: Mapped
+    last: Mapped
+    arrived: bool
+
+
+def find_focal(
+    run: Callable[[float], Mapped | None], side: float, guess: float, stated: float | None
+) -> FoundFocal | None:
+    """Find the focal length, in pixels; ``None`` where no focal length makes a model.
+
+    run: maps the photos with a focal length held. side: the photos' longer side.
+    guess: taken, as near as the photos allow, when they do not settle it.
+    stated: what EXIF says; the only beginning, and kept unless the photos settle on another.
+    """
+    starts = [side * start for start in _STARTS] if stated is None else [stated]
+    bounds = (side * _BOUNDS[0], side * _BOUNDS[1])
+    walks = [walk for walk in (_walk(run, start, bounds) for start in starts) if walk is not None]
+    if not walks:
+        return None
+    photos = max(len(walk.best.poses) for walk in walks)
+    walks = [walk for walk in walks if len(walk.best.poses) == photos]
+    if all(walk.arrived for walk in walks) and _near(walks[0].last, walks[-1].last):
+        return FoundFocal(model=max((walk.last for walk in walks), key=lambda m: m.support))
+    best = max((walk.best for walk in walks), key=lambda model: model.support)
+    ends = [walk.last.refined if walk.arrived else walk.last.focal for walk in walks]
+    ends += [walk.best.focal for walk in walks]
+    low, high = min(ends), max(ends)
+    wanted = stated if stated is not None else min(max(guess, low), high)
+    model = run(wanted)
+    if model is None or len(model.poses) < photos:
+        model = best
+    return FoundFocal(model=model, between=(low, high))
+
+
+def _walk(
+    run: Callable[[float], Mapped | None], start: float, bounds: tuple[float, float]
+) -> _Walk | None:
+    """Follow the bundle adjustment until it stays where it is."""
+    best: Mapped | None = None
+    last: Mapped | None = None
+    focal = start
+    for _ in range(_ROUNDS):
+        model = run(focal)
+        if model is None:
+            break
+        if last is not None and _lost(model, last):
+            break
+        last = model
+        if best is None or (len(model.poses), model.support) > (len(best.poses), best.support):
+            best = model
+        if abs(math.log(model.refined / focal)) < _SETTLED:
+            return _Walk(best=best, last=last, arrived=True)
+        limited = min(max(model.refined, focal / _STEP), focal * _STEP)
+        focal = min(max(limited, bounds[0]), bounds[1])
+        if focal == last.focal:
+            break
+    if best is None or last is None:
+        return None
+    return _Walk(best=best, last=last, arrived=False)
+
+
+def _lost(model: Mapped, before: Mapped) -> bool:
+    if len(model.poses) != len(before.poses):
+        return len(model.poses) < len(before.poses)
+    return model.support < (1 - _LOSS) * before.support
+
+
+def _near(one: Mapped, other: Mapped) -> bool:
+    return abs(math.log(one.focal / other.focal)) < _AGREE

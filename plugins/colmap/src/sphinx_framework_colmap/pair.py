@@ -1,0 +1,56 @@
+"""Two photos with a stated focal length: the essential matrix, by OpenCV."""
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+
+from sphinx_framework_colmap.mapping import Mapped
+from sphinx_framework_colmap.matching import SEED, Matched, pair_matches
+
+_LEAST_MATCHES = 12
+_ERROR = 1.5
+# Degrees between the rays of the median point; below, the photos are from one place.
+_LEAST_ANGLE = 0.25
+
+
+def map_pair(matched: Matched, focal: float) -> Mapped | None:
+    """Cameras of photos 0 and 1; ``None`` where they share too little or were not moved."""
+    first, second = pair_matches(matched, 0, 1)
+    if len(first) < _LEAST_MATCHES:
+        return None
+    height, width = matched.size
+    camera = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])
+    cv2.setRNGSeed(SEED)
+    matrix, kept = cv2.findEssentialMat(
+        first, second, camera, method=cv2.RANSAC, prob=0.9999, threshold=_ERROR
+    )
+    if np.shape(matrix) != (3, 3):
+        return None
+    count, rotation, move, kept, points = cv2.recoverPose(
+        matrix, first, second, camera, distanceThresh=1e6, mask=kept
+    )
+    inside = kept.ravel() > 0
+    if count < _LEAST_MATCHES:
+        return None
+    placed = (points[:3] / points[3]).T[inside]
+    centre = -rotation.T @ move.ravel()
+    if _angle(placed, centre) < _LEAST_ANGLE:
+        return None
+    pose = np.eye(4)
+    pose[:3, :3], pose[:3, 3] = rotation.T, centre
+    depths = np.concatenate([placed[:, 2], (placed @ rotation.T + move.ravel())[:, 2]])
+    return Mapped(
+        focal=focal,
+        refined=focal,
+        support=float(count),
+        poses={0: np.eye(4), 1: pose},
+        depths=depths,
+    )
+
+
+def _angle(points: Float[np.ndarray, "M 3"], centre: Float[np.ndarray, " 3"]) -> float:
+    """Median angle in degrees under which a point sees the two cameras."""
+    first, second = points, points - centre
+    norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    cosines = np.clip((first * second).sum(axis=1) / norms, -1, 1)
+    return float(np.degrees(np.median(np.arccos(cosines))))
