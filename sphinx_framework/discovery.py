@@ -31,6 +31,7 @@ USUAL: tuple[Status, ...] = ("ok", "blocked")  # nothing to mend
 OURS = frozenset(
     {
         "sphinx-framework-clip",
+        "sphinx-framework-colmap",
         "sphinx-framework-dust3r",
         "sphinx-framework-efficient-lvsm",
         "sphinx-framework-klogic",

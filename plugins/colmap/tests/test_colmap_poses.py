@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from sphinx_framework.testing.goldens import capture_folder
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.load import load_scene
 from sphinx_framework.testing.contracts import PoseContract
-from sphinx_framework.testing.goldens import capture_folder
 from sphinx_framework.testing.scenes import room_scene
 from sphinx_framework.types import PhotoHints
 from sphinx_framework_colmap.config import ColmapConfig
