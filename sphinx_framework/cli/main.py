@@ -77,7 +77,15 @@ def _job_commands(commands: "Commands[Parser]") -> None:
     demo.add_argument("--out", required=True, metavar="DIR", help="folder to write")
 
     render = _command(commands, "render", "render:render", "render a scene's targets")
-    _scene_options(render)
+    render.add_argument("--config", required=True, metavar="NAME|TOML")
+    which = render.add_mutually_exclusive_group(required=True)
+    which.add_argument("--scene", metavar="PATH")
+    which.add_argument(
+        "--scenes",
+        nargs="+",
+        metavar="DIR",
+        help="folders of scenes, or scenes, each to DIR/NAME; finished ones are skipped",
+    )
     _render_options(render)
     _save_options(render)
     render.add_argument("--out", required=True, metavar="DIR", help="folder to write")

@@ -38,6 +38,10 @@ def demo(arguments: argparse.Namespace) -> int:
 
 def render(arguments: argparse.Namespace) -> int:
     """Load, render, write, and print what was decided."""
+    if getattr(arguments, "scenes", None):
+        from sphinx_framework.cli.render_many import render_many
+
+        return render_many(arguments)
     read = [arguments.config, arguments.cost, arguments.targets]
     chosen = saving(arguments.save, arguments.fps)
     with open_output(arguments.out, scenes=[arguments.scene], files=read) as folder:
@@ -99,6 +103,21 @@ def plan(arguments: argparse.Namespace) -> int:
 
 def _open(arguments: argparse.Namespace) -> tuple[Engine, Scene, float]:
     """Check cheap things first: arguments, config, scene; build models last."""
+    config, registry = asked_pipeline(arguments)
+    started = perf_counter()
+    scene = load_asked(arguments, config, registry)
+    load_seconds = perf_counter() - started
+    engine = Engine.from_config(
+        config,
+        device=arguments.device,
+        registry=registry,
+        licence_policy=arguments.licence_policy,
+    )
+    return engine, scene, load_seconds
+
+
+def asked_pipeline(arguments: argparse.Namespace) -> tuple[PipelineConfig, Registry]:
+    """The pipeline of the arguments, checked as far as can be without a scene or models."""
     RenderRequest.asked(
         quality=arguments.quality, mode=arguments.mode, seed=getattr(arguments, "seed", 0)
     )
@@ -114,19 +133,10 @@ def _open(arguments: argparse.Namespace) -> tuple[Engine, Scene, float]:
         config = config.model_copy(update={"cost": load_cost(arguments.cost)})
     registry = Registry.from_entry_points()
     pipeline_licences(config, registry)
-    started = perf_counter()
-    scene = _load(arguments, config, registry)
-    load_seconds = perf_counter() - started
-    engine = Engine.from_config(
-        config,
-        device=arguments.device,
-        registry=registry,
-        licence_policy=arguments.licence_policy,
-    )
-    return engine, scene, load_seconds
+    return config, registry
 
 
-def _load(arguments: argparse.Namespace, config: PipelineConfig, registry: Registry) -> Scene:
+def load_asked(arguments: argparse.Namespace, config: PipelineConfig, registry: Registry) -> Scene:
     """Load the scene; photos without cameras get them from the pipeline's pose estimator."""
     if is_unposed(arguments.scene):
         role = config.pipeline.get("poses")

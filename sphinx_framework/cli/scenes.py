@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -54,9 +54,12 @@ def scene_sources(
     return sources
 
 
-def scene_names(given: Sequence[str], registry: Registry) -> list[str]:
+def scene_names(
+    given: Sequence[str], registry: Registry, also: Callable[[Path], bool] = lambda folder: False
+) -> list[str]:
     """Expand ``procedural:report/0-39`` and folders of scene folders; keep everything else.
 
+    also: what else is a scene, besides folders with the mark of one.
     Raises :class:`ConfigError` for an empty range, :class:`SceneError` for a folder without scenes.
     """
     names: list[str] = []
@@ -73,7 +76,7 @@ def scene_names(given: Sequence[str], registry: Registry) -> list[str]:
                     f"--scenes {name}: {last - first + 1} scenes are more than {MOST_SCENES}."
                 )
             names += [f"{counted[1]}{i}" for i in range(first, last + 1)]
-        elif not folder.is_dir() or _is_scene(folder, readers):
+        elif not folder.is_dir() or is_scene_folder(folder, readers) or also(folder):
             names.append(name)
         elif is_chunk_folder(folder):
             raise ConfigError(
@@ -81,7 +84,9 @@ def scene_names(given: Sequence[str], registry: Registry) -> list[str]:
                 hint="Add --index with an evaluation index, such as evaluation_index_re10k.json.",
             )
         else:
-            inner = [p for p in sorted(folder.iterdir()) if p.is_dir() and _is_scene(p, readers)]
+            inner = [
+                p for p in sorted(folder.iterdir()) if p.is_dir() and is_scene_folder(p, readers)
+            ]
             if not inner:
                 raise SceneError(
                     f"{name}: is no scene, and holds no folder that is one.",
@@ -91,7 +96,8 @@ def scene_names(given: Sequence[str], registry: Registry) -> list[str]:
     return names
 
 
-def _is_scene(folder: Path, readers: Sequence[SceneReader]) -> bool:
+def is_scene_folder(folder: Path, readers: Sequence[SceneReader]) -> bool:
+    """Whether a folder bears the mark of a scene, or a reader takes it."""
     marked = any((folder / mark).exists() for mark in MARKS)
     return marked or any(reader.can_read(folder) for reader in readers)
 

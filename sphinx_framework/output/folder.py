@@ -152,6 +152,10 @@ class OutputFolder:
         """Whether the manifest lists a file."""
         return name in self._manifest.files
 
+    def whole(self) -> bool:
+        """Whether every file that the manifest lists is there, unchanged."""
+        return all(self._manifest.claims(self.path, name) for name in self._manifest.files)
+
     def _announce(self) -> None:
         self._manifest.write(self.path, self.path / PARTIAL / MANIFEST)
 

@@ -17,6 +17,8 @@ _WIDEST = 0.04  # focal length over width at a field of view of 171 degrees
 _OFF_CENTRE = 0.25
 _MOST_NAMED = 8
 _FAR_AWAY = 10
+# Of the depth: below a hundredth, a point moves by few pixels between the photos.
+_LEAST_BASELINE = 0.01
 _LOOK = "Check where they look, their convention (--convention), and that both are in one world."
 
 
@@ -95,6 +97,29 @@ def camera_doubts(
     return (*_precision(inputs, targets), *_views(inputs, targets, near, far))
 
 
+def _baseline(inputs: Cameras, near: float | None, far: float | None) -> list[str]:
+    """Inputs so close together that no depth shows, or so far apart that little is in both."""
+    if len(inputs) < 2 or near is None or far is None:
+        return []
+    apart = torch.cdist(inputs.centres.double(), inputs.centres.double())
+    widest = float(apart.max())
+    nearest = float(
+        apart.masked_fill(torch.eye(len(inputs), dtype=torch.bool), torch.inf).amin(1).max()
+    )
+    middle = 2 / (1 / near + 1 / far)
+    if widest < _LEAST_BASELINE * middle:
+        return [
+            f"the inputs are at most {widest:.3g} apart and look at things about {middle:.3g} "
+            "away: too close together to tell depth; take photos farther apart"
+        ]
+    if nearest > middle:
+        return [
+            f"an input is {nearest:.3g} from the next one and looks at things about {middle:.3g} "
+            "away: little will be seen in both; add photos in between"
+        ]
+    return []
+
+
 def _far_targets(inputs: Cameras, targets: Cameras) -> list[str]:
     """Targets far from all inputs, as those of a file in another world or scale are."""
     if len(inputs) < 2 or not len(targets):
@@ -133,8 +158,13 @@ def _views(
     if len(inputs) > 1:
         pairs = overlaps(inputs, inputs, near, far)
         pairs.fill_diagonal_(False)
-        if not bool(pairs.any()):
+        alone = [int(index) for index in (~pairs.any(dim=1)).nonzero()[:, 0]]
+        if len(alone) == len(inputs):
             told.append("no two inputs look at anything in common")
+        elif alone:
+            named = ", ".join(map(str, alone[:_MOST_NAMED]))
+            told.append(f"inputs that look at nothing in common with any other: {named}")
+    told += _baseline(inputs, near, far)
     told += _far_targets(inputs, targets)
     blind = blind_targets(inputs, targets, near, far)
     if blind:
