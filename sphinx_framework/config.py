@@ -49,29 +49,33 @@ class EngineConfig(Options):
     """How the engine runs."""
 
     cache_budget_mb: float | None = Field(
-        None,
+        default=None,
         gt=0,
         description="memory for latent caches; a request that needs more is refused",
     )
-    retry: bool = Field(False, description="re-run frames whose achieved ratio missed the target")
+    retry: bool = Field(
+        default=False, description="re-run frames whose achieved ratio missed the target"
+    )
     budget_ms: float | None = Field(
-        None, gt=0, description="predicted request time to stay within; starts move later"
+        default=None, gt=0, description="predicted request time to stay within; starts move later"
     )
     budget_joules: float | None = Field(
-        None, gt=0, description="predicted energy to stay within; starts move later"
+        default=None, gt=0, description="predicted energy to stay within; starts move later"
     )
     energy: Literal["auto", "zeus", "nvml", "rapl", "none"] = Field(
-        "auto", description="meter of a request's energy; auto takes what the device has"
+        default="auto", description="meter of a request's energy; auto takes what the device has"
     )
-    strict: bool = Field(False, description="refuse to do less than the mode asks for")
-    threads: int | None = Field(None, ge=1, description="CPU threads; none keeps torch's choice")
+    strict: bool = Field(default=False, description="refuse to do less than the mode asks for")
+    threads: int | None = Field(
+        default=None, ge=1, description="CPU threads; none keeps torch's choice"
+    )
 
 
 class CompositeConfig(Options):
     """How decoded latents and the regression render become the final frame."""
 
     carry_detail: bool = Field(
-        False,
+        default=False,
         description="add to decoded frames what the autoencoder loses of the regression render, "
         "weighted by its opacity; costs one more decode of the refined frames",
     )
@@ -83,14 +87,18 @@ class PipelineConfig(Options):
     name: str = "pipeline"
     summary: str = ""
     mode: Mode = "selective"
-    quality: float = Field(0.95, gt=0, le=1, description="quality factor against full diffusion")
-    num_steps: int = Field(50, ge=1, le=1000)
-    gamma: float = Field(0.5, gt=0, description="exponent of the reference score (paper eq. 2)")
+    quality: float = Field(
+        default=0.95, gt=0, le=1, description="quality factor against full diffusion"
+    )
+    num_steps: int = Field(default=50, ge=1, le=1000)
+    gamma: float = Field(
+        default=0.5, gt=0, description="exponent of the reference score (paper eq. 2)"
+    )
     size: tuple[int, int] | None = Field(
-        None, description="(height, width) to fit scenes to; none keeps the scene's"
+        default=None, description="(height, width) to fit scenes to; none keeps the scene's"
     )
     fit: Literal["crop", "pad", "stretch"] = "crop"
-    max_targets: int = Field(1000, ge=1, description="requests for more are refused")
+    max_targets: int = Field(default=1000, ge=1, description="requests for more are refused")
     pipeline: dict[str, ComponentConfig]
     plan: PlanConfig = PlanConfig()
     composite: CompositeConfig = CompositeConfig()
@@ -136,6 +144,16 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> PipelineCo
     for override in overrides:
         _apply(data, override)
     return config_from_dict(data, str(path))
+
+
+def overridden(config: PipelineConfig, overrides: Sequence[str]) -> PipelineConfig:
+    """A config with ``a.b=value`` overrides, checked like those of a file."""
+    if not overrides:
+        return config
+    data = config.model_dump()
+    for override in overrides:
+        _apply(data, override)
+    return config_from_dict(data, config.name)
 
 
 def load_cost(source: str | Path) -> CostModel:

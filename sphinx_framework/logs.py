@@ -1,6 +1,8 @@
 """Structured logs on stderr; quiet by default, so that output belongs to the user.
 
-structlog is imported when the first line is written: most commands write none.
+Nothing of the process is configured: a program that configured structlog gets our lines through
+its own processors, any other one gets warnings on stderr from loggers of ours alone. structlog is
+imported when the first line is written: most commands write none.
 """
 
 import logging
@@ -9,16 +11,26 @@ from typing import Any
 
 
 class _Wish:
-    """What the program asked for, kept until the first line."""
+    """What the command line asked for."""
 
     verbose = False
 
 
+class _Stderr:
+    """Prints lines; stderr is looked up each time, as a caller may have replaced or closed it."""
+
+    def __getattr__(self, level: str) -> Any:
+        return self.line
+
+    def line(self, text: str) -> None:
+        """Write one line."""
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
 def configure_logs(verbose: bool = False) -> None:
-    """Send log lines to stderr: warnings and errors, or everything when ``verbose``."""
+    """Write to stderr warnings and errors, or everything when ``verbose``."""
     _Wish.verbose = verbose
-    if "structlog" in sys.modules:
-        _configure()
 
 
 def listening() -> bool:
@@ -28,22 +40,13 @@ def listening() -> bool:
 
 
 def get_logger(name: str) -> Any:
-    """Return a structured logger bound to a component's name.
-
-    A program that uses the library and has not configured structlog gets our quiet defaults:
-    structlog's own would print every detail to its stdout.
-    """
+    """Return a structured logger bound to a component's name."""
     import structlog
 
-    if not structlog.is_configured():
-        _configure()
-    return structlog.get_logger(component=name)
-
-
-def _configure() -> None:
-    import structlog
-
-    structlog.configure(
+    if structlog.is_configured():
+        return structlog.get_logger(component=name)
+    return structlog.wrap_logger(
+        _Stderr(),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
@@ -52,6 +55,5 @@ def _configure() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.DEBUG if _Wish.verbose else logging.WARNING
         ),
-        # Looked up for every line: a caller may have replaced or closed the stderr of this moment.
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        component=name,
     )

@@ -16,19 +16,22 @@ class CheckpointOptions(Options):
     """
 
     weights_repo: str | None = Field(
-        None, description="Hugging Face repository that has the file, instead of the usual place"
+        default=None,
+        description="Hugging Face repository that has the file, instead of the usual place",
     )
     weights_file: str | None = Field(
-        None, description="name of the file in its repository or folder; none: the usual one"
+        default=None,
+        description="name of the file in its repository or folder; none: the usual one",
     )
     weights_revision: str | None = Field(
-        None, description="commit, branch or tag of the repository; none: the pinned commit of ours"
+        default=None,
+        description="commit, branch or tag of the repository; none: the pinned commit of ours",
     )
     weights_folder: str | None = Field(
-        None, description="folder of official files that no repository has"
+        default=None, description="folder of official files that no repository has"
     )
     weights_sha256: str | None = Field(
-        None,
+        default=None,
         pattern="^[0-9a-fA-F]{8,64}$",
         description="SHA-256 of the file, or its first digits; checked when given",
     )

@@ -19,15 +19,15 @@ class RenderRequest(Options):
     """One request; ``None`` leaves a choice to the pipeline's config."""
 
     quality: float | None = Field(
-        None, description="share of full diffusion's quality to keep, in (0, 1]"
+        default=None, description="share of full diffusion's quality to keep, in (0, 1]"
     )
-    mode: Mode | None = Field(None, description=f"one of {', '.join(MODES)}")
-    seed: int = Field(0, description=f"of all noise, in 0..{LARGEST_SEED}")
+    mode: Mode | None = Field(default=None, description=f"one of {', '.join(MODES)}")
+    seed: int = Field(default=0, description=f"of all noise, in 0..{LARGEST_SEED}")
     budget_ms: float | None = Field(
-        None, description="predicted milliseconds to stay within; starts move later"
+        default=None, description="predicted milliseconds to stay within; starts move later"
     )
     budget_joules: float | None = Field(
-        None, description="predicted energy to stay within; starts move later"
+        default=None, description="predicted energy to stay within; starts move later"
     )
 
     @classmethod

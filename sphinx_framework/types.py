@@ -9,95 +9,23 @@ in pixels of ``image_size`` with pixel centres at half-integers; images are floa
 opacity 1 means certain; times are seconds, memory is bytes.
 """
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from numpy.typing import NDArray
 from torch import Tensor
 
+from sphinx_framework.arrays import Numbers, as_images, as_order
+from sphinx_framework.cameras import Cameras as Cameras
 from sphinx_framework.errors import SceneError
-
-ROTATION_TOLERANCE = 1e-3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cameras:
-    """A batch of pinhole cameras that share one image size.
-
-    world_from_camera: rigid camera-to-world matrices, OpenCV axes, scene units.
-    intrinsics: ``[[fx, 0, cx], [0, fy, cy], [0, 0, 1]]`` in pixels of ``image_size``.
-    image_size: ``(height, width)`` in pixels.
-    """
-
-    world_from_camera: Float[Tensor, "V 4 4"]
-    intrinsics: Float[Tensor, "V 3 3"]
-    image_size: tuple[int, int]
-
-    def __len__(self) -> int:
-        return self.world_from_camera.shape[0]
-
-    @property
-    def centres(self) -> Float[Tensor, "V 3"]:
-        """Camera centres in world coordinates."""
-        return self.world_from_camera[:, :3, 3]
-
-    @property
-    def camera_from_world(self) -> Float[Tensor, "V 4 4"]:
-        """Inverse poses, from the rigid structure (no matrix inversion)."""
-        rotation = self.world_from_camera[:, :3, :3].transpose(1, 2)
-        inverse = torch.zeros_like(self.world_from_camera)
-        inverse[:, :3, :3] = rotation
-        inverse[:, :3, 3] = -(rotation @ self.centres[..., None])[..., 0]
-        inverse[:, 3, 3] = 1
-        return inverse
-
-    def __getitem__(self, index: int | slice | list[int]) -> "Cameras":
-        rows = [index] if isinstance(index, int) else index
-        return Cameras(
-            world_from_camera=self.world_from_camera[rows],
-            intrinsics=self.intrinsics[rows],
-            image_size=self.image_size,
-        )
-
-    def to(self, device: torch.device) -> "Cameras":
-        """Copy to a device."""
-        return Cameras(
-            world_from_camera=self.world_from_camera.to(device),
-            intrinsics=self.intrinsics.to(device),
-            image_size=self.image_size,
-        )
-
-    def validate(self, what: str) -> None:
-        """Raise :class:`SceneError` naming the first camera of ``what`` that is not usable."""
-        # Checked on the CPU: numbers that are read one by one would each wait for a device.
-        poses, lenses = self.world_from_camera.detach().cpu(), self.intrinsics.detach().cpu()
-        for i in range(len(self)):
-            pose, k = poses[i], lenses[i]
-            if not torch.isfinite(pose).all() or not torch.isfinite(k).all():
-                raise SceneError(
-                    f"{what} {i}: its pose or intrinsics hold NaN or infinity.",
-                    hint="Remove that frame, or estimate its camera again.",
-                )
-            if pose[3].tolist() != [0, 0, 0, 1]:
-                raise SceneError(
-                    f"{what} {i}: its pose is not rigid (last row {pose[3].tolist()}).",
-                    hint="Poses are 4x4 camera-to-world matrices whose last row is 0 0 0 1.",
-                )
-            rotation = pose[:3, :3].double()
-            error = (rotation @ rotation.T - torch.eye(3, dtype=torch.float64)).abs().max()
-            if error > ROTATION_TOLERANCE or torch.linalg.det(rotation) < 0:
-                raise SceneError(
-                    f"{what} {i}: its pose is not rigid (rotation off by {float(error):.3g}, "
-                    f"determinant {float(torch.linalg.det(rotation)):.3g}).",
-                    hint="Poses must be camera-to-world rotations and translations, unscaled.",
-                )
-            if k[0, 0] <= 0 or k[1, 1] <= 0:
-                raise SceneError(
-                    f"{what} {i}: focal lengths must be positive, got "
-                    f"fx={float(k[0, 0]):g}, fy={float(k[1, 1]):g}.",
-                    hint="Intrinsics are in pixels of the image size.",
-                )
+from sphinx_framework.layout import ClipLayout as ClipLayout
+from sphinx_framework.layout import Slot as Slot
+from sphinx_framework.layout import SlotKind as SlotKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +40,7 @@ class PhotoHints:
     focal: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, init=False)
 class Scene:
     """Posed photos of a place, and the viewpoints asked for.
 
@@ -120,6 +48,8 @@ class Scene:
     target_images: ground truth at the targets where it exists (evaluation only).
     order: position of every camera along the capture, inputs first and then targets (frame
         numbers, timestamps); ``None`` when the scene has no order.
+
+    Images may be numpy arrays or lists, uint8, float64, channels last: see :mod:`.arrays`.
     """
 
     images: Float[Tensor, "N 3 H W"]
@@ -132,10 +62,39 @@ class Scene:
     order: tuple[float, ...] | None = None
     warnings: tuple[str, ...] = ()
 
+    def __init__(
+        self,
+        *,
+        images: Numbers,
+        inputs: Cameras,
+        targets: Cameras,
+        name: str = "scene",
+        near: float | None = None,
+        far: float | None = None,
+        target_images: Numbers | None = None,
+        order: Sequence[float] | NDArray[np.generic] | Tensor | None = None,
+        warnings: Sequence[str] = (),
+    ) -> None:
+        truth = None if target_images is None else as_images(target_images, "target_images")
+        for role, cameras in (("inputs", inputs), ("targets", targets)):
+            if not isinstance(cameras, Cameras):
+                raise SceneError(f"{role} must be Cameras, got {type(cameras).__name__}.")
+        values = {
+            "images": as_images(images, "images"),
+            "inputs": inputs.single(),
+            "targets": targets.single(),
+            "name": str(name),
+            "near": None if near is None else float(near),
+            "far": None if far is None else float(far),
+            "target_images": truth,
+            "order": as_order(order),
+            "warnings": tuple(warnings),
+        }
+        for field_name, value in values.items():
+            object.__setattr__(self, field_name, value)
+
     def validate(self) -> None:
         """Raise :class:`SceneError` when counts, sizes, ranges or poses do not fit together."""
-        if self.images.ndim != 4 or self.images.shape[1] != 3:
-            raise SceneError(f"images must be [N, 3, H, W], got {tuple(self.images.shape)}.")
         if len(self.inputs) == 0 or len(self.targets) == 0:
             raise SceneError(
                 f"a scene needs at least 1 input and 1 target, got {len(self.inputs)} and "
@@ -157,18 +116,30 @@ class Scene:
                 f"the order has {len(self.order)} positions for {cameras} cameras.",
                 hint="Give one position per input and target, inputs first, or none at all.",
             )
-        if not torch.isfinite(self.images).all():
-            raise SceneError("the input images hold NaN or infinity.")
-        if float(self.images.min()) < -1e-3 or float(self.images.max()) > 1 + 1e-3:
-            raise SceneError(
-                f"images must lie in [0, 1], got [{float(self.images.min()):.3g}, "
-                f"{float(self.images.max()):.3g}]."
-            )
+        _check_colours(self.images, "images")
+        truth = self.target_images
+        if truth is not None:
+            if tuple(truth.shape) != (len(self.targets), 3, *size):
+                raise SceneError(
+                    f"target_images are {tuple(truth.shape)} for {len(self.targets)} targets of "
+                    f"{size}."
+                )
+            _check_colours(truth, "target_images")
+        self._check_range()
         self.inputs.validate("input camera")
         self.targets.validate("target camera")
 
+    def _check_range(self) -> None:
+        near, far = self.near, self.far
+        if (near is None) != (far is None):
+            raise SceneError("give both near and far, or neither.")
+        if near is not None and far is not None and not 0 < near < far < math.inf:
+            raise SceneError(
+                f"the depth range must satisfy 0 < near < far, got near={near:g}, far={far:g}."
+            )
+
     def to(self, device: torch.device) -> "Scene":
-        """Copy images and cameras to a device."""
+        """Copy images and cameras to a device; what is there already is shared, not copied."""
         return Scene(
             images=self.images.to(device),
             inputs=self.inputs.to(device),
@@ -179,6 +150,17 @@ class Scene:
             target_images=None if self.target_images is None else self.target_images.to(device),
             order=self.order,
             warnings=self.warnings,
+        )
+
+
+def _check_colours(images: Tensor, what: str) -> None:
+    if not torch.isfinite(images).all():
+        raise SceneError(f"the {what} hold NaN or infinity.")
+    low, high = float(images.min()), float(images.max())
+    if low < -1e-3 or high > 1 + 1e-3:
+        raise SceneError(
+            f"{what} must lie in [0, 1], got [{low:.3g}, {high:.3g}].",
+            hint="Divide bytes by 255, or hand them over as uint8." if high > 2 else "",
         )
 
 
@@ -263,71 +245,3 @@ class StartSteps:
 
 
 RefineMask = Bool[Tensor, "T H W"]
-SlotKind = Literal["input", "target"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
-    """One frame of a clip: an input photo, or a target to be made.
-
-    given: a target that an earlier clip of the request has finished and that conditions this one.
-    """
-
-    kind: SlotKind
-    index: int
-    given: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipLayout:
-    """The frames of one diffusion pass, in the model's order.
-
-    latents: the slots that each latent holds, for an autoencoder that compresses time; every slot
-        in exactly one of them. ``None``: one latent a slot. A latent starts with the earliest of
-        its targets, and the clip is encoded and decoded as a whole.
-    """
-
-    slots: tuple[Slot, ...]
-    notes: tuple[str, ...] = field(default=())
-    latents: tuple[tuple[int, ...], ...] | None = None
-
-    def __len__(self) -> int:
-        return len(self.slots)
-
-    @property
-    def num_latents(self) -> int:
-        """Rows that the clip has in the network."""
-        return len(self.slots) if self.latents is None else len(self.latents)
-
-    @property
-    def held(self) -> tuple[tuple[int, ...], ...]:
-        """The slots that each latent holds."""
-        each = tuple((position,) for position in range(len(self.slots)))
-        return each if self.latents is None else self.latents
-
-    @property
-    def made(self) -> dict[int, tuple[int, ...]]:
-        """Latent -> indices of the targets that it makes, of latents that make any."""
-        own = self.targets
-        made = {
-            latent: tuple(own[position] for position in slots if position in own)
-            for latent, slots in enumerate(self.held)
-        }
-        return {latent: targets for latent, targets in made.items() if targets}
-
-    def stacked(
-        self, inputs: Float[Tensor, "N *d"], targets: Float[Tensor, "T *d"]
-    ) -> Float[Tensor, "S *d"]:
-        """One entry per slot, in the model's order, from what belongs to inputs and targets."""
-        return torch.stack(
-            [(inputs if s.kind == "input" else targets)[s.index] for s in self.slots]
-        )
-
-    @property
-    def targets(self) -> dict[int, int]:
-        """Slot position -> target index, of the targets that this clip makes."""
-        return {
-            position: slot.index
-            for position, slot in enumerate(self.slots)
-            if slot.kind == "target" and not slot.given
-        }

@@ -2,9 +2,13 @@
 
 from typing import Any
 
+import torch
+
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.engine.components import Components
+from sphinx_framework.engine.stream import copied
 from sphinx_framework.errors import ConfigError, SceneError
+from sphinx_framework.geometry.resize import fit_scene
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.request import RenderRequest
 from sphinx_framework.types import CoarseViews, QualityReport, Scene
@@ -23,16 +27,29 @@ def granted(request: RenderRequest, config: PipelineConfig) -> tuple[PipelineCon
     return config, request.mode or config.mode, quality
 
 
-def check_scene(scene: Scene, components: Components, config: PipelineConfig, mode: Mode) -> None:
-    """Raise subclasses of ``InputError`` that say what to do."""
+def admitted(
+    scene: object, components: Components, config: PipelineConfig, mode: Mode, device: torch.device
+) -> Scene:
+    """The scene at the config's size, copied to the device: the caller's memory stays its own.
+
+    Raises subclasses of ``InputError`` that say what to do.
+    """
+    if not isinstance(scene, Scene):
+        raise SceneError(
+            f"a Scene is expected, got {type(scene).__name__}.",
+            hint="load_scene(path) reads one; Scene(images=..., inputs=..., ...) makes one.",
+        )
     scene.validate()
-    if mode != "regression":
-        _check_size(scene, components, config)
     if len(scene.targets) > config.max_targets:
         raise ConfigError(
             f"the scene asks for {len(scene.targets)} targets; the limit is {config.max_targets}.",
             hint="Render in parts, or raise max_targets.",
         )
+    if config.size is not None and config.size != scene.targets.image_size:
+        scene = fit_scene(scene, config.size, config.fit)
+    if mode != "regression":
+        _check_size(scene, components, config)
+    return copied(scene).to(device)
 
 
 def check_reused(scene: Scene, coarse: CoarseViews | None, report: QualityReport | None) -> None:

@@ -1,6 +1,6 @@
 """The road of a request: scene in, images and their reasons out."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from time import perf_counter
@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from sphinx_framework.config import PipelineConfig, load_config
-from sphinx_framework.energy.choose import choose_meter
+from sphinx_framework.config import PipelineConfig, load_config, overridden
+from sphinx_framework.energy.choose import check_meter, choose_meter
 from sphinx_framework.energy.meter import measure_energy
-from sphinx_framework.engine.admission import check_reused, check_scene, granted
+from sphinx_framework.engine.admission import admitted, check_reused, granted
 from sphinx_framework.engine.answers import checked
 from sphinx_framework.engine.components import (
     Components,
@@ -35,7 +35,8 @@ from sphinx_framework.engine.request_state import Request
 from sphinx_framework.engine.result import RenderResult, Seconds
 from sphinx_framework.engine.road import Road
 from sphinx_framework.engine.scheduler import RequestRoad, answered, relayed
-from sphinx_framework.errors import ConfigError, JobError
+from sphinx_framework.engine.stream import Stream, copied
+from sphinx_framework.errors import ConfigError
 from sphinx_framework.executors.cache_pool import CachePool
 from sphinx_framework.policy.pace import Pace
 from sphinx_framework.policy.schedule import Mode
@@ -72,25 +73,28 @@ class Engine:
         cls,
         config: str | Path | PipelineConfig,
         *,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         overrides: Sequence[str] = (),
         registry: Registry | None = None,
         licence_policy: str = "any",
     ) -> "Engine":
         """Build an engine from a shipped pipeline's name, a TOML path or a config.
 
+        overrides: ``"a.b=value"``, as ``--set`` on the command line, for a config value too.
         licence_policy: ``"permissive"`` refuses components whose code or weights are
         non-commercial. Raises subclasses of ``InputError`` for everything a user can mend.
         """
         where = config.name if isinstance(config, PipelineConfig) else str(config)
-        if not isinstance(config, PipelineConfig):
+        if isinstance(config, PipelineConfig):
+            config = overridden(config, overrides)
+        else:
             config = load_config(config, overrides)
         registry = registry or Registry.from_entry_points()
         if licence_policy not in ("any", "permissive"):
             raise ConfigError(f"licence policy {licence_policy!r} is not 'any' or 'permissive'.")
         if licence_policy == "permissive":
             refuse_non_commercial(pipeline_licences(config, registry))
-        chosen = choose_device(device)
+        chosen = choose_device(str(device))
         started = perf_counter()
         engine = cls(build_components(config, registry, chosen, where), config, chosen, registry)
         engine.load_seconds = perf_counter() - started
@@ -112,17 +116,14 @@ class Engine:
         mode: ``coarse``, ``fine``, ``selective``, or the baselines ``diffusion``, ``regression``.
         budget_ms, budget_joules: predicted time and energy to stay within (default: the config's).
         """
-        for event in self.stream(
+        return self.stream(
             scene,
             quality=quality,
             mode=mode,
             seed=seed,
             budget_ms=budget_ms,
             budget_joules=budget_joules,
-        ):
-            if isinstance(event, Finished):
-                return event.result
-        raise JobError("the engine ended without a result")
+        ).result()
 
     def plan(
         self, scene: Scene, *, quality: float | None = None, mode: Mode | None = None
@@ -175,11 +176,12 @@ class Engine:
         seed: int = 0,
         budget_ms: float | None = None,
         budget_joules: float | None = None,
-    ) -> Generator[Event, None, None]:
+    ) -> Stream:
         """Render, yielding events: coarse views first, frames as they become final, the result.
 
-        Input is checked at the call. ``close()`` between any two events ends the request and gives
-        its memory back. A prepared scene has its quality, mode and budgets; only the seed is free.
+        Input is checked at the call, and copied: neither what the caller writes into the scene
+        afterwards nor what is written into an event changes the result. A
+        prepared scene has its quality, mode and budgets; only the seed is free.
         """
         road = self.road(
             scene,
@@ -189,7 +191,7 @@ class Engine:
             budget_ms=budget_ms,
             budget_joules=budget_joules,
         )
-        return answered(road)
+        return Stream(answered(road))
 
     def road(self, scene: Scene | Prepared, **wishes: Any) -> RequestRoad:
         """What :meth:`stream` drives, for a :class:`Scheduler` of several requests.
@@ -226,11 +228,12 @@ class Engine:
 
     def _request(self, scene: Scene, wishes: RenderRequest) -> Request:
         config, mode, quality = granted(wishes, self.config)
-        check_scene(scene, self.components, config, mode)
+        check_meter(config.engine.energy)
+        scene = admitted(scene, self.components, config, mode, self.device)
         return Request(
             components=checked(self.components, config),
             config=config,
-            scene=scene.to(self.device),
+            scene=scene,
             mode=mode,
             quality=quality,
             seed=wishes.seed,
@@ -277,11 +280,11 @@ class Engine:
             images=refined.images,
         )
         result = RenderResult(
-            images=refined.images.cpu(),
-            coarse=ready.coarse,
-            mask=ready.decisions.mask,
-            scene=request.scene,
-            schedules=refined.decisions.schedules,
+            images=copied(refined.images).cpu(),
+            coarse=copied(ready.coarse),
+            mask=copied(ready.decisions.mask),
+            scene=copied(request.scene),
+            schedules=copied(refined.decisions.schedules),
             report=report,
         )
         yield Finished(result=result)

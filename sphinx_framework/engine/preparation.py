@@ -15,6 +15,7 @@ from sphinx_framework.engine.decisions import Decisions, assess, decide
 from sphinx_framework.engine.events import CoarseReady, Event, Planned
 from sphinx_framework.engine.request_state import Request
 from sphinx_framework.engine.result import Seconds
+from sphinx_framework.engine.stream import copied
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.protocols import RegressionModel, RememberingRegression
@@ -65,7 +66,7 @@ def preparing(
             coarse = _rendered(components.regression, scene, memory)
         yield request.done("regression")
     request.warnings.extend(coarse.warnings)
-    yield CoarseReady(coarse=_copied(coarse))
+    yield CoarseReady(coarse=copied(coarse))
     if report is None:
         with request.timing("quality"), torch.no_grad():
             report = assess(components, request.config, scene, coarse)
@@ -120,26 +121,17 @@ def _rendered(model: RegressionModel, scene: Scene, memory: Any) -> CoarseViews:
 
 def told_again(prepared: Prepared) -> Preparation:
     """The events of a preparation that ran before the stream began."""
-    yield CoarseReady(coarse=_copied(prepared.coarse))
+    yield CoarseReady(coarse=copied(prepared.coarse))
     yield planned(prepared.decisions)
     return prepared
 
 
 def planned(decisions: Decisions) -> Planned:
-    """What decisions say to whoever watches."""
+    """What decisions say to whoever watches, in copies; the coarse views were told before."""
     return Planned(
-        quality=decisions.quality,
-        mask=decisions.mask,
-        schedules=decisions.schedules,
+        quality=copied(replace(decisions.quality, coarse=None)),
+        mask=copied(decisions.mask),
+        schedules=copied(decisions.schedules),
         predicted_denoise_seconds=decisions.predicted_denoise_seconds,
         predicted_seconds=decisions.predicted_seconds,
-    )
-
-
-def _copied(coarse: CoarseViews) -> CoarseViews:
-    """What a listener may write into without touching the request."""
-    return replace(
-        coarse,
-        images=coarse.images.clone(),
-        opacity=None if coarse.opacity is None else coarse.opacity.clone(),
     )

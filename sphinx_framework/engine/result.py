@@ -91,7 +91,7 @@ class Report(Closed):
     """``report.json``: every decision of a request, and what it cost."""
 
     schema_: Literal["sphinx-framework/report/1"] = Field(
-        "sphinx-framework/report/1", alias="schema"
+        default="sphinx-framework/report/1", alias="schema"
     )
     config: dict[str, Any]
     scene: str

@@ -30,7 +30,7 @@ class Manifest(BaseModel):
     """The files of a folder that are ours, and an unfinished replacement of them."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
-    name: Literal["sphinx-framework/manifest/1"] = Field(SCHEMA, alias="schema")
+    name: Literal["sphinx-framework/manifest/1"] = Field(default=SCHEMA, alias="schema")
     files: dict[str, Entry] = {}
     writing: dict[str, Entry] = {}
     dropping: tuple[str, ...] = ()

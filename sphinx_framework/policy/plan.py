@@ -27,33 +27,37 @@ class PlanConfig(Options):
     """
 
     refresh_every: int = Field(
-        5, ge=1, description="cache period: a full pass every this many visited steps"
+        default=5, ge=1, description="cache period: a full pass every this many visited steps"
     )
-    full_tail: int = Field(0, ge=0, description="this many last steps of the grid are full passes")
+    full_tail: int = Field(
+        default=0, ge=0, description="this many last steps of the grid are full passes"
+    )
     stride: int = Field(
-        1,
+        default=1,
         ge=1,
         description="visit every n-th step of the grid (a few-step solver); mode diffusion, the "
         "baseline, visits all",
     )
     max_steps: int | None = Field(
-        None,
+        default=None,
         ge=1,
         description="visit at most this many steps: longer walks are spread over that many, which "
         "bounds the latency of the worst request; mode diffusion is not bounded",
     )
     max_start: int | None = Field(
-        None, ge=0, description="latest start of a target; none lets a frame be served as it is"
+        default=None,
+        ge=0,
+        description="latest start of a target; none lets a frame be served as it is",
     )
     input_start: int | None = Field(
-        None, ge=0, description="step from which input slots are active; none means never"
+        default=None, ge=0, description="step from which input slots are active; none means never"
     )
-    region_dilation: int = Field(1, ge=0, description="cells to grow the refined region by")
+    region_dilation: int = Field(default=1, ge=0, description="cells to grow the refined region by")
     region_max_fraction: float = Field(
-        0.85, gt=0, le=1, description="a frame with more of it marked is refined whole"
+        default=0.85, gt=0, le=1, description="a frame with more of it marked is refined whole"
     )
     composite: bool = Field(
-        True, description="selective mode: keep the regression pixels outside of the region"
+        default=True, description="selective mode: keep the regression pixels outside of the region"
     )
 
 

@@ -18,20 +18,23 @@ class RuleTable(Options):
     """
 
     quality: float = Field(gt=0, le=1)
-    cluster: int | None = Field(None, ge=0)
+    cluster: int | None = Field(default=None, ge=0)
     rows: tuple[Row, ...] = Field(min_length=1)
-    samples: tuple[int, ...] = Field((), description="per row: how many measurements it rests on")
+    samples: tuple[int, ...] = Field(
+        default=(), description="per row: how many measurements it rests on"
+    )
     lower_bound: tuple[float, ...] = Field(
-        (), description="per row: lower confidence bound of the achieved share of full diffusion"
+        default=(),
+        description="per row: lower confidence bound of the achieved share of full diffusion",
     )
     full_ratio: tuple[float, ...] = Field(
-        (), description="per row: mean ratio that full diffusion reaches on such frames"
+        default=(), description="per row: mean ratio that full diffusion reaches on such frames"
     )
     served_samples: int = Field(
-        0, ge=0, description="measurements of frames that are served as rendered"
+        default=0, ge=0, description="measurements of frames that are served as rendered"
     )
     served_bound: float | None = Field(
-        None, description="their lower confidence bound of the achieved share"
+        default=None, description="their lower confidence bound of the achieved share"
     )
     notes: str = ""
 

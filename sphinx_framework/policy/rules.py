@@ -33,27 +33,31 @@ class Provenance(Options):
     diffusion: str = ""
     dataset: str = ""
     date: str = ""
-    scorer: str = Field("", description="quality component whose scores the ratios are made of")
+    scorer: str = Field(
+        default="", description="quality component whose scores the ratios are made of"
+    )
     source: str = ""
     notes: str = ""
     confidence: float | None = Field(
-        None, gt=0, lt=1, description="level of the rows' lower bounds"
+        default=None, gt=0, lt=1, description="level of the rows' lower bounds"
     )
     min_samples: int = Field(
-        0, ge=0, description="rows with fewer samples are reported when they are used"
+        default=0, ge=0, description="rows with fewer samples are reported when they are used"
     )
 
 
 class Clusters(Options):
     """How a scene's cluster is found; one entry per cluster in every list that is given."""
 
-    embedder: str = Field("", description="embedder component that the centres belong to")
+    embedder: str = Field(default="", description="embedder component that the centres belong to")
     names: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
     centres: tuple[tuple[float, ...], ...] = ()
-    centres_file: str = Field("", description="beside the rule file: .safetensors or .npy")
-    centres_url: str = Field("", description="fetched once, and checked against centres_sha256")
-    centres_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")
+    centres_file: str = Field(default="", description="beside the rule file: .safetensors or .npy")
+    centres_url: str = Field(
+        default="", description="fetched once, and checked against centres_sha256"
+    )
+    centres_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     notes: str = ""
 
     @model_validator(mode="after")
@@ -82,7 +86,7 @@ class Rules(Options):
     format: str = Field(alias="schema", pattern=f"^{SCHEMA}$")
     name: str
     num_steps: int = Field(ge=1)
-    gamma: float = Field(0.5, gt=0)
+    gamma: float = Field(default=0.5, gt=0)
     objective: Literal["paper", "truth"] = "paper"
     placeholder: bool = False
     provenance: Provenance = Provenance()

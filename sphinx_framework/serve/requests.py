@@ -68,10 +68,10 @@ class JobRequest(Strict):
     """What a client may ask for; never a path, a config, a plugin or a device."""
 
     scene: Text | None = Field(
-        None, description="generated scene, or the id of an earlier one", max_length=200
+        default=None, description="generated scene, or the id of an earlier one", max_length=200
     )
     targets: Annotated[Text, AfterValidator(_not_a_file)] | None = Field(
-        None, description="split, interpolate:N, orbit:N[:DEG], spiral:N or indices:I,J"
+        default=None, description="split, interpolate:N, orbit:N[:DEG], spiral:N or indices:I,J"
     )
     target_cameras: TargetCameras | None = None
     convention: Literal["auto", "opengl_c2w", "opencv_w2c"] = "auto"

@@ -1,0 +1,123 @@
+"""What a host may hand over instead of float32 tensors: numpy, lists, bytes, 3x4 poses, one lens.
+
+Everything here returns tensors or raises :class:`SceneError` with one sentence. A tensor
+that is as it should be is taken as it is, without a copy.
+"""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sphinx_framework.errors import SceneError
+
+# numpy's dtypes are not told apart here: every number that becomes a float32 is one.
+Numbers: TypeAlias = Tensor | NDArray[np.generic] | Sequence[Any]
+
+
+def as_images(value: Numbers, what: str) -> Float[Tensor, "V 3 H W"]:
+    """Photos as ``[V, 3, H, W]`` in [0, 1].
+
+    Taken: float32 or float64 in [0, 1], uint8 in 0..255; ``[V, H, W, 3]`` too; a list of images.
+    """
+    images = _tensor(value, what)
+    if images.dtype == torch.uint8:
+        images = images.float() / 255
+    if not images.is_floating_point():
+        raise SceneError(f"{what} are {_name(images)}: give uint8 in 0..255 or floats in [0, 1].")
+    if images.ndim == 3:
+        images = images[None]
+    if images.ndim == 4 and images.shape[1] != 3 and images.shape[-1] == 3:
+        images = images.permute(0, 3, 1, 2).contiguous()
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise SceneError(
+            f"{what} must be [N, 3, H, W] or [N, H, W, 3], got {tuple(images.shape)}.",
+            hint="Drop an alpha channel; repeat a grey one three times.",
+        )
+    return images.to(torch.float32)
+
+
+def as_poses(value: Numbers) -> Float[Tensor, "V 4 4"]:
+    """Camera-to-world matrices; ``[V, 3, 4]`` and a single matrix too."""
+    poses = _numbers(value, "world_from_camera")
+    if poses.ndim == 2:
+        poses = poses[None]
+    if poses.ndim == 3 and poses.shape[1:] == (3, 4):
+        last = poses.new_tensor([0, 0, 0, 1]).expand(len(poses), 1, 4)
+        poses = torch.cat([poses, last], dim=1)
+    if poses.ndim != 3 or poses.shape[1:] != (4, 4):
+        raise SceneError(
+            f"world_from_camera must be [V, 4, 4] or [V, 3, 4], got {tuple(poses.shape)}."
+        )
+    return poses
+
+
+def as_intrinsics(value: Numbers, count: int) -> Float[Tensor, "V 3 3"]:
+    """Camera matrices; a single one, or a batch of one, is that of all ``count`` cameras."""
+    lenses = _numbers(value, "intrinsics")
+    if lenses.ndim == 2:
+        lenses = lenses[None]
+    if lenses.ndim != 3 or lenses.shape[1:] != (3, 3):
+        raise SceneError(f"intrinsics must be [V, 3, 3] or [3, 3], got {tuple(lenses.shape)}.")
+    if len(lenses) not in (1, count):
+        raise SceneError(
+            f"there are {len(lenses)} intrinsics for {count} poses.",
+            hint="Give one for each camera, or one for all.",
+        )
+    return lenses if len(lenses) == count else lenses.repeat(count, 1, 1)
+
+
+def as_size(value: Sequence[int]) -> tuple[int, int]:
+    """``(height, width)`` in whole pixels."""
+    try:
+        height, width = value
+        sides = (int(height), int(width))
+    except (TypeError, ValueError):
+        sides = (0, 0)
+    if min(sides) < 1 or sides != tuple(value):
+        raise SceneError(f"image_size must be (height, width) in whole pixels, got {value!r}.")
+    return sides
+
+
+def as_order(
+    value: Sequence[float] | NDArray[np.generic] | Tensor | None,
+) -> tuple[float, ...] | None:
+    """Positions along the capture."""
+    return None if value is None else tuple(_numbers(value, "order").flatten().tolist())
+
+
+def _numbers(value: Numbers, what: str) -> Float[Tensor, "..."]:
+    numbers = _tensor(value, what)
+    if numbers.is_complex() or numbers.dtype == torch.bool:
+        raise SceneError(f"{what} holds {_name(numbers)}: give real numbers.")
+    # A tensor of doubles is somebody's choice, as in an optimisation of poses; a scene has floats.
+    double = isinstance(value, Tensor) and value.dtype == torch.float64
+    return numbers if double else numbers.to(torch.float32)
+
+
+def _tensor(value: object, what: str) -> Tensor:
+    if isinstance(value, Tensor):
+        return value
+    try:
+        if isinstance(value, np.ndarray):
+            # A copy: a view of a read-only or negatively strided array makes no tensor.
+            return torch.from_numpy(np.array(value, order="C"))
+        if isinstance(value, list | tuple) and value:
+            first = value[0]
+            if isinstance(first, Tensor):
+                return torch.stack(tuple(value))
+            return torch.from_numpy(np.array(value))
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        reason = str(error).splitlines()[0]
+        raise SceneError(f"{what} make no tensor of numbers: {reason}") from None
+    raise SceneError(
+        f"{what} must be a tensor, a numpy array or a list of them, got {type(value).__name__}."
+    )
+
+
+def _name(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")

@@ -1,0 +1,113 @@
+"""A batch of pinhole cameras, and what makes one usable."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sphinx_framework.arrays import Numbers, as_intrinsics, as_poses, as_size
+from sphinx_framework.errors import SceneError
+
+ROTATION_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, init=False)
+class Cameras:
+    """A batch of pinhole cameras that share one image size.
+
+    world_from_camera: rigid camera-to-world matrices, OpenCV axes, scene units.
+    intrinsics: ``[[fx, 0, cx], [0, fy, cy], [0, 0, 1]]`` in pixels of ``image_size``.
+    image_size: ``(height, width)`` in pixels.
+
+    Numpy arrays and lists become float32 tensors, 3x4 poses get their last row, and one
+    camera matrix serves all cameras; :class:`SceneError` for what cannot be meant.
+    """
+
+    world_from_camera: Float[Tensor, "V 4 4"]
+    intrinsics: Float[Tensor, "V 3 3"]
+    image_size: tuple[int, int]
+
+    def __init__(
+        self, *, world_from_camera: Numbers, intrinsics: Numbers, image_size: Sequence[int]
+    ) -> None:
+        poses = as_poses(world_from_camera)
+        object.__setattr__(self, "world_from_camera", poses)
+        object.__setattr__(self, "intrinsics", as_intrinsics(intrinsics, len(poses)))
+        object.__setattr__(self, "image_size", as_size(image_size))
+
+    def __len__(self) -> int:
+        return self.world_from_camera.shape[0]
+
+    @property
+    def centres(self) -> Float[Tensor, "V 3"]:
+        """Camera centres in world coordinates."""
+        return self.world_from_camera[:, :3, 3]
+
+    @property
+    def camera_from_world(self) -> Float[Tensor, "V 4 4"]:
+        """Inverse poses, from the rigid structure (no matrix inversion)."""
+        rotation = self.world_from_camera[:, :3, :3].transpose(1, 2)
+        inverse = torch.zeros_like(self.world_from_camera)
+        inverse[:, :3, :3] = rotation
+        inverse[:, :3, 3] = -(rotation @ self.centres[..., None])[..., 0]
+        inverse[:, 3, 3] = 1
+        return inverse
+
+    def __getitem__(self, index: int | slice | list[int]) -> "Cameras":
+        rows = [index] if isinstance(index, int) else index
+        return Cameras(
+            world_from_camera=self.world_from_camera[rows],
+            intrinsics=self.intrinsics[rows],
+            image_size=self.image_size,
+        )
+
+    def to(self, device: torch.device) -> "Cameras":
+        """Copy to a device."""
+        return Cameras(
+            world_from_camera=self.world_from_camera.to(device),
+            intrinsics=self.intrinsics.to(device),
+            image_size=self.image_size,
+        )
+
+    def single(self) -> "Cameras":
+        """In single precision, as all cameras of a scene are."""
+        if self.world_from_camera.dtype == self.intrinsics.dtype == torch.float32:
+            return self
+        return Cameras(
+            world_from_camera=self.world_from_camera.float(),
+            intrinsics=self.intrinsics.float(),
+            image_size=self.image_size,
+        )
+
+    def validate(self, what: str) -> None:
+        """Raise :class:`SceneError` naming the first camera of ``what`` that is not usable."""
+        # Checked on the CPU: numbers that are read one by one would each wait for a device.
+        poses, lenses = self.world_from_camera.detach().cpu(), self.intrinsics.detach().cpu()
+        for i in range(len(self)):
+            pose, k = poses[i], lenses[i]
+            if not torch.isfinite(pose).all() or not torch.isfinite(k).all():
+                raise SceneError(
+                    f"{what} {i}: its pose or intrinsics hold NaN or infinity.",
+                    hint="Remove that frame, or estimate its camera again.",
+                )
+            if pose[3].tolist() != [0, 0, 0, 1]:
+                raise SceneError(
+                    f"{what} {i}: its pose is not rigid (last row {pose[3].tolist()}).",
+                    hint="Poses are 4x4 camera-to-world matrices whose last row is 0 0 0 1.",
+                )
+            rotation = pose[:3, :3].double()
+            error = (rotation @ rotation.T - torch.eye(3, dtype=torch.float64)).abs().max()
+            if error > ROTATION_TOLERANCE or torch.linalg.det(rotation) < 0:
+                raise SceneError(
+                    f"{what} {i}: its pose is not rigid (rotation off by {float(error):.3g}, "
+                    f"determinant {float(torch.linalg.det(rotation)):.3g}).",
+                    hint="Poses must be camera-to-world rotations and translations, unscaled.",
+                )
+            if k[0, 0] <= 0 or k[1, 1] <= 0:
+                raise SceneError(
+                    f"{what} {i}: focal lengths must be positive, got "
+                    f"fx={float(k[0, 0]):g}, fy={float(k[1, 1]):g}.",
+                    hint="Intrinsics are in pixels of the image size.",
+                )

@@ -1,0 +1,164 @@
+"""What a program that embeds the engine may rely on."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, is_dataclass, replace
+
+import pytest
+import torch
+from engines import fixed_engine
+
+from sphinx_framework.engine.engine import Engine
+from sphinx_framework.engine.events import Finished, FrameFinal
+from sphinx_framework.engine.stream import copied
+from sphinx_framework.errors import ConfigError, JobError, SceneError
+from sphinx_framework.registry import Registry
+from sphinx_framework.testing.fakes import fake_scene
+from sphinx_framework.testing.pipeline import fake_config, fake_engine, fake_specs
+
+STEPS = (50, 20, 34, 50)
+
+
+def tensors_of(value):
+    """Every tensor in a value of the road."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, tuple | list):
+        for entry in value:
+            yield from tensors_of(entry)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from tensors_of(getattr(value, field.name))
+
+
+def overwrite(value):
+    for tensor in tensors_of(value):
+        tensor.fill_(1)
+
+
+def built(config, **more):
+    return Engine.from_config(
+        config, device="cpu", registry=Registry.from_specs(fake_specs()), **more
+    )
+
+
+@pytest.mark.parametrize("call", ["render", "stream", "prepare", "plan"])
+@pytest.mark.parametrize(
+    ("scene", "wishes", "error"),
+    [
+        ("scene", {}, SceneError),
+        (replace(fake_scene(), images=torch.full((2, 3, 32, 32), 7.0)), {}, SceneError),
+        (fake_scene(), {"quality": 7}, ConfigError),
+        (fake_scene(), {"mode": "fast"}, ConfigError),
+        (fake_scene(size=(31, 32)), {}, ConfigError),
+    ],
+)
+def test_everything_is_checked_at_the_call(call, scene, wishes, error):
+    with pytest.raises(error):
+        getattr(fixed_engine(STEPS), call)(scene, **wishes)
+
+
+def test_an_unknown_meter_is_refused_at_the_call():
+    engine = built(fake_config())
+    engine.config = engine.config.model_copy(
+        update={"engine": engine.config.engine.model_copy(update={"energy": "sun"})}
+    )
+    with pytest.raises(ConfigError, match="sun"):
+        engine.stream(fake_scene())
+
+
+@pytest.mark.parametrize("fit", ["crop", "stretch"])
+def test_size_and_fit_of_a_config_act_on_a_scene_from_python(fit):
+    from sphinx_framework.geometry.resize import fit_scene
+
+    scene = fake_scene(size=(40, 64))
+    config = fake_config(size=(32, 32), fit=fit)
+    result = built(config).render(scene, mode="fine")
+    assert result.images.shape[-2:] == (32, 32)
+    fitted = built(fake_config()).render(fit_scene(scene, (32, 32), fit), mode="fine")
+    assert torch.equal(result.images, fitted.images)
+
+
+def test_overrides_of_a_config_value_are_not_dropped():
+    engine = built(fake_config(), overrides=["quality=0.5", "mask.seed=4", "engine.retry=true"])
+    assert engine.config.quality == 0.5
+    assert engine.config.engine.retry
+    assert engine.config.pipeline["mask"].options == {"seed": 4}
+    with pytest.raises(ConfigError, match="unknown key 'qualty'"):
+        built(fake_config(), overrides=["qualty=0.5"])
+
+
+def test_no_event_shares_memory_with_the_request():
+    undisturbed = fixed_engine(STEPS).render(fake_scene(), mode="selective")
+    result = None
+    for event in fixed_engine(STEPS).stream(fake_scene(), mode="selective"):
+        if isinstance(event, Finished):
+            result = event.result
+        else:
+            overwrite(event)
+    assert result is not None
+    for ours, theirs in zip(tensors_of(result), tensors_of(undisturbed), strict=True):
+        assert torch.equal(ours, theirs)
+    assert result.report.schedule == undisturbed.report.schedule
+
+
+def test_the_scene_belongs_to_the_caller_who_may_write_into_it_at_once():
+    undisturbed = fixed_engine(STEPS).render(fake_scene(), mode="fine")
+    scene = copied(fake_scene())
+    stream = fixed_engine(STEPS).stream(scene, mode="fine")
+    overwrite(scene)
+    assert torch.equal(stream.result().images, undisturbed.images)
+
+
+def test_a_result_of_a_prepared_scene_may_be_written_into():
+    engine = fixed_engine(STEPS)
+    prepared = engine.prepare(fake_scene(), mode="selective")
+    first = engine.render(prepared, seed=3)
+    kept = copied(first.images)
+    overwrite((first.images, first.coarse, first.mask, first.scene, first.schedules))
+    assert torch.equal(engine.render(prepared, seed=3).images, kept)
+
+
+def test_a_stream_is_closed_at_the_end_of_its_block_and_any_number_of_times():
+    engine = fixed_engine(STEPS, engine={"cache_budget_mb": 50})
+    with engine.stream(fake_scene(), mode="fine") as stream:
+        for event in stream:
+            if isinstance(event, FrameFinal):
+                break
+    stream.close()
+    assert engine.caches.leased_bytes == 0
+    with pytest.raises(JobError, match="was closed"):
+        stream.result()
+
+
+QUIET = """
+import logging, warnings
+import structlog
+before = (logging.getLogger().handlers[:], logging.getLogger().level, warnings.filters[:])
+from sphinx_framework.plugin import Capabilities
+from sphinx_framework.testing.fakes import fake_scene
+from sphinx_framework.testing.pipeline import fake_engine
+fake_engine(Capabilities()).render(fake_scene(), mode="fine", quality=0.95)  # warns
+assert not structlog.is_configured()
+assert (logging.getLogger().handlers, logging.getLogger().level) == before[:2]
+"""
+
+
+def test_neither_an_engine_nor_its_warnings_configure_the_logs_of_the_process():
+    done = subprocess.run([sys.executable, "-c", QUIET], capture_output=True, text=True, check=True)
+    assert "the model has no frame subsets" in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("mode", ["fine", "selective"])
+def test_requests_in_threads_on_one_engine_are_bit_equal_to_sequential_ones(mode):
+    scenes = [fake_scene(seed=seed) for seed in range(4)]
+    alone = [fake_engine().render(scene, mode=mode, seed=7).images for scene in scenes]
+    shared = fake_engine()
+    with ThreadPoolExecutor(4) as pool:
+        results = list(
+            pool.map(lambda s: shared.render(s, mode=mode, seed=7), [*scenes, *scenes, *scenes])
+        )
+    for index, result in enumerate(results):
+        assert torch.equal(result.images, alone[index % len(scenes)])
