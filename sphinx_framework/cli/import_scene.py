@@ -27,17 +27,24 @@ from sphinx_framework.scenes.readers import read_capture
 from sphinx_framework.scenes.transforms import TRANSFORMS_FILE
 from sphinx_framework.scenes.unposed import (
     file_cameras,
-    photo_files,
     posed_scene,
     read_photo_stack,
+    unposed_photos,
 )
 
 
 def import_scene(arguments: argparse.Namespace) -> int:
     """Estimate or convert cameras, and write the scene folder."""
     registry = Registry.from_entry_points()
-    with open_output(arguments.out, scenes=[arguments.source]) as folder:
-        scene, warnings = _read(arguments, registry)
+    source = Path(arguments.source).expanduser()
+    with (
+        open_output(arguments.out, scenes=[arguments.source]) as folder,
+        unposed_photos(source, arguments.frames) as files,
+    ):
+        if files:
+            scene, warnings = _posed(arguments, registry, source, files)
+        else:
+            scene, warnings = _read(arguments, registry)
         with folder.replacing(last=TRANSFORMS_FILE) as new:
             write_scene_folder(new, scene)
     photos = sum(picture.name is not None for picture in scene.pictures)
@@ -72,10 +79,6 @@ def import_scene(arguments: argparse.Namespace) -> int:
 
 def _read(arguments: argparse.Namespace, registry: Registry) -> tuple[SceneFolder, list[str]]:
     """Everything the folder will hold, and what is doubtful about it."""
-    source = Path(arguments.source).expanduser()
-    files = photo_files(source)
-    if files:
-        return _posed(arguments, registry, source, files)
     options = {"split": arguments.split, "convention": arguments.convention}
     options["reader"] = arguments.reader
     readers = installed_readers(registry)

@@ -18,7 +18,13 @@ from sphinx_framework.registry import Registry
 from sphinx_framework.scenes.checks import checked
 from sphinx_framework.scenes.readers import check_range, read_scene
 from sphinx_framework.scenes.targets import check_count, choose_targets, parse_targets
-from sphinx_framework.scenes.unposed import photo_files, posed_scene, read_photo_stack
+from sphinx_framework.scenes.unposed import (
+    photo_files,
+    posed_scene,
+    read_photo_stack,
+    unposed_photos,
+)
+from sphinx_framework.scenes.video import is_video
 from sphinx_framework.types import Scene
 
 # What photos are rendered along when no targets are named.
@@ -105,8 +111,9 @@ class InstalledReader:
 
 
 def is_unposed(path: str | Path) -> bool:
-    """Whether a path is a folder of photos without any cameras."""
-    return bool(photo_files(Path(path).expanduser()))
+    """Whether a path is a folder of photos without any cameras, or a video."""
+    place = Path(path).expanduser()
+    return is_video(place) or bool(photo_files(place))
 
 
 def load_unposed(
@@ -119,14 +126,15 @@ def load_unposed(
     near: float | None = None,
     far: float | None = None,
 ) -> Scene:
-    """Estimate the cameras of a folder of photos; all of them are inputs.
+    """Estimate the cameras of a folder of photos, or of a video; all of them are inputs.
 
     Photos alone name no targets: without ``targets`` a path between the photos is rendered.
     Raises :class:`SceneError` as the estimator, and for photos that differ in size.
     """
     spec = parse_targets(DEFAULT_PATH if targets is None or targets == "split" else targets)
     check_range(near, far)
-    photos = read_photo_stack(photo_files(Path(path).expanduser()))
+    with unposed_photos(Path(path).expanduser()) as files:
+        photos = read_photo_stack(files)
     scene = posed_scene(photos, estimator, Path(path).expanduser().resolve().name)
     if near is not None:
         scene = replace(scene, near=near, far=far)

@@ -1,6 +1,8 @@
 """Photos without cameras: reading them, and the scene that estimated cameras make of them."""
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from sphinx_framework.scenes.files import HEIC_ENDINGS, PHOTO_ENDINGS, is_hidden
 from sphinx_framework.scenes.images import read_image
 from sphinx_framework.scenes.photos import CAMERAS_FILE
 from sphinx_framework.scenes.transforms import TRAIN_FILE, TRANSFORMS_FILE
+from sphinx_framework.scenes.video import FRAMES, is_video, write_frames
 from sphinx_framework.types import Cameras, PhotoHints, Scene
 
 # No model here takes larger photos, and no pose needs them.
@@ -34,6 +37,19 @@ def photo_files(path: Path) -> list[Path]:
     endings = (*PHOTO_ENDINGS, *HEIC_ENDINGS)
     files = [f for f in path.iterdir() if f.suffix.lower() in endings and not is_hidden(f)]
     return sorted(files, key=lambda file: natural_key(file.name))
+
+
+@contextmanager
+def unposed_photos(path: Path, frames: int = FRAMES) -> Iterator[list[Path]]:
+    """The photos of a folder, or ``frames`` frames of a video; none of a scene with cameras.
+
+    The frames of a video lie in a folder that is gone afterwards.
+    """
+    if not is_video(path):
+        yield photo_files(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="sphinx-frames-") as folder:
+        yield write_frames(path, Path(folder), frames)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
