@@ -173,7 +173,8 @@ def _render_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--targets",
         metavar="SPEC",
-        help="split, indices:3,5, interpolate:N, orbit:N, spiral:N, a file",
+        help="split, indices:3,5, interpolate:N, a .json file, or a move such as orbit:24 or "
+        "dolly-in:24:distance=0.5",
     )
     _reader_options(command)
     command.add_argument("--near", type=float, metavar="Z", help="nearest depth, with --far")

@@ -108,6 +108,19 @@ def read_target_shots(
     return [_shot(entry, folder, convention, like) for entry in top.objects("targets")]
 
 
+def read_target_shot(entry: Fields, convention: PoseConvention, like: Shot) -> Shot:
+    """One camera without a photo; ``like`` lends its intrinsics where there are none."""
+    return replace(
+        _shot(
+            Fields(values={**entry.values, "file": None}, where=entry.where),
+            Path(),
+            convention,
+            like,
+        ),
+        file=None,
+    )
+
+
 def _shot(entry: Fields, folder: Path, convention: PoseConvention, like: Shot | None) -> Shot:
     name = entry.text_or_none("file")
     matrix = to_4x4(entry.matrix("pose", ((4, 4), (3, 4))), entry.where)

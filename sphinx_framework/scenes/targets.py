@@ -2,20 +2,20 @@
 
 =======================  ====================================================================
 ``split``                the scene's own targets (the default)
-``interpolate:N``        N poses between the inputs
-``orbit:N[:DEGREES]``    N poses on a circle around what the inputs look at (360 degrees)
-``spiral:N``             N poses on a spiral around the mean input
+``interpolate:N``        N poses between the inputs (also ``between:N``)
+``MOVE:N[:OPTIONS]``     N poses of a camera move, see :mod:`.presets`; ``orbit:24``,
+                         ``orbit:24:90``, ``dolly-in:24:distance=0.5``
 ``indices:3,5,8``        frames of the capture, by number
-``FILE.json``            poses from a ``transforms.json``- or ``cameras.json``-like file, or a
-                         ``camera_path.json`` of nerfstudio's viewer
+``FILE.json``            poses from a ``transforms.json``- or ``cameras.json``-like file, a
+                         ``camera_path.json`` of nerfstudio's viewer, or key frames
+                         (:mod:`.keyframes`)
 =======================  ====================================================================
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -23,27 +23,33 @@ from sphinx_framework.errors import SceneError, suggestion
 from sphinx_framework.scenes.camera_path import PATH_KEY, read_camera_path
 from sphinx_framework.scenes.capture import Shot, shot_cameras, validate_poses
 from sphinx_framework.scenes.json_fields import read_json_object
+from sphinx_framework.scenes.keyframes import KEYFRAMES, read_keyframes
 from sphinx_framework.scenes.photos import pose_convention, read_target_shots
-from sphinx_framework.scenes.trajectories import interpolate, orbit, spiral
+from sphinx_framework.scenes.presets import PRESETS, View, preset_options
+from sphinx_framework.scenes.trajectories import interpolate
 from sphinx_framework.scenes.transform_frames import read_transform_shots
 from sphinx_framework.scenes.world import World
 from sphinx_framework.types import Cameras, Scene
 
 MAX_TARGETS = 1000
-_KINDS = ("split", "interpolate", "orbit", "spiral", "indices")
-_FORMS = "split, interpolate:N, orbit:N[:DEGREES], spiral:N, indices:I,J,..., or a .json file"
+_KINDS = ("split", "interpolate", "between", "indices", *PRESETS)
+_FORMS = (
+    "split, interpolate:N, indices:I,J,..., a .json file, or a move as orbit:N[:degrees=90]: "
+    + ", ".join(PRESETS)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetSpec:
     """A parsed target specification.
 
-    count: number of poses of a generated path; degrees: angle of an orbit.
+    kind: ``split``, ``interpolate``, ``indices``, ``file`` or the name of a preset. count: number
+        of poses of a generated path. options: of a preset, all of them.
     """
 
-    kind: Literal["split", "interpolate", "orbit", "spiral", "indices", "file"]
+    kind: str
     count: int = 0
-    degrees: float = 360.0
+    options: Mapping[str, float] = field(default_factory=dict)
     indices: tuple[int, ...] = ()
     file: Path | None = None
 
@@ -52,20 +58,20 @@ def parse_targets(text: str | None) -> TargetSpec:
     """Parse the text after ``--targets``; ``None`` is ``split``.
 
     Raises:
-        SceneError: an unknown form, or a count below 1 or above 1000.
+        SceneError: an unknown form or option, or a count below 1 or above 1000.
     """
     if text is None or text == "split":
         return TargetSpec(kind="split")
     if text.endswith(".json"):
         return TargetSpec(kind="file", file=Path(text).expanduser())
     kind, _, rest = text.partition(":")
-    if kind == "interpolate":
+    if kind in ("interpolate", "between"):
         return TargetSpec(kind="interpolate", count=_count(rest, text))
-    if kind == "spiral":
-        return TargetSpec(kind="spiral", count=_count(rest, text))
-    if kind == "orbit":
-        count, _, degrees = rest.partition(":")
-        return TargetSpec(kind="orbit", count=_count(count, text), degrees=_degrees(degrees, text))
+    if kind in PRESETS:
+        count, _, options = rest.partition(":")
+        return TargetSpec(
+            kind=kind, count=_count(count, text), options=preset_options(kind, options, text)
+        )
     if kind == "indices":
         indices = tuple(_whole(part, text) for part in rest.split(","))
         check_count(len(indices))
@@ -109,13 +115,10 @@ def choose_targets(
         return _with_targets(scene, targets, None)
     if spec.kind == "interpolate":
         return _interpolated(scene, spec.count)
-    paths: dict[str, Callable[[], Cameras]] = {
-        "orbit": lambda: orbit(
-            scene.inputs, spec.count, degrees=spec.degrees, near=scene.near, far=scene.far
-        ),
-        "spiral": lambda: spiral(scene.inputs, spec.count, near=scene.near, far=scene.far),
-    }
-    return _with_targets(scene, paths[spec.kind](), None) if spec.kind in paths else scene
+    if spec.kind in PRESETS:
+        view = View(inputs=scene.inputs, near=scene.near, far=scene.far)
+        return _with_targets(scene, PRESETS[spec.kind].make(view, spec.count, spec.options), None)
+    return scene
 
 
 def select_targets(scene: Scene, frames: tuple[int, ...]) -> Scene:
@@ -175,6 +178,8 @@ def _read_file(
     size = scene.inputs.image_size
     applied, notes = (None, ()) if world is None else world.applied_for(top)
     shots: Sequence[Shot]
+    if KEYFRAMES in top:
+        return read_keyframes(top, scene.inputs, _as_shot(scene), fit, convention), ()
     if PATH_KEY in top:
         shots, warnings = read_camera_path(top, path, applied, size)
     elif "frames" in top:
@@ -215,13 +220,3 @@ def _whole(text: str, spec: str) -> int:
         raise SceneError(
             f"targets {spec!r}: {text!r} is not a whole number.", hint=f"Choose {_FORMS}."
         ) from cause
-
-
-def _degrees(text: str, spec: str) -> float:
-    try:
-        degrees = float(text or 360)
-    except ValueError:
-        degrees = math.nan
-    if not math.isfinite(degrees) or degrees == 0:
-        raise SceneError(f"targets {spec!r}: {text!r} is not an angle in degrees.")
-    return degrees

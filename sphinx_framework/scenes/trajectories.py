@@ -19,7 +19,6 @@ from sphinx_framework.types import Cameras
 
 # Axes within about 2 degrees of parallel do not meet at a trustworthy point.
 _PARALLEL = 1e-3
-_SPIRAL_TURNS = 2.0
 
 
 def interpolate(inputs: Cameras, count: int) -> tuple[Cameras, Float[Tensor, " T"]]:
@@ -58,16 +57,23 @@ def interpolate(inputs: Cameras, count: int) -> tuple[Cameras, Float[Tensor, " T
 
 
 def orbit(
-    inputs: Cameras, count: int, *, degrees: float, near: float | None, far: float | None
+    inputs: Cameras,
+    count: int,
+    *,
+    degrees: float,
+    near: float | None,
+    far: float | None,
+    radius: float = 1.0,
 ) -> Cameras:
     """Circle around what the inputs look at, starting at the first input, looking at the centre.
 
     degrees: the whole angle; the i-th of N cameras stands at ``i / N`` of it, so that a full circle
-    closes without a repeated frame. The axis is the inputs' mean up direction.
+    closes without a repeated frame. The axis is the inputs' mean up direction. radius: factor of
+        the first input's distance.
     """
     focus = focus_point(inputs, near, far)
     up = _mean_up(inputs)
-    offset = inputs.centres[0].double() - focus
+    offset = (inputs.centres[0].double() - focus) * radius
     angles = torch.deg2rad(torch.arange(count, dtype=torch.float64) * (degrees / count))
     along = (offset @ up) * up
     across = offset - along
@@ -76,26 +82,63 @@ def orbit(
     return _cameras(_look_at(centres, focus, up), centres, _repeat(inputs, count), inputs)
 
 
-def spiral(inputs: Cameras, count: int, *, near: float | None, far: float | None) -> Cameras:
-    """Two turns of a spiral around the inputs' mean pose, looking at their common focus.
+def spiral(
+    inputs: Cameras,
+    count: int,
+    *,
+    near: float | None,
+    far: float | None,
+    loops: float = 2.0,
+    radius: float = 1.0,
+) -> Cameras:
+    """A spiral around the inputs' mean pose, looking at their common focus.
 
     The radii are the 90 % quantiles of the inputs' offsets from the mean along its axes (as for
-    forward-facing captures in LLFF), sideways and up at least 5 % of the distance to the focus.
+    forward-facing captures in LLFF), sideways and up at least 5 % of the distance to the focus;
+    ``radius`` is a factor of them.
     """
+    centre, axes, focus, up = _mean_view(inputs, near, far)
+    distance = (focus - centre).norm()
+    offsets = (inputs.centres.double() - centre) @ axes
+    radii = torch.quantile(offsets.abs(), 0.9, dim=0)
+    radii[:2] = torch.maximum(radii[:2], 0.05 * distance)
+    angle = 2 * math.pi * loops * torch.arange(count, dtype=torch.float64) / count
+    local = torch.stack([angle.cos(), -angle.sin(), -(angle / 2).sin()], dim=1) * radii * radius
+    centres = centre + local @ axes.T
+    return _cameras(_look_at(centres, focus, up), centres, _repeat(inputs, count), inputs)
+
+
+def lemniscate(
+    inputs: Cameras,
+    count: int,
+    *,
+    near: float | None,
+    far: float | None,
+    loops: float = 1.0,
+    radius: float = 0.15,
+) -> Cameras:
+    """A figure of eight across the inputs' mean view, looking at their common focus.
+
+    radius: half its width, as a share of the distance to the focus; it is half as high.
+    """
+    centre, axes, focus, up = _mean_view(inputs, near, far)
+    angle = 2 * math.pi * loops * torch.arange(count, dtype=torch.float64) / count
+    across, upwards = angle.sin(), -angle.sin() * angle.cos()
+    local = torch.stack([across, upwards, torch.zeros_like(across)], dim=1)
+    centres = centre + (radius * (focus - centre).norm() * local) @ axes.T
+    return _cameras(_look_at(centres, focus, up), centres, _repeat(inputs, count), inputs)
+
+
+def _mean_view(
+    inputs: Cameras, near: float | None, far: float | None
+) -> tuple[Float[Tensor, "3"], Float[Tensor, "3 3"], Float[Tensor, "3"], Float[Tensor, "3"]]:
+    """Centre, axes, focus straight ahead, and up of the inputs' mean camera."""
     rotations = inputs.world_from_camera[:, :3, :3].double()
     up = _mean_up(inputs)
     centre = inputs.centres.double().mean(dim=0)
     forward = _unit(rotations[:, :, 2].mean(dim=0), rotations[0, :, 2])
-    distance = (focus_point(inputs, near, far) - centre).norm()
-    focus = centre + distance * forward
-    axes = _look_at(centre[None], focus, up)[0]
-    offsets = (inputs.centres.double() - centre) @ axes
-    radii = torch.quantile(offsets.abs(), 0.9, dim=0)
-    radii[:2] = torch.maximum(radii[:2], 0.05 * distance)
-    angle = 2 * math.pi * _SPIRAL_TURNS * torch.arange(count, dtype=torch.float64) / count
-    local = torch.stack([angle.cos(), -angle.sin(), -(angle / 2).sin()], dim=1) * radii
-    centres = centre + local @ axes.T
-    return _cameras(_look_at(centres, focus, up), centres, _repeat(inputs, count), inputs)
+    focus = centre + (focus_point(inputs, near, far) - centre).norm() * forward
+    return centre, _look_at(centre[None], focus, up)[0], focus, up
 
 
 def focus_point(inputs: Cameras, near: float | None, far: float | None) -> Float[Tensor, "3"]:

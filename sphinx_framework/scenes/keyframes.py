@@ -1,0 +1,105 @@
+"""Reader of key frames: a few cameras and when to be there; smooth splines in between.
+
+::
+
+    {
+      "fps": 12,                                   frames per second of the path
+      "keyframes": [
+        {"time": 0, "input": 0},                   the camera of an input, by number
+        {"time": 2, "pose": [[...4 numbers] x 4 or 3], "intrinsics": {...}},     as in cameras.json
+        {"time": 3.5, "input": 1}
+      ],
+      "convention": "opencv_c2w",                  of the poses; needed where there is one
+      "loop": true, "duration": 5                  optional: back to the first one at this time
+    }
+
+Centres follow a cubic spline (without bends at the ends, or periodic), rotations a spline of
+continuous angular velocity, focal lengths and principal points straight lines.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from sphinx_framework.errors import SceneError
+from sphinx_framework.scenes.capture import Shot, shot_cameras, validate_poses
+from sphinx_framework.scenes.json_fields import Fields
+from sphinx_framework.scenes.photos import pose_convention, read_target_shot
+from sphinx_framework.types import Cameras
+
+KEYFRAMES = "keyframes"
+MOST_FRAMES = 1000
+_DEFAULT_FPS = 12.0
+
+
+def read_keyframes(top: Fields, inputs: Cameras, like: Shot, fit: str, convention: str) -> Cameras:
+    """Cameras along the splines, at the size of the inputs.
+
+    like: lends its intrinsics to poses that have none.
+
+    Raises:
+        SceneError: fewer than two key frames, times that do not rise, an input that is not there,
+            more than 1000 frames, or a malformed file.
+    """
+    entries = top.objects(KEYFRAMES)
+    if len(entries) < 2:
+        raise SceneError(f"{top.where}, {KEYFRAMES!r}: a path needs at least two key frames.")
+    shots = [_shot(entry, top, inputs, like, convention) for entry in entries]
+    validate_poses(shots, f"{top.where}: key frame")
+    keys = shot_cameras(shots, inputs.image_size, fit, default_size=inputs.image_size)
+    times = [entry.number("time") for entry in entries]
+    if top.values.get("loop"):
+        times.append(top.number("duration"))
+        keys = keys[[*range(len(shots)), 0]]
+    for before, after, entry in zip(times, times[1:], [*entries[1:], top], strict=False):
+        if after <= before:
+            raise SceneError(f"{entry.where}: its time {after:g} does not come after {before:g}.")
+    fps = top.number_or_none("fps") or _DEFAULT_FPS
+    count = (times[-1] - times[0]) * fps + 1e-6
+    if fps <= 0 or not 0 <= count < MOST_FRAMES:
+        raise SceneError(
+            f"{top.where}: {times[-1] - times[0]:g} seconds at {fps:g} frames per second are not 1 "
+            f"to {MOST_FRAMES} frames."
+        )
+    frames = int(count) + (0 if top.values.get("loop") else 1)
+    at = times[0] + np.arange(max(frames, 1)) / fps
+    return _splined(keys, np.array(times), at, periodic=bool(top.values.get("loop")))
+
+
+def _shot(entry: Fields, top: Fields, inputs: Cameras, like: Shot, convention: str) -> Shot:
+    if "input" not in entry:
+        shot = read_target_shot(entry, pose_convention(top, convention), like)
+        return replace(shot, file=None)
+    index = entry.number("input")
+    if index not in range(len(inputs)):
+        raise SceneError(
+            f"{entry.where}, 'input': {index:g} is no input; there are {len(inputs)}, from 0."
+        )
+    camera = inputs[int(index)]
+    return replace(
+        like,
+        where=entry.where,
+        world_from_camera=camera.world_from_camera[0].double().cpu(),
+        intrinsics=camera.intrinsics[0].double().cpu(),
+        image_size=inputs.image_size,
+    )
+
+
+def _splined(keys: Cameras, times: np.ndarray, at: np.ndarray, *, periodic: bool) -> Cameras:
+    from scipy.interpolate import CubicSpline, interp1d
+    from scipy.spatial.transform import Rotation, RotationSpline
+
+    poses = keys.world_from_camera.double().numpy()
+    ends = "periodic" if periodic else "natural"
+    centres = CubicSpline(times, poses[:, :3, 3], bc_type=ends)(at)
+    turned = RotationSpline(times, Rotation.from_matrix(poses[:, :3, :3]))(at)
+    lenses = interp1d(times, keys.intrinsics.double().numpy(), axis=0)(at.clip(*times[[0, -1]]))
+    made = torch.eye(4, dtype=torch.float64).repeat(len(at), 1, 1)
+    made[:, :3, :3] = torch.from_numpy(turned.as_matrix())
+    made[:, :3, 3] = torch.from_numpy(centres)
+    return Cameras(
+        world_from_camera=made.float(),
+        intrinsics=torch.from_numpy(lenses).float(),
+        image_size=keys.image_size,
+    )
