@@ -3,6 +3,7 @@
 import ast
 import importlib
 import pkgutil
+import re
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -85,6 +86,41 @@ def test_every_plugin_is_held_to_the_import_contracts():
     ]
     for found in (set(linter["root_packages"]), *held):
         assert found == packages | {"sphinx_framework"}
+
+
+def names_in(path):
+    """Modules that a file imports, anywhere, or names in a text (``package.module:Class``)."""
+    found = set()
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found |= {f"*.{name.lstrip('.')}" for name in re.findall(r"([\w.]+):\w", node.value)}
+            found.add(node.value)
+    return found
+
+
+def module_of(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[parts.index("src") + 1 :] if "src" in parts else parts)
+
+
+def test_no_source_file_is_dead():
+    """Each is imported, or named by a spec or a command, outside of the tests."""
+    scripts = [*ROOT.glob("plugins/*/[bt]*/*.py"), *ROOT.glob("benchmarks/*.py")]
+    users = [*SOURCES, *(path for path in scripts if "tests" not in path.parts)]
+    named = {path: names_in(path) for path in users}
+    dead = []
+    for path in SOURCES:
+        if path.name in ("__init__.py", "plugin.py", "main.py") or "testing" in path.parts:
+            continue
+        module = module_of(path)
+        ends = {f"*.{module.split('.', i)[-1]}" for i in range(1, module.count(".") + 1)}
+        if not any(names & {module, *ends} for user, names in named.items() if user != path):
+            dead.append(name_of(path))
+    assert not dead
 
 
 @pytest.mark.parametrize("name", MODULES)

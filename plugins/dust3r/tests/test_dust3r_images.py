@@ -1,20 +1,16 @@
 import re
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from goldens import Golden, golden
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework_dust3r.images import (
     PATCH,
     SQUARE_SIZE,
-    load_photo,
     network_input,
     preparation,
     prepare_photos,
@@ -37,15 +33,6 @@ def outputs(photos: Golden) -> list[tuple[Tensor, int, bool, Tensor]]:
             cases.append((photo, int(found["size"]), found["square_ok"] == "1", value))
     assert cases
     return cases
-
-
-def test_loaded_files_equal_the_golden(photos: Golden, tmp_path: Path) -> None:
-    for photo, size, square_ok, expected in outputs(photos):
-        Image.fromarray(photo.numpy()).save(tmp_path / "photo.png")
-        pixels = load_photo(tmp_path / "photo.png", size, square_ok=square_ok)
-        assert pixels.shape == expected.shape
-        difference = (pixels.int() - expected.int()).abs().max()
-        assert int(difference) <= photos.info["tolerance"]["atol"]
 
 
 def test_tensors_in_zero_to_one_equal_the_golden(photos: Golden) -> None:
@@ -74,14 +61,6 @@ def test_size_tables_are_met(photos: Golden) -> None:
             if "out_hw_square_ok" in row:
                 plan = preparation((height, width), size, square_ok=True)
                 assert list(plan.size) == row["out_hw_square_ok"]
-
-
-def test_exif_orientation_is_applied(tmp_path: Path) -> None:
-    image = Image.fromarray(np.zeros((32, 64, 3), dtype=np.uint8))
-    exif = image.getexif()
-    exif[0x0112] = 6
-    image.save(tmp_path / "turned.jpg", exif=exif)
-    assert load_photo(tmp_path / "turned.jpg", 64).shape == (3, 64, 32)
 
 
 def test_network_input_spans_minus_one_to_one() -> None:
@@ -133,8 +112,3 @@ def test_a_pixel_keeps_its_ray_through_resize_and_crop() -> None:
 def test_a_photo_too_elongated_for_one_patch_is_refused() -> None:
     with pytest.raises(SceneError, match="nothing to see"):
         preparation((10, 4000), 512)
-
-
-def test_a_missing_photo_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SceneError, match=r"absent\.jpg"):
-        load_photo(tmp_path / "absent.jpg", 512)

@@ -4,7 +4,7 @@ from goldens import golden
 
 from sphinx_framework.splatting.harmonics import harmonic_colours, standard_from_mvsplat
 from sphinx_framework.types import Cameras, Gaussians
-from sphinx_framework_mvsplat.decoder import centred, render_depth, render_views
+from sphinx_framework_mvsplat.decoder import centred, render_views
 
 
 @pytest.fixture(scope="module")
@@ -59,18 +59,6 @@ def test_colour_opacity_and_depth_agree_with_the_golden(case, backend, stated_to
         ):
             expected = given.tensors[f"out/{name}"][b]
             torch.testing.assert_close(actual, expected, rtol=relative, atol=bound)
-
-
-@pytest.mark.parametrize("mode", ["depth", "disparity", "relative_disparity"])
-def test_depth_modes_agree_with_the_golden(case, backend, stated_tolerances, mode):
-    given, scenes = case
-    relative, absolute, of_depth = stated_tolerances(given)[:3]
-    bound = of_depth if mode == "depth" else absolute
-    for b, (gaussians, cameras, near, far) in enumerate(scenes):
-        maps = render_depth(
-            gaussians, cameras, near, far, mode, principal_point="centred", backend=backend
-        )
-        torch.testing.assert_close(maps, given.tensors[f"out/{mode}"][b], rtol=relative, atol=bound)
 
 
 def test_centred_intrinsics_and_colours_agree_with_the_golden(case, stated_tolerances):

@@ -1,6 +1,5 @@
 """Chunking, padding and anchor counts against the goldens."""
 
-import pytest
 import torch
 from goldens import golden
 from torch import Tensor
@@ -11,8 +10,6 @@ from sphinx_framework_seva.chunking import (
     Member,
     anchor_count,
     chunked,
-    padded,
-    relative_positions,
 )
 
 
@@ -76,21 +73,6 @@ def test_members_and_their_slots_match() -> None:
                 assert [chunk[s].index for s in slots] == case[f"{key}_inds"][position]
 
 
-def test_padding_repeats_the_last_member() -> None:
-    for case in cases("cases"):
-        for names, pads in zip(case["chunks"], case["pad_indices"], strict=True):
-            chunk = parsed(names)
-            full = padded(chunk, case["T"])
-            given = [m for m in chunk if m.given]
-            targets = [m for m in chunk if not m.given]
-            maps = [
-                [given.index(m) if m.given else -1 for m in full],
-                [-1 if m.given else targets.index(m) for m in full],
-            ]
-            slots = [[s for s, m in enumerate(full) if m.given == kind] for kind in (True, False)]
-            assert [*slots, *maps] == pads, case["name"]
-
-
 def test_anchor_counts_match() -> None:
     for case in cases("infer_prior_stats"):
         options = case["options"]
@@ -104,8 +86,3 @@ def test_anchor_counts_match() -> None:
         after = case["T_after"]
         assert anchors == case["num_anchors"]
         assert window == (after[0] if isinstance(after, list) else after)
-
-
-def test_relative_positions_match() -> None:
-    for case in cases("compute_relative_inds"):
-        assert relative_positions(case["source"], case["target"]) == pytest.approx(case["out"])

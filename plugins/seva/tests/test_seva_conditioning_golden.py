@@ -9,7 +9,6 @@ from torch.nn import functional as F
 from sphinx_framework_seva.cameras import normalised_poses, pluecker_maps
 from sphinx_framework_seva.clip_images import clip_images
 from sphinx_framework_seva.conditioning import assembled
-from sphinx_framework_seva.images import over_white, prepared, size_of_short_side
 from sphinx_framework_seva.noise_levels import noise_levels
 from sphinx_framework_seva.sampler import SevaSampler
 
@@ -61,20 +60,6 @@ def test_assembled_conditioning_matches(fixture: Golden) -> None:
         check(conditional, fixture, f"out/assembly.c.{part}")
     check(given.dense, fixture, "out/assembly.c.dense_vector")
     check(given.dense, fixture, "out/assembly.uc.dense_vector")
-
-
-def test_prepared_images_and_intrinsics_match(fixture: Golden) -> None:
-    for case in fixture.info["image_cases"]:
-        index = case["index"]
-        image = over_white(fixture.tensors[f"in/image{index}.rgb_uint8"])
-        if case["size_WH"] is None:
-            source = tuple(image.shape[2:])
-            size = size_of_short_side(source, case["L_short"], case["size_stride"])
-        else:
-            size = tuple(reversed(case["size_WH"]))
-        result, intrinsics = prepared(image, fixture.tensors[f"in/image{index}.K"], size)
-        check(result, fixture, f"out/image{index}.image")
-        check(intrinsics, fixture, f"out/image{index}.K_normalised")
 
 
 def test_clip_preprocessing_matches(fixture: Golden) -> None:

@@ -6,7 +6,6 @@ The crop decides what the network's pixels mean, so every preparation returns a
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.scenes.images import read_image, to_uint8
+from sphinx_framework.scenes.images import to_uint8
 
 SQUARE_SIZE = 224
 PATCH = 16
@@ -107,17 +106,6 @@ def prepare_photo(photo: UInt8[Tensor, "3 H W"], plan: Preparation) -> UInt8[Ten
     box = (plan.left, plan.top, plan.left + plan.size[1], plan.top + plan.size[0])
     pixels = np.array(image.crop(box))
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
-
-
-def load_photo(path: Path, image_size: int, *, square_ok: bool = False) -> UInt8[Tensor, "3 h w"]:
-    """Read an image file upright and prepare it.
-
-    Raises:
-        SceneError: missing or unreadable file, or too elongated.
-    """
-    photo = to_uint8(read_image(path))
-    plan = preparation((photo.shape[1], photo.shape[2]), image_size, square_ok=square_ok)
-    return prepare_photo(photo, plan)
 
 
 def prepare_photos(photos: Float[Tensor, "N 3 H W"], plan: Preparation) -> UInt8[Tensor, "N 3 h w"]:

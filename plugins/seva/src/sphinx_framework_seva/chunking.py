@@ -6,7 +6,6 @@ chunk has finished) and targets to make.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -84,15 +83,6 @@ def chunked(
     return _between(window, frames, always, whole)
 
 
-def padded(chunk: Chunk, window: int) -> Chunk:
-    """Fill a chunk up by repeating its last member.
-
-    SEVA's own pipeline always runs full windows. The model takes any number of frames, so that
-    :func:`chunked` leaves chunks short.
-    """
-    return chunk + (chunk[-1],) * (window - len(chunk))
-
-
 def anchor_count(
     strategy: str,
     num_inputs: int,
@@ -112,30 +102,6 @@ def anchor_count(
     anchors = max(math.ceil(num_targets / between * ratio) + 1, window - num_inputs)
     grown = num_inputs + anchors if num_inputs >= MANY_INPUTS else window
     return anchors, max(window, grown)
-
-
-def relative_positions(source: Sequence[float], target: Sequence[float]) -> list[float]:
-    """Positions of ``target`` counted in steps of the ascending ``source``.
-
-    Linear between sources and beyond them. As in SEVA's pipeline, what lies beyond the last source
-    counts from one past it.
-
-    Raises:
-        ValueError: fewer than three sources.
-    """
-    if len(source) < 3:
-        raise ValueError("relative positions need at least three source positions")
-    last = len(source) - 1
-    positions = []
-    for value in target:
-        if value > source[last]:
-            step = source[last] - source[last - 1]
-            positions.append(last + 1 + (value - source[last]) / step)
-        else:
-            below = max((i for i in range(last) if source[i] <= value), default=0)
-            step = source[below + 1] - source[below]
-            positions.append(below + (value - source[below]) / step)
-    return positions
 
 
 def _after_inputs(strategy: str, window: int, frames: Frames) -> tuple[Chunk, ...]:
