@@ -4,7 +4,7 @@ The command line, Python and the server all make one of these; what is not asked
 """
 
 import math
-from typing import Any
+from typing import Any, TypedDict
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -13,6 +13,16 @@ from sphinx_framework.options import Options
 from sphinx_framework.policy.schedule import MODES, Mode
 
 LARGEST_SEED = 2**32 - 1
+
+
+class Wishes(TypedDict, total=False):
+    """The fields of :class:`RenderRequest` as keyword arguments; what is left out is not asked."""
+
+    quality: float | None
+    mode: Mode | None
+    seed: int
+    budget_ms: float | None
+    budget_joules: float | None
 
 
 class RenderRequest(Options):

@@ -70,6 +70,14 @@ def pipeline_licences(config: PipelineConfig, registry: Registry) -> tuple[dict[
     return tuple(entries)
 
 
+def check_licences(config: PipelineConfig, registry: Registry, policy: str) -> None:
+    """``any``, or ``permissive``: see :func:`refuse_non_commercial`; raises ``InputError``."""
+    if policy not in ("any", "permissive"):
+        raise ConfigError(f"licence policy {policy!r} is not 'any' or 'permissive'.")
+    if policy == "permissive":
+        refuse_non_commercial(pipeline_licences(config, registry))
+
+
 def refuse_non_commercial(licences: tuple[dict[str, Any], ...]) -> None:
     """The ``permissive`` licence policy: raises :class:`LicenceError` naming what forbids it."""
     refused = [entry for entry in licences if entry["non_commercial"]]

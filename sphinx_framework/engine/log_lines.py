@@ -1,9 +1,20 @@
 """The road of a request as log lines: what ``--debug`` shows."""
 
+from collections.abc import Iterator
+
 from sphinx_framework.engine.events import Event, Finished, FrameFinal, Planned, StageDone, StepDone
 from sphinx_framework.logs import get_logger, listening
+from sphinx_framework.registry import Registry
 
 CANNOT = ("no_subsets", "no_sparsity")  # the model is not able to; tiles that do not pay are a plan
+
+
+def heard(request: str, registry: Registry | None, event: Event) -> Iterator[Event]:
+    """Pass an event on after the log and the plugins that observe have heard it."""
+    log_event(request, event)
+    if registry is not None:
+        registry.observe(event)
+    yield event
 
 
 def log_event(request: str, event: Event) -> None:

@@ -6,11 +6,13 @@ answers the next request on the same scene at once, with the same bytes.
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import Any
 
 import torch
 
 from sphinx_framework.config import PipelineConfig
+from sphinx_framework.engine.admission import check_reused
 from sphinx_framework.engine.decisions import Decisions, assess, decide
 from sphinx_framework.engine.events import CoarseReady, Event, Planned
 from sphinx_framework.engine.request_state import Request
@@ -95,6 +97,32 @@ def preparing(
         warnings=tuple(request.warnings),
         memory=memory,
     )
+
+
+def prepared_at_once(
+    request: Request,
+    coarse: CoarseViews | None,
+    report: QualityReport | None,
+    memory: Any,
+    *,
+    pace: float,
+) -> Prepared:
+    """The same without telling anybody; the seconds say how long it took.
+
+    memory: as given, or an empty one where the model keeps one. Raises :class:`SceneError` for
+    results of another scene.
+    """
+    check_reused(request.scene, coarse, report)
+    began = perf_counter()
+    memory = scene_memory(request.components.regression, memory)
+    events = preparing(request, coarse, report, pace=pace, memory=memory)
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            prepared: Prepared = end.value
+            prepared.seconds.total = perf_counter() - began
+            return prepared
 
 
 def scene_memory(model: RegressionModel, given: Any = None) -> Any:

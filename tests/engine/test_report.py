@@ -252,7 +252,7 @@ def test_the_energy_is_the_meters(monkeypatch):
         asked.append(name)
         return Counter()
 
-    monkeypatch.setattr("sphinx_framework.engine.engine.choose_meter", choose)
+    monkeypatch.setattr("sphinx_framework.engine.whole_request.choose_meter", choose)
     report = mixed_engine(engine={"energy": "rapl"}).render(fake_scene()).report
     assert (report.energy_joules, report.energy_note) == (12.0, "a counter")
     assert asked == ["rapl"]

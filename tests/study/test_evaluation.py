@@ -199,7 +199,7 @@ def test_repeats_have_noise_of_their_own_and_their_mean_counts(tmp_path):
 
 @pytest.mark.parametrize("joules", [7.5, None])
 def test_energy_is_measured_where_a_meter_counts(tmp_path, monkeypatch, joules):
-    meter = "sphinx_framework.engine.engine.choose_meter"
+    meter = "sphinx_framework.engine.whole_request.choose_meter"
     monkeypatch.setattr(meter, lambda name, device: Counter(joules))
     record = next(evaluate(bench(SYSTEMS[:2]), scenes(1), tmp_path)).systems[DENSE]
     assert record.values.get("joules") == joules
