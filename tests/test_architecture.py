@@ -117,7 +117,9 @@ def test_no_source_file_is_dead():
         if path.name in ("__init__.py", "plugin.py", "main.py") or "testing" in path.parts:
             continue
         module = module_of(path)
-        ends = {f"*.{module.split('.', i)[-1]}" for i in range(1, module.count(".") + 1)}
+        ends = {f"*.{module}"} | {
+            f"*.{module.split('.', i)[-1]}" for i in range(1, module.count(".") + 1)
+        }
         if not any(names & {module, *ends} for user, names in named.items() if user != path):
             dead.append(name_of(path))
     assert not dead
