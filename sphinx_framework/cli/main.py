@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from sphinx_framework.cli.answer import only_the_answer
+from sphinx_framework.cli.examples import Help, epilog
 from sphinx_framework.cli.serve_arguments import add_serve_commands
 from sphinx_framework.cli.study_arguments import add_study_commands
 from sphinx_framework.errors import InputError, SphinxError, shown
@@ -154,7 +155,9 @@ def _command(
     summary: str,
 ) -> argparse.ArgumentParser:
     """Declare a command; ``run``: ``"module:function"`` of this package, or what to call."""
-    command = commands.add_parser(name, help=summary, description=summary)
+    command = commands.add_parser(
+        name, help=summary, description=summary, epilog=epilog(name), formatter_class=Help
+    )
     command.set_defaults(run=run)
     command.add_argument("--json", action="store_true", help="one JSON object on stdout, no more")
     command.add_argument("--debug", action="store_true", help="show tracebacks and debug logs")

@@ -1,12 +1,17 @@
 """Dispatch and exit codes."""
 
+import shlex
 from importlib import import_module
 
 import pytest
 
 from sphinx_framework import __version__
 from sphinx_framework.cli import main as cli
+from sphinx_framework.cli.examples import EXAMPLES
 from sphinx_framework.errors import InputError, JobError, SphinxError
+from sphinx_framework.output.saving import saving
+from sphinx_framework.request import RenderRequest
+from sphinx_framework.scenes.targets import parse_targets
 
 COMMANDS = cli.build_parser()._subparsers._group_actions[0].choices
 PROMISED = {"demo", "render", "plan", "plugins", "describe", "check", "configs", "schema", "doctor"}
@@ -46,6 +51,38 @@ def test_every_command_explains_itself_and_can_print_json_and_tracebacks(command
     assert ended.code == 0
     assert "--json" in ended.out
     assert "--debug" in ended.out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_shows_two_examples_in_eighty_columns(command, name, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    told = command(name, "--help").out
+    assert max(map(len, told.splitlines())) <= 80
+    shown = told.split("examples:")[1]
+    assert shown.count(f"sphinx-nvs {name}") >= 2
+
+
+@pytest.mark.parametrize("example", [one for name in COMMANDS for one in EXAMPLES[name]])
+def test_every_example_is_understood(example):
+    words = shlex.split(example.replace("\\\n", " "))
+    assert words[0] == "sphinx-nvs"
+    asked = cli.build_parser().parse_args(words[1:])
+    assert asked.command == words[1]
+    if getattr(asked, "targets", None):
+        parse_targets(asked.targets)
+    if getattr(asked, "save", None):
+        saving(asked.save)
+    if getattr(asked, "mode", None):
+        RenderRequest.asked(mode=asked.mode)
+
+
+QUICK = ("plugins", "configs", "schema")
+
+
+@pytest.mark.parametrize("example", [one for name in QUICK for one in EXAMPLES[name]])
+def test_examples_that_only_tell_something_run(capsys, example):
+    assert cli.main(shlex.split(example)[1:]) == 0
+    assert capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", COMMANDS)
