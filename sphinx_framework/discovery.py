@@ -43,6 +43,7 @@ OURS = frozenset(
         "sphinx-framework-mvsplat",
         "sphinx-framework-seva",
         "sphinx-framework-sharp",
+        "sphinx-framework-splat-file",
         "sphinx-framework-videoscene",
         "sphinx-framework-viewcrafter",
     }

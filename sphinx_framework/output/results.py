@@ -10,12 +10,12 @@ from torch import Tensor
 from sphinx_framework.engine.result import RenderResult
 from sphinx_framework.output.contact_sheet import write_contact_sheet
 from sphinx_framework.output.folder import OutputFolder
-from sphinx_framework.output.ply import write_ply
 from sphinx_framework.output.saves import write_saves
 from sphinx_framework.output.saving import Saving, saving
 from sphinx_framework.output.transforms import write_transforms
 from sphinx_framework.output.video import write_video
 from sphinx_framework.scenes.images import png_bytes, write_png
+from sphinx_framework.splatting.ply import write_ply
 
 REPORT = "report.json"
 NO_MORE = Saving()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from sphinx_framework.output.ply import gaussian_columns
+from sphinx_framework.splatting.ply import gaussian_columns
 from sphinx_framework.types import Gaussians
 
 _BITS, _MOST_FRACTION = 23, 20

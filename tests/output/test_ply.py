@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from render_samples import as_float32, make_gaussians
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.output.ply import read_ply, write_ply
+from sphinx_framework.splatting.ply import read_ply, write_ply
 
 
 @settings(max_examples=20, deadline=None)

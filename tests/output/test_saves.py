@@ -16,7 +16,7 @@ import sphinx_framework as sf
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.geometry.pinhole import lift, project
 from sphinx_framework.output.depth import read_depth, write_depth
-from sphinx_framework.output.ply import read_ply
+from sphinx_framework.splatting.ply import read_ply
 from sphinx_framework.output.saving import SAVES, saving
 from sphinx_framework.scenes.images import read_image, to_uint8
 from sphinx_framework.scenes.load import load_scene

@@ -1,0 +1,1 @@
+"""A Gaussian scene from a file as regression stage."""
