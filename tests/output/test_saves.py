@@ -16,11 +16,11 @@ import sphinx_framework as sf
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.geometry.pinhole import lift, project
 from sphinx_framework.output.depth import read_depth, write_depth
-from sphinx_framework.splatting.ply import read_ply
 from sphinx_framework.output.saving import SAVES, saving
 from sphinx_framework.scenes.images import read_image, to_uint8
 from sphinx_framework.scenes.load import load_scene
 from sphinx_framework.splatting.gaussians import render_gaussians
+from sphinx_framework.splatting.ply import read_ply
 from sphinx_framework.testing.scenes import track_cameras
 from sphinx_framework.types import Gaussians
 
