@@ -12,6 +12,8 @@ from sphinx_framework.protocols import Sight
 
 # Below this many keys a fused kernel is mostly padding (sequences of one entry per frame).
 SHORT = 64
+# Guidance branches: so many calls cost less than a copy of the clip's keys.
+FEW = 4
 
 
 def attend(
@@ -43,12 +45,40 @@ def attend_frames(
     """
     q, k, v = (t.unflatten(-1, (heads, -1)).permute(0, 2, 3, 1, 4) for t in (query, key, value))
     mask = None if mask is None else _like(mask[:, None], q)
-    if k.shape[3] <= SHORT:
+    if k.device.type != "cpu":
+        mixed = fused_along_frames(q, k, v, mask)
+    elif k.shape[3] <= SHORT:
         logits = torch.matmul(q, k.transpose(-1, -2)) * q.shape[-1] ** -0.5
         mixed = torch.matmul(_masked(logits, mask).softmax(dim=-1), v)
     else:
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     return mixed.permute(0, 3, 1, 2, 4).flatten(3)
+
+
+def fused_along_frames(
+    query: Float[Tensor, "B n H f d"],
+    key: Float[Tensor, "B n H T d"],
+    value: Float[Tensor, "B n H T e"],
+    mask: Tensor | None,
+) -> Float[Tensor, "B n H f e"]:
+    """One kernel per entry of ``B``, or one in all where there are many: no copies of the keys.
+
+    Products by hand would first copy all keys and values of the clip, which lie frame after frame.
+    Fused kernels read them where they are, but take four axes only.
+    """
+    if len(key) > FEW:
+        wide = None if mask is None else mask.expand(*query.shape[:2], *mask.shape[2:])
+        q, k, v = (t.flatten(0, 1) for t in (query, key, value))
+        m = None if wide is None else wide.flatten(0, 1)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=m)
+        return mixed.unflatten(0, query.shape[:2])
+    masks = [None if mask is None else mask[min(i, len(mask) - 1)] for i in range(len(key))]
+    return torch.stack(
+        [
+            F.scaled_dot_product_attention(q, k, v, attn_mask=m)
+            for q, k, v, m in zip(query, key, value, masks, strict=True)
+        ]
+    )
 
 
 def attend_causally(

@@ -70,10 +70,10 @@ class BlockSparseExecutor(DenseExecutor):
     ) -> Float[Tensor, "R C a b"]:
         if reach == "frame":
             mean, inverse = self.rows(self.cache.get(f"{site}.statistics")).unbind(-1)
-            return normalised(x, norm, mean, inverse)
+            return normalised(x, norm, mean, inverse).to(x.dtype)
         moments = self.cache.get(f"{site}.moments")
         clip_mean, clip_inverse = clip_statistics(moments, self.num_frames, norm.eps)
-        return normalised(x, norm, self.rows(clip_mean), self.rows(clip_inverse))
+        return normalised(x, norm, self.rows(clip_mean), self.rows(clip_inverse)).to(x.dtype)
 
     def attention(
         self,
@@ -98,8 +98,7 @@ class BlockSparseExecutor(DenseExecutor):
     ) -> Float[Tensor, "R D a b"]:
         whole = self.cache.get(f"{site}.input")  # [gT, C, h, w]
         scatter(whole, x, self.tiles)
-        taps = conv.kernel_size[0]
-        near = torch.stack([self._at_frames(whole, tap - taps // 2) for tap in range(taps)], dim=2)
+        near = self._at_frames(whole, conv.kernel_size[0])  # [gn, C, taps, a, b]
         weight = conv.weight.flatten(1)[..., None, None]
         return F.conv2d(near.flatten(1, 2), weight, conv.bias)
 
@@ -110,15 +109,15 @@ class BlockSparseExecutor(DenseExecutor):
         picked = cells[:, :, :, self.tiles.row, :, self.tiles.column]  # [n, g, T, C, a, b]
         return picked.transpose(0, 1).flatten(0, 1)
 
-    def _at_frames(self, whole: Float[Tensor, "gT C h w"], by: int) -> Float[Tensor, "R C a b"]:
-        """The active tiles' places in the frames ``by`` later; zeros beyond the clip."""
+    def _at_frames(
+        self, whole: Float[Tensor, "gT C h w"], taps: int
+    ) -> Float[Tensor, "R C taps a b"]:
+        """The active tiles' places in the frames around theirs; zeros beyond the clip."""
         branches, tiles = whole.shape[0] // self.num_frames, self.tiles
-        at = tiles.frame + by
-        held = at.clamp(0, self.num_frames - 1).repeat(branches)
-        rows = tiles.rows_of(branches) - tiles.frame.repeat(branches) + held
-        y, x = tiles.row.repeat(branches), tiles.column.repeat(branches)
-        inside = ((at >= 0) & (at < self.num_frames)).to(whole.dtype).repeat(branches)
-        return split(whole, tiles.grid)[rows, :, y, :, x] * inside[:, None, None, None]
+        rows, y, x, inside = tiles.around(branches, taps)
+        channels = torch.arange(whole.shape[1], device=whole.device)[:, None]
+        near = split(whole, tiles.grid)[rows, channels, y, :, x]
+        return near if inside is None else near.mul_(inside.to(near.dtype))
 
     def _updated_tokens(self, slot: str, tokens: Float[Tensor, "R n D"]) -> Tensor:
         whole = self.cache.get(slot)
@@ -166,10 +165,15 @@ class BlockSparseExecutor(DenseExecutor):
         groups = self.tiles.by_frame
         q = self._held(query)  # [g, n, cells, D]
         padded = q[:, groups.member].flatten(0, 1).flatten(1, 2)  # [g f, most * cells, D]
-        frames = self.tiles.frames
-        keys, values = (t[:, frames].flatten(0, 1) for t in (k, v))
-        mask = widened(self._bias_within(sight, k.shape[2], len(k)), sight)
-        mixed = attend(padded, *extended(keys, values, sight), heads, mask)
+        frames, span = self.tiles.frames, self.tiles.span
+        if sight is None and span is not None:
+            # Frames side by side: their keys are read where they are.
+            of_branch = zip(padded.chunk(len(k)), k[:, span], v[:, span], strict=True)
+            mixed = torch.cat([attend(*one, heads) for one in of_branch])
+        else:
+            keys, values = (t[:, frames].flatten(0, 1) for t in (k, v))
+            mask = widened(self._bias_within(sight, k.shape[2], len(k)), sight)
+            mixed = attend(padded, *extended(keys, values, sight), heads, mask)
         mixed = mixed.unflatten(1, (groups.member.shape[1], -1)).unflatten(0, (-1, len(frames)))
         return mixed[:, groups.group_of, groups.place_of].flatten(0, 1)
 
@@ -193,10 +197,15 @@ class BlockSparseExecutor(DenseExecutor):
         groups = self.tiles.by_place
         side = self._side(query.shape[1], k.shape[1])
         q = query.unflatten(0, (-1, len(self.tiles)))[:, groups.member]  # [g, p, most, cells, D]
-        numbers = self.tiles.columns(k.shape[0] // self.num_frames, side)
+        # Fused kernels want the frames of a cell side by side; products by hand (on CPUs) do not.
+        by_cell = k.device.type != "cpu"
+        numbers = self.tiles.columns(k.shape[0] // self.num_frames, side, by_cell=by_cell)
 
         def at_places(tokens: Tensor) -> Tensor:
             picked = tokens.flatten(0, 1).index_select(0, numbers)
+            if by_cell:
+                picked = picked.view(-1, query.shape[1], self.num_frames, tokens.shape[2])
+                return picked.transpose(1, 2)
             return picked.view(-1, self.num_frames, query.shape[1], tokens.shape[2])
 
         mask = frames_mask(sight, self.tiles.frame[groups.member], self.num_frames)

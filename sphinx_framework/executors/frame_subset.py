@@ -12,6 +12,8 @@ from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.statistics import clip_statistics, group_moments, normalised
 from sphinx_framework.protocols import Reach, Sight
 
+MARGIN = 1  # distances beyond it are not told apart: compiled steps depend on this number
+
 
 class FrameSubsetExecutor(DenseExecutor):
     """Rows are the active frames, in ascending order, guidance branches outermost."""
@@ -30,6 +32,11 @@ class FrameSubsetExecutor(DenseExecutor):
         self.cache = cache
         self.frames = frames
         self.listed = listed
+        # Least distance of an active frame to an end of the clip; unknown counts as none.
+        self.margin = 0
+        if listed:
+            self.margin = min(MARGIN, listed[0], num_frames - 1 - listed[-1])
+        self._near: dict[int, tuple[Tensor, Tensor | None]] = {}
 
     def rows(self, per_frame: Float[Tensor, "gT *d"]) -> Float[Tensor, "R *d"]:
         return pick(per_frame, self.frames, self.num_frames)
@@ -42,18 +49,21 @@ class FrameSubsetExecutor(DenseExecutor):
     ) -> Float[Tensor, "R C a b"]:
         if reach == "frame":
             return super().group_norm(site, norm, x, reach)
-        moments = self.cache.get(f"{site}.moments")
-        self._clips(moments)[:, self.frames] = self._held(group_moments(x, norm.num_groups))
+        moments, wide = self.cache.get(f"{site}.moments"), x.float()
+        self._clips(moments)[:, self.frames] = self._held(group_moments(wide, norm.num_groups))
         mean, inverse = clip_statistics(moments, self.num_frames, norm.eps)
-        return normalised(x, norm, self.rows(mean), self.rows(inverse))
+        return normalised(wide, norm, self.rows(mean), self.rows(inverse)).to(x.dtype)
 
     def frame_conv(
         self, site: str, conv: nn.Conv3d, x: Float[Tensor, "R C a b"]
     ) -> Float[Tensor, "R D a b"]:
         clip = self._updated(f"{site}.input", x)  # [g, T, C, h, w]
-        taps = conv.kernel_size[0]
-        # Only the frames that the kernel reads, not the clip.
-        near = torch.stack([self._shifted(clip, tap - taps // 2) for tap in range(taps)], dim=3)
+        at, inside = self._neighbours(conv.kernel_size[0])
+        # One gather of only the frames that the kernel reads, in the order of its weights.
+        channels = torch.arange(x.shape[1], device=x.device)[:, None]
+        near = clip[:, at, channels]  # [g, f, C, taps, h, w]
+        if inside is not None:
+            near.mul_(inside.to(near.dtype))
         weight = conv.weight.flatten(1)[..., None, None]  # [D, C * taps, 1, 1]
         return F.conv2d(near.flatten(0, 1).flatten(1, 2), weight, conv.bias)
 
@@ -61,12 +71,15 @@ class FrameSubsetExecutor(DenseExecutor):
         clips = self._updated(f"{site}.input", x)[:, None]
         return clips.expand(-1, len(self.frames), *(-1 for _ in clips.shape[2:])).flatten(0, 1)
 
-    def _shifted(self, clip: Float[Tensor, "g T *d"], by: int) -> Float[Tensor, "g f *d"]:
-        """The frames ``by`` places later than the active ones; zeros beyond the clip."""
-        at = self.frames + by
-        picked = clip[:, at.clamp(0, self.num_frames - 1)]
-        inside = ((at >= 0) & (at < self.num_frames)).to(clip.dtype)
-        return picked * inside.view(-1, *(1 for _ in clip.shape[2:]))
+    def _neighbours(self, taps: int) -> tuple[Tensor, Tensor | None]:
+        """Frames ``[f 1 taps]`` that a kernel reads; where they lie in the clip, if not all do."""
+        if taps not in self._near:
+            steps = torch.arange(taps, device=self.frames.device) - taps // 2
+            at = (self.frames[:, None] + steps)[:, None]
+            within = at.clamp(0, self.num_frames - 1)
+            inside = None if taps // 2 <= self.margin else (at == within)[..., None, None]
+            self._near[taps] = within, inside
+        return self._near[taps]
 
     def _held(self, x: Tensor) -> Tensor:
         return x.unflatten(0, (-1, len(self.frames)))

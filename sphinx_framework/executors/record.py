@@ -61,10 +61,11 @@ class RecordExecutor(DenseExecutor):
             )
             self.cache.put(f"{site}.statistics", torch.stack([mean, inverse], dim=-1))
             return y.to(x.dtype)
-        moments = group_moments(x, norm.num_groups)
+        wide = x.float()
+        moments = group_moments(wide, norm.num_groups)
         self.cache.put(f"{site}.moments", moments)
         mean, inverse = clip_statistics(moments, self.num_frames, norm.eps)
-        return normalised(x, norm, mean, inverse)
+        return normalised(wide, norm, mean, inverse).to(x.dtype)
 
     def attention(
         self,

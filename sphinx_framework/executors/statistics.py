@@ -37,14 +37,12 @@ def normalised(
     mean: Float[Tensor, "R g"],
     inverse_deviation: Float[Tensor, "R g"],
 ) -> Float[Tensor, "R C a b"]:
-    """Group normalisation with given statistics."""
-    width = x.shape[1] // norm.num_groups
+    """Group normalisation with given statistics, in float32."""
     # One multiply and one add per element: y = x * scale + shift, with per-channel factors.
-    weight, bias = affine(norm, x.device)
-    scale = inverse_deviation.repeat_interleave(width, 1) * weight
-    shift = bias - mean.repeat_interleave(width, 1) * scale
-    y = torch.addcmul(shift[:, :, None, None], x.float(), scale[:, :, None, None])
-    return y.to(x.dtype)
+    weight, bias = (t.unflatten(0, (norm.num_groups, -1)) for t in affine(norm, x.device))
+    scale = inverse_deviation[:, :, None] * weight
+    shift = (bias - mean[:, :, None] * scale).flatten(1)[:, :, None, None]
+    return torch.addcmul(shift, x.float(), scale.flatten(1)[:, :, None, None])
 
 
 def clip_statistics(

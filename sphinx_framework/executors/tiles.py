@@ -64,6 +64,9 @@ class TileSet:
     places: Int[Tensor, " p"]
     frame_list: tuple[int, ...]
     _made: dict[tuple[str, int, int, int, int, int], Tensor] = field(default_factory=dict)
+    _around: dict[tuple[int, int], tuple[Tensor, Tensor, Tensor, Tensor | None]] = field(
+        default_factory=dict
+    )
 
     @classmethod
     def from_mask(
@@ -111,9 +114,20 @@ class TileSet:
         """The same, of every tile together with a halo as wide as the border."""
         return self._numbers("windows", branches, side, border)
 
-    def columns(self, branches: int, side: tuple[int, int]) -> Int[Tensor, " gp_T_a_b"]:
-        """Flat cell numbers of every distinct place in all frames of its branch."""
-        key = ("columns", branches, *side, 0, 0)
+    @property
+    def span(self) -> slice | None:
+        """The frames as a slice of the clip, where no frame lies between them."""
+        first, last = self.frame_list[0], self.frame_list[-1]
+        return slice(first, last + 1) if last - first < len(self.frames) else None
+
+    def columns(
+        self, branches: int, side: tuple[int, int], *, by_cell: bool = False
+    ) -> Int[Tensor, " gp_T_a_b"]:
+        """Flat cell numbers of every distinct place in all frames of its branch.
+
+        by_cell: the frames of a cell lie side by side, ``[gp a b T]``.
+        """
+        key = ("columns by cell" if by_cell else "columns", branches, *side, 0, 0)
         if key not in self._made:
             device = self.frame.device
             row, column = self.places // self.grid[1], self.places % self.grid[1]
@@ -124,8 +138,30 @@ class TileSet:
             height, width = self.grid[0] * side[0], self.grid[1] * side[1]
             flat = (y * width)[:, :, None] + x[:, None, :]  # [p, a, b]
             numbers = frame[..., None, None] * (height * width) + flat[None, :, None]
+            numbers = numbers.movedim(2, -1) if by_cell else numbers
             self._made[key] = numbers.flatten()
         return self._made[key]
+
+    def around(
+        self, branches: int, taps: int
+    ) -> tuple[Int[Tensor, "gn 1 taps"], Tensor, Tensor, Tensor | None]:
+        """Each tile's place in the frames around its own.
+
+        Returns rows of ``[gT ...]``, grid rows and columns, and which of the frames lie in the
+        clip, ``[gn 1 taps 1 1]``, or ``None`` where all do.
+        """
+        if (branches, taps) not in self._around:
+            device = self.frame.device
+            at = self.frame[:, None, None] + torch.arange(taps, device=device) - taps // 2
+            held = at.clamp(0, self.num_frames - 1)
+            offsets = torch.arange(branches, device=device).repeat_interleave(len(self))
+            rows = held.repeat(branches, 1, 1) + (offsets * self.num_frames)[:, None, None]
+            y, x = (t.repeat(branches)[:, None, None] for t in (self.row, self.column))
+            inside = (at == held).repeat(branches, 1, 1)[..., None, None]
+            ends = self.frame_list[0], self.num_frames - 1 - self.frame_list[-1]
+            beyond = min(ends) < taps // 2
+            self._around[branches, taps] = (rows, y, x, inside if beyond else None)
+        return self._around[branches, taps]
 
     def _numbers(
         self, kind: str, branches: int, side: tuple[int, int], border: tuple[int, int]

@@ -1,5 +1,6 @@
 """The diffusion stage: autoencoder, condition and U-Net behind the framework's protocol."""
 
+from contextlib import nullcontext
 from itertools import pairwise
 
 import torch
@@ -144,7 +145,7 @@ class LiteDiffusion:
         """Predict the clean latents of the held rows."""
         sigma = torch.full((1,), condition.sigmas[step], dtype=x.dtype, device=x.device)
         half = self._config.precision == "bfloat16"
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
+        with torch.autocast(x.device.type, torch.bfloat16) if half else nullcontext():
             clean: Tensor = self._denoiser(x, sigma, condition, ops)
         return clean
 
