@@ -41,14 +41,17 @@ class Planned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepDone:
-    """One denoising move ended; ``done`` of ``total`` moves over all clips."""
+    """One denoising move ended; ``done`` of ``total`` moves over all clips.
+
+    seconds: ``None`` on a device that works on by itself: its report has them.
+    """
 
     clip: int
     action: str
     kind: MoveKind
     done: int
     total: int
-    seconds: float
+    seconds: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,7 @@ def log_event(request: str, event: Event) -> None:
                 action=action,
                 kind=kind,
                 of=f"{done}/{total}",
-                seconds=round(seconds, 4),
+                seconds=None if seconds is None else round(seconds, 4),
             )
         case FrameFinal(index=index, served=served):
             log.debug("frame final", index=index, served=served)

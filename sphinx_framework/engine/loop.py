@@ -4,7 +4,6 @@ It executes a schedule and decides nothing. Frames (and cells) that are not acti
 regression latents, noised to the level of the step, with one noise tensor per request.
 """
 
-import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,7 @@ from torch import Tensor
 from sphinx_framework.engine.prepared import Group, Prepared, needs, prepared
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.passes import Call, frames_pass, full_pass, tiles_pass
+from sphinx_framework.executors.stopwatch import Stopwatch
 from sphinx_framework.executors.tiles import TileSet, gather, scatter
 from sphinx_framework.policy.schedule import Full, MoveKind, Partial, Schedule
 from sphinx_framework.protocols import DiffusionModel, Sampler, SolverStep
@@ -25,12 +25,20 @@ Draw = Callable[[int], Float[Tensor, "T C h w"]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """One executed action; ``rows`` are the frames or tiles that went through the network."""
+    """One executed action; ``rows`` are the frames or tiles that went through the network.
+
+    watches: of the network's time and the loop's own; a device tells them when it has got there.
+    """
 
     action: Full | Partial
     kind: MoveKind
     rows: int
-    seconds: float
+    watches: tuple[Stopwatch, Stopwatch]
+
+    @property
+    def seconds(self) -> float:
+        """Time that the move took; may wait for the device."""
+        return sum(watch.seconds for watch in self.watches)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,19 +91,17 @@ class Refinement:
         between a call and its answer that others spent is not the move's.
         """
         for position, action in enumerate(self.schedule.actions):
-            started = time.perf_counter()
-            call = self._call(action, position)
-            seconds = time.perf_counter() - started
+            watch = Stopwatch(self.x.device)
+            with watch.running():
+                call = self._call(action, position)
             denoised = yield call
             assert denoised is not None
             if isinstance(action, Full) and action.record:
                 self.cache.end_record()
-            started = time.perf_counter()
-            kind = self._advance(action, denoised, self.moves[position])
-            if self.x.device.type == "cuda":
-                torch.cuda.synchronize(self.x.device)
-            seconds += call.seconds + time.perf_counter() - started
-            yield Move(action=action, kind=kind, rows=len(denoised), seconds=seconds)
+            with watch.running():
+                kind = self._advance(action, denoised, self.moves[position])
+            rows, watches = len(denoised), (call.watch, watch)
+            yield Move(action=action, kind=kind, rows=rows, watches=watches)
 
     @torch.no_grad()
     def _call(self, action: Full | Partial, position: int) -> Call:

@@ -70,6 +70,7 @@ class Road:
         ):
             if not schedule.actions:
                 continue
+            before = len(request.moves)
             run = ClipRun(
                 request=request,
                 caches=self.caches,
@@ -83,6 +84,9 @@ class Road:
                 run.run(), StepTeller(request, clip, schedule, told, total)
             )
             told += len(schedule.actions)
+            # The clip is decoded: no device has anything left to do for these.
+            own = (move for number, _, move in request.moves[before:] if number == clip)
+            request.seconds.denoise += sum(move.seconds for move in own)
             for index, image, served in guarded(request, refined, self.coarse):
                 self.images[index] = image
                 yield self._final(index, served)
@@ -141,7 +145,6 @@ class StepTeller:
             yield said
             return
         self.done += 1
-        self.request.seconds.denoise += said.seconds
         self.request.moves.append((self.clip, self.schedule, said))
         yield StepDone(
             clip=self.clip,
@@ -149,7 +152,7 @@ class StepTeller:
             kind=said.kind,
             done=self.done,
             total=self.total,
-            seconds=said.seconds,
+            seconds=None if any(w.waits for w in said.watches) else said.seconds,
         )
 
 

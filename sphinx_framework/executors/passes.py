@@ -6,7 +6,6 @@ its executor here, so that what is timed and checked is what is served.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from time import perf_counter
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.executors.frame_subset import FrameSubsetExecutor
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.record import RecordExecutor
+from sphinx_framework.executors.stopwatch import Stopwatch
 from sphinx_framework.executors.tiles import TileSet
 from sphinx_framework.protocols import DiffusionModel, Executor
 
@@ -28,7 +28,7 @@ Constants = dict[str, Tensor]
 class Call:
     """One run of the network that somebody wants; :meth:`answer` is its prediction.
 
-    x: the rows that ``executor`` holds, at ``step``. seconds: that the last answer took.
+    x: the rows that ``executor`` holds, at ``step``. watch: of the time that answers take.
     """
 
     model: DiffusionModel[Any]
@@ -36,15 +36,16 @@ class Call:
     step: int
     condition: Any
     executor: Executor
-    seconds: float = field(default=0.0, init=False)
+    watch: Stopwatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = Stopwatch(self.x.device)
 
     @torch.no_grad()
     def answer(self) -> Float[Tensor, "R C a b"]:
         """Run the network: the clean rows as it predicts them."""
-        started = perf_counter()
-        prediction = self.model.denoise(self.x, self.step, self.condition, self.executor)
-        self.seconds = perf_counter() - started
-        return prediction
+        with self.watch.running():
+            return self.model.denoise(self.x, self.step, self.condition, self.executor)
 
 
 def full_pass(

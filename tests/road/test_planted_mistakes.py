@@ -39,6 +39,8 @@ def test_a_generator_of_the_cpu_is_refused_on_the_device(run: EmulatedRun) -> No
         lambda x: x[x > 0],
         lambda x: x.nonzero(),
         lambda x: bool((x > 0).all()),
+        lambda x: torch.get_device_module(x.device).synchronize(),
+        lambda x: torch.get_device_module(x.device).Event().synchronize(),
     ],
 )
 def test_a_wait_is_counted(run: EmulatedRun, wait) -> None:

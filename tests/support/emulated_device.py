@@ -5,7 +5,8 @@ tensor inside. Operators run on the CPU, under the rules of CUDA:
 
 - tensors of both sides in one operator raise, as CUDA does (a CPU number, or a CPU index, may pass:
   CUDA copies it, and so it is counted);
-- what would make the host wait (``.item()``, ``.cpu()``, a boolean index, ``nonzero``), what would
+- what would make the host wait (``.item()``, ``.cpu()``, a boolean index, ``nonzero``, a
+  synchronisation of the device or of an event), what would
   copy from the host (``torch.tensor(..., device=...)``, a list as an index, ``.to(device)``), and
   operators in float64 are counted, with the line of this project that asked for them.
 
@@ -16,6 +17,7 @@ import linecache
 import sys
 from collections import Counter
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -33,12 +35,38 @@ WAITS = {
 INDEXED = {"index", "index_put_", "index_put", "_index_put_impl_"}
 
 
+class EmulatedEvent:
+    """An event in the device's queue; the emulated device does everything at once."""
+
+    def __init__(self, enable_timing: bool = False) -> None:
+        self.enable_timing, self.at = enable_timing, 0.0
+
+    def record(self) -> None:
+        """Note the time."""
+        self.at = perf_counter()
+
+    def synchronize(self) -> None:
+        """Waits for the device."""
+        _count("wait")
+
+    def elapsed_time(self, end: "EmulatedEvent") -> float:
+        """Milliseconds between two events."""
+        return 1e3 * (end.at - self.at)
+
+
 class _Backend(backend_registration._DummyBackendModule):
     def get_amp_supported_dtype(self) -> list[torch.dtype]:
         return [torch.float16, torch.bfloat16]
 
     def is_autocast_enabled(self) -> bool:
         return False
+
+    Event = EmulatedEvent
+
+    @staticmethod
+    def synchronize(device: Any = None) -> None:
+        """Waits for the device."""
+        _count("wait")
 
     def _is_in_bad_fork(self) -> bool:
         return False
