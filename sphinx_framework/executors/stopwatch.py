@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 MILLI = 1e-3
+AT_ONCE = ("cpu", "meta")  # devices without a queue
 
 
 class Stopwatch:
@@ -25,7 +26,7 @@ class Stopwatch:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Time a block."""
-        if self.device.type == "cpu":
+        if self.device.type in AT_ONCE:
             started = perf_counter()
             try:
                 yield
