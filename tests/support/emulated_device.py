@@ -17,7 +17,6 @@ import linecache
 import sys
 from collections import Counter
 from collections.abc import Callable
-from time import perf_counter
 from typing import Any
 
 import torch
@@ -25,6 +24,8 @@ from torch import Tensor
 from torch.utils import backend_registration
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
+
+from tests.support.emulated_events import EmulatedEvent
 
 NAME = "emulated"
 WAITS = {
@@ -35,25 +36,6 @@ WAITS = {
 INDEXED = {"index", "index_put_", "index_put", "_index_put_impl_"}
 
 
-class EmulatedEvent:
-    """An event in the device's queue; the emulated device does everything at once."""
-
-    def __init__(self, enable_timing: bool = False) -> None:
-        self.enable_timing, self.at = enable_timing, 0.0
-
-    def record(self) -> None:
-        """Note the time."""
-        self.at = perf_counter()
-
-    def synchronize(self) -> None:
-        """Waits for the device."""
-        _count("wait")
-
-    def elapsed_time(self, end: "EmulatedEvent") -> float:
-        """Milliseconds between two events."""
-        return 1e3 * (end.at - self.at)
-
-
 class _Backend(backend_registration._DummyBackendModule):
     def get_amp_supported_dtype(self) -> list[torch.dtype]:
         return [torch.float16, torch.bfloat16]
@@ -61,11 +43,12 @@ class _Backend(backend_registration._DummyBackendModule):
     def is_autocast_enabled(self) -> bool:
         return False
 
-    Event = EmulatedEvent
+    @staticmethod
+    def Event(enable_timing: bool = False) -> EmulatedEvent:  # noqa: N802
+        return EmulatedEvent(lambda: _count("wait"))
 
     @staticmethod
     def synchronize(device: Any = None) -> None:
-        """Waits for the device."""
         _count("wait")
 
     def _is_in_bad_fork(self) -> bool:
