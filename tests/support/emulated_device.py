@@ -13,8 +13,6 @@ tensor inside. Operators run on the CPU, under the rules of CUDA:
 What it cannot see: time, memory, kernels that CUDA lacks, and values that differ on a GPU.
 """
 
-import linecache
-import sys
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +23,7 @@ from torch.utils import backend_registration
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from tests.support.emulated_events import EmulatedEvent
+from tests.support.emulated_events import EmulatedEvent, asked_at
 
 NAME = "emulated"
 WAITS = {
@@ -67,19 +65,6 @@ def emulated_device() -> torch.device:
 def on_device(device: Any) -> bool:
     """Whether a ``device=`` argument names the emulated device."""
     return device is not None and torch.device(device).type == NAME
-
-
-def asked_at() -> str:
-    """The innermost line of this project on the stack, without the tests' support."""
-    frame = sys._getframe(2)
-    while frame is not None:
-        name = frame.f_code.co_filename
-        ours = "sphinx_framework" in name or "/tests/road/" in name
-        if ours and "site-packages" not in name:
-            line = linecache.getline(name, frame.f_lineno).strip()
-            return f"{'/'.join(name.split('/')[-2:])}:{frame.f_lineno} {line}"
-        frame = frame.f_back  # type: ignore[assignment]
-    return "?"
 
 
 class EmulatedTensor(Tensor):
