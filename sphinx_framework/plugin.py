@@ -66,7 +66,8 @@ NO_PARTS = Parts()
 class ComponentSpec:
     """One component of a plugin, described without importing it.
 
-    factory: ``"package.module:Class"``; called as ``Class(options, device, parts)``.
+    factory: ``"package.module:Class"``; called as ``Class(options, device, parts)``,
+        or without the last where it takes no third argument.
     config: ``"package.module:Config"``, a frozen pydantic model of the component's options, or
         empty when it has none.
     licence: SPDX name of the code's licence; weights_licence: of the weights it loads ("" = none).

@@ -23,7 +23,7 @@ from sphinx_framework.errors import (
 from sphinx_framework.hooks import Hooks
 from sphinx_framework.import_watch import ImportHangsError, allowed_seconds, watched_import
 from sphinx_framework.options import Options
-from sphinx_framework.plugin import API_VERSION, KINDS, NO_PARTS, CommandSpec, ComponentSpec, Parts
+from sphinx_framework.plugin import KINDS, NO_PARTS, CommandSpec, ComponentSpec, Parts
 
 # A component's module may import all of torch and more; the declaring one is light.
 HEAVIER = 4
@@ -140,17 +140,25 @@ class Registry:
     def build(
         self, kind: str, name: str, options: BaseModel, device: Any, parts: Parts = NO_PARTS
     ) -> Any:
-        """Import the factory and call it; unexpected failures become :class:`BrokenPluginError`."""
+        """Import the factory and call it; unexpected failures become :class:`BrokenPluginError`.
+
+        A factory that has no use for ``parts`` may leave the parameter out.
+        """
         spec = self.find(kind, name)
         factory = self._resolve(spec, spec.factory)
-        if not _takes(factory, options, device, parts):
+        given: tuple[Any, ...] = (
+            (options, device, parts) if _takes(factory, options, device, parts) else ()
+        )
+        if not given and _takes(factory, options, device):
+            given = options, device
+        if not given:
             raise BrokenPluginError(
                 f"{kind} {name!r} from {self.distribution_of(spec)}: {spec.factory} cannot be "
-                f"called with (options, device, parts).",
-                hint=f"API {API_VERSION} builds components so; an older plugin needs an update.",
+                f"called with (options, device, parts), nor with (options, device).",
+                hint="Components are built so: see docs/writing-a-plugin.md, 'Build'.",
             )
         try:
-            return factory(options, device, parts)
+            return factory(*given)
         except SphinxError:
             raise
         except (Exception, SystemExit) as error:

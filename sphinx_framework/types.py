@@ -138,6 +138,15 @@ class Scene:
                 f"the depth range must satisfy 0 < near < far, got near={near:g}, far={far:g}."
             )
 
+    def cameras_of(self, layout: ClipLayout) -> Cameras:
+        """Cameras of a clip's slots, in the model's order, for the targets' image size."""
+        poses = layout.stacked(self.inputs.world_from_camera, self.targets.world_from_camera)
+        return Cameras(
+            world_from_camera=poses,
+            intrinsics=layout.stacked(self.inputs.intrinsics, self.targets.intrinsics),
+            image_size=self.targets.image_size,
+        )
+
     def to(self, device: torch.device) -> "Scene":
         """Copy images and cameras to a device; what is there already is shared, not copied."""
         return Scene(

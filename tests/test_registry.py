@@ -174,13 +174,30 @@ def test_the_frameworks_own_errors_of_a_factory_pass_unchanged(plugin_folder):
         found(plugin_folder).build("mask", "picky", NoOptions(), "cpu")
 
 
-def test_a_factory_of_an_older_api_is_named_with_what_it_must_take(plugin_folder):
+def test_a_factory_may_leave_out_the_parts_that_it_does_not_use(plugin_folder):
+    plugin_folder.install(
+        "plain",
+        """
+        from sphinx_framework.plugin import ComponentSpec, hookimpl
+
+        def make(options, device):
+            return device
+
+        @hookimpl
+        def sphinx_framework_components():
+            return [ComponentSpec(kind="mask", name="plain", factory=__name__ + ":make")]
+        """,
+    )
+    assert found(plugin_folder).build("mask", "plain", NoOptions(), "cpu") == "cpu"
+
+
+def test_a_factory_that_cannot_be_called_is_named_with_what_it_must_take(plugin_folder):
     plugin_folder.install(
         "old",
         """
         from sphinx_framework.plugin import ComponentSpec, hookimpl
 
-        def make(options, device):
+        def make(options):
             return object()
 
         @hookimpl
@@ -188,5 +205,5 @@ def test_a_factory_of_an_older_api_is_named_with_what_it_must_take(plugin_folder
             return [ComponentSpec(kind="mask", name="old", factory=__name__ + ":make")]
         """,
     )
-    with pytest.raises(BrokenPluginError, match=r"\(options, device, parts\).*API 2"):
+    with pytest.raises(BrokenPluginError, match=r"\(options, device, parts\).*writing-a-plugin"):
         found(plugin_folder).build("mask", "old", NoOptions(), "cpu")

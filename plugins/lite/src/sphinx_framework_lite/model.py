@@ -11,7 +11,7 @@ from sphinx_framework.errors import SceneError
 from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.protocols import Executor
 from sphinx_framework.samplers import SigmaSampler, karras_sigmas
-from sphinx_framework.types import Cameras, ClipLayout, CoarseViews, Scene, Slot
+from sphinx_framework.types import ClipLayout, CoarseViews, Scene, Slot
 from sphinx_framework_lite.autoencoder import LATENT_FACTOR, Autoencoder
 from sphinx_framework_lite.config import DiffusionConfig
 from sphinx_framework_lite.denoiser import (
@@ -126,7 +126,7 @@ class LiteDiffusion:
         given[order] = False
         near, far = depth_range(scene)
         rays = plucker_rays(
-            self._cameras(scene, layout), scene.inputs.world_from_camera[0], middle(near, far)
+            scene.cameras_of(layout), scene.inputs.world_from_camera[0], middle(near, far)
         )
         maps = condition_maps(clean, opacity, latents, covered, given, rays)
         return LiteCondition(base=clean, maps=maps, given=given, sigmas=tuple(sampler.sigmas))
@@ -154,18 +154,6 @@ class LiteDiffusion:
         if coarse.input_depth is None or coarse.input_confidence is None:
             return input_depth(self._depth, scene, self._config.depth_side)
         return InputDepth(depth=coarse.input_depth, confidence=coarse.input_confidence)
-
-    @staticmethod
-    def _cameras(scene: Scene, layout: ClipLayout) -> Cameras:
-        rows = [
-            (scene.inputs if slot.kind == "input" else scene.targets)[slot.index]
-            for slot in layout.slots
-        ]
-        return Cameras(
-            world_from_camera=torch.cat([c.world_from_camera for c in rows]),
-            intrinsics=torch.cat([c.intrinsics for c in rows]),
-            image_size=scene.inputs.image_size,
-        )
 
 
 def middle(near: float, far: float) -> float:

@@ -7,7 +7,7 @@ from torch import Tensor
 from sphinx_framework.errors import SceneError
 from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.protocols import Executor
-from sphinx_framework.types import Cameras, ClipLayout, CoarseViews, Scene
+from sphinx_framework.types import ClipLayout, CoarseViews, Scene
 from sphinx_framework.weights import (
     DTYPES,
     Pin,
@@ -89,7 +89,7 @@ class SevaModel:
         The renders in ``coarse`` are not shown to the network. Targets that an earlier clip has
         finished count as inputs, except for the image embedding, which is of photos only.
         """
-        clip = _cameras_of(scene, layout)
+        clip = scene.cameras_of(layout)
         everything = torch.cat([scene.inputs.world_from_camera, scene.targets.world_from_camera])
         poses = normalised_poses(clip.world_from_camera, everything, self.config.camera_scale)
         intrinsics = normalised_intrinsics(clip.intrinsics, clip.image_size)
@@ -210,16 +210,3 @@ def build_network(config: SevaConfig, device: torch.device) -> UNet:
     if config.channels_last:
         network.use_channels_last()
     return network
-
-
-def _cameras_of(scene: Scene, layout: ClipLayout) -> Cameras:
-    """Cameras of a clip's slots, in order."""
-    chosen = [
-        scene.inputs[slot.index] if slot.kind == "input" else scene.targets[slot.index]
-        for slot in layout.slots
-    ]
-    return Cameras(
-        world_from_camera=torch.cat([camera.world_from_camera for camera in chosen]),
-        intrinsics=torch.cat([camera.intrinsics for camera in chosen]),
-        image_size=scene.targets.image_size,
-    )
