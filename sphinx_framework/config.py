@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from sphinx_framework.errors import ConfigError, suggestion
 from sphinx_framework.options import Options
 from sphinx_framework.policy.cost import CostModel
-from sphinx_framework.policy.evidence import EvidenceConfig
+from sphinx_framework.policy.evidence_config import EvidenceConfig
 from sphinx_framework.policy.plan import PlanConfig
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.registry import Registry

@@ -6,40 +6,11 @@ not the colours of whole cells: a refined frame that does was replaced by anothe
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from sphinx_framework.options import Options
-
 CELLS = 12
 LEAST_WEIGHT = 1e-3
-
-
-class EvidenceConfig(Options):
-    """When a refined frame is served, and when a target is refined at all."""
-
-    guard: bool = Field(
-        default=True, description="serve a frame as rendered when it loses what the inputs prove"
-    )
-    least: float = Field(
-        default=0.9,
-        ge=0,
-        le=1,
-        description="share of the proven picture that must survive refinement",
-    )
-    tolerance: float = Field(
-        default=0.1,
-        gt=0,
-        description="change of a cell's mean colour (of 1) that still counts as survived",
-    )
-    min_opacity: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        description="a target with a lower mean opacity is served as rendered: too little of it "
-        "is proven for refinement to help; 0 refines every target",
-    )
 
 
 def surviving_evidence(

@@ -1,11 +1,13 @@
 """From start steps and a region to a schedule: pure functions over integers and booleans."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from jaxtyping import Bool
 from pydantic import Field
-from torch import Tensor
 
 from sphinx_framework.options import Options
 from sphinx_framework.plugin import Capabilities
@@ -18,6 +20,9 @@ from sphinx_framework.policy.schedule import (
     Partial,
     Schedule,
 )
+
+if TYPE_CHECKING:  # config files are read without torch
+    from torch import Tensor
 
 
 class PlanConfig(Options):

@@ -5,11 +5,15 @@ follows); a *partial* step runs the active frames only, or their active tiles (`
 only active frames advance: the others are held at the noise level of the step.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from jaxtyping import Bool
-from torch import Tensor
+
+if TYPE_CHECKING:  # config files are read without torch
+    from torch import Tensor
 
 Mode = Literal["coarse", "fine", "selective", "diffusion", "regression"]
 METHOD_MODES: tuple[Mode, ...] = ("coarse", "fine", "selective")

@@ -15,7 +15,7 @@ from sphinx_framework.engine.engine import Engine
 from sphinx_framework.errors import ConfigError, SceneError
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.plugin import Capabilities
-from sphinx_framework.policy.evidence import EvidenceConfig
+from sphinx_framework.policy.evidence_config import EvidenceConfig
 from sphinx_framework.protocols import SolverStep
 from sphinx_framework.testing.contracts import DiffusionContract
 from sphinx_framework.testing.fakes import (

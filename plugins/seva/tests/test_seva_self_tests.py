@@ -25,7 +25,7 @@ from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.record import RecordExecutor
 from sphinx_framework.executors.tiles import TileSet
 from sphinx_framework.plugin import Capabilities
-from sphinx_framework.policy.evidence import EvidenceConfig
+from sphinx_framework.policy.evidence_config import EvidenceConfig
 from sphinx_framework.testing.fakes import FakeConfig, FakeQuality, FakeRegression, fake_scene
 from sphinx_framework.testing.oracle import relative_error
 from sphinx_framework.types import CoarseViews, QualityReport, RefineMask, Scene, StartSteps
