@@ -50,8 +50,8 @@ def test_importing_the_package_loads_nothing_heavy():
 
 def test_listing_configs_needs_no_torch():
     code = (
-        "import sys; from sphinx_framework.cli.main import main; code = main(['configs', '--json']); "
-        "sys.exit(code or 'torch' in sys.modules)"
+        "import sys; from sphinx_framework.cli.main import main; "
+        "code = main(['configs', '--json']); sys.exit(code or 'torch' in sys.modules)"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert ended.returncode == 0, ended.stderr
