@@ -7,7 +7,7 @@ PLUGINS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
 SOURCES := sphinx_framework plugins benchmarks examples tests
 OUT ?= out/demo
 
-.PHONY: install demo test check lint types imports template bench docs format clean
+.PHONY: install demo test check lint types imports template wheels bench docs format clean
 
 install: $(STAMP)
 
@@ -43,7 +43,10 @@ imports: install
 template: install
 	sh examples/plugin_template/check_in_clean_environment.sh $(BIN)/python
 
-check: lint types imports test template
+wheels: install
+	sh examples/wheels_in_clean_environment.sh $(BIN)/python
+
+check: lint types imports test template wheels
 
 bench: install
 	$(BIN)/python benchmarks/engine_overhead.py
