@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from sphinx_framework.executors.kernels import fused_attention
 from sphinx_framework.protocols import Sight
 
 # Below this many keys a fused kernel is mostly padding (sequences of one entry per frame).
@@ -28,7 +29,7 @@ def attend(
     mask: ``[B or 1, heads or 1, n, m]``, added, or True where a query may look.
     """
     q, k, v = (t.unflatten(-1, (heads, -1)).transpose(1, 2) for t in (query, key, value))
-    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=_like(mask, q))
+    mixed = fused_attention(q, k, v, _like(mask, q))
     return mixed.transpose(1, 2).flatten(2)
 
 
@@ -51,7 +52,7 @@ def attend_frames(
         logits = torch.matmul(q, k.transpose(-1, -2)) * q.shape[-1] ** -0.5
         mixed = torch.matmul(_masked(logits, mask).softmax(dim=-1), v)
     else:
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        mixed = fused_attention(q, k, v, mask)
     return mixed.permute(0, 3, 1, 2, 4).flatten(3)
 
 
@@ -70,14 +71,11 @@ def fused_along_frames(
         wide = None if mask is None else mask.expand(*query.shape[:2], *mask.shape[2:])
         q, k, v = (t.flatten(0, 1) for t in (query, key, value))
         m = None if wide is None else wide.flatten(0, 1)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=m)
+        mixed = fused_attention(q, k, v, m)
         return mixed.unflatten(0, query.shape[:2])
     masks = [None if mask is None else mask[min(i, len(mask) - 1)] for i in range(len(key))]
     return torch.stack(
-        [
-            F.scaled_dot_product_attention(q, k, v, attn_mask=m)
-            for q, k, v, m in zip(query, key, value, masks, strict=True)
-        ]
+        [fused_attention(q, k, v, m) for q, k, v, m in zip(query, key, value, masks, strict=True)]
     )
 
 

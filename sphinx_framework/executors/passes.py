@@ -15,6 +15,7 @@ from torch import Tensor
 from sphinx_framework.executors.block_sparse import BlockSparseExecutor
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.executors.frame_subset import FrameSubsetExecutor
+from sphinx_framework.executors.kernels import fast_kernels
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.record import RecordExecutor
 from sphinx_framework.executors.stopwatch import Stopwatch
@@ -44,7 +45,7 @@ class Call:
     @torch.no_grad()
     def answer(self) -> Float[Tensor, "R C a b"]:
         """Run the network: the clean rows as it predicts them."""
-        with self.watch.running():
+        with self.watch.running(), fast_kernels(self.x.device):
             return self.model.denoise(self.x, self.step, self.condition, self.executor)
 
 

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from sphinx_framework.errors import WeightsError
 from sphinx_framework.weights import (
-    DTYPES,
     ensure_torchvision_imports,
     first_line,
     frozen,
     randomise,
 )
 from sphinx_framework_seva.config import SevaConfig
+from sphinx_framework_seva.precision import chosen_dtype
 
 FACTOR = 8
 # Commits of repositories, as several projects that pin them publish them.
@@ -59,7 +59,7 @@ def build_autoencoder(config: SevaConfig, device: torch.device) -> Autoencoder:
     Raises:
         WeightsError: it cannot be had or read.
     """
-    dtype = DTYPES[config.dtype]
+    dtype = chosen_dtype(config, device)
     ensure_torchvision_imports()
     from diffusers import AutoencoderKL
 

@@ -98,10 +98,14 @@ class SevaConfig(Architecture, CheckpointOptions):
         None, description="address of a mirror of the hub (U-Net, CLIP)"
     )
     seed: int = Field(0, description="of random weights")
-    dtype: Literal["float32", "bfloat16", "float16"] = Field(
-        "float32", description="of all weights and activations; the state stays float32"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        description="of all weights and activations; the state stays float32; auto: bfloat16 on "
+        "CUDA, else float32",
     )
-    channels_last: bool = Field(False, description="channels-last layout of the U-Net")
+    channels_last: bool | None = Field(
+        None, description="channels-last layout of the U-Net; none: on CUDA"
+    )
     keep_modulations: bool = Field(
         True,
         description="keep the Pluecker modulation of every block during a request: less work per "

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from sphinx_framework.errors import ConfigError, WeightsError
 from sphinx_framework.options import CheckpointOptions
 from sphinx_framework.weights import (
-    DTYPES,
     Pin,
     Source,
     ensure_torchvision_imports,
@@ -19,6 +18,7 @@ from sphinx_framework.weights import (
 )
 from sphinx_framework_seva.clip_images import SIDE, clip_images
 from sphinx_framework_seva.config import SevaConfig
+from sphinx_framework_seva.precision import chosen_dtype
 
 WHAT = "CLIP image encoder"
 PREFIX = "visual."
@@ -51,7 +51,7 @@ def build_image_encoder(config: SevaConfig, device: torch.device) -> ImageEncode
         WeightsError: the checkpoint is missing or is not this tower's.
         ConfigError: the tower's embedding does not have ``context_dim`` numbers.
     """
-    dtype = DTYPES[config.dtype]
+    dtype = chosen_dtype(config, device)
     tiny = config.clip == "random-tiny"
     with torch.device("meta"):
         tower = _tower(TINY if tiny else OFFICIAL, config.context_dim)

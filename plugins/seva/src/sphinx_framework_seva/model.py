@@ -9,7 +9,6 @@ from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.protocols import Executor
 from sphinx_framework.types import ClipLayout, CoarseViews, Scene
 from sphinx_framework.weights import (
-    DTYPES,
     Pin,
     Source,
     load_strictly,
@@ -26,6 +25,7 @@ from sphinx_framework_seva.image_encoder import build_image_encoder
 from sphinx_framework_seva.layouts import clip_layouts
 from sphinx_framework_seva.network import UNet
 from sphinx_framework_seva.noise_levels import noise_levels
+from sphinx_framework_seva.precision import chosen_channels_last, chosen_dtype
 from sphinx_framework_seva.sampler import SevaSampler
 
 WHAT = "SEVA U-Net"
@@ -192,7 +192,7 @@ def build_network(config: SevaConfig, device: torch.device) -> UNet:
     Raises:
         WeightsError: the checkpoint is missing, gated, or does not fit.
     """
-    dtype = DTYPES[config.dtype]
+    dtype = chosen_dtype(config, device)
     with torch.device("meta"):
         network = UNet(config)
     if config.weights == "random":
@@ -207,6 +207,6 @@ def build_network(config: SevaConfig, device: torch.device) -> UNet:
         ).path()
         tensors = read_tensors(path, WHAT)
         load_strictly(network, tensors, f"{WHAT}: {path}", dtype=dtype, device=device)
-    if config.channels_last:
+    if chosen_channels_last(config, device):
         network.use_channels_last()
     return network
