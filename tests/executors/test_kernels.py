@@ -36,8 +36,9 @@ def flags():
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-def test_a_cuda_step_has_no_math_attention_and_leaves_the_process_as_it_was(monkeypatch, allowed):
-    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", allowed)
+def test_a_cuda_step_has_no_math_attention_and_leaves_the_process_as_it_was(allowed):
+    was = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = allowed
     before = flags()
     with fast_kernels(torch.device("cuda")):
         assert flags() == (True, True, False, True, True)
@@ -45,6 +46,7 @@ def test_a_cuda_step_has_no_math_attention_and_leaves_the_process_as_it_was(monk
     with pytest.raises(KeyError), fast_kernels(torch.device("cuda")):
         raise KeyError
     assert flags() == before
+    torch.backends.cuda.matmul.allow_tf32 = was
 
 
 def test_a_cpu_step_changes_nothing(monkeypatch):
