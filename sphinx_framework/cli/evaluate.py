@@ -24,5 +24,5 @@ def evaluate_command(arguments: argparse.Namespace) -> int:
     shown = arguments.show or systems[-1].name
     solver = alternative_solver(opened.config, opened.registry)
     if solver is not None:
-        systems += with_solver(opened.config, solver)
+        systems += with_solver(opened.config, solver, few_steps=opened.few_steps)
     return run_study(arguments, opened, systems, "evaluate", shown)

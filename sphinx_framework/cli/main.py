@@ -70,7 +70,7 @@ def _function(run: str | Callable[[argparse.Namespace], int]) -> Callable[[Any],
 
 
 def _job_commands(commands: "Commands[Parser]") -> None:
-    demo = _command(commands, "demo", "render:demo", "the built-in scene, built-in models")
+    demo = _command(commands, "demo", "demo:demo", "the built-in scene, built-in models")
     demo.add_argument("--scene", default="procedural:demo", help=argparse.SUPPRESS)
     demo.add_argument("--config", default="lite", help=argparse.SUPPRESS)
     _render_options(demo)

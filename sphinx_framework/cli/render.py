@@ -1,4 +1,4 @@
-"""``demo``, ``render`` and ``plan``."""
+"""``render`` and ``plan``."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ from sphinx_framework.energy.choose import check_meter
 from sphinx_framework.engine.components import choose_device, pipeline_licences
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.report import schedule_text
-from sphinx_framework.engine.result import Report
+from sphinx_framework.engine.result import RenderResult, Report
 from sphinx_framework.output.results import publish_result
 from sphinx_framework.output.saving import saving
 from sphinx_framework.registry import Registry
@@ -31,17 +31,23 @@ from sphinx_framework.types import Scene
 SERVED = {"regression": "as rendered", "refined": "refined"}
 
 
-def demo(arguments: argparse.Namespace) -> int:
-    """Render the built-in scene and say where to look."""
-    return render(arguments)
-
-
 def render(arguments: argparse.Namespace) -> int:
     """Load, render, write, and print what was decided."""
     if getattr(arguments, "scenes", None):
         from sphinx_framework.cli.render_many import render_many
 
         return render_many(arguments)
+    _, result = rendered(arguments)
+    out = Path(arguments.out)
+    if arguments.json:
+        print_json({"out": str(out), "report": json.loads(result.report.to_json())})
+    else:
+        summary(Console(), result.report, out)
+    return 0
+
+
+def rendered(arguments: argparse.Namespace) -> tuple[Engine, RenderResult]:
+    """Load, render and write."""
     read = [arguments.config, arguments.cost, arguments.targets]
     chosen = saving(arguments.save, arguments.fps)
     with open_output(arguments.out, scenes=[arguments.scene], files=read) as folder:
@@ -53,12 +59,7 @@ def render(arguments: argparse.Namespace) -> int:
         result.report.seconds.load = load_seconds
         result.report.seconds.total += load_seconds
         publish_result(result, folder, chosen)
-    out = Path(arguments.out)
-    if arguments.json:
-        print_json({"out": str(out), "report": json.loads(result.report.to_json())})
-    else:
-        _summary(Console(), result.report, out)
-    return 0
+    return engine, result
 
 
 def plan(arguments: argparse.Namespace) -> int:
@@ -167,7 +168,8 @@ def load_asked(arguments: argparse.Namespace, config: PipelineConfig, registry: 
     )
 
 
-def _summary(console: Console, report: Report, out: Path) -> None:
+def summary(console: Console, report: Report, out: Path) -> None:
+    """Print what was decided for every target, what it took, and where the files are."""
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,

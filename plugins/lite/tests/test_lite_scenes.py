@@ -74,7 +74,7 @@ def test_a_wider_baseline_moves_the_inputs_apart():
 @pytest.mark.parametrize(
     ("path", "name"),
     [
-        ("procedural:demo", "procedural:demo/18"),
+        ("procedural:demo", "procedural:demo/14"),
         ("procedural:7", "procedural:demo/7"),
         ("procedural:report/12", "procedural:report/12"),
     ],

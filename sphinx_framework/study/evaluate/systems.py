@@ -124,7 +124,12 @@ def alternative_solver(config: PipelineConfig, registry: Registry) -> str | None
     return other
 
 
-def with_solver(config: PipelineConfig, solver: str, stride: int = 5) -> list[System]:
+def with_solver(
+    config: PipelineConfig,
+    solver: str,
+    stride: int = 5,
+    few_steps: Sequence[int] = (10, 5, 2),
+) -> list[System]:
     """Diffusion in few steps, and the method, by another solver than the pipeline's.
 
     Euler visits every step, as the paper does; the second-order solver every ``stride``-th.
@@ -138,7 +143,7 @@ def with_solver(config: PipelineConfig, solver: str, stride: int = 5) -> list[Sy
             quality=config.quality,
             changes={"num_steps": n, "diffusion.solver": solver},
         )
-        for n in (10, 5, 2)
+        for n in few_steps
         if n < config.num_steps
     ]
     walk: dict[str, Any] = {"plan.stride": 1, "plan.max_steps": None, "plan.refresh_every": 5}

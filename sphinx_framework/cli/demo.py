@@ -1,0 +1,111 @@
+"""``demo``: the built-in scene, and what its result is worth beside the alternatives."""
+
+import argparse
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from sphinx_framework.cli.answer import print_json
+from sphinx_framework.cli.render import rendered, summary
+from sphinx_framework.engine.engine import Engine
+from sphinx_framework.engine.result import RenderResult
+
+# Twice the side of the scenes that the models were trained on: details can be seen.
+SIDE = 192
+FEW = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One way to the same frames; ``ssim`` is missing where the extra ``study`` is.
+
+    seconds: without loading and writing; scoring and planning are the result's only.
+    """
+
+    system: str
+    psnr: float
+    ssim: float | None
+    seconds: float
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """Render the built-in scene, compare it with the alternatives, and say where to look."""
+    if not any(text.startswith("size=") for text in arguments.overrides) and (
+        arguments.config == "lite"
+    ):
+        arguments.overrides = [f"size=[{SIDE}, {SIDE}]", *arguments.overrides]
+    arguments.save = arguments.save or "side-by-side"
+    engine, result = rendered(arguments)
+    rows = compared(engine, result, arguments.seed)
+    out = Path(arguments.out)
+    if arguments.json:
+        report = json.loads(result.report.to_json())
+        print_json({"out": str(out), "report": report, "compared": [asdict(row) for row in rows]})
+        return 0
+    console = Console()
+    summary(console, result.report, out)
+    if rows:
+        console.print(_table(rows))
+    return 0
+
+
+def compared(engine: Engine, result: RenderResult, seed: int) -> list[Row]:
+    """The result, its regression stage, full diffusion and two plain steps, against the truth.
+
+    Plain diffusion has the same noise and decode. Nothing without ground truth.
+    """
+    if result.scene.target_images is None:
+        return []
+    seconds = result.report.seconds
+    few_config = engine.config.model_copy(update={"num_steps": FEW})
+    few = Engine(engine.components, few_config, engine.device, engine.registry)
+    full = engine.render(result.scene, mode="diffusion", seed=seed)
+    plain = few.render(result.scene, mode="diffusion", seed=seed)
+    rows = [
+        ("regression stage", result.coarse.images, seconds.regression),
+        ("result", result.images, spent(result)),
+        (f"full diffusion, {engine.config.num_steps} steps", full.images, spent(full)),
+        (f"plain diffusion, {FEW} steps", plain.images, spent(plain)),
+    ]
+    return [_row(name, images, result.scene.target_images, took) for name, images, took in rows]
+
+
+def spent(result: RenderResult) -> float:
+    """Seconds of a request without loading and writing."""
+    seconds = result.report.seconds
+    stages = [seconds.regression, seconds.encode, seconds.denoise, seconds.decode]
+    own = [] if result.report.mode == "diffusion" else [seconds.quality, seconds.plan]
+    return sum([*stages, *own])
+
+
+def _row(name: str, images: Tensor, truth: Tensor, seconds: float) -> Row:
+    from sphinx_framework.metrics import psnr, ssim
+
+    images, truth = images.cpu(), truth.cpu()
+    try:
+        similar: float | None = float(ssim(images, truth).mean())
+    except ImportError:
+        similar = None
+    return Row(
+        system=name, psnr=float(psnr(images, truth).mean()), ssim=similar, seconds=seconds
+    )
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        title="Against the ground truth of this scene, means over its targets",
+        title_justify="left",
+    )
+    for name in ("", "PSNR", "SSIM", "seconds"):
+        table.add_column(name, justify="right" if name else "left")
+    for row in rows:
+        similar = "not measured" if row.ssim is None else f"{row.ssim:.3f}"
+        table.add_row(row.system, f"{row.psnr:.2f} dB", similar, f"{row.seconds:.2f}")
+    return table
