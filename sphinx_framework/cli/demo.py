@@ -91,9 +91,7 @@ def _row(name: str, images: Tensor, truth: Tensor, seconds: float) -> Row:
         similar: float | None = float(ssim(images, truth).mean())
     except ImportError:
         similar = None
-    return Row(
-        system=name, psnr=float(psnr(images, truth).mean()), ssim=similar, seconds=seconds
-    )
+    return Row(system=name, psnr=float(psnr(images, truth).mean()), ssim=similar, seconds=seconds)
 
 
 def _table(rows: list[Row]) -> Table:
