@@ -19,7 +19,7 @@ class _Answer:
 def print_json(answer: dict[str, Any], indent: int | None = None) -> None:
     """Print a command's answer; NaN and infinity, which JSON has not, are ``null``."""
     text = json.dumps(_finite(answer), indent=indent, allow_nan=False)
-    print(text, file=_Answer.stream or sys.stdout)
+    print(text, file=_Answer.stream or sys.stdout, flush=True)
 
 
 @contextmanager

@@ -112,6 +112,12 @@ def _job_commands(commands: "Commands[Parser]") -> None:
     importing.add_argument("--device", default="auto")
     importing.add_argument("--licence-policy", default="any", metavar="any|permissive")
 
+    view = _command(commands, "view", "view:view", "look at a result in the browser")
+    view.add_argument("out", metavar="OUT", help="folder that render has written")
+    view.add_argument("--scene", metavar="PATH", help="its scene, to show the photos too")
+    view.add_argument("--host", default="127.0.0.1", help="interface to listen on")
+    view.add_argument("--port", type=int, default=8080, help="a free one from here on is taken")
+
     measure = _command(commands, "measure", "measure:measure", "measure step times on this machine")
     measure.add_argument("--config", required=True, metavar="NAME|TOML")
     measure.add_argument("--scene", default="procedural:demo", metavar="PATH")

@@ -1,0 +1,46 @@
+"""``sphinx-nvs view OUT``: a finished result in the browser."""
+
+import io
+from argparse import Namespace
+from contextlib import redirect_stdout
+from importlib.util import find_spec
+from pathlib import Path
+
+from sphinx_framework.cli.answer import print_json
+from sphinx_framework.errors import ConfigError
+
+LARGEST_PORT = 65535
+
+
+def view(arguments: Namespace) -> int:
+    """Serve the viewer until it is stopped."""
+    if find_spec("viser") is None:
+        raise ConfigError(
+            "view: the package viser is not installed.",
+            hint="Run: pip install 'sphinx-framework[view]'",
+        )
+    if not 1 <= arguments.port <= LARGEST_PORT:
+        raise ConfigError(f"--port must lie in 1..{LARGEST_PORT}, got {arguments.port}.")
+    from sphinx_framework.view.folder import read_result
+
+    result = read_result(Path(arguments.out).expanduser(), arguments.scene)
+    import viser
+
+    from sphinx_framework.view.panel import Panel
+    from sphinx_framework.view.space import build_space
+
+    with redirect_stdout(io.StringIO()):  # a banner that repeats the line below
+        server = viser.ViserServer(host=arguments.host, port=arguments.port, verbose=False)
+    try:
+        panel = Panel(server, result, build_space(server, result))
+        url = f"http://{arguments.host}:{server.get_port()}"
+        if arguments.json:
+            print_json({"url": url, "frames": len(result.frames)})
+        else:
+            print(f"{len(result.frames)} frames at {url} (Ctrl-C ends it)", flush=True)
+            if result.inputs_note:
+                print(f"note: {result.inputs_note}", flush=True)
+        panel.play()
+    finally:
+        server.stop()
+    return 0

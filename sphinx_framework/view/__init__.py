@@ -1,0 +1,1 @@
+"""Looking at a finished result in a browser (extra ``[view]``); no other package needs it."""

@@ -1,0 +1,53 @@
+"""The viewer in headless Chromium: one test, since viser and WebGL in software take seconds."""
+
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from browsers import launched
+from PIL import Image
+
+pytestmark = pytest.mark.browser
+WEBGL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
+
+
+@pytest.fixture
+def address(result_folder):
+    pytest.importorskip("viser")
+    command = [sys.executable, "-m", "sphinx_framework.cli.main", "view", str(result_folder)]
+    process = subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    yield json.loads(process.stdout.readline())["url"]
+    process.terminate()
+    process.wait(20)
+    process.stdout.close()
+
+
+def pixels(page):
+    shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    return np.asarray(shot).astype(int)[:, :600]  # left of the panel
+
+
+def test_the_viewer_shows_gaussians_and_moves_through_frames(address):
+    from playwright.sync_api import expect
+
+    with launched(*WEBGL) as browser:
+        page = browser.new_page(viewport={"width": 960, "height": 600})
+        page.goto(address)
+        expect(page.get_by_text("Frame 0")).to_be_visible(timeout=90_000)
+        slider = page.get_by_role("slider").first
+        slider.focus()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
+        expect(page.get_by_text("Frame 2")).to_be_visible(timeout=20_000)
+        red = 0.0
+        for _ in range(40):  # software WebGL draws in its own time
+            shot = pixels(page)
+            red = ((shot[..., 0] > 120) & (shot[..., 1:] < 90).all(-1)).mean()
+            if red > 0.02:
+                break
+            page.wait_for_timeout(250)
+        assert red > 0.02
