@@ -19,7 +19,6 @@ class Panel:
         self.targets = cameras_of(result)
         self._one = threading.Lock()
         gui, last = server.gui, len(result.frames) - 1
-        gui.configure_theme(show_logo=False, show_share_button=False)
         gui.set_panel_label(f"sphinx-nvs: {result.folder.name}")
         self.slider = gui.add_slider(
             "Frame", min=0, max=max(last, 1), step=1, initial_value=0, disabled=last == 0
