@@ -1,16 +1,22 @@
 """A job's plan and measurements as JSON, from the engine's typed values."""
 
+import base64
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import torch.nn.functional as F
 
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.engine.events import Planned
 from sphinx_framework.engine.report import schedule_text
 from sphinx_framework.engine.result import Report
 from sphinx_framework.serve.scene_files import without_paths
-from sphinx_framework.types import ClipLayout
+from sphinx_framework.types import ClipLayout, RefineMask
+
+MOST_CELLS = 48
 
 
 def plan_view(
@@ -36,6 +42,21 @@ def plan_view(
         "degraded": order["degraded"],
         "ratios": [round(float(ratio), 6) for ratio in planned.quality.ratio],
         "mask_fractions": [round(float(mask.float().mean()), 6) for mask in planned.mask],
+    }
+
+
+def mask_cells(mask: RefineMask) -> dict[str, Any]:
+    """Masks small enough for an event: at most 48 cells a side, one bit each, in base64.
+
+    A cell is set where half of its pixels are; bits go row by row, the first one highest.
+    """
+    side = -(-max(mask.shape[-2:]) // MOST_CELLS)
+    cells = F.avg_pool2d(mask.float()[:, None], side, ceil_mode=True)[:, 0] >= 0.5
+    packed = [np.packbits(one.numpy().ravel()).tobytes() for one in cells.cpu()]
+    return {
+        "height": cells.shape[1],
+        "width": cells.shape[2],
+        "cells": [base64.b64encode(bits).decode("ascii") for bits in packed],
     }
 
 

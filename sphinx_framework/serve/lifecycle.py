@@ -111,7 +111,7 @@ def tell(transaction: Transaction, message: dict[str, Any]) -> None:
     elif kind == "plan":
         plan = message["plan"]
         transaction.connection.execute(update(jobs).where(jobs.c.id == identity).values(plan=plan))
-        append(transaction, identity, attempt, "plan", plan=plan)
+        append(transaction, identity, attempt, "plan", plan=plan, masks=message["masks"])
     elif kind in PICTURES:
         file = message["file"]
         add_files(transaction, identity, [file], in_result=False)

@@ -25,7 +25,7 @@ from sphinx_framework.engine.events import (
 from sphinx_framework.errors import InputError, JobError, SceneError
 from sphinx_framework.scenes.images import write_png
 from sphinx_framework.serve.job_files import describe, publish_result, publish_with
-from sphinx_framework.serve.job_report import measured, plan_view, redact
+from sphinx_framework.serve.job_report import mask_cells, measured, plan_view, redact
 from sphinx_framework.serve.problems import job_error
 from sphinx_framework.serve.wire import Line
 from sphinx_framework.serve.workbench import Workbench
@@ -125,7 +125,7 @@ class Attempt:
                 self.plan = plan_view(
                     event, diffusion.layouts(scene), self.order, self.workbench.engine.config
                 )
-                self.send("plan", plan=self.plan)
+                self.send("plan", plan=self.plan, masks=mask_cells(event.mask))
                 total = sum(len(schedule.actions) for schedule in schedules)
                 if total:
                     self.progress("encode", 0, 1)

@@ -78,6 +78,46 @@ def test_own_photos_with_their_cameras_are_rendered(open_page, tmp_path):
     expect(page.locator("#strip li")).to_have_count(3)
 
 
+def test_a_scene_folder_is_packed_and_rendered(open_page, site):
+    page = open_page()
+    photos = sorted((site.scene / "images").iterdir())
+    page.locator("#files").set_input_files([*photos, site.scene / "transforms.json"])
+    expect(page.locator("#sceneNote")).to_contain_text("scene.zip")
+    render(page)
+    expect(page.locator("#thumbnails img")).to_have_count(2)
+    expect(page.locator("#space")).to_have_attribute("aria-label", re.compile("2 photos"))
+
+
+def test_the_mask_is_drawn_over_the_frame(page):
+    render(page)
+    page.get_by_label("Show the mask").check()
+    painted = """c => {
+      const data = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+      return data.filter((v, i) => i % 4 === 3 && v > 0).length / (data.length / 4);
+    }"""
+    share = page.locator("#mask").evaluate(painted)
+    said = re.search(r"The mask marks (\d+) %", page.locator("#why").inner_text())
+    assert said is not None
+    assert share == pytest.approx(int(said[1]) / 100, abs=0.06)
+
+
+def test_every_denoising_step_is_seen_but_only_stages_are_spoken(page):
+    page.evaluate(
+        """() => { window.spoken = [];
+        new MutationObserver(() => window.spoken.push(document.getElementById("live").textContent))
+          .observe(document.getElementById("live"), { childList: true }); }"""
+    )
+    orbit(page, SLOW_TARGETS)
+    page.get_by_role("button", name="Render").click()
+    expect(page.locator("#state")).to_contain_text("Refining: step")
+    assert "%" in page.title() or "…" in page.title()
+    expect(page.locator("#state")).to_have_text(DONE)
+    spoken = page.evaluate("() => window.spoken")
+    assert len([text for text in spoken if text.startswith("Refining")]) <= 1
+    assert spoken[-1].startswith("Done")
+    assert page.title() == "sphinx-nvs"
+
+
 def test_what_the_server_refuses_is_said_and_focused(open_page, tmp_path):
     page = open_page()
     expect(page.locator("#thumbnails img")).to_have_count(2)

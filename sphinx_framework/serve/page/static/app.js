@@ -1,18 +1,19 @@
 // The page: photos to a request, a request to a job, a job to pictures.
-import { apiKey, ask, freshKey, getJson, post, setApiKey } from "./api.js";
+import { apiKey, freshKey, getJson, post, setApiKey } from "./api.js";
 import { Cost } from "./cost.js";
 import { $, seconds } from "./dom.js";
-import { offerDownloads } from "./downloads.js";
 import { JobView } from "./job.js";
+import { bringHome, tellEnd, tellNotes } from "./outcome.js";
 import { PathPanel } from "./pathpanel.js";
-import { LARGEST_PLY, readPly } from "./points.js";
 import { banner, clearProblem, showProblem } from "./problems.js";
 import { listRecent } from "./recent.js";
+import { progress, say } from "./say.js";
 import { Source } from "./source.js";
 import { Space } from "./space.js";
 import { Stage } from "./stage.js";
 import { statusText } from "./status.js";
 import { steer } from "./steer.js";
+import { tellPlace } from "./waiting.js";
 import { explain } from "./why.js";
 
 const space = new Space($("space"));
@@ -52,13 +53,13 @@ async function submit() {
   try {
     const request = { mode: cost.mode, quality: cost.quality, seed: Number($("seed").value), ...path.request() };
     if ($("degrade").checked) request.degrade = true;
-    state("Sending.");
+    say("Sending.");
     const job = await post("/v1/jobs", source.body(request), freshKey());
     history.replaceState(null, "", `#${job.id}`);
     open(job);
     $("result").scrollIntoView({ block: "start" });
   } catch (error) {
-    state("Not sent.");
+    say("Not sent.");
     showProblem(error);
   } finally {
     $("go").disabled = false;
@@ -69,67 +70,57 @@ async function submit() {
 function open(job) {
   view?.stop();
   banner("");
+  let queued = job.status === "queued";
   view = new JobView(job, {
     status: (name, data) => {
       $("cancel").disabled = view.job.cancel_requested;
-      state(statusText(name, data));
-      if (name === "status") $("bar").removeAttribute("value");
-      if (data.stage === "denoise") $("bar").value = data.step / Math.max(1, data.total);
+      say(statusText(name, data), data.stage === "denoise" && data.step > 0);
+      if (name === "status") {
+        progress(null);
+        const waits = data.status === "queued";
+        if (waits && !queued) tellPlace(view.id, view.stopping.signal, () => queued);
+        queued = waits;
+      }
+      if (data.stage === "denoise") progress(data.step / Math.max(1, data.total));
     },
     plan: () => {
       const { plan } = view;
-      const quality = plan.degraded ? " The server is busy: served with less quality." : "";
-      $("plan").textContent = `${plan.frame_steps} of ${plan.frame_steps_dense} frame steps; predicted ${seconds(plan.predicted_seconds)}.${quality}`;
+      const less = plan.degraded ? " The server is busy: served with less quality." : "";
+      $("plan").textContent = `${plan.frame_steps} of ${plan.frame_steps_dense} frame steps; predicted ${seconds(plan.predicted_seconds)}.${less}`;
       explain(view, stage.index);
       recall().catch(() => {});
     },
     frame: (index) => stage.update(index),
-    done: (data) => finish(data),
+    done: () => finish().catch(showProblem),
     lost: (pause) => banner(`The server does not answer. Trying again every ${Math.ceil(pause)} s; nothing is lost.`),
     found: () => banner(""),
   });
   stage.open(view);
   $("links").replaceChildren();
+  tellNotes([]);
   $("plan").textContent = "";
-  $("bar").removeAttribute("value");
+  progress(null);
+  if (queued) tellPlace(view.id, view.stopping.signal, () => queued);
   view.run().catch((error) => {
-    state("This job cannot be followed.");
+    progress(false);
+    say("This job cannot be followed.");
     showProblem(error);
   });
   recall().catch(() => {});
 }
 
-async function finish({ status, error }) {
+async function finish() {
   const mine = view;
   $("cancel").disabled = true;
-  $("bar").value = status === "succeeded" ? 1 : 0;
   const job = await getJson(`/v1/jobs/${mine.id}`);
   if (mine !== view) return;
   view.update(job);
-  const took = (new Date(job.finished_at) - new Date(job.started_at)) / 1000;
-  if (status === "succeeded") state(`Done: ${job.scene.targets} views in ${seconds(took)}.`);
-  if (status === "canceled") state("Canceled.");
-  if (status === "failed") {
-    state(`Failed: ${error.title}. ${error.detail}`);
-    showProblem({ ...error, message: error.detail });
-  }
+  tellEnd(job);
   if (source.id !== job.scene.id) await source.open(job.scene.id, job.scene.name);
   await recall();
-  if (status === "succeeded") await showPoints(await offerDownloads(mine), mine);
-}
-
-/** The result's Gaussians in the 3-D view, where there are any. */
-async function showPoints(files, mine) {
-  const file = files.find(({ name, bytes }) => name === "scene.ply" && bytes <= LARGEST_PLY);
-  if (!file) return;
-  const points = readPly(await (await ask(file.url)).arrayBuffer());
-  if (mine !== view || !points) return;
-  space.points = points;
-  space.draw();
-}
-
-function state(text) {
-  if ($("state").textContent !== text) $("state").textContent = text;
+  if (job.status === "succeeded") {
+    await bringHome(mine, space, () => mine === view, () => explain(view, stage.index));
+  }
 }
 
 /** Open the job that the address names, so that a reload, a bookmark or Back finds it again. */
@@ -140,7 +131,7 @@ async function openAddress() {
     open(await getJson(`/v1/jobs/${id}`));
     if (innerWidth < 960) $("result").scrollIntoView({ block: "start" });
   } catch (error) {
-    state(error.status === 404 ? "That job is not there any more." : error.message);
+    say(error.status === 404 ? "That job is not there any more." : error.message);
   }
 }
 
@@ -170,7 +161,7 @@ $("cancel").addEventListener("click", async () => {
   try {
     view.update(await post(`/v1/jobs/${view.id}/cancel`));
     $("cancel").disabled = true;
-    state("Stopping at the next step.");
+    say("Stopping at the next step.");
   } catch (error) {
     showProblem(error);
   }

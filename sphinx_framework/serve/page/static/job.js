@@ -22,6 +22,7 @@ export class JobView {
   clear() {
     this.plan = null;
     this.masks = null;
+    this.report = null;
     this.frames = Array.from({ length: this.count }, () => ({}));
   }
 
@@ -63,6 +64,11 @@ export class JobView {
     const frame = this.frames[index];
     if (frame.final) return frame.served === "refined" ? "refined" : "regression";
     return frame.preview ? "coarse" : "waiting";
+  }
+
+  /** The report's row about a frame, once the job is done. */
+  reported(index) {
+    return this.report?.frames[index] ?? null;
   }
 
   mask(index) {

@@ -2,6 +2,7 @@
 import { getJson, picture } from "./api.js";
 import { readCameras } from "./cameras.js";
 import { $, element, size } from "./dom.js";
+import { filesOf, isFolder, packed } from "./folder.js";
 
 const PHOTO = /\.(png|jpe?g|webp)$/i;
 const ARCHIVE = /\.(zip|tar|tgz|tar\.gz)$/i;
@@ -27,13 +28,14 @@ export class Source {
     for (const name of ["dragleave", "drop"]) addEventListener(name, () => drop.classList.remove("over"));
     addEventListener("drop", (event) => {
       event.preventDefault();
-      this.take([...event.dataTransfer.files]);
+      filesOf(event.dataTransfer).then((files) => this.take(files), () => say("The files cannot be read."));
     });
   }
 
   clear() {
     this.id = this.archive = this.cameras = this.scene = null;
     this.photos = [];
+    this.loose = [];
     this.turn = (this.turn ?? 0) + 1;
   }
 
@@ -70,26 +72,30 @@ export class Source {
     }
   }
 
-  /** Files that were dropped or chosen; photos and cameras add up, an archive replaces. */
+  /** Files that were dropped or chosen: loose ones add up, an archive replaces them. */
   async take(files) {
-    const before = { photos: this.photos, cameras: this.cameras };
+    if (!files.length) return;
     const archive = files.find((file) => ARCHIVE.test(file.name));
-    const json = files.find((file) => /\.json$/i.test(file.name));
-    const photos = files.filter((file) => PHOTO.test(file.name));
-    const odd = files.filter((file) => file !== archive && file !== json && !photos.includes(file));
+    const fresh = new Set(files.map((file) => file.name));
+    const loose = archive ? [] : [...this.loose.filter((file) => !fresh.has(file.name)), ...files];
+    const photos = loose.filter((file) => PHOTO.test(file.name));
+    const json = loose.findLast((file) => /\.json$/i.test(file.name));
     if (!archive && !json && !photos.length) {
-      if (files.length) say(`${files[0].name} is not a photo (PNG, JPEG, WebP), a cameras.json or an archive.`);
+      say(`${files[0].name} is not a photo (PNG, JPEG, WebP), a cameras.json or an archive.`);
       return;
     }
     this.clear();
+    const turn = this.turn;
     $("sample").value = "";
-    this.archive = archive ?? null;
-    if (!archive) {
-      const fresh = new Set(photos.map((file) => file.name));
-      this.photos = [...before.photos.filter((file) => !fresh.has(file.name)), ...photos];
-      this.cameras = json ?? before.cameras;
+    this.loose = loose;
+    if (archive || isFolder(loose)) {
+      if (!archive) say("Packing the folder.");
+      this.archive = archive ?? (await packed(loose));
+    } else {
+      this.photos = photos;
+      this.cameras = json ?? null;
     }
-    await this.describe(odd);
+    if (turn === this.turn) await this.describe(archive ? [] : loose.filter((file) => !photos.includes(file) && file !== json));
   }
 
   async describe(odd) {

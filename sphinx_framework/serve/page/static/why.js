@@ -6,21 +6,25 @@ export function explain(view, index) {
   chart(view, index);
 }
 
-function sentence({ plan, frames }, index) {
+function sentence(view, index) {
+  const { plan, frames } = view;
   if (!plan) return "The plan comes after the regression views.";
   const start = plan.start_steps[index];
   const steps = plan.num_steps;
-  const ratio = plan.ratios?.[index];
-  const area = plan.mask_fractions?.[index];
+  const [ratio, area] = [plan.ratios?.[index], plan.mask_fractions?.[index]];
+  const report = view.reported(index);
   const parts = [`Frame ${index + 1}:`];
-  if (plan.mode === "regression") return `${parts[0]} served as the regression model rendered it; this mode has no diffusion.`;
-  if (plan.mode === "diffusion") return `${parts[0]} all ${steps} denoising steps; this mode refines every frame from noise.`;
-  if (ratio != null) {
-    parts.push(`the regression view scores ${percent(ratio)} of what the score expects of its input photos, and ${percent(plan.quality)} of full diffusion's quality is wanted.`);
+  if (plan.mode === "regression") return `${parts[0]} as the regression model rendered it; this mode has no diffusion.`;
+  if (plan.mode === "diffusion") parts.push(`all ${steps} denoising steps; this mode refines every frame from noise.`);
+  else {
+    if (ratio != null) parts.push(`the regression view scores ${percent(ratio)} of what its input photos score; quality ${percent(plan.quality)} is wanted.`);
+    if (start < steps) parts.push(`Diffusion starts at step ${start} of ${steps}: a later start keeps more of the regression view and costs less.`);
+    else parts.push("No diffusion was planned for it: it is served as rendered.");
+    if (area != null) parts.push(`The mask marks ${percent(area)} of the frame${plan.mode === "selective" ? "" : "; this mode refines all of it"}.`);
   }
-  if (start >= steps || frames[index]?.served === "regression") parts.push("That is enough: it is served as rendered.");
-  else parts.push(`So diffusion starts at step ${start} of ${steps}: later starts keep more of the regression view and cost less.`);
-  if (area != null && start < steps) parts.push(`The mask marks ${percent(area)} of the frame.`);
+  if (report?.reason) parts.push(`Served as rendered, because: ${report.reason}.`);
+  else if (frames[index]?.final && frames[index].served === "regression" && start < steps) parts.push("In the end it was served as rendered.");
+  if (report?.psnr != null) parts.push(`Against ground truth: ${report.psnr.toFixed(1)} dB.`);
   return parts.join(" ");
 }
 
@@ -39,7 +43,7 @@ function chart(view, index) {
     shape("line", { class: "axis", x1: left, y1: low, x2: width, y2: low }),
     shape("text", { x: left - 5, y: 16, "text-anchor": "end", text: "0" }),
     shape("text", { x: left - 5, y: low, "text-anchor": "end", text: String(steps) }),
-    shape("text", { x: width, y: height - 2, "text-anchor": "end", text: "frames; bars reach from a frame's start step to the end" }));
+    shape("text", { x: width, y: height - 2, "text-anchor": "end", text: "bars reach from each frame's start step to the last step" }));
   starts.forEach((start, i) => {
     const top = start >= steps ? low - 2 : y(start);
     const kind = i === index ? "now" : start >= steps ? "none" : "";
