@@ -1,9 +1,13 @@
-"""A server on fakes for the page's tests: a sample, slow jobs and failing ones by their targets."""
+"""A server on fakes for the page's tests: a sample, slow jobs and failing ones by their targets.
+
+A slow job stands still at its first denoising step as long as the file ``PAGE_HOLD`` is there.
+"""
 
 SLOW_TARGETS = 9
 FAILING_TARGETS = 14
 
 PLUGIN = f"""
+import os
 import time
 from sphinx_framework.plugin import ComponentSpec, hookimpl
 from sphinx_framework.testing.fakes import FakeConfig, FakeDiffusion, FakeRegression, fake_scene
@@ -16,7 +20,9 @@ class Diffusion(FakeDiffusion):
         return super().layouts(scene)
 
     def denoise(self, *arguments):
-        time.sleep(0.25 if self.slow else 0)
+        while self.slow and os.path.exists(os.environ["PAGE_HOLD"]):
+            time.sleep(0.05)
+        time.sleep(0.15 if self.slow else 0)
         return super().denoise(*arguments)
 
 class Regression(FakeRegression):

@@ -13,9 +13,20 @@ def chromium():
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
-    made = FakeServer(folder, "--heartbeat-seconds", "0.3", plugin=PLUGIN).start()
+    made = FakeServer(folder, "--heartbeat-seconds", "0.3", plugin=PLUGIN)
+    made.environment["PAGE_HOLD"] = str(folder / "hold")
+    made.start()
     yield made
     made.stop()
+
+
+@pytest.fixture
+def held(site):
+    """Slow jobs stand still until this is called."""
+    hold = site.folder / "hold"
+    hold.touch()
+    yield lambda: hold.unlink()
+    hold.unlink(missing_ok=True)
 
 
 @pytest.fixture

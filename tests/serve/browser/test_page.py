@@ -144,7 +144,7 @@ def test_a_failed_job_says_why(page):
     expect(page.locator("#bar")).to_have_attribute("value", "0")
 
 
-def test_a_reload_in_the_middle_resumes_the_job(page):
+def test_a_reload_in_the_middle_resumes_the_job(page, held):
     orbit(page, SLOW_TARGETS)
     page.get_by_role("button", name="Render").click()
     expect(page.locator("#strip li")).to_have_count(SLOW_TARGETS)
@@ -153,16 +153,19 @@ def test_a_reload_in_the_middle_resumes_the_job(page):
     page.reload()
     expect(page.locator("#strip li")).to_have_count(SLOW_TARGETS)
     expect(page.get_by_role("button", name="Cancel")).to_be_enabled()
+    held()
     expect(page.locator("#state")).to_have_text(DONE)
     assert page.url == address
     expect(page.locator("#thumbnails img")).to_have_count(2)
 
 
-def test_a_running_job_is_canceled(page):
+def test_a_running_job_is_canceled(page, held):
     orbit(page, SLOW_TARGETS)
     page.get_by_role("button", name="Render").click()
     expect(page.locator("#strip li")).to_have_count(SLOW_TARGETS)
     page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#state")).to_have_text("Stopping at the next step.")
+    held()
     expect(page.locator("#state")).to_have_text("Canceled.")
 
 
