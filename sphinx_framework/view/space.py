@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.geometry.rotations import quaternions_from_matrices
-from sphinx_framework.output.ply import read_ply
 from sphinx_framework.scenes.images import read_image, to_uint8
 from sphinx_framework.splatting.harmonics import base_colours
+from sphinx_framework.splatting.ply import read_ply
 from sphinx_framework.types import Cameras, Gaussians
 from sphinx_framework.view.folder import ViewedResult, cameras_of
 

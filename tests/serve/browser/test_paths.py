@@ -8,11 +8,11 @@ import pytest
 import torch
 from page_server import cameras_json
 
-from sphinx_framework.output.ply import write_ply
 from sphinx_framework.scenes.photos import read_photos
 from sphinx_framework.scenes.poses import CONVENTIONS
 from sphinx_framework.scenes.trajectories import interpolate, orbit, spiral
 from sphinx_framework.serve.page import DIGEST
+from sphinx_framework.splatting.ply import write_ply
 from sphinx_framework.types import Cameras, Gaussians
 
 pytestmark = pytest.mark.browser
