@@ -10,11 +10,14 @@ class Options(BaseModel):
 
 
 class CheckpointOptions(Options):
-    """The places of a checkpoint, under the same names in every component.
+    """A checkpoint and its places, under the same names in every component.
 
-    What each of them has besides is ``weights``: a name, a path, or ``"random"``.
+    A component says in a ``weights`` of its own which names it knows and which is the default.
     """
 
+    weights: str = Field(
+        "random", description="a known name, the path of a checkpoint, or 'random'"
+    )
     weights_repo: str | None = Field(
         default=None,
         description="Hugging Face repository that has the file, instead of the usual place",
@@ -28,7 +31,7 @@ class CheckpointOptions(Options):
         description="commit, branch or tag of the repository; none: the pinned commit of ours",
     )
     weights_folder: str | None = Field(
-        default=None, description="folder of official files that no repository has"
+        default=None, description="folder that has the official file, instead of the usual place"
     )
     weights_sha256: str | None = Field(
         default=None,

@@ -85,6 +85,14 @@ def test_an_official_file_of_no_repository_is_looked_for_in_its_folder(tmp_path,
     assert source("hand", options=chosen, **by_hand).path() == tmp_path / "h.pt"
 
 
+def test_a_folder_that_is_named_is_where_an_official_file_is_looked_for(tmp_path):
+    options = {"weights_folder": str(tmp_path)}
+    with pytest.raises(WeightsError, match=r"model\.bin is not in"):
+        source("big", options=options).path()
+    (tmp_path / "model.bin").write_bytes(b"mine")
+    assert source("big", options=options).path().read_bytes() == b"mine"
+
+
 def test_a_model_without_released_weights_says_so():
     with pytest.raises(WeightsError, match="no released checkpoint"):
         source("hand").path()

@@ -65,23 +65,25 @@ class Source:
 
     def _official(self, pin: Pin) -> Path:
         name = self.options.weights_file or pin.file
-        repo = self.options.weights_repo or pin.repo
+        usual = "" if self.options.weights_folder else pin.repo
+        repo = self.options.weights_repo or usual
         if repo:
             return self._fetched(repo, name, pin.commit if repo == pin.repo else None)
-        if not self.variable:
+        if not self.variable and not self.options.weights_folder:
             raise WeightsError(
                 f"{self.what}: there are no weights {self.weights!r}: no released checkpoint of "
                 "this model is known to this project.",
                 hint=self.hint,
             )
         folder = self._folder()
-        if not (folder / name).is_file():
-            raise WeightsError(
-                f"{self.what}: the official checkpoint {name} is not in {folder}.",
-                hint=f"Download {self.download} into that folder, name its folder by "
-                f"weights_folder or ${self.variable}, or give its path as weights. {self.hint}",
-            )
-        return folder / name
+        if (folder / name).is_file():
+            return folder / name
+        by_variable = f" or ${self.variable}" if self.variable else ""
+        raise WeightsError(
+            f"{self.what}: the official checkpoint {name} is not in {folder}.",
+            hint=f"Download {self.download or 'it'} into that folder, name its folder by "
+            f"weights_folder{by_variable}, or give its path as weights. {self.hint}",
+        )
 
     def _given(self) -> Path:
         path = Path(self.weights).expanduser()
