@@ -119,13 +119,13 @@ def test_import_gives_photos_cameras_that_render_reads(tmp_path, capsys) -> None
     assert len(scene["frames"]) == 2
 
 
-def test_photos_without_cameras_are_refused_with_what_to_do(tmp_path, capsys) -> None:
+def test_a_single_photo_without_a_camera_is_refused_with_what_to_do(tmp_path, capsys) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     shutil.copy(ROOM / "images" / "004.jpg", photos / "a.jpg")
     code = main(["import", str(photos), "--out", str(tmp_path / "scene")])
     assert code == 2
-    assert "--poses dust3r" in capsys.readouterr().err
+    assert "Add a photo of the same place" in capsys.readouterr().err
 
 
 def test_a_single_photo_with_a_camera_path_runs_through_the_second_pair(tmp_path, capsys) -> None:

@@ -7,6 +7,7 @@ from sphinx_framework.policy.rules import load_rules
 from sphinx_framework.registry import Registry
 from sphinx_framework.testing.fakes import fake_scene
 from sphinx_framework_seva.layouts import clip_layouts
+from sphinx_framework_seva.model import OFFICIAL
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,8 @@ def test_the_papers_pipeline_has_the_papers_settings(registry) -> None:
     assert (config.plan.refresh_every, config.plan.full_tail, config.plan.max_start) == (5, 10, 40)
     chosen = options("seva-mvsplat", registry)
     seva = chosen["diffusion"]
-    assert (seva.weights, seva.weights_file) == ("official", "modelv1.1.safetensors")
+    assert (seva.weights, seva.weights_file) == ("official", None)
+    assert OFFICIAL["official"].file == "modelv1.1.safetensors"
     assert (seva.cfg, seva.cfg_min, seva.guider, seva.camera_scale) == (2.0, 1.2, "multiview", 2.0)
     assert seva.solver == "euler"
     assert chosen["regression"].weights == "re10k"

@@ -128,8 +128,11 @@ def test_unusable_inputs_are_refused(what):
     ],
 )
 def test_the_depth_range_comes_from_the_scene_else_from_the_reference(known, expected):
-    scene = replace(fake_scene(), near=known[0], far=known[1])
-    prepared = prepare_inputs(scene, MVSplatConfig(weights="random"))
+    scene = replace(fake_scene(), near=None, far=None)
+    config = MVSplatConfig(weights="random", near=known[0], far=known[1])
+    if None not in known:  # a scene knows both or neither
+        scene, config = replace(scene, near=known[0], far=known[1]), MVSplatConfig(weights="random")
+    prepared = prepare_inputs(scene, config)
     assert (prepared.near, prepared.far) == expected
     assert any("depth range" in warning for warning in prepared.warnings) == (None in known)
     torch.testing.assert_close(prepared.unit * prepared.views.near, torch.full((1, 2), expected[0]))
