@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 QUALITY_KEYS = (
     ("kept", "score kept of full diffusion"),
     ("psnr", "PSNR (dB)"),
+    ("ssim", "SSIM"),
     ("gms", "gradient similarity"),
+    ("features", "feature distance (smaller is closer)"),
 )
+SMALLER_IS_BETTER = ("features",)
 
 
 def require_matplotlib() -> None:
@@ -57,7 +60,10 @@ def trade_off(rows: Rows, systems: Sequence[System], cost: str = "seconds") -> "
                 markersize=5,
                 elinewidth=0.8,
             )
-        front = pareto(points)
+        better = -1 if key in SMALLER_IS_BETTER else 1
+        front = pareto({n: (taken, better * value) for n, (taken, value) in points.items()})
+        if better < 0:
+            panel.invert_yaxis()  # up is better in every panel
         panel.plot(
             [points[n][0] for n in front],
             [points[n][1] for n in front],
