@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from sphinx_framework.testing.goldens import capture_folder
+from goldens import capture_folder
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.load import load_scene
