@@ -55,6 +55,7 @@ bench: install
 		--modes coarse,fine,selective --out out/evaluation
 
 docs: install
+	$(BIN)/python docs/make_reference.py
 	$(BIN)/mkdocs build --strict --quiet
 
 format: install
