@@ -1,0 +1,93 @@
+"""How well the evidence guard tells frames that refinement made worse: detection, false alarms.
+
+    python benchmarks/guard_curve.py --scenes procedural:report/520-531
+
+Every proven target of the scenes is refined by several plans (start, largest number of steps) with
+the guard off. A frame is bad when it lost more than ``--loss`` dB of PSNR against its render. For
+every tolerance the evidence of all frames is computed; the threshold is the one that fires on at
+most 2 % of the frames that are not bad.
+"""
+
+import argparse
+from dataclasses import replace
+
+import torch
+from real_photos import generated
+
+from sphinx_framework.config import load_config
+from sphinx_framework.engine.engine import Engine
+from sphinx_framework.metrics import psnr
+from sphinx_framework.policy.evidence import surviving_evidence
+from sphinx_framework.types import QualityReport, Scene, StartSteps
+
+TOLERANCES = (0.01, 0.02, 0.03, 0.05, 0.1)
+FALSE_ALARMS = 0.02
+
+
+class Fixed:
+    """A step policy that starts every target at one step."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+
+    def start_steps(
+        self, report: QualityReport, scene: Scene, quality: float, num_steps: int
+    ) -> StartSteps:
+        """One start for all."""
+        return StartSteps(steps=(self.start,) * len(scene.targets))
+
+
+def main() -> None:
+    """Print a line per tolerance, and what the shipped threshold does."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", default="lite")
+    parser.add_argument("--scenes", default="procedural:report/520-531")
+    parser.add_argument("--starts", type=int, nargs="+", default=[0, 10, 20, 30, 40])
+    parser.add_argument("--steps", type=int, nargs="+", default=[1, 5])
+    parser.add_argument("--loss", type=float, default=1.0, help="dB that make a frame bad")
+    arguments = parser.parse_args()
+    shipped = load_config(arguments.config, []).evidence
+    losses: list[torch.Tensor] = []
+    evidence: dict[float, list[torch.Tensor]] = {}
+    engines = [
+        Engine.from_config(
+            load_config(arguments.config, ["evidence.guard=false", f"plan.max_steps={steps}"]),
+            device="cpu",
+        )
+        for steps in arguments.steps
+    ]
+    for scene in generated(arguments.scenes, engines[0].config.size or (96, 96)):
+        assert scene.target_images is not None
+        for engine in engines:
+            for start in arguments.starts:
+                engine.components = replace(engine.components, steps=Fixed(start))
+                result = engine.render(scene, mode="fine")
+                kept = [f.served == "refined" for f in result.report.frames]
+                coarse = result.coarse
+                before = psnr(coarse.images, scene.target_images)
+                losses.append((before - psnr(result.images, scene.target_images))[kept])
+                for tolerance in {*TOLERANCES, shipped.tolerance}:
+                    found = surviving_evidence(
+                        result.images, coarse.images, coarse.opacity, tolerance
+                    )
+                    evidence.setdefault(tolerance, []).append(found[kept])
+    bad = torch.cat(losses) > arguments.loss
+    print(f"{len(bad)} frames, {int(bad.sum())} lost more than {arguments.loss:g} dB")
+    for tolerance in TOLERANCES:
+        values = torch.cat(evidence[tolerance])
+        least = values[~bad].quantile(FALSE_ALARMS)
+        caught, false = (values[bad] < least).float().mean(), (values[~bad] < least).float().mean()
+        print(
+            f"tolerance {tolerance:g}: below {least:.3f} catches {caught:.0%} at {false:.1%} "
+            "false alarms"
+        )
+    values = torch.cat(evidence[shipped.tolerance])
+    fires = values < shipped.least
+    print(
+        f"as shipped ({shipped.tolerance:g}, {shipped.least:g}): catches "
+        f"{fires[bad].float().mean():.0%} at {fires[~bad].float().mean():.1%} false alarms"
+    )
+
+
+if __name__ == "__main__":
+    main()
