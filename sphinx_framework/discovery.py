@@ -33,6 +33,7 @@ OURS = frozenset(
         "sphinx-framework-clip",
         "sphinx-framework-colmap",
         "sphinx-framework-dust3r",
+        "sphinx-framework-ddp",
         "sphinx-framework-diffusers",
         "sphinx-framework-efficient-lvsm",
         "sphinx-framework-ffgs",

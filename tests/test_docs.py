@@ -5,8 +5,12 @@ A snippet is a fence ```` ```python ````; one that cannot run in a test is prece
 """
 
 import importlib.util
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -145,3 +149,30 @@ def test_every_page_is_in_the_sites_menu():
     menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     pages = [path.relative_to(ROOT / "docs").as_posix() for path in ROOT.glob("docs/**/*.md")]
     assert [page for page in pages if page not in menu] == []
+
+
+def test_examples_and_snippets_are_typed_for_hosts_without_our_mypy_settings(tmp_path):
+    for example in sorted((ROOT / "examples").glob("*.py")):
+        shutil.copy(example, tmp_path)
+    for page in PAGES:
+        snippets = snippets_of(page.read_text(encoding="utf-8"))
+        name = "_".join(page.relative_to(ROOT).with_suffix("").parts).replace("-", "_")
+        if snippets:
+            code = "".join(code for _, code in snippets)
+            (tmp_path / f"snippets_of_{name}.py").write_text(code, encoding="utf-8")
+    settings = tmp_path / "hosts.ini"
+    settings.write_text("[mypy]\nstrict = true\n")
+    cache = os.environ.get("MYPY_CACHE_DIR", str(ROOT / ".mypy_cache" / "hosts"))
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "mypy", "--config-file", str(settings)),
+            *("--cache-dir", cache, "--no-error-summary"),
+            *sorted(path.name for path in tmp_path.glob("*.py")),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == ""
+    assert done.returncode == 0, done.stderr

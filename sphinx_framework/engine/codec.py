@@ -11,7 +11,7 @@ from sphinx_framework.types import ClipLayout
 
 
 def encoded(
-    model: DiffusionModel[Any], layout: ClipLayout, frames: Float[Tensor, "S 3 H W"]
+    model: DiffusionModel[Any, Any], layout: ClipLayout, frames: Float[Tensor, "S 3 H W"]
 ) -> Float[Tensor, "T C h w"]:
     """Latents of a clip's frames; as many as the layout says."""
     latents = model.encode(frames)
@@ -21,7 +21,7 @@ def encoded(
 
 
 def decoded(
-    model: DiffusionModel[Any],
+    model: DiffusionModel[Any, Any],
     layout: ClipLayout,
     latents: Float[Tensor, "T C h w"],
     positions: list[int],

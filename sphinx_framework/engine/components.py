@@ -25,7 +25,7 @@ class Components:
     """One component per role; ``licences`` as in the report."""
 
     regression: RegressionModel
-    diffusion: DiffusionModel[Any]
+    diffusion: DiffusionModel[Any, Any]
     quality: QualityEstimator
     mask: MaskPolicy
     steps: StepPolicy

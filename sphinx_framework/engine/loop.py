@@ -51,7 +51,7 @@ class Refinement:
     moves, drawn: what the actions need on the device, and noise per step; made before the first.
     """
 
-    model: DiffusionModel[Any]
+    model: DiffusionModel[Any, Any]
     schedule: Schedule
     sampler: Sampler
     clean: Float[Tensor, "T C h w"]

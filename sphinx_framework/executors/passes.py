@@ -32,7 +32,7 @@ class Call:
     x: the rows that ``executor`` holds, at ``step``. watch: of the time that answers take.
     """
 
-    model: DiffusionModel[Any]
+    model: DiffusionModel[Any, Any]
     x: Float[Tensor, "R C a b"]
     step: int
     condition: Any
@@ -50,7 +50,7 @@ class Call:
 
 
 def full_pass(
-    model: DiffusionModel[Any],
+    model: DiffusionModel[Any, Any],
     x: Float[Tensor, "T C h w"],
     step: int,
     condition: Any,
@@ -68,7 +68,7 @@ def full_pass(
 
 
 def frames_pass(
-    model: DiffusionModel[Any],
+    model: DiffusionModel[Any, Any],
     x: Float[Tensor, "T C h w"],
     step: int,
     condition: Any,
@@ -87,7 +87,7 @@ def frames_pass(
 
 
 def tiles_pass(
-    model: DiffusionModel[Any],
+    model: DiffusionModel[Any, Any],
     x: Float[Tensor, "T C h w"],
     step: int,
     condition: Any,

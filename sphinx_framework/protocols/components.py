@@ -24,6 +24,7 @@ from sphinx_framework.types import (
 )
 
 Condition = TypeVar("Condition")
+OwnSampler = TypeVar("OwnSampler", bound=Sampler)
 
 
 class RegressionModel(Protocol):
@@ -141,7 +142,7 @@ class SceneReader(Protocol):
         ...
 
 
-class DiffusionModel(Protocol[Condition]):
+class DiffusionModel(Protocol[Condition, OwnSampler]):
     """Stage 2: a multi-view latent diffusion model written against :class:`Executor`.
 
     latent_factor: pixels per latent cell along each axis.
@@ -149,8 +150,15 @@ class DiffusionModel(Protocol[Condition]):
         coarsest level must still see at least one cell of it.
     """
 
-    latent_factor: int
-    tile: int
+    @property
+    def latent_factor(self) -> int:
+        """A plain attribute will do."""
+        ...
+
+    @property
+    def tile(self) -> int:
+        """A plain attribute will do."""
+        ...
 
     def layouts(self, scene: Scene) -> tuple[ClipLayout, ...]:
         """Split the targets into clips that fit one pass, in the order they must run."""
@@ -174,7 +182,7 @@ class DiffusionModel(Protocol[Condition]):
         coarse: CoarseViews,
         layout: ClipLayout,
         clean: Float[Tensor, "T C h w"],
-        sampler: Sampler,
+        sampler: OwnSampler,
     ) -> Condition:
         """Everything of the request that does not change from step to step (opaque).
 
@@ -184,7 +192,7 @@ class DiffusionModel(Protocol[Condition]):
         """
         ...
 
-    def sampler(self, num_steps: int) -> Sampler:
+    def sampler(self, num_steps: int) -> OwnSampler:
         """The grid of the given number of steps."""
         ...
 

@@ -26,7 +26,7 @@ def relative_error(result: Tensor, expected: Tensor) -> float:
 
 
 def fresh_cache_errors(
-    model: DiffusionModel[Any],
+    model: DiffusionModel[Any, Any],
     x: Float[Tensor, "T C h w"],
     step: int,
     condition: Any,

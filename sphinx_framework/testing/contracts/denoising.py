@@ -33,14 +33,16 @@ class DenoisingChecks(Contract):
     tolerance: float = RELATIVE_TOLERANCE
     draws: int = 3
 
-    def request(self, model: DiffusionModel[Any], seed: int = 0, **changes: Any) -> HeldRequest:
+    def request(
+        self, model: DiffusionModel[Any, Any], seed: int = 0, **changes: Any
+    ) -> HeldRequest:
         """A request at the middle of its walk: state, condition, clip."""
         scene = changes.pop("scene", None) or self.scene(seed)
         coarse = self.coarse(scene, opacity=changes.pop("opacity", True))
         num_steps = changes.pop("num_steps", self.num_steps)
         return prepared_request(model, scene, coarse, num_steps, seed, **changes)
 
-    def prepared(self, model: DiffusionModel[Any], seed: int = 0) -> tuple[Tensor, Any]:
+    def prepared(self, model: DiffusionModel[Any, Any], seed: int = 0) -> tuple[Tensor, Any]:
         """Noised latents and condition of the first clip."""
         request = self.request(model, seed)
         return request.x, request.condition
@@ -53,7 +55,7 @@ class DenoisingChecks(Contract):
         return result
 
     def test_denoise_predicts_latents_of_the_held_rows(self) -> None:
-        model: DiffusionModel[Any] = self.make()
+        model: DiffusionModel[Any, Any] = self.make()
         for scene in self.variations():
             with self.or_refused(scene):
                 for num_steps in (self.num_steps, self.num_steps + 5):
@@ -64,12 +66,12 @@ class DenoisingChecks(Contract):
                         self.expect_shape(came, tuple(request.x.shape), what)
 
     def test_works_without_opacity(self) -> None:
-        model: DiffusionModel[Any] = self.make()
+        model: DiffusionModel[Any, Any] = self.make()
         request = self.request(model, opacity=False)
         self.expect_shape(self._dense(model, request), tuple(request.x.shape), "denoised latents")
 
     def test_the_prediction_is_the_clean_state_not_the_noise(self) -> None:
-        model: DiffusionModel[Any] = self.make()
+        model: DiffusionModel[Any, Any] = self.make()
         request = self.request(model)
         came = self._dense(model, request, self.num_steps - 1)
         state = request.at(self.num_steps - 1)
@@ -83,7 +85,7 @@ class DenoisingChecks(Contract):
         )
 
     def test_nothing_that_is_handed_over_is_written_to(self) -> None:
-        model: DiffusionModel[Any] = self.make()
+        model: DiffusionModel[Any, Any] = self.make()
         scene = self.scene()
         coarse = self.coarse(scene)
         with self.leaves_alone(**scene_tensors(scene), **coarse_tensors(coarse)):
@@ -97,7 +99,7 @@ class DenoisingChecks(Contract):
                 model.denoise(x, request.step, request.condition, DenseExecutor(len(x)))
 
     def test_what_is_computed_once_depends_on_no_step(self) -> None:
-        model: DiffusionModel[Any] = self.make()
+        model: DiffusionModel[Any, Any] = self.make()
         request = self.request(model)
         other = request.step + 2
         fresh = self._dense(model, request.anew(), other)
@@ -109,7 +111,7 @@ class DenoisingChecks(Contract):
         )  # fmt: skip
 
     def test_requests_share_no_state(self) -> None:
-        model: DiffusionModel[Any] = self.make()
+        model: DiffusionModel[Any, Any] = self.make()
         first = self.request(model, 0)
         expected = self._dense(model, first.anew())
         second = self.request(model, 1, num_steps=self.num_steps + 5)
@@ -124,7 +126,7 @@ class DenoisingChecks(Contract):
         )
 
     def test_the_world_frame_is_arbitrary(self) -> None:
-        model: DiffusionModel[Any] = self.make()
+        model: DiffusionModel[Any, Any] = self.make()
         scene = self.scene()
         coarse = self.coarse(scene)
         here, there = (
@@ -151,7 +153,7 @@ class DenoisingChecks(Contract):
     def test_interleaved_requests_equal_sequential_ones(self) -> None:
         if not self.capabilities.frame_subset:
             raise NotApplicable("claims no frame subsets")
-        model: DiffusionModel[Any] = self.make()
+        model: DiffusionModel[Any, Any] = self.make()
         requests = [self.request(model, seed) for seed in (0, 1)]
         alone = []
         for request in requests:
@@ -167,7 +169,7 @@ class DenoisingChecks(Contract):
             )  # fmt: skip
 
     def _check_fresh_cache(self, *, tiles: bool) -> None:
-        model: DiffusionModel[Any] = self.make()
+        model: DiffusionModel[Any, Any] = self.make()
         x, condition = self.prepared(model)
         chooser = random.Random(0)
         for _ in range(self.draws):

@@ -22,7 +22,7 @@ class DiffusionContract(DenoisingChecks, SamplerChecks):
     paragraph = "A diffusion model"
 
     def test_layouts_make_every_target_once(self) -> None:
-        model: DiffusionModel[Any] = self.make()
+        model: DiffusionModel[Any, Any] = self.make()
         for scene in self.variations():
             with self.or_refused(scene):
                 layouts = model.layouts(scene)
@@ -40,7 +40,7 @@ class DiffusionContract(DenoisingChecks, SamplerChecks):
         most = self.capabilities.max_frames
         if most is None:
             raise NotApplicable("the model claims no max_frames")
-        model: DiffusionModel[Any] = self.make()
+        model: DiffusionModel[Any, Any] = self.make()
         scene = self.scene(targets=most + 1)
         try:
             layouts = model.layouts(scene)
@@ -50,7 +50,7 @@ class DiffusionContract(DenoisingChecks, SamplerChecks):
         self.expect(longest <= most, f"clips of at most max_frames = {most} frames", longest)
 
     def test_codec_shapes(self) -> None:
-        model: DiffusionModel[Any] = self.make()
+        model: DiffusionModel[Any, Any] = self.make()
         factor = model.latent_factor
         for scene in self.variations():
             with self.or_refused(scene), torch.no_grad():
@@ -79,7 +79,7 @@ class DiffusionContract(DenoisingChecks, SamplerChecks):
             yield inputs, len(inputs)
 
     def test_decoded_images_lie_in_range(self) -> None:
-        model: DiffusionModel[Any] = self.make()
+        model: DiffusionModel[Any, Any] = self.make()
         scene = self.scene()
         layout = model.layouts(scene)[0]
         images = layout.stacked(scene.images, self.coarse(scene).images).clone()
@@ -91,7 +91,7 @@ class DiffusionContract(DenoisingChecks, SamplerChecks):
                 self.expect_range(model.decode(states), 0, 1, "decoded images")
 
     def test_encoding_is_deterministic_and_frame_by_frame(self) -> None:
-        model: DiffusionModel[Any] = self.make()
+        model: DiffusionModel[Any, Any] = self.make()
         scene = self.scene()
         layout = model.layouts(scene)[0]
         images = layout.stacked(scene.images, self.coarse(scene).images)

@@ -56,7 +56,7 @@ class HeldRequest:
 
 @torch.no_grad()
 def prepared_request(
-    model: DiffusionModel[Any], scene: Scene, coarse: CoarseViews, num_steps: int, seed: int
+    model: DiffusionModel[Any, Any], scene: Scene, coarse: CoarseViews, num_steps: int, seed: int
 ) -> HeldRequest:
     """Encode a scene's first clip, draw its noise and make its condition."""
     layout = model.layouts(scene)[0]
