@@ -65,7 +65,9 @@ export class Cost {
     const known = this.known();
     const exact = known.find(([quality]) => Math.abs(quality - this.quality) < 1e-6);
     const [below, above] = [known.findLast(([q]) => q < this.quality), known.find(([q]) => q > this.quality)];
-    let text = "unknown. It is known once a job of this scene has been planned";
+    const planned = this.plans.some(({ plan, scene }) => scene.id === this.scene && plan.mode === this.mode);
+    let text = "unknown. It is told once a job of this scene and mode has been planned";
+    if (planned) text = "unknown. Plans on this server tell none: its cost table lacks a stage, or there is none";
     if (exact) text = `about ${seconds(exact[1])}`;
     else if (below && above) text = `between ${seconds(Math.min(below[1], above[1]))} and ${seconds(Math.max(below[1], above[1]))}`;
     else if (below) text = `unknown here; about ${seconds(below[1])} at ${percent(below[0])}`;
