@@ -88,6 +88,23 @@ def test_a_scene_folder_is_packed_and_rendered(open_page, site):
     expect(page.locator("#space")).to_have_attribute("aria-label", re.compile("2 photos"))
 
 
+def test_files_that_are_chosen_before_the_samples_are_known_stay_chosen(page, tmp_path):
+    Image.new("RGB", (40, 32)).save(tmp_path / "mine.png")
+    waiting = []
+    page.route("**/v1/scenes", lambda route: waiting.append(route))
+    page.reload()
+    page.locator("#files").set_input_files(tmp_path / "mine.png")
+    expect(page.locator("#sceneNote")).to_contain_text("1 photo(s)")
+    for _ in range(200):
+        if waiting:
+            break
+        page.wait_for_timeout(50)
+    waiting[0].continue_()
+    expect(page.locator("#samplesRow")).to_be_visible()
+    page.wait_for_timeout(300)
+    expect(page.locator("#sceneNote")).to_contain_text("1 photo(s)")
+
+
 def test_the_mask_is_drawn_over_the_frame(page):
     render(page)
     page.get_by_label("Show the mask").check()

@@ -5,6 +5,7 @@ import { $, element, size } from "./dom.js";
 import { filesOf, isFolder, packed } from "./folder.js";
 
 const PHOTO = /\.(png|jpe?g|webp)$/i;
+const UNTOUCHED = 1; // the turn before anything was chosen
 const ARCHIVE = /\.(zip|tar|tgz|tar\.gz)$/i;
 
 export class Source {
@@ -45,7 +46,7 @@ export class Source {
     $("samplesRow").hidden = !data.length;
     const named = (id) => id.replace("procedural:", "");
     $("sample").replaceChildren(new Option("none", ""), ...data.map(({ id }) => new Option(named(id), id)));
-    if (openFirst && data.length && !this.id && !this.photos.length && !this.archive) await this.open(data[0].id);
+    if (openFirst && data.length && this.turn === UNTOUCHED) await this.open(data[0].id);
   }
 
   /** A scene that the server has: its cameras, and its photos as it sees them. */
