@@ -13,9 +13,11 @@ from torch import Tensor
 from sphinx_framework.errors import SceneError
 from sphinx_framework.geometry.resize import fit_images, fit_intrinsics
 from sphinx_framework.protocols import PoseEstimator
+from sphinx_framework.scenes.colmap import MODEL_PLACES
 from sphinx_framework.scenes.exif import common_focal
 from sphinx_framework.scenes.files import HEIC_ENDINGS, PHOTO_ENDINGS, is_hidden, natural_key
 from sphinx_framework.scenes.images import read_image
+from sphinx_framework.scenes.llff import POSES_FILE
 from sphinx_framework.scenes.photos import CAMERAS_FILE
 from sphinx_framework.scenes.transforms import TRAIN_FILE, TRANSFORMS_FILE
 from sphinx_framework.scenes.video import FRAMES, is_video, write_frames
@@ -24,18 +26,26 @@ from sphinx_framework.types import Cameras, PhotoHints, Scene
 # No model here takes larger photos, and no pose needs them.
 LONGEST = 2048
 # A folder with one of these has cameras.
-_POSED = (TRANSFORMS_FILE, TRAIN_FILE, CAMERAS_FILE)
+_POSED = (TRANSFORMS_FILE, TRAIN_FILE, CAMERAS_FILE, POSES_FILE, *MODEL_PLACES)
+# Where photos lie that are not directly in the folder.
+_INNER = "images"
 
 
 def photo_files(path: Path) -> list[Path]:
-    """Photos directly in a folder, ``b9`` before ``b10``; empty when it has cameras or is none.
+    """Photos of a folder, ``b9`` before ``b10``; empty when it has cameras or is none.
 
-    Hidden files, such as macOS's ``._a.jpg``, are none.
+    They lie directly in it, else in ``images`` below it. Hidden files, such as macOS's
+    ``._a.jpg``, are none.
     """
     if not path.is_dir() or any((path / mark).exists() for mark in _POSED):
         return []
+    files = _photos_in(path)
+    return files if files or not (path / _INNER).is_dir() else _photos_in(path / _INNER)
+
+
+def _photos_in(folder: Path) -> list[Path]:
     endings = (*PHOTO_ENDINGS, *HEIC_ENDINGS)
-    files = [f for f in path.iterdir() if f.suffix.lower() in endings and not is_hidden(f)]
+    files = [f for f in folder.iterdir() if f.suffix.lower() in endings and not is_hidden(f)]
     return sorted(files, key=lambda file: natural_key(file.name))
 
 

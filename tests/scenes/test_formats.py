@@ -11,7 +11,7 @@ from photo_scenes import SIZE
 from scipy.spatial.transform import Rotation
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.scenes.load import load_scene
+from sphinx_framework.scenes.load import is_unposed, load_scene
 from sphinx_framework.scenes.re10k import read_re10k
 
 HEIGHT, WIDTH = SIZE
@@ -155,3 +155,39 @@ def test_a_colmap_camera_that_is_no_pinhole_is_refused(turned, tmp_path, model):
     (clean / "sparse/0/cameras.txt").write_text(f"7 {model}\n")
     with pytest.raises(SceneError, match=r"cameras\.txt"):
         load_scene(clean)
+
+
+@pytest.mark.parametrize("write", [colmap_text, colmap_binary, llff])
+def test_photos_beside_cameras_of_any_format_are_not_unposed(turned, tmp_path, write):
+    _, poses, _ = turned
+    folder = tmp_path / "other"
+    shutil.copytree(turned[0] / "images", folder)
+    assert is_unposed(folder)
+    assert not is_unposed(write(folder, poses))
+
+
+def test_photos_in_the_folder_images_without_cameras_are_unposed(turned, tmp_path):
+    shutil.copytree(turned[0] / "images", tmp_path / "project/images")
+    assert is_unposed(tmp_path / "project")
+    (tmp_path / "project/transforms.json").write_text("{}")
+    assert not is_unposed(tmp_path / "project")
+
+
+@pytest.mark.parametrize("write", [colmap_text, colmap_binary])
+def test_a_colmap_model_has_the_cameras_that_colmap_reads(turned, tmp_path, write):
+    _, poses, _ = turned
+    folder = tmp_path / "other"
+    shutil.copytree(turned[0] / "images", folder / "images")
+    write(folder, poses)
+    ending, none = ("txt", b"") if write is colmap_text else ("bin", struct.pack("<Q", 0))
+    (folder / f"sparse/0/points3D.{ending}").write_bytes(none)
+    pycolmap = pytest.importorskip("pycolmap")
+    model = pycolmap.Reconstruction()
+    model.read(str(folder / "sparse/0"))
+    found = load_scene(folder, targets="indices:0,1,2,3,4")
+    for index, pose in enumerate(found.targets.world_from_camera):
+        image = model.find_image_with_name(f"{index}.png")
+        theirs = torch.tensor(image.cam_from_world().inverse().matrix())
+        assert torch.allclose(pose[:3].double(), theirs, atol=1e-5)
+        k = torch.tensor(model.cameras[image.camera_id].calibration_matrix())
+        assert torch.allclose(found.targets.intrinsics[index].double(), k, atol=1e-4)
