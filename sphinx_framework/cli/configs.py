@@ -2,13 +2,21 @@
 
 import argparse
 import tomllib
+from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from sphinx_framework.cli.answer import print_json
-from sphinx_framework.config import ROLES, PipelineConfig, load_config, shipped_configs
+from sphinx_framework.config import (
+    OPTIONAL_ROLES,
+    ROLES,
+    PipelineConfig,
+    load_config,
+    shipped_configs,
+)
+from sphinx_framework.errors import BrokenPluginError
 from sphinx_framework.registry import Registry
 
 
@@ -45,9 +53,10 @@ def configs(arguments: argparse.Namespace) -> int:
 def schema(arguments: argparse.Namespace) -> int:
     """Print the JSON Schema of a pipeline file, with the options of a config's components."""
     document = PipelineConfig.model_json_schema()
+    registry = Registry.from_entry_points()
+    document["properties"]["pipeline"] = _pipeline_schema(registry)
     if arguments.config:
         config = load_config(arguments.config)
-        registry = Registry.from_entry_points()
         document["components"] = {
             role: registry.options_model(
                 registry.find(ROLES[role], component.use)
@@ -56,3 +65,37 @@ def schema(arguments: argparse.Namespace) -> int:
         }
     print_json(document, indent=None if arguments.json else 2)
     return 0
+
+
+def _pipeline_schema(registry: Registry) -> dict[str, Any]:
+    """The roles, closed: one alternative per installed component, closed by its own options."""
+    roles: dict[str, Any] = {}
+    for role, kind in ROLES.items():
+        alternatives = []
+        for name in registry.names(kind):
+            spec = registry.find(kind, name)
+            try:
+                options = registry.options_model(spec).model_json_schema()
+            except BrokenPluginError:
+                continue  # it is listed with its reason by `plugins`; others go on
+            options["properties"] = {
+                "use": {"const": name, "description": spec.summary or f"{kind} {name}"},
+                **options.get("properties", {}),
+            }
+            options["required"] = ["use", *options.get("required", [])]
+            options["additionalProperties"] = False
+            # Its own identity, so that references stay within the alternative.
+            options["$id"] = f"urn:sphinx-framework:{kind}:{name}"
+            alternatives.append(options)
+        roles[role] = {
+            "description": f"the {kind} component and its options",
+            "oneOf": alternatives,
+        }
+    required = [role for role in ROLES if role not in OPTIONAL_ROLES]
+    return {
+        "description": "one component per role; every other key of a role is an option of it",
+        "type": "object",
+        "properties": roles,
+        "required": required,
+        "additionalProperties": False,
+    }

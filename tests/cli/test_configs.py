@@ -32,3 +32,13 @@ def test_the_schema_of_a_config_holds_its_components_options(command):
 
 def test_the_schema_of_a_missing_config_is_bad_input(command):
     assert command("schema", "--config", "nothing").code == 2
+
+
+def test_the_schema_closes_roles_and_the_options_of_each_installed_component(command):
+    pipeline = json.loads(command("schema").out)["properties"]["pipeline"]
+    assert pipeline["additionalProperties"] is False
+    assert set(pipeline["required"]) == {"regression", "diffusion", "quality", "mask", "steps"}
+    (mask,) = pipeline["properties"]["mask"]["oneOf"]
+    assert mask["properties"]["use"]["const"] == "fake"
+    assert "seed" in mask["properties"]
+    assert mask["additionalProperties"] is False
