@@ -1,6 +1,6 @@
 """The road of a request: scene in, images and their reasons out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -17,6 +17,7 @@ from sphinx_framework.engine.components import (
     choose_device,
 )
 from sphinx_framework.engine.decisions import Decisions
+from sphinx_framework.engine.events import Event
 from sphinx_framework.engine.log_lines import heard
 from sphinx_framework.engine.preparation import Preparation, Prepared, prepared_at_once, preparing
 from sphinx_framework.engine.request_state import Request
@@ -112,6 +113,7 @@ class Engine:
         coarse: CoarseViews | None = None,
         report: QualityReport | None = None,
         memory: Any = None,
+        hear: Callable[[Event], object] | None = None,
     ) -> Prepared:
         """Everything before diffusion, for :meth:`stream`, with any seed, any number of times.
 
@@ -119,12 +121,13 @@ class Engine:
         neither quality, mode, budget nor seed, and reusing them gives the same bytes.
         memory: of an earlier preparation of this place by this engine, with other photos or
         targets; what it holds of them is not computed again, and the bytes are the same.
+        hear: told every event as it happens; what it raises ends the preparation.
         """
         asked = RenderRequest.asked(
             quality=quality, mode=mode, budget_ms=budget_ms, budget_joules=budget_joules
         )
         request = opened(self.components, self.config, scene, asked, self.device, self.load_seconds)
-        return prepared_at_once(request, coarse, report, memory, pace=self.pace.factor)
+        return prepared_at_once(request, coarse, report, memory, hear, pace=self.pace.factor)
 
     def stream(self, scene: Scene | Prepared, **wishes: Unpack[Wishes]) -> Stream:
         """Render, yielding events: coarse views first, frames as they become final, the result.

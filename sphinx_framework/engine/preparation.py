@@ -4,7 +4,7 @@ Coarse views and scores depend on neither quality, mode, budget nor seed, so a h
 answers the next request on the same scene at once, with the same bytes.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -104,10 +104,11 @@ def prepared_at_once(
     coarse: CoarseViews | None,
     report: QualityReport | None,
     memory: Any,
+    hear: Callable[[Event], object] | None = None,
     *,
     pace: float,
 ) -> Prepared:
-    """The same without telling anybody; the seconds say how long it took.
+    """The same at once, telling only ``hear``; the seconds say how long it took.
 
     memory: as given, or an empty one where the model keeps one. Raises :class:`SceneError` for
     results of another scene.
@@ -118,11 +119,13 @@ def prepared_at_once(
     events = preparing(request, coarse, report, pace=pace, memory=memory)
     while True:
         try:
-            next(events)
+            event = next(events)
         except StopIteration as end:
             prepared: Prepared = end.value
             prepared.seconds.total = perf_counter() - began
             return prepared
+        if hear is not None:
+            hear(event)
 
 
 def scene_memory(model: RegressionModel, given: Any = None) -> Any:

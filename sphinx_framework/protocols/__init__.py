@@ -13,6 +13,9 @@ from sphinx_framework.protocols.components import (
     MaskPolicy as MaskPolicy,
 )
 from sphinx_framework.protocols.components import (
+    MeasuredQualities as MeasuredQualities,
+)
+from sphinx_framework.protocols.components import (
     PoseEstimator as PoseEstimator,
 )
 from sphinx_framework.protocols.components import (

@@ -5,7 +5,7 @@ contract suite in :mod:`sphinx_framework.testing`, which ``sphinx-nvs check NAME
 """
 
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -79,6 +79,19 @@ class StepPolicy(Protocol):
         self, report: QualityReport, scene: Scene, quality: float, num_steps: int
     ) -> StartSteps:
         """Return a start step in ``0..num_steps`` per target; never decreasing in the ratio."""
+        ...
+
+
+@runtime_checkable
+class MeasuredQualities(Protocol):
+    """What a step policy may add: the qualities that its rules were measured at.
+
+    A server under load steps down along them; without them it serves the regression views.
+    """
+
+    @property
+    def qualities(self) -> tuple[float, ...]:
+        """Ascending, in (0, 1]."""
         ...
 
 

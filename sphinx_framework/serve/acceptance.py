@@ -163,9 +163,8 @@ class Acceptance:
         key = values["idempotency_key"]
         if key is None or store.by_key(transaction, values["owner"], key) is None:
             query = select(func.count()).select_from(jobs).where(jobs.c.status == "queued")
-            admission.check_room(
-                self.dispatcher, transaction.connection.execute(query).scalar_one()
-            )
+            queued = transaction.connection.execute(query).scalar_one()
+            admission.check_room(self.dispatcher, queued + len(self.dispatcher.queue.prepared))
         return store.accept(transaction, values)
 
     async def _replay(self, caller: Caller, fingerprint: str) -> Row | None:

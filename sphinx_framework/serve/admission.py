@@ -24,7 +24,7 @@ def check_open(dispatcher: Dispatcher) -> None:
 def check_room(dispatcher: Dispatcher, waiting: int | None = None) -> None:
     """429 while the queue is full."""
     queue = dispatcher.queue
-    if (len(queue.waiting) if waiting is None else waiting) >= dispatcher.settings.max_queue:
+    if (queue.waiting_count() if waiting is None else waiting) >= dispatcher.settings.max_queue:
         raise Problem(
             "queue-full",
             f"{dispatcher.settings.max_queue} jobs are queued.",
@@ -35,14 +35,16 @@ def check_room(dispatcher: Dispatcher, waiting: int | None = None) -> None:
 def served(dispatcher: Dispatcher, work: Work, quality: float, *, degrade: bool) -> dict[str, Any]:
     """Mode and quality that a job gets; 429 when it would wait too long.
 
-    With ``degrade``, a job that would wait too long gets the regression views.
+    With ``degrade``, a job that would wait too long is served lower quality: how low, its plan
+    decides by the load of that moment (``room``).
     """
     wait = dispatcher.queue.wait_seconds()
     longest = dispatcher.settings.max_wait_seconds
     if wait <= longest:
         return {"mode": work.mode, "quality": quality, "degraded": False}
     if degrade:
-        return {"mode": "regression", "quality": quality, "degraded": work.mode != "regression"}
+        lower = work.mode != "regression"
+        return {"mode": work.mode, "quality": quality, "degraded": lower, "room": lower}
     raise Problem(
         "wait-too-long",
         f"The predicted wait of {wait:.0f} s is longer than {longest:g} s.",

@@ -37,10 +37,12 @@ def start(transaction: Transaction, identity: str) -> Row | None:
     return row
 
 
-def requeue(transaction: Transaction, identity: str, reason: str, *, died: bool) -> Row:
+def requeue(
+    transaction: Transaction, identity: str, reason: str, *, died: bool, front: bool | None = None
+) -> Row:
     """``running -> queued``; a job that was asked to stop ends canceled instead.
 
-    died: the worker's death counts against the job.
+    died: the worker's death counts against the job. front: it goes before all others (``died``).
     """
     row = require(transaction, identity)
     if row["status"] != "running":
@@ -54,7 +56,7 @@ def requeue(transaction: Transaction, identity: str, reason: str, *, died: bool)
         .values(
             status="queued",
             deaths=row["deaths"] + int(died),
-            front=died,
+            front=died if front is None else front,
             plan=None,
             stage="queued",
             step=0,
@@ -79,14 +81,23 @@ def lost(transaction: Transaction, identity: str, max_attempts: int) -> Row:
     return requeue(transaction, identity, "worker-lost", died=True)
 
 
+def displaced(transaction: Transaction, identity: str) -> Row:
+    """A worker died over another job: this one runs again, first, and is not charged."""
+    return requeue(transaction, identity, "worker-lost", died=False, front=True)
+
+
 def finish(
     transaction: Transaction,
     identity: str,
     status: str,
     error: dict[str, str] | None = None,
     entries: list[dict[str, Any]] | None = None,
+    seconds: float = 0.0,
 ) -> Row:
-    """``running -> succeeded | failed | canceled``; an accepted cancel always wins."""
+    """``running -> succeeded | failed | canceled``; an accepted cancel always wins.
+
+    seconds: what the job took of a worker; the next server's predictions begin with it.
+    """
     row = require(transaction, identity)
     if row["status"] != "running":
         return row
@@ -94,6 +105,9 @@ def finish(
         status, error = "canceled", None
     if status == "succeeded":
         add_files(transaction, identity, entries or [], in_result=True)
+        transaction.connection.execute(
+            update(jobs).where(jobs.c.id == identity).values(predicted_seconds=seconds)
+        )
     end(transaction, row, status, error)
     return require(transaction, identity)
 
@@ -110,8 +124,17 @@ def tell(transaction: Transaction, message: dict[str, Any]) -> None:
         append(transaction, identity, attempt, "progress", **place)
     elif kind == "plan":
         plan = message["plan"]
+<<<<<<< HEAD
         transaction.connection.execute(update(jobs).where(jobs.c.id == identity).values(plan=plan))
         append(transaction, identity, attempt, "plan", plan=plan, masks=message["masks"])
+=======
+        # What a degraded job is served was decided by its plan, and holds for every attempt.
+        served = {name: plan[name] for name in ("mode", "quality", "degraded")}
+        transaction.connection.execute(
+            update(jobs).where(jobs.c.id == identity).values(plan=plan, served=served)
+        )
+        append(transaction, identity, attempt, "plan", plan=plan)
+>>>>>>> 5725bc0 (Serve: a job is prepared first and refined later, by any worker; what is known of a scene is reused within a bound; quality steps down under load)
     elif kind in PICTURES:
         file = message["file"]
         add_files(transaction, identity, [file], in_result=False)

@@ -1,6 +1,7 @@
 """Prometheus metrics: seconds, bytes, joules; no identities in labels."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from prometheus_client import (
@@ -88,8 +89,16 @@ class Metrics:
             if created is not None:
                 self.preview_seconds.observe(max(0.0, time.time() - created))
 
-    def ended(self, row: Row, measured: dict[str, Any] | None = None) -> None:
-        """A job's status is final; ``measured`` is of a worker's report."""
+    def ended(
+        self,
+        row: Row,
+        measured: dict[str, Any] | None = None,
+        calls: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        """A job's status is final; ``measured`` is of a worker's report.
+
+        calls: requests and rows of the worker's shared calls; without any, each served one.
+        """
         self._first.pop(row["id"], None)
         self.finished.labels(row["status"]).inc()
         if row["started"] is not None:
@@ -97,6 +106,9 @@ class Metrics:
             self.job_seconds.labels(mode).observe(max(0.0, row["finished"] - row["started"]))
         if measured is not None:
             self._measured(measured)
+            for requests, rows in calls or [(1, rows) for rows in measured["rows"]]:
+                self.batch_requests.observe(requests)
+                self.batch_rows.observe(rows)
 
     def _measured(self, measured: dict[str, Any]) -> None:
         for stage, seconds in measured["seconds"].items():
@@ -112,9 +124,6 @@ class Metrics:
             self.area.observe(share)
         for ratio in measured["achieved_ratios"]:
             self.quality.observe(max(0.0, ratio))
-        for rows in measured["rows"]:
-            self.batch_requests.observe(1)
-            self.batch_rows.observe(rows)
         if measured["energy_joules"]:
             if self._energy is None:
                 self._energy = Counter(

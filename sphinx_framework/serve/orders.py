@@ -10,8 +10,11 @@ CAMERAS = "target_cameras.json"
 SHA = "sha256:"
 
 
-def order_of(row: Row, data: DataDirectory) -> dict[str, Any]:
-    """The order for the attempt that has just been started."""
+def order_of(row: Row, data: DataDirectory, room_seconds: float | None = None) -> dict[str, Any]:
+    """The order for a stage of the attempt that runs.
+
+    room_seconds: what the job may take; its quality is lowered to fit. ``None``: it is fixed.
+    """
     request, served = row["request"], row["served"]
     folder = data.job(row["id"])
     cameras = folder / CAMERAS
@@ -33,6 +36,7 @@ def order_of(row: Row, data: DataDirectory) -> dict[str, Any]:
         "quality": served["quality"],
         "mode": served["mode"],
         "degraded": served["degraded"],
+        "room_seconds": room_seconds,
     }
 
 

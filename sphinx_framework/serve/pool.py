@@ -6,39 +6,94 @@ import os
 import signal
 import socket
 import sys
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Literal
 
 from sphinx_framework.serve.log import Log
+from sphinx_framework.serve.queue import Job
 
 State = Literal["starting", "idle", "busy"]
 LONGEST_LINE = 1 << 22
 LONGEST_PAUSE = 30.0
+SCENES_KNOWN = 64
 
 
 class Worker:
-    """One place for a process; the process in it may be replaced."""
+    """One place for a process; the process in it may be replaced.
+
+    preparing, refining: jobs of which the process runs a stage. stepping: it told a denoising step
+    since it got its last task. scenes: ids of the scenes it had last. turn: jobs whose work goes
+    on now, since the moment ``turn_since``.
+    """
 
     def __init__(self, index: int, pool: "Pool") -> None:
         """Nothing runs before :meth:`keep_running`."""
         self.index, self.pool = index, pool
-        self.state: State = "starting"
         self.process: asyncio.subprocess.Process | None = None
-        self.job: str | None = None
-        self.verdict: str | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """A new process: nothing runs in it, nothing is known there."""
+        self.ready = False
+        self.verdict: tuple[str, str] | None = None
+        self.preparing: Job | None = None
+        self.refining: dict[str, Job] = {}
+        self.stepping = False
+        self.scenes: deque[str] = deque(maxlen=SCENES_KNOWN)
+        self.turn: list[Job] = []
+        self.turn_since = time.monotonic()
 
     @property
     def pid(self) -> int | None:
         """Of the process, while there is one."""
         return self.process.pid if self.process is not None else None
 
+    @property
+    def jobs(self) -> dict[str, Job]:
+        """Every job that the process has."""
+        own = dict(self.refining)
+        if self.preparing is not None:
+            own[self.preparing.identity] = self.preparing
+        return own
+
+    @property
+    def state(self) -> State:
+        """As ``/readyz`` shows it."""
+        if not self.ready:
+            return "starting"
+        return "busy" if self.jobs else "idle"
+
+    def charge(self, turn: list[Job] | None = None) -> None:
+        """Book the time since the last call to whose turn it was; then it is the turn of others."""
+        now = time.monotonic()
+        for job in self.turn:
+            job.spent += now - self.turn_since
+            job.cost += (now - self.turn_since) / len(self.turn)
+        self.turn_since = now
+        if turn is not None:
+            self.turn = turn
+
+    def drop(self, identity: str) -> None:
+        """A stage of a job is over."""
+        self.charge()
+        self.refining.pop(identity, None)
+        if self.preparing is not None and self.preparing.identity == identity:
+            self.preparing = None
+        self.turn = [job for job in self.turn if job.identity != identity]
+
+    def abandon(self) -> None:
+        """What the process still tells does not matter any more."""
+        self.preparing, self.refining, self.turn = None, {}, []
+
     async def keep_running(self) -> None:
         """Run processes one after the other until the pool closes."""
         failures = 0
         while True:
-            self.state, self.verdict = "starting", None
+            self._forget()
             was_ready = await self._one_process()
             self.process, self._writer = None, None
             if self.pool.closing:
@@ -69,7 +124,7 @@ class Worker:
             while line := await reader.readline():
                 message = json.loads(line)
                 if "ready" in message:
-                    was_ready, self.state = True, "idle"
+                    was_ready = self.ready = True
                     self.pool.was_ready = True
                     self.pool.ready(self, message)
                 elif "fatal" in message:
@@ -79,11 +134,12 @@ class Worker:
         self.kill()
         await self.process.wait()
         self._writer.close()
-        job, self.job = self.job, None
-        self.state = "starting"
+        self.charge()
+        jobs, turn, verdict = self.jobs, self.turn, self.verdict
+        self._forget()
         self.pool.log.info("worker ended", worker=self.index, code=self.process.returncode)
-        if job is not None:
-            await self.pool.ended(self, job, self.verdict)
+        if jobs:
+            await self.pool.ended(list(jobs.values()), turn, verdict)
         return was_ready
 
     def send(self, message: dict[str, Any]) -> None:
@@ -91,8 +147,8 @@ class Worker:
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
 
-    def kill(self, verdict: str | None = None) -> None:
-        """End the process at once; ``verdict`` is what its job is told."""
+    def kill(self, verdict: tuple[str, str] | None = None) -> None:
+        """End the process at once; ``verdict``: a job, and the type of its error."""
         self.verdict = self.verdict or verdict
         if self.process is not None and self.process.returncode is None:
             with suppress(ProcessLookupError):
@@ -126,20 +182,16 @@ class Pool:
         self.ready: Callable[[Worker, dict[str, Any]], None]
         self.fatal: Callable[[dict[str, Any]], None]
         self.told: Callable[[Worker, dict[str, Any]], Awaitable[None]]
-        self.ended: Callable[[Worker, str, str | None], Awaitable[None]]
+        self.ended: Callable[[list[Job], list[Job], tuple[str, str] | None], Awaitable[None]]
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Start every worker."""
         self._tasks = [asyncio.create_task(worker.keep_running()) for worker in self.workers]
 
-    def idle(self) -> Worker | None:
-        """A worker that waits for a job."""
-        return next((worker for worker in self.workers if worker.state == "idle"), None)
-
     def any_ready(self) -> bool:
         """Whether any worker has its models."""
-        return any(worker.state != "starting" for worker in self.workers)
+        return any(worker.ready for worker in self.workers)
 
     async def close(self) -> None:
         """Kill every process and wait for its end."""

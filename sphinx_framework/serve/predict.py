@@ -3,6 +3,8 @@
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
+from sphinx_framework.serve.store import Row
+
 REMEMBERED = 20
 FREE_SECONDS = 30.0
 COSTS_ALLOWED = 4.0
@@ -22,6 +24,12 @@ class Work:
         return self.targets * self.pixels / 1e6
 
 
+def work_of(row: Row) -> Work:
+    """What a stored job is to be served."""
+    scene = row["scene"]
+    return Work(row["served"]["mode"], scene["targets"], scene["height"] * scene["width"])
+
+
 @dataclass(slots=True)
 class Predictor:
     """Mean seconds per target and pixel of the last jobs, of the same mode where there are any."""
@@ -32,7 +40,9 @@ class Predictor:
     _all: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     def observe(self, work: Work, seconds: float) -> None:
-        """Remember a finished job's running time."""
+        """Remember what a finished job took; nothing is known of one that took nothing."""
+        if not seconds > 0:
+            return
         for known in (self._by_mode[work.mode], self._all):
             known.append(seconds / max(work.amount, 1e-9))
 

@@ -32,9 +32,14 @@ def find(transaction: Transaction, owner: str, identity: str) -> Row | None:
     return _one(transaction, jobs.c.owner == owner, jobs.c.id == identity)
 
 
+def peek(transaction: Transaction, identity: str) -> Row | None:
+    """A job of anybody's, if it is still there."""
+    return _one(transaction, jobs.c.id == identity)
+
+
 def require(transaction: Transaction, identity: str) -> Row:
     """A job that is known to exist."""
-    row = _one(transaction, jobs.c.id == identity)
+    row = peek(transaction, identity)
     if row is None:
         raise KeyError(identity)
     return row
@@ -70,6 +75,12 @@ def unfinished(transaction: Transaction) -> list[Row]:
     return list(transaction.connection.execute(query).mappings().all())
 
 
+def last_succeeded(transaction: Transaction, limit: int) -> list[Row]:
+    """The jobs that ended last, the newest first."""
+    query = select(jobs).where(jobs.c.status == "succeeded").order_by(jobs.c.finished.desc())
+    return list(transaction.connection.execute(query.limit(limit)).mappings().all())
+
+
 def finished_before(transaction: Transaction, moment: float, limit: int) -> list[str]:
     """Finished jobs that ended before a moment, the oldest first."""
     query = (
@@ -83,7 +94,7 @@ def finished_before(transaction: Transaction, moment: float, limit: int) -> list
 
 def remove(transaction: Transaction, identity: str) -> str | None:
     """Forget a finished job, with its events, files and key; returns its scene's id."""
-    row = _one(transaction, jobs.c.id == identity)
+    row = peek(transaction, identity)
     if row is None or row["status"] not in FINAL:
         return None
     for table in (events, files):

@@ -6,6 +6,10 @@ import socket
 from typing import Any
 
 
+class GoneError(Exception):
+    """The server has closed its end, or is not there any more."""
+
+
 class Line:
     """A worker's end: blocking sends, and receives with or without waiting."""
 
@@ -15,11 +19,14 @@ class Line:
         self._buffer = b""
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send one message; raises ``OSError`` when the server is gone."""
-        self._socket.sendall(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+        """Send one message; raises :class:`GoneError` when the server is gone."""
+        try:
+            self._socket.sendall(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+        except OSError as error:
+            raise GoneError from error
 
     def receive(self) -> dict[str, Any]:
-        """Wait for a message; raises :class:`EOFError` when the server is gone."""
+        """Wait for a message; raises :class:`GoneError` when the server is gone."""
         while b"\n" not in self._buffer:
             self._fill()
         line, _, self._buffer = self._buffer.partition(b"\n")
@@ -30,7 +37,10 @@ class Line:
         return b"\n" in self._buffer or bool(select.select([self._socket], [], [], 0)[0])
 
     def _fill(self) -> None:
-        chunk = self._socket.recv(1 << 16)
+        try:
+            chunk = self._socket.recv(1 << 16)
+        except OSError as error:
+            raise GoneError from error
         if not chunk:
-            raise EOFError("the server is gone")
+            raise GoneError
         self._buffer += chunk

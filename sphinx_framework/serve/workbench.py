@@ -1,29 +1,41 @@
-"""What a worker keeps between jobs: the engine, and scenes it has loaded before."""
+"""What a worker keeps between jobs: the engine, and what it knows of scenes."""
 
+import dataclasses
 import hashlib
 from collections import OrderedDict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from sphinx_framework.config import config_from_dict
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.registry import Registry
 from sphinx_framework.serve.scene_files import open_scene
-from sphinx_framework.types import Scene
+from sphinx_framework.types import CoarseViews, QualityReport, Scene
+
+
+@dataclass(slots=True)
+class Known:
+    """A scene with its targets, and what the regression stage and the scores said of it."""
+
+    key: str
+    scene: Scene
+    coarse: CoarseViews | None = None
+    report: QualityReport | None = None
 
 
 class Workbench:
-    """One engine and a bounded cache of scenes."""
+    """One engine and a bounded cache of what is known of scenes, the least used go first."""
 
     def __init__(self, engine: Engine, registry: Registry, cache_bytes: int) -> None:
         """Take a built engine."""
         self.engine, self.registry = engine, registry
         self.cache_bytes = cache_bytes
         self.used_bytes = 0
-        self._scenes: OrderedDict[str, Scene] = OrderedDict()
+        self._known: OrderedDict[str, tuple[Known, int]] = OrderedDict()
 
     @classmethod
     def open(cls, setup: dict[str, Any]) -> "Workbench":
@@ -50,7 +62,7 @@ class Workbench:
             "threads": torch.get_num_threads(),
         }
 
-    def scene(self, order: dict[str, Any]) -> tuple[Scene, bool]:
+    def known(self, order: dict[str, Any]) -> tuple[Known, bool]:
         """A job's scene, fitted and with its targets, and whether it was at hand."""
         cameras = order["target_cameras"]
         given = b"" if cameras is None else Path(cameras).read_bytes()
@@ -63,9 +75,11 @@ class Workbench:
                 order["convention"],
             )
         )
-        if key in self._scenes:
-            self._scenes.move_to_end(key)
-            return replace(self._scenes[key], name=order["scene"]["name"]), True
+        name = order["scene"]["name"]
+        if key in self._known:
+            self._known.move_to_end(key)
+            found = self._known[key][0]
+            return replace(found, scene=replace(found.scene, name=name)), True
         scene = open_scene(
             order["scene"]["path"],
             self.registry,
@@ -74,21 +88,38 @@ class Workbench:
             split=order["split"],
             convention=order["convention"],
         )
-        self._keep(key, scene)
-        return replace(scene, name=order["scene"]["name"]), False
+        known = Known(key, replace(scene, name=name))
+        self.keep(known)
+        return known, False
 
-    def _keep(self, key: str, scene: Scene) -> None:
-        size = scene_bytes(scene)
+    def keep(self, known: Known) -> None:
+        """Remember what is known by now; what alone exceeds the bound is not kept."""
+        _, before = self._known.pop(known.key, (None, 0))
+        self.used_bytes -= before
+        size = tensor_bytes(known, set())
         if size > self.cache_bytes:
             return
-        self._scenes[key] = scene
+        self._known[known.key] = known, size
         self.used_bytes += size
         while self.used_bytes > self.cache_bytes:
-            _, oldest = self._scenes.popitem(last=False)
-            self.used_bytes -= scene_bytes(oldest)
+            _, (_, oldest) = self._known.popitem(last=False)
+            self.used_bytes -= oldest
 
 
-def scene_bytes(scene: Scene) -> int:
-    """Memory of a scene's images; its cameras are small beside them."""
-    images = [scene.images, *([] if scene.target_images is None else [scene.target_images])]
-    return sum(image.element_size() * image.nelement() for image in images)
+def tensor_bytes(value: Any, seen: set[int]) -> int:
+    """Memory of all tensors below a value of dataclasses, tuples and dicts, each counted once."""
+    if isinstance(value, Tensor):
+        storage = value.untyped_storage()
+        if storage.data_ptr() in seen:
+            return 0
+        seen.add(storage.data_ptr())
+        return int(storage.nbytes())
+    if dataclasses.is_dataclass(value):
+        parts: Any = [getattr(value, field.name) for field in dataclasses.fields(value)]
+    elif isinstance(value, dict):
+        parts = value.values()
+    elif isinstance(value, tuple | list):
+        parts = value
+    else:
+        return 0
+    return sum(tensor_bytes(part, seen) for part in parts)

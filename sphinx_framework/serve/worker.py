@@ -1,4 +1,4 @@
-"""A worker process: one engine, one thread, one job at a time, told over its socket what to do.
+"""A worker process: one engine, one thread, told over its socket what to do.
 
 Started as ``python -m sphinx_framework.serve.worker FD PARENT``. It ends with its server: by the
 kernel's parent-death signal, and by the end of its socket.
@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Any
 
 from sphinx_framework.errors import InputError, SphinxError
-from sphinx_framework.serve.wire import Line
+from sphinx_framework.serve.wire import GoneError, Line
 
 PR_SET_PDEATHSIG = 1
 
@@ -29,14 +29,12 @@ def main(arguments: list[str]) -> int:
         workbench = _workbench(setup, line)
         if workbench is None:
             return 1
-        from sphinx_framework.serve.worker_job import serve_job
+        from sphinx_framework.serve.desk import Desk
 
-        while True:
-            message = line.receive()
-            if "run" in message:
-                serve_job(workbench, message["run"], line)
-    except (EOFError, OSError):
-        return 0
+        Desk(workbench, line, setup["batch"]).run()
+    except GoneError:
+        pass
+    return 0
 
 
 def end_with(parent: int) -> None:

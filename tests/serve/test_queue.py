@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sphinx_framework.serve.predict import Predictor, Work
-from sphinx_framework.serve.queue import Job, Queue
+from sphinx_framework.serve.queue import Job, Queue, most_urgent
 
 WORK = Work("fine", 4, 96 * 96)
 
@@ -14,27 +14,29 @@ def job(name, deadline, *, front=False, number=0, predicted=0.0):
 
 def queue_of(*jobs, workers=1):
     queue = Queue(workers)
-    queue.waiting = {job.identity: job for job in jobs}
+    queue.queued = {job.identity: job for job in jobs}
     return queue
 
 
 def test_the_earliest_deadline_is_first_and_interrupted_jobs_before_all():
     queue = queue_of(job("late", 9), job("soon", 5), job("lost", 99, front=True))
     order = []
-    while first := queue.first():
-        order.append(queue.waiting.pop(first.identity).identity)
+    while first := most_urgent(queue.queued):
+        queue.take(first)
+        order.append(first.identity)
     assert order == ["lost", "soon", "late"]
 
 
 def test_equal_deadlines_keep_the_order_of_acceptance():
-    assert queue_of(job("b", 5, number=2), job("a", 5, number=1)).first().identity == "a"
+    jobs = [job("b", 5, number=2), job("a", 5, number=1)]
+    assert most_urgent(queue_of(*jobs).queued).identity == "a"
 
 
 @given(st.lists(st.floats(0, 1000), min_size=1, max_size=30), st.floats(0, 1000))
 def test_an_old_job_cannot_be_overtaken_forever(deadlines, own):
     """Jobs accepted after the own deadline come later, however many there are."""
     later = [job(str(i), own + 1 + deadline) for i, deadline in enumerate(deadlines)]
-    assert queue_of(*later, job("own", own)).first().identity == "own"
+    assert most_urgent(queue_of(*later, job("own", own)).queued).identity == "own"
 
 
 def test_places_and_waits_follow_the_order():

@@ -87,7 +87,7 @@ async def metrics(here: Here) -> Response:
     own = here.metrics
     own.streams.set(here.hub.streams)
     queue = here.dispatcher.queue
-    own.jobs.labels("queued").set(len(queue.waiting))
+    own.jobs.labels("queued").set(len(queue.queued))
     own.jobs.labels("running").set(len(queue.running))
     states = [worker.state for worker in here.pool.workers]
     for state in ("starting", "idle", "busy"):
