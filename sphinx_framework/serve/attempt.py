@@ -21,7 +21,7 @@ from sphinx_framework.errors import InputError, JobError, SceneError
 from sphinx_framework.scenes.images import write_png
 from sphinx_framework.serve.degrade import affordable
 from sphinx_framework.serve.job_files import describe, publish_result, publish_with
-from sphinx_framework.serve.job_report import measured, plan_view, redact
+from sphinx_framework.serve.job_report import mask_cells, measured, plan_view, redact
 from sphinx_framework.serve.problems import job_error
 from sphinx_framework.serve.workbench import Known, Workbench
 
@@ -119,7 +119,7 @@ class Attempt:
                 assert self.known is not None
                 layouts = self.engine.components.diffusion.layouts(self.known.scene)
                 plan = plan_view(event, layouts, self.order, self.engine.config)
-                self.send("plan", plan=plan)
+                self.send("plan", plan=plan, masks=mask_cells(event.mask))
 
     def tell(self, event: Event) -> None:
         """Write what an event of the refinement brought, then say so."""

@@ -4,15 +4,11 @@ import shutil
 import sys
 import traceback
 from collections import deque
-from collections.abc import Sequence
 from typing import Any
-
-from torch import Tensor
 
 from sphinx_framework.engine.events import Event, Finished
 from sphinx_framework.engine.preparation import Prepared
 from sphinx_framework.engine.scheduler import Failed, Scheduler
-from sphinx_framework.executors.passes import Call
 from sphinx_framework.serve.attempt import Attempt, CanceledError, failure
 from sphinx_framework.serve.wire import GoneError, Line
 from sphinx_framework.serve.workbench import Workbench
@@ -21,12 +17,10 @@ from sphinx_framework.serve.workbench import Workbench
 class Desk:
     """Serves orders until the server is gone; a job's failure is not the worker's."""
 
-    def __init__(self, workbench: Workbench, line: Line, batch: int) -> None:
-        """batch: refinements that one call of the network may serve."""
+    def __init__(self, workbench: Workbench, line: Line) -> None:
         self.workbench, self.line = workbench, line
-        self.scheduler = Scheduler(self._together if batch > 1 else None)
+        self.scheduler = Scheduler()
         self.refining: dict[str, Attempt] = {}
-        self.calls: list[tuple[int, int]] = []
         self._orders: deque[tuple[str, dict[str, Any]]] = deque()
         self._canceled: set[str] = set()
         self._turn: list[str] = []
@@ -123,7 +117,7 @@ class Desk:
             return
         done = attempt.finish(said.result)
         self._over(attempt)
-        attempt.send("done", **done, calls=self._counted_calls())
+        attempt.send("done", **done)
 
     def _failed(self, attempt: Attempt, error: Exception) -> None:
         self._over(attempt)
@@ -146,15 +140,3 @@ class Desk:
         if jobs != self._turn:
             self._turn = jobs
             self.line.send({"turn": jobs})
-
-    def _together(self, calls: Sequence[Call]) -> list[Tensor]:
-        from sphinx_framework.executors.stacked import answered_together
-
-        answers, counts = answered_together(calls)
-        self.calls += counts
-        return answers
-
-    def _counted_calls(self) -> list[tuple[int, int]]:
-        """Requests and rows of every shared call since the last time."""
-        calls, self.calls = self.calls, []
-        return calls

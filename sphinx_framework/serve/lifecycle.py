@@ -124,17 +124,12 @@ def tell(transaction: Transaction, message: dict[str, Any]) -> None:
         append(transaction, identity, attempt, "progress", **place)
     elif kind == "plan":
         plan = message["plan"]
-<<<<<<< HEAD
-        transaction.connection.execute(update(jobs).where(jobs.c.id == identity).values(plan=plan))
-        append(transaction, identity, attempt, "plan", plan=plan, masks=message["masks"])
-=======
         # What a degraded job is served was decided by its plan, and holds for every attempt.
         served = {name: plan[name] for name in ("mode", "quality", "degraded")}
         transaction.connection.execute(
             update(jobs).where(jobs.c.id == identity).values(plan=plan, served=served)
         )
-        append(transaction, identity, attempt, "plan", plan=plan)
->>>>>>> 5725bc0 (Serve: a job is prepared first and refined later, by any worker; what is known of a scene is reused within a bound; quality steps down under load)
+        append(transaction, identity, attempt, "plan", plan=plan, masks=message["masks"])
     elif kind in PICTURES:
         file = message["file"]
         add_files(transaction, identity, [file], in_result=False)

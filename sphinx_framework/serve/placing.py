@@ -16,7 +16,10 @@ AHEAD_SECONDS = 1.0
 
 
 class Bench(Protocol):
-    """A worker as far as placing matters. stepping: it told a denoising step since its last task."""
+    """A worker as far as placing matters.
+
+    stepping: it told a denoising step since its last task.
+    """
 
     index: int
     ready: bool

@@ -14,11 +14,7 @@ from commands import FAKES, PIPELINE
 from distributions import PluginFolder
 from photo_scenes import write_photo_scene
 
-<<<<<<< HEAD
-LIMIT = 180.0  # a busy machine is no failure
-=======
 LIMIT = 180.0  # a start imports torch twice, on a machine that may be busy
->>>>>>> 5725bc0 (Serve: a job is prepared first and refined later, by any worker; what is known of a scene is reused within a bound; quality steps down under load)
 
 
 class FakeServer:
