@@ -101,13 +101,28 @@ def main(arguments: list[str] | None = None) -> int:
             told = outcomes(registry, regression, diffusion, columns)
             rows.append((f"{regression} + {diffusion}", told))
             sys.stderr.write(f"{regression} + {diffusion}: {[t.split(':')[0] for t in told]}\n")
-    sys.stdout.write(table(columns, rows))
+    left_out = [
+        f"`{name}`"
+        for kind in ("regression", "diffusion")
+        for name in sorted(registry.names(kind))
+        if needs_files(kind, name)
+    ]
+    sys.stdout.write(table(columns, rows, left_out))
     return int(any(cell.startswith("FAILED") for _, told in rows for cell in told))
 
 
 def chosen(registry: Registry, kind: str, names: list[str] | None) -> list[str]:
-    """Names of the installed components of a kind, or those asked for."""
-    return sorted(name for name in registry.names(kind) if names is None or name in names)
+    """Names of the installed components of a kind, or those asked for.
+
+    Not asked for by name, a component needs settings that make it tiny.
+    """
+    found = sorted(registry.names(kind))
+    return [n for n in found if (n in names if names is not None else not needs_files(kind, n))]
+
+
+def needs_files(kind: str, name: str) -> bool:
+    """Whether nothing here makes the component tiny: it needs weights or a scene of its own."""
+    return not (TINY / f"{kind}-{name}.toml").exists()
 
 
 def outcomes(
@@ -164,9 +179,12 @@ def tiny(kind: str, name: str) -> dict[str, Any]:
     return {"use": name, **tomllib.loads((TINY / f"{kind}-{name}.toml").read_text())}
 
 
-def table(columns: list[Situation], rows: list[tuple[str, list[str]]]) -> str:
+def table(columns: list[Situation], rows: list[tuple[str, list[str]]], left_out: list[str]) -> str:
     """The page in Markdown: a table, then every sentence that is no "runs" once."""
-    lines = [INTRODUCTION, "| pair | " + " | ".join(c.name for c in columns) + " |"]
+    lines = [INTRODUCTION]
+    if left_out:
+        lines.append(f"Not run, because they need files of their own: {', '.join(left_out)}.\n")
+    lines += ["| pair | " + " | ".join(c.name for c in columns) + " |"]
     lines.append("|---" * (len(columns) + 1) + "|")
     sentences: dict[str, int] = {}
     for name, told in rows:
