@@ -42,6 +42,11 @@ class KLogicSteps:
         clustered = self.rules.num_clusters is not None and config.cluster is None
         self._chooser = self._choose_by(parts.embedder) if clustered else None
 
+    @property
+    def qualities(self) -> tuple[float, ...]:
+        """The qualities that the rules were measured at."""
+        return self.rules.qualities
+
     def start_steps(
         self, report: QualityReport, scene: Scene, quality: float, num_steps: int
     ) -> StartSteps:
