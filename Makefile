@@ -25,7 +25,10 @@ demo: install
 # One torch thread per worker: two workers with two threads each would fight over two cores.
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not compile and not gpu and not weights" -n 2 --dist loadfile -q \
-		--ignore tests/road
+		--ignore tests/road --ignore tests/serve/browser --ignore tests/view
+# A browser's driver leaves an event loop behind: processes of their own (skipped without Chromium).
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/serve/browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/view
 # A process of its own: autograd counts its devices once, before the emulated one may be there.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/road
 
