@@ -18,23 +18,10 @@ from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.metrics import psnr
 from sphinx_framework.policy.evidence import surviving_evidence
-from sphinx_framework.types import QualityReport, Scene, StartSteps
+from sphinx_framework.study.calibrate.samples import FixedStart
 
 TOLERANCES = (0.01, 0.02, 0.03, 0.05, 0.1)
 FALSE_ALARMS = 0.02
-
-
-class Fixed:
-    """A step policy that starts every target at one step."""
-
-    def __init__(self, start: int) -> None:
-        self.start = start
-
-    def start_steps(
-        self, report: QualityReport, scene: Scene, quality: float, num_steps: int
-    ) -> StartSteps:
-        """One start for all."""
-        return StartSteps(steps=(self.start,) * len(scene.targets))
 
 
 def main() -> None:
@@ -60,7 +47,7 @@ def main() -> None:
         assert scene.target_images is not None
         for engine in engines:
             for start in arguments.starts:
-                engine.components = replace(engine.components, steps=Fixed(start))
+                engine.components = replace(engine.components, steps=FixedStart(start))
                 result = engine.render(scene, mode="fine")
                 kept = [f.served == "refined" for f in result.report.frames]
                 coarse = result.coarse

@@ -56,26 +56,14 @@ def _orbit(view: View, count: int, given: Mapping[str, float]) -> Cameras:
     )
 
 
-def _spiral(view: View, count: int, given: Mapping[str, float]) -> Cameras:
-    return spiral(
-        view.inputs,
-        count,
-        loops=given["loops"],
-        radius=given["radius"],
-        near=view.near,
-        far=view.far,
-    )
+def _looping(move: Callable[..., Cameras]) -> Make:
+    """A move of some loops, as wide as its radius."""
 
+    def make(view: View, count: int, given: Mapping[str, float]) -> Cameras:
+        wide = {"loops": given["loops"], "radius": given["radius"]}
+        return move(view.inputs, count, near=view.near, far=view.far, **wide)
 
-def _lemniscate(view: View, count: int, given: Mapping[str, float]) -> Cameras:
-    return lemniscate(
-        view.inputs,
-        count,
-        loops=given["loops"],
-        radius=given["radius"],
-        near=view.near,
-        far=view.far,
-    )
+    return make
 
 
 def _along(axis: int, sign: float, *, keep_size: bool = False) -> Make:
@@ -126,12 +114,12 @@ PRESETS: dict[str, Preset] = {
     "spiral": Preset(
         summary="spiral about the mean input, as wide as the inputs are apart",
         options={"radius": (1.0, 0.01, 100.0), "loops": (2.0, -100.0, 100.0)},
-        make=_spiral,
+        make=_looping(spiral),
     ),
     "lemniscate": Preset(
         summary="figure of eight across the mean input, looking at one point",
         options={"radius": (0.15, 0.001, 10.0), **_LOOPS},
-        make=_lemniscate,
+        make=_looping(lemniscate),
     ),
     "dolly-in": Preset(
         summary="forwards", options={"distance": (0.4, 0.001, 0.95)}, make=_along(2, 1)

@@ -24,22 +24,9 @@ from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.metrics import gradient_similarity, ssim
 from sphinx_framework.scenes.load import load_scene
-from sphinx_framework.types import QualityReport, Scene, StartSteps
+from sphinx_framework.study.calibrate.samples import FixedStart
 
 QUALITIES = (0.9, 0.95, 0.98, 0.99, 1.0)
-
-
-class Fixed:
-    """A step policy that starts every target at one step."""
-
-    def __init__(self, start: int) -> None:
-        self.start = start
-
-    def start_steps(
-        self, report: QualityReport, scene: Scene, quality: float, num_steps: int
-    ) -> StartSteps:
-        """One start for all."""
-        return StartSteps(steps=(self.start,) * len(scene.targets))
 
 
 def main() -> None:
@@ -64,7 +51,7 @@ def main() -> None:
         assert truth is not None
         found: list[list[float]] = []
         for start in (config.num_steps, *starts):
-            engine.components = replace(engine.components, steps=Fixed(start))
+            engine.components = replace(engine.components, steps=FixedStart(start))
             result = engine.render(scene, mode="fine", quality=1.0)
             frames = result.report.frames
             if start == config.num_steps:

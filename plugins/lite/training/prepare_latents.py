@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from common import Scenes
+from memory_maps import memory_maps
 
 from sphinx_framework.types import Cameras, Scene
 from sphinx_framework_lite.autoencoder import Autoencoder
@@ -60,18 +61,12 @@ def arrays(folder: Path, count: int) -> dict[str, np.memmap]:
     if folder.name == "train":
         shapes["coarse"] = ((TARGETS, 96, 96, 3), np.uint8)
         shapes["coarse_opacity"] = ((TARGETS, 96, 96), np.float16)
-    folder.mkdir(parents=True, exist_ok=True)
-    opened = {}
-    for name, (shape, kind) in shapes.items():
-        path = folder / f"{name}.npy"
-        rows = min(count, KEPT_IMAGES) if name.startswith("coarse") else count
-        if path.exists():
-            opened[name] = np.lib.format.open_memmap(path, mode="r+")
-        else:
-            opened[name] = np.lib.format.open_memmap(
-                path, mode="w+", dtype=kind, shape=(rows, *shape)
-            )
-    return opened
+
+    def rows(name: str) -> int:
+        return min(count, KEPT_IMAGES) if name.startswith("coarse") else count
+
+    each = {name: ((rows(name), *shape), kind) for name, (shape, kind) in shapes.items()}
+    return memory_maps(folder, each)
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from common import Scenes
+from memory_maps import memory_maps
 
 from sphinx_framework.types import Cameras, Scene
 from sphinx_framework_lite.autoencoder import LATENT_CHANNELS, LATENT_FACTOR
@@ -73,17 +74,8 @@ def arrays(folder: Path, count: int, frames: int, size: tuple[int, int]) -> dict
         "truth": ((frames, 3, *size), np.uint8),
         "done": ((), np.uint8),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    opened = {}
-    for name, (shape, kind) in shapes.items():
-        path = folder / f"{name}.npy"
-        if path.exists():
-            opened[name] = np.lib.format.open_memmap(path, mode="r+")
-        else:
-            opened[name] = np.lib.format.open_memmap(
-                path, mode="w+", dtype=kind, shape=(count, *shape)
-            )
-    return opened
+    each = {name: ((count, *shape), kind) for name, (shape, kind) in shapes.items()}
+    return memory_maps(folder, each)
 
 
 @torch.no_grad()

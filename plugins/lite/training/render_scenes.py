@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from memory_maps import memory_maps
 
 from sphinx_framework_lite.scenes.generate import posed_world
 
@@ -27,17 +28,8 @@ def arrays(folder: Path, scenes: int) -> dict[str, np.memmap]:
         "range": ((2,), np.float32),
         "done": ((), np.uint8),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    opened = {}
-    for name, (shape, kind) in shapes.items():
-        path = folder / f"{name}.npy"
-        if path.exists():
-            opened[name] = np.lib.format.open_memmap(path, mode="r+")
-        else:
-            opened[name] = np.lib.format.open_memmap(
-                path, mode="w+", dtype=kind, shape=(scenes, *shape)
-            )
-    return opened
+    each = {name: ((scenes, *shape), kind) for name, (shape, kind) in shapes.items()}
+    return memory_maps(folder, each)
 
 
 def main() -> None:
