@@ -55,9 +55,16 @@ def seva(device: torch.device, *, tiny: bool = False, channels_last: bool = Fals
     from sphinx_framework_seva.noise_levels import noise_levels
     from sphinx_framework_seva.sampler import SevaSampler
 
-    small = {"dtype": "float32", "model_channels": 64, "context_dim": 64, "num_res_blocks": 1}
+    small = {
+        "dtype": "float32",
+        "model_channels": 64,
+        "channel_mult": (1, 1),
+        "attention_resolutions": (2, 1),
+        "context_dim": 64,
+        "num_res_blocks": 1,
+    }
     config = SevaConfig.model_validate(small if tiny else {"dtype": "bfloat16"})
-    frames, side = (7, 16) if tiny else (21, 72)
+    frames, side = (5, 4) if tiny else (21, 72)
     with torch.device("meta"):
         network = UNet(config)
     filled(network, getattr(torch, config.dtype), device)
@@ -94,12 +101,19 @@ def viewcrafter(device: torch.device, *, tiny: bool = False) -> FullSize:
 
     small = {
         "dtype": "float32",
-        "unet": {"model_channels": 64, "head_channels": 32, "context_dim": 64, "num_res_blocks": 1},
+        "unet": {
+            "model_channels": 64,
+            "head_channels": 32,
+            "context_dim": 64,
+            "num_res_blocks": 1,
+            "channel_mult": (1, 1),
+            "attention_resolutions": (1, 2),
+        },
         "text_tower": {"width": 64, "heads": 4},
         "resampler": {"output_dim": 64},
     }
     config = ViewCrafterConfig.model_validate(small if tiny else {"dtype": "float16"})
-    frames, height, width = (7, 16, 16) if tiny else (25, 72, 128)
+    frames, height, width = (5, 4, 6) if tiny else (25, 72, 128)
     with torch.device("meta"):
         network = UNet(config.unet)
     dtype: torch.dtype = getattr(torch, config.dtype)
