@@ -1,34 +1,42 @@
 #!/usr/bin/env bash
 # The day a GPU is there: every stage by value, each within its own time, each leaving JSON.
 #
-#   benchmarks/gpu/run.sh [--out DIR] [--device cuda] [--tiny] [--only STAGE ...]
+#   benchmarks/gpu/run.sh [--out DIR] [--device cuda] [--tiny] [--limit SECONDS] [--only STAGE ...]
 #
 # A stage whose JSON says "complete" is not run again: start it once more after a cut and it goes on.
-# Needs torch, triton (for compiled stages), numpy, jaxtyping, pydantic, this repository and its
-# plugins seva and viewcrafter; nothing is downloaded, weights are random and made on the device.
-# The limits below add up to 540 seconds. --device cpu --tiny rehearses all of it (CI does).
+# Needs torch and triton with CUDA, the packages of wheels.txt beside this file, and this repository
+# with its plugins on PYTHONPATH (set below). Nothing is downloaded; weights are random and made on
+# the device. The limits add up to 540 seconds; --limit gives every stage another one.
+# --device cpu --tiny rehearses all of it.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
 out=out/gpu
 device=cuda
+limit_of_all=
 tiny=()
 only=()
 while [ $# -gt 0 ]; do
   case $1 in
     --out) out=$2; shift 2 ;;
     --device) device=$2; shift 2 ;;
+    --limit) limit_of_all=$2; shift 2 ;;
     --tiny) tiny=(--tiny); shift ;;
     --only) shift; while [ $# -gt 0 ] && [[ $1 != --* ]]; do only+=("$1"); shift; done ;;
     *) echo "unknown argument: $1" >&2; exit 2 ;;
   esac
 done
 python=${PYTHON:-python}
-stages=(environment:20 equivalence:40 steps-seva:60 steps-viewcrafter:80 walks-seva:80
-  compiled-seva:110 walks-viewcrafter:60 compiled-viewcrafter:90)
+export PYTHONPATH=$here:$root/benchmarks:$root:$root/plugins/lite/src:$root/plugins/seva/src:$root/plugins/viewcrafter/src:${PYTHONPATH:-}
+stages=(environment:15 equivalence:30 steps-seva:50 steps-viewcrafter:70 walks-seva:70
+  compiled-seva:90 walks-viewcrafter:60 compiled-viewcrafter:70 gpu-tests:50 splatting:35)
+for asked in "${only[@]}"; do
+  [[ " ${stages[*]} " == *" $asked:"* ]] || { echo "no stage $asked in: ${stages[*]%%:*}" >&2; exit 2; }
+done
 failed=0
 mkdir -p "$out"
 for entry in "${stages[@]}"; do
-  stage=${entry%%:*} limit=${entry##*:}
+  stage=${entry%%:*} limit=${limit_of_all:-${entry##*:}}
   if [ ${#only[@]} -gt 0 ] && [[ " ${only[*]} " != *" $stage "* ]]; then continue; fi
   echo "== $stage (at most $limit s)"
   timeout --kill-after=5 "$limit" "$python" "$here/stage.py" "$stage" \

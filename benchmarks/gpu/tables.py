@@ -5,35 +5,68 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sphinx_framework.study.report.summary import markdown
-
-STEP = ("step", "seconds", "peak_bytes", "tflop_per_second")
-WALK = ("mode", "steps", "moves", "frame_steps", "seconds", "peak_bytes")
+NOT_MEASURED = "not measured"
+STEP = ("step", "seconds", "of_full", "share", "peak_bytes", "tflop_per_second", "of_product")
+WALK = ("mode", "stride", "moves", "frame_steps", "seconds", "of_dense", "peak_bytes", "joules")
 
 
 def cell(value: Any) -> str:
     """A figure of three digits, bytes and counts whole, what was not measured said so."""
     if value is None:
-        return "not measured"
+        return NOT_MEASURED
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def table(told: dict[str, Any]) -> str:
-    """One stage."""
+def ratio(part: float | None, whole: float | None) -> float | None:
+    """A part of what was measured with it."""
+    return None if part is None or not whole else part / whole
+
+
+def completed(rows: list[dict[str, Any]], product: float | None) -> list[dict[str, Any]]:
+    """Rows with what follows from them: shares of the full step, the dense walk, the product."""
+    seconds = {row.get("step", row.get("mode")): row.get("seconds") for row in reversed(rows)}
+    return [
+        row
+        | {
+            "of_full": ratio(row.get("seconds"), seconds.get("full")),
+            "of_dense": ratio(row.get("seconds"), seconds.get("diffusion")),
+            "of_product": ratio(row.get("tflop_per_second"), product),
+        }
+        for row in rows
+    ]
+
+
+def table(told: dict[str, Any], product: float | None = None) -> str:
+    """One stage; ``product``: TFLOP a second that a large product reached on the machine."""
     state = "" if told["complete"] else " (cut: not all rows)"
-    heading = f"### {told['stage']} on {told['device']}{', tiny' if told['tiny'] else ''}{state}"
+    lines = [f"### {told['stage']} on {told['device']}{', tiny' if told['tiny'] else ''}{state}"]
+    if "error" in told:
+        lines += ["", told["error"]]
     rows = told["rows"]
     if not rows:
-        return f"{heading}\n\nnothing measured\n"
-    columns = next((c for c in (STEP, WALK) if set(c) <= rows[0].keys()), tuple(rows[0]))
-    lines = [list(columns), *([cell(row.get(key)) for key in columns] for row in rows)]
-    return f"{heading}\n\n{markdown(lines)}"
+        return "\n".join([*lines, "", "nothing measured", ""])
+    known = {key: None for row in rows for key in row}
+    columns = STEP if "step" in known else WALK if "mode" in known else tuple(known)
+    rows = completed(rows, product)
+    if told["stage"] == "environment":
+        rows, columns = [{"of": key, "is": rows[-1].get(key)} for key in columns], ("of", "is")
+    lines += ["", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    lines += [f"| {' | '.join(cell(row.get(key)) for key in columns)} |" for row in rows]
+    lines += [f"\n{row.get('step')}: {row['error']}" for row in rows if row.get("error")]
+    return "\n".join([*lines, ""])
+
+
+def tables(out: Path) -> str:
+    """All stages of a folder, the machine first."""
+    told = [json.loads(file.read_text()) for file in sorted(out.glob("*.json"))]
+    told.sort(key=lambda one: one["stage"] != "environment")
+    machine = next((one["rows"][-1] for one in told if one["stage"] == "environment"), {})
+    return "\n".join(table(one, machine.get("product_tflop_per_second")) for one in told)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     out = parser.parse_args().out
-    text = "\n".join(table(json.loads(file.read_text())) for file in sorted(out.glob("*.json")))
-    (out / "tables.md").write_text(text)
-    print(text)
+    (out / "tables.md").write_text(tables(out))
+    print((out / "tables.md").read_text())
