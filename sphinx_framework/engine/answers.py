@@ -14,6 +14,7 @@ from sphinx_framework.config import PipelineConfig
 from sphinx_framework.engine.components import Components
 from sphinx_framework.engine.failures import Witness
 from sphinx_framework.engine.layout_checks import layout_problem
+from sphinx_framework.protocols import BatchingModel
 from sphinx_framework.types import ClipLayout, CoarseViews, QualityReport, Scene, StartSteps
 
 TOLERANCE = 1e-3  # of colours and opacity around [0, 1]: what rounding leaves
@@ -152,6 +153,21 @@ class CheckedDiffusion:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
+
+    @property
+    def inner(self) -> Any:
+        """The model itself: requests that have the same one may share its calls."""
+        return self._inner
+
+    @property
+    def batching(self) -> BatchingModel | None:
+        """The model, where it answers several requests in one call."""
+        return self._inner if isinstance(self._inner, BatchingModel) else None
+
+    @property
+    def witness(self) -> Witness:
+        """Who speaks for the model."""
+        return self._witness
 
     def layouts(self, scene: Scene) -> tuple[ClipLayout, ...]:
         """Pass on and check: every target is made by exactly one slot of one clip."""

@@ -1,6 +1,9 @@
 """The protocols a component satisfies, structurally: nothing here needs to be inherited."""
 
 from sphinx_framework.protocols.components import (
+    BatchingModel as BatchingModel,
+)
+from sphinx_framework.protocols.components import (
     DiffusionModel as DiffusionModel,
 )
 from sphinx_framework.protocols.components import (

@@ -4,6 +4,7 @@ A component is built by the registry as ``Factory(options, device, parts)``. Eve
 contract suite in :mod:`sphinx_framework.testing`, which ``sphinx-nvs check NAME`` runs.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -213,4 +214,25 @@ class DiffusionModel(Protocol[Condition, OwnSampler]):
         self, x: Float[Tensor, "R C a b"], step: int, condition: Condition, ops: Executor
     ) -> Float[Tensor, "R C a b"]:
         """Predict the clean latents of the held rows (one branch: guidance is inside)."""
+        ...
+
+
+@runtime_checkable
+class BatchingModel(Protocol):
+    """What a diffusion model may add: one run of the network for the rows of several requests."""
+
+    def denoise_many(
+        self,
+        rows: Sequence[Float[Tensor, "R C a b"]],
+        steps: Sequence[int],
+        conditions: Sequence[Any],
+        executors: Sequence[Executor],
+        ops: Executor,
+    ) -> list[Float[Tensor, "R C a b"]]:
+        """Predict every request's clean rows, as ``denoise`` does up to rounding.
+
+        Lists have one entry a request; ``executors`` pick rows of its condition (``rows``,
+        ``maps``). ops: of all rows, one request after the other; it offers ``conv2d``,
+        ``group_norm``, ``attention`` without a sight, and ``frame_conv``.
+        """
         ...

@@ -9,6 +9,8 @@ from typing import Any
 from sphinx_framework.engine.events import Event, Finished
 from sphinx_framework.engine.preparation import Prepared
 from sphinx_framework.engine.scheduler import Failed, Scheduler
+from sphinx_framework.engine.together import answered_together
+from sphinx_framework.executors.passes import Call
 from sphinx_framework.serve.attempt import Attempt, CanceledError, failure
 from sphinx_framework.serve.wire import GoneError, Line
 from sphinx_framework.serve.workbench import Workbench
@@ -140,3 +142,13 @@ class Desk:
         if jobs != self._turn:
             self._turn = jobs
             self.line.send({"turn": jobs})
+
+    def _together(self, calls: Sequence[Call]) -> list[Tensor]:
+        answers, counts = answered_together(calls)
+        self.calls += counts
+        return answers
+
+    def _counted_calls(self) -> list[tuple[int, int]]:
+        """Requests and rows of every shared call since the last time."""
+        calls, self.calls = self.calls, []
+        return calls

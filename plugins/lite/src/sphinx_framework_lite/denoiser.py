@@ -102,10 +102,22 @@ class Denoiser(nn.Module):
         ops: Executor,
     ) -> Float[Tensor, "R C a b"]:
         """Clean latents of the held rows; given frames are returned as they are."""
-        base = ops.maps(condition.base)
-        given = ops.rows(condition.given)[:, None, None, None]
+        held = (ops.maps(condition.base), ops.rows(condition.given), ops.maps(condition.maps))
+        return self.of_rows(x, sigma, *held, ops)
+
+    def of_rows(
+        self,
+        x: Float[Tensor, "R C a b"],
+        sigma: Float[Tensor, "#R"],
+        base: Float[Tensor, "R C a b"],
+        given: Bool[Tensor, " R"],
+        maps: Float[Tensor, "R D a b"],
+        ops: Executor,
+    ) -> Float[Tensor, "R C a b"]:
+        """Clean latents of rows whose condition is picked already, of one request or several."""
+        given = given[:, None, None, None]
         residual = torch.where(given, 0.0, x - base)
-        out = self.raw(residual, sigma, ops.maps(condition.maps), ops)
+        out = self.raw(residual, sigma, maps, ops)
         skip, scale, _ = self.coefficients(sigma[:, None, None, None])
         clean = base + skip * residual + scale * out.to(base.dtype)
         return torch.where(given, base, clean)

@@ -1,5 +1,6 @@
 """The diffusion stage: autoencoder, condition and U-Net behind the framework's protocol."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from itertools import pairwise
 
@@ -154,6 +155,27 @@ class LiteDiffusion:
         if coarse.input_depth is None or coarse.input_confidence is None:
             return input_depth(self._depth, scene, self._config.depth_side)
         return InputDepth(depth=coarse.input_depth, confidence=coarse.input_confidence)
+
+    @torch.no_grad()
+    def denoise_many(
+        self,
+        rows: Sequence[Float[Tensor, "R C a b"]],
+        steps: Sequence[int],
+        conditions: Sequence[LiteCondition],
+        executors: Sequence[Executor],
+        ops: Executor,
+    ) -> list[Float[Tensor, "R C a b"]]:
+        """Predict the rows of several requests, each at its own step, in one run."""
+        asked = list(zip(rows, steps, conditions, executors, strict=True))
+        x = torch.cat(list(rows))
+        sigma = torch.cat([x.new_full((len(own),), c.sigmas[step]) for own, step, c, _ in asked])
+        base = torch.cat([picks.maps(c.base) for _, _, c, picks in asked])
+        given = torch.cat([picks.rows(c.given) for _, _, c, picks in asked])
+        maps = torch.cat([picks.maps(c.maps) for _, _, c, picks in asked])
+        half = self._config.precision == "bfloat16"
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
+            clean = self._denoiser.of_rows(x, sigma, base, given, maps, ops)
+        return list(clean.split([len(own) for own in rows]))
 
 
 def middle(near: float, far: float) -> float:

@@ -1,0 +1,56 @@
+"""Answering the calls of several requests together, where their model can."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from time import perf_counter
+
+import torch
+from torch import Tensor
+
+from sphinx_framework.engine.answers import CheckedDiffusion
+from sphinx_framework.executors.passes import Call
+from sphinx_framework.executors.stacked import StackedExecutor
+from sphinx_framework.protocols import BatchingModel
+
+
+def answered_together(calls: Sequence[Call]) -> tuple[list[Tensor], list[tuple[int, int]]]:
+    """Predictions of calls in their order; and of every run of the network, requests and rows.
+
+    Calls of one model with rows of one size share a run, where the model is a
+    :class:`BatchingModel`; a run's seconds are split among its calls by their rows.
+    """
+    groups: dict[Hashable, list[int]] = defaultdict(list)
+    for number, call in enumerate(calls):
+        model = call.model.inner if isinstance(call.model, CheckedDiffusion) else call.model
+        groups[id(model), call.x.shape[1:], call.x.dtype, call.x.device].append(number)
+    answers: dict[int, Tensor] = {}
+    counts = []
+    for numbers in groups.values():
+        group = [calls[number] for number in numbers]
+        first = group[0].model
+        if len(group) > 1 and isinstance(first, CheckedDiffusion) and first.batching is not None:
+            found = _run(first, first.batching, group)
+            counts.append((len(group), sum(len(call.x) for call in group)))
+        else:
+            found = [call.answer() for call in group]
+            counts += [(1, len(call.x)) for call in group]
+        answers.update(zip(numbers, found, strict=True))
+    return [answers[number] for number in range(len(calls))], counts
+
+
+@torch.no_grad()
+def _run(checked: CheckedDiffusion, model: BatchingModel, calls: Sequence[Call]) -> list[Tensor]:
+    began = perf_counter()
+    executors = [call.executor for call in calls]
+    rows = [call.x for call in calls]
+    stacked = StackedExecutor(executors, [len(x) for x in rows])
+    with checked.witness.asked("denoise"):
+        answers = model.denoise_many(
+            rows, [call.step for call in calls], [call.condition for call in calls], executors,
+            stacked,
+        )  # fmt: skip
+    seconds, total = perf_counter() - began, sum(len(x) for x in rows)
+    for call, answer in zip(calls, answers, strict=True):
+        checked.witness.shaped(answer, "prediction", "denoise", tuple(call.x.shape))
+        call.seconds = seconds * len(call.x) / total
+    return answers
