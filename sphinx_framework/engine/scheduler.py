@@ -4,7 +4,8 @@ The road of a request is a generator that yields events and :class:`Call` s, and
 prediction. One request's driver is :func:`answered`; :class:`Scheduler` serves several in turn.
 """
 
-from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ Said = TypeVar("Said")
 Result = TypeVar("Result")
 
 RequestRoad = Generator[Event | Call, Tensor | None, None]
+Together = Callable[[Sequence[Call]], Sequence[Tensor]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +81,17 @@ class Scheduler:
     """Several requests at once, step by step: each gets one call answered per round.
 
     Requests may join and be cancelled between any two calls. Every request computes exactly what
-    it would alone, so its bytes do not depend on its company.
+    it would alone, so its bytes do not depend on its company, unless ``together`` answers the
+    calls of a round in its own way.
     """
 
-    def __init__(self) -> None:
-        """An empty schedule; one thread drives it."""
+    def __init__(self, together: Together | None = None) -> None:
+        """An empty schedule; one thread drives it.
+
+        together: answers several calls at once; without it each is answered alone. Where it
+        raises, each call is tried alone, so that only the request at fault fails.
+        """
+        self._together = together
         self._running: dict[Hashable, Running] = {}
 
     def submit(self, key: Hashable, road: RequestRoad) -> None:
@@ -104,9 +112,21 @@ class Scheduler:
             yield from self.round()
 
     def round(self) -> Iterator[tuple[Hashable, Event | Failed]]:
-        """Events of every request up to its next call, and that call's answer."""
+        """Events of every request up to its next call; then all these calls are answered."""
         for key, running in tuple(self._running.items()):
             yield from self._advanced(key, running)
+            if self._together is None:
+                yield from self._answered(key, running)
+        waiting = [
+            (key, running) for key, running in self._running.items() if running.call is not None
+        ]
+        if self._together is not None and waiting:
+            calls = [running.call for _, running in waiting if running.call is not None]
+            with suppress(Exception):  # the answer of each alone says whose fault it was
+                pairs = list(zip(waiting, self._together(calls), strict=True))
+                for (_, running), answer in pairs:
+                    running.call, running.answer = None, answer
+        for key, running in waiting:
             yield from self._answered(key, running)
 
     def _advanced(

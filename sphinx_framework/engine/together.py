@@ -2,14 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from time import perf_counter
 
 import torch
 from torch import Tensor
 
 from sphinx_framework.engine.answers import CheckedDiffusion
+from sphinx_framework.executors.kernels import fast_kernels
 from sphinx_framework.executors.passes import Call
 from sphinx_framework.executors.stacked import StackedExecutor
+from sphinx_framework.executors.stopwatch import Stopwatch
 from sphinx_framework.protocols import BatchingModel
 
 
@@ -40,17 +41,15 @@ def answered_together(calls: Sequence[Call]) -> tuple[list[Tensor], list[tuple[i
 
 @torch.no_grad()
 def _run(checked: CheckedDiffusion, model: BatchingModel, calls: Sequence[Call]) -> list[Tensor]:
-    began = perf_counter()
     executors = [call.executor for call in calls]
     rows = [call.x for call in calls]
     stacked = StackedExecutor(executors, [len(x) for x in rows])
-    with checked.witness.asked("denoise"):
-        answers = model.denoise_many(
-            rows, [call.step for call in calls], [call.condition for call in calls], executors,
-            stacked,
-        )  # fmt: skip
-    seconds, total = perf_counter() - began, sum(len(x) for x in rows)
+    watch, total = Stopwatch(rows[0].device), sum(len(x) for x in rows)
+    steps, conditions = [call.step for call in calls], [call.condition for call in calls]
+    asked = checked.witness.asked("denoise")
+    with asked, watch.running(), fast_kernels(rows[0].device):
+        answers = model.denoise_many(rows, steps, conditions, executors, stacked)
     for call, answer in zip(calls, answers, strict=True):
         checked.witness.shaped(answer, "prediction", "denoise", tuple(call.x.shape))
-        call.seconds = seconds * len(call.x) / total
+        call.watch = watch.part(len(call.x) / total)
     return answers

@@ -22,6 +22,7 @@ class Stopwatch:
         self.device = device
         self.known = 0.0
         self._events: list[tuple[Any, Any]] = []
+        self._share = 1.0
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -42,6 +43,12 @@ class Stopwatch:
             end.record()
             self._events.append((begin, end))
 
+    def part(self, share: float) -> "Stopwatch":
+        """One of several for whom the spans so far ran: it is charged its share of them."""
+        part = Stopwatch(self.device)
+        part.known, part._share, part._events = self.known * share, share, list(self._events)
+        return part
+
     @property
     def waits(self) -> bool:
         """Whether asking for the seconds may wait for a device."""
@@ -52,6 +59,6 @@ class Stopwatch:
         """Of all spans; waits for the device to end the last one."""
         for begin, end in self._events:
             end.synchronize()
-            self.known += MILLI * begin.elapsed_time(end)
+            self.known += self._share * MILLI * begin.elapsed_time(end)
         self._events.clear()
         return self.known
