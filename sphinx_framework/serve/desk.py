@@ -4,7 +4,10 @@ import shutil
 import sys
 import traceback
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
+
+from torch import Tensor
 
 from sphinx_framework.engine.events import Event, Finished
 from sphinx_framework.engine.preparation import Prepared
@@ -19,10 +22,12 @@ from sphinx_framework.serve.workbench import Workbench
 class Desk:
     """Serves orders until the server is gone; a job's failure is not the worker's."""
 
-    def __init__(self, workbench: Workbench, line: Line) -> None:
+    def __init__(self, workbench: Workbench, line: Line, batch: int) -> None:
+        """batch: refinements that one call of the network may serve."""
         self.workbench, self.line = workbench, line
-        self.scheduler = Scheduler()
+        self.scheduler = Scheduler(self._together if batch > 1 else None)
         self.refining: dict[str, Attempt] = {}
+        self.calls: list[tuple[int, int]] = []
         self._orders: deque[tuple[str, dict[str, Any]]] = deque()
         self._canceled: set[str] = set()
         self._turn: list[str] = []
@@ -119,7 +124,7 @@ class Desk:
             return
         done = attempt.finish(said.result)
         self._over(attempt)
-        attempt.send("done", **done)
+        attempt.send("done", **done, calls=self._counted_calls())
 
     def _failed(self, attempt: Attempt, error: Exception) -> None:
         self._over(attempt)

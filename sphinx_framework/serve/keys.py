@@ -43,6 +43,10 @@ class ApiKeys:
                 found = name
         return found if scheme.lower() == "bearer" and key.strip() else None
 
+    def reload(self) -> None:
+        """Read the file now; raises :class:`ConfigError` and keeps the known keys."""
+        self._read()
+
     def _refresh(self) -> None:
         try:
             if self._stamp != self._state():

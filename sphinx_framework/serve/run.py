@@ -102,6 +102,7 @@ class _Server:
         log: Log,
     ) -> None:
         self.settings, self.config, self.log, self.data = settings, config, log, data
+        self._keys = keys
         setup = {
             "config": config.model_dump(mode="json"),
             "device": settings.device,
@@ -146,6 +147,7 @@ class _Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         port = listener.getsockname()[1]
         host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
         self.url = f"http://{host}:{port}"
@@ -199,6 +201,18 @@ class _Server:
         self._ending.set()
         if self._signals > 1:
             self._now.set()
+
+    def _on_hangup(self) -> None:
+        """Read the keys again; a terminal that is gone is no reason to stop."""
+        if self._keys is None:
+            self.log.info("hangup ignored", reason="there is no --api-keys file to read again")
+            return
+        try:
+            self._keys.reload()
+        except ConfigError as error:
+            self.log.info("keys not read again", reason=error.message)
+        else:
+            self.log.info("keys read again")
 
     def _on_ready(self, worker: Worker, message: dict[str, Any]) -> None:
         self.acceptance.side = message["ready"]["side"]

@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
             return 1
         from sphinx_framework.serve.desk import Desk
 
-        Desk(workbench, line).run()
+        Desk(workbench, line, setup["batch"]).run()
     except GoneError:
         pass
     return 0

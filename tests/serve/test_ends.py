@@ -45,7 +45,7 @@ def sphinx_framework_components():
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory):
     folder = tmp_path_factory.mktemp("odd")
-    flags = ("--job-timeout-seconds", "2", "--max-attempts", "2")
+    flags = ("--job-timeout-seconds", "5", "--max-attempts", "2")
     made = FakeServer(folder, *flags, plugin=MISBEHAVING).start()
     yield made
     made.stop()

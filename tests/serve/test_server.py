@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import signal
 import zipfile
 from pathlib import Path
 
@@ -115,6 +116,12 @@ def test_deleting_takes_the_files_and_the_scene_with_the_last_job(server):
     assert not (server.folder / "data" / "jobs" / job["id"]).exists()
     scene = server.folder / "data" / "scenes" / job["scene"]["id"].removeprefix("sha256:")
     assert scene.exists(), "other jobs have it"
+
+
+def test_a_hangup_stops_nothing(server):
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for(lambda: "hangup ignored" in server.log.read_text())
+    assert httpx.get(server.url + "/healthz").status_code == 200
 
 
 def test_head_answers_like_get_without_a_body(server, done):
