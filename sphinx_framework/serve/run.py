@@ -109,6 +109,7 @@ class _Server:
             "threads": settings.threads,
             "licence_policy": settings.licence_policy,
             "cache_mb": settings.cache_mb,
+            "batch": settings.batch,
         }
         self.hub, self.metrics = Hub(), Metrics()
         self.database = Database(settings.database_url, self.hub.publish)
