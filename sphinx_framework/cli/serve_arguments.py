@@ -8,6 +8,7 @@ Add = Callable[[str, str, str], argparse.ArgumentParser]
 NUMBERS: tuple[tuple[str, type, str], ...] = (
     ("workers", int, "worker processes (1)"),
     ("threads", int, "torch threads of a worker (cores // workers)"),
+    ("batch", int, "most jobs in one call of the network (1)"),
     ("max-upload-mb", float, "largest request body (64)"),
     ("max-unpacked-mb", float, "all files of an archive together (256)"),
     ("max-entries", int, "members of an archive (2000)"),
