@@ -2,10 +2,10 @@
 
     python benchmarks/serve_batch.py --jobs 4,16 --batch 1,4 --json out/serve_batch.json
 
-Every job is a scene of its own, sent at once; measured from the first POST to the last ``done``.
-CPU seconds are those of the worker process, which other work on the machine disturbs less than the
-clock. Two kinds of jobs: mode ``fine``, which refines whole frames, and ``selective``, which refines
-what is marked; both at the shipped quality. Rounds alternate between batches; the median counts.
+Every job is a scene of its own, all are sent at once; the clock runs from the first POST to the
+last result. CPU seconds are those of the worker process: other work on the machine disturbs them
+less than the clock. ``lite`` takes one full step for most jobs, ``lite_walk.toml`` two full and
+three partial ones. Rounds alternate between batches; the median counts.
 """
 
 import argparse
@@ -17,27 +17,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from serving import FINAL, Asked, Served, cpu_seconds
+from serving import FINAL, Served, cpu_seconds
+
+HERE = Path(__file__).parent
+CONFIGS = ("lite", str(HERE / "lite_walk.toml"))
 
 
-def one_round(served: Served, jobs: list[Asked]) -> dict[str, float]:
+def one_round(served: Served, scenes: list[int], seed: int) -> dict[str, float]:
     """Send all, wait for all."""
     (worker,) = served.workers()
     cpu, began = cpu_seconds(worker["pid"]), time.monotonic()
     identities = []
-    for job in jobs:
-        answer = served.http.post("/v1/jobs", json=job.body())
+    for scene in scenes:
+        body = {"scene": f"procedural:report/{scene}", "seed": seed}
+        answer = served.http.post("/v1/jobs", json=body)
         assert answer.status_code == 202, answer.text
         identities.append(answer.json()["id"])
     views = [served.wait_for(partial(_ended, served, identity), 900) for identity in identities]
-    assert all(view["status"] == "succeeded" for view in views)
     seconds = time.monotonic() - began
-    steps = [view["plan"]["frame_steps"] for view in views]
+    assert all(view["status"] == "succeeded" for view in views)
     return {
         "seconds": seconds,
-        "cpu_seconds_per_job": (cpu_seconds(worker["pid"]) - cpu) / len(jobs),
-        "jobs_per_minute": 60 * len(jobs) / seconds,
-        "frame_steps_per_job": statistics.mean(steps),
+        "jobs_per_minute": 60 * len(scenes) / seconds,
+        "cpu_seconds_per_job": (cpu_seconds(worker["pid"]) - cpu) / len(scenes),
+        "frame_steps_per_job": statistics.mean(view["plan"]["frame_steps"] for view in views),
     }
 
 
@@ -46,8 +49,36 @@ def _ended(served: Served, identity: str) -> Any:
     return view if view["status"] in FINAL else None
 
 
+def compared(
+    config: str, batches: list[int], counts: list[int], rounds: int, place: Path
+) -> list[dict[str, Any]]:
+    """Rows of one pipeline."""
+    servers = {}
+    for batch in batches:
+        folder = place / f"{Path(config).stem}-{batch}"
+        folder.mkdir()
+        flags = ("--threads", "1", "--batch", str(batch), "--max-wait-seconds", "10000")
+        servers[batch] = Served(folder, ("--config", config, "--device", "cpu"), flags).start()
+        one_round(servers[batch], [100], 0)  # what a first job loads counts for nobody
+    table = []
+    for count in counts:
+        found: dict[int, list[dict[str, float]]] = {batch: [] for batch in batches}
+        for seed in range(rounds):
+            for batch, served in servers.items():
+                found[batch].append(one_round(served, list(range(200, 200 + count)), seed))
+        for batch, rows in found.items():
+            middle = {
+                name: round(statistics.median(row[name] for row in rows), 3) for name in rows[0]
+            }
+            table.append({"config": Path(config).stem, "jobs": count, "batch": batch, **middle})
+            print(table[-1], flush=True)
+    for served in servers.values():
+        served.stop()
+    return table
+
+
 def main() -> None:
-    """Measure and print a table."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", default="4,16")
     parser.add_argument("--batch", default="1,4")
@@ -56,38 +87,12 @@ def main() -> None:
     arguments = parser.parse_args()
     batches = [int(word) for word in arguments.batch.split(",")]
     counts = [int(word) for word in arguments.jobs.split(",")]
-    config = ("--config", "lite", "--device", "cpu")
     table = []
     with tempfile.TemporaryDirectory() as place:
-        servers = {}
-        for batch in batches:
-            folder = Path(place, str(batch))
-            folder.mkdir()
-            flags = ("--threads", "1", "--batch", str(batch), "--max-wait-seconds", "10000")
-            servers[batch] = Served(folder, config, flags).start()
-            warm = Asked("procedural:report/100", 0, "split", 1.0)
-            one_round(servers[batch], [warm])
-        for mode in ("fine", "selective"):
-            for count in counts:
-                found: dict[int, list[dict[str, float]]] = {batch: [] for batch in batches}
-                for turn in range(arguments.rounds):
-                    for batch in batches:
-                        jobs = [
-                            Asked(f"procedural:report/{200 + n}", turn, "split", 1.0, mode)
-                            for n in range(count)
-                        ]
-                        found[batch].append(one_round(servers[batch], jobs))
-                for batch in batches:
-                    rows = found[batch]
-                    middle = {
-                        name: round(statistics.median(row[name] for row in rows), 3)
-                        for name in rows[0]
-                    }
-                    table.append({"mode": mode, "jobs": count, "batch": batch, **middle})
-                    print(table[-1], flush=True)
-        for served in servers.values():
-            served.stop()
+        for config in CONFIGS:
+            table += compared(config, batches, counts, arguments.rounds, Path(place))
     if arguments.json is not None:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(table, indent=1) + "\n")
 
 

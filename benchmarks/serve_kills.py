@@ -24,6 +24,7 @@ from typing import Any
 import httpx
 from serving import FINAL, Asked, Served, events_of, story_problems
 
+MODES = ("fine", "diffusion")
 SIZE = ("--set", "size=[48,48]")
 
 
