@@ -16,6 +16,8 @@ def trained(study, *more):
 @pytest.fixture(autouse=True)
 def _with_ddp(study, monkeypatch):
     monkeypatch.setenv("SPHINX_FRAMEWORK_PLUGINS", "fakes,readers,klogic,ddp")
+    # What is trained is looked at in the plugin's own tests.
+    monkeypatch.setattr("sphinx_framework_ddp.training.EPOCHS", 4)
 
 
 def test_it_is_written_judged_beside_the_rules_and_used(study):
