@@ -120,7 +120,7 @@ class Served:
 
 def command() -> list[str]:
     """``sphinx-nvs`` of this environment."""
-    return [sys.executable, "-m", "sphinx_framework.cli.main"]
+    return [sys.executable, "-m", "sphinx_framework"]
 
 
 def cpu_seconds(pid: int) -> float:

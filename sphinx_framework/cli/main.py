@@ -266,7 +266,3 @@ def _told(error: OSError) -> str:
     """What the file system refused, with the path."""
     place = "" if error.filename is None else f"{shown(os.fsdecode(error.filename))}: "
     return f"{place}{error.strerror or error}."
-
-
-if __name__ == "__main__":
-    sys.exit(main())

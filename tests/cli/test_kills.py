@@ -5,7 +5,7 @@ import sys
 
 import kills
 
-PROGRAM = (sys.executable, "-m", "sphinx_framework.cli.main")
+PROGRAM = (sys.executable, "-m", "sphinx_framework")
 
 
 def test_import_killed_at_random_moments_leaves_nothing_half_and_runs_again(photo_scene, tmp_path):

@@ -122,7 +122,7 @@ def test_a_stopped_render_changes_nothing_and_the_next_one_works(command, wait, 
     given = ("--config", command.config, "--scene", command.scene, "--device", "cpu")
     arguments = ["render", *given, "--out", command.out]
     running = subprocess.Popen(
-        [sys.executable, "-m", "sphinx_framework.cli.main", *map(str, arguments)],
+        [sys.executable, "-m", "sphinx_framework", *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(command.plugins.path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

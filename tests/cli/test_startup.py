@@ -1,10 +1,13 @@
 """Commands that only tell something load no heavy package, whatever plugins are installed."""
 
 import json
+import signal
 import subprocess
 import sys
 
 import pytest
+
+from sphinx_framework.cli.program import program
 
 HEAVY = ("torch", "numpy", "numba", "diffusers", "PIL", "av", "safetensors")
 SCRIPT = """
@@ -55,3 +58,17 @@ def test_listing_configs_needs_no_torch():
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_an_interrupt_while_it_starts_or_ends_is_one_word(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sphinx_framework.cli.main.main", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        assert program() == 1
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err == "stopped.\n"

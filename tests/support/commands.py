@@ -70,7 +70,7 @@ class Command:
     def apart(self, *arguments: object) -> Ended:
         """Run in a process of its own."""
         done = subprocess.run(
-            [sys.executable, "-m", "sphinx_framework.cli.main", *map(str, arguments)],
+            [sys.executable, "-m", "sphinx_framework", *map(str, arguments)],
             env={**os.environ, "PYTHONPATH": str(self.plugins.path)},
             capture_output=True,
             text=True,

@@ -40,7 +40,7 @@ class FakeServer:
         }
 
     def command(self, *arguments: object) -> list[str]:
-        return [sys.executable, "-m", "sphinx_framework.cli.main", *map(str, arguments)]
+        return [sys.executable, "-m", "sphinx_framework", *map(str, arguments)]
 
     def start(self) -> "FakeServer":
         data = self.folder / "data"

@@ -17,7 +17,7 @@ WEBGL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu
 @pytest.fixture
 def address(result_folder):
     pytest.importorskip("viser")
-    command = [sys.executable, "-m", "sphinx_framework.cli.main", "view", str(result_folder)]
+    command = [sys.executable, "-m", "sphinx_framework", "view", str(result_folder)]
     process = subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     yield json.loads(process.stdout.readline())["url"]
