@@ -16,6 +16,7 @@ from sphinx_framework.errors import ConfigError, suggestion
 from sphinx_framework.options import Options
 from sphinx_framework.policy.cost import CostModel
 from sphinx_framework.policy.evidence_config import EvidenceConfig
+from sphinx_framework.policy.memory import Footprint
 from sphinx_framework.policy.plan import PlanConfig
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.registry import Registry
@@ -52,6 +53,20 @@ class EngineConfig(Options):
         default=None,
         gt=0,
         description="memory for latent caches; a request that needs more is refused",
+    )
+    cache_on: Literal["device", "host"] = Field(
+        default="device",
+        description="where latent caches lie; on the host, every partial step copies what it reads",
+    )
+    offload: bool = Field(
+        default=False,
+        description="keep only the component that is at work on the device, the others on the host",
+    )
+    memory_gb: float | None = Field(
+        default=None,
+        gt=0,
+        description="memory of the device to fit in: sets offload, cache_on and the precision, or "
+        "refuses with the numbers",
     )
     retry: bool = Field(
         default=False, description="re-run frames whose achieved ratio missed the target"
@@ -105,6 +120,9 @@ class PipelineConfig(Options):
     evidence: EvidenceConfig = EvidenceConfig()
     engine: EngineConfig = EngineConfig()
     cost: CostModel = CostModel()
+    memory: Footprint | None = Field(
+        default=None, description="what it needs of a device's memory; engine.memory_gb reads it"
+    )
 
     @model_validator(mode="after")
     def _roles(self) -> "PipelineConfig":

@@ -190,6 +190,7 @@ def _render_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--far", type=float, metavar="Z", help="farthest depth, scene units")
     command.add_argument("--set", action="append", default=[], metavar="A.B=V", dest="overrides")
     command.add_argument("--device", default="auto", metavar="D")
+    command.add_argument("--memory", metavar="24GB", help="memory of the device to fit in")
     command.add_argument("--cost", metavar="TOML", help="cost table written by measure")
     command.add_argument(
         "--budget-ms", type=float, metavar="MS", help="predicted request time to stay within"

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -23,6 +24,7 @@ from sphinx_framework.engine.report import schedule_text
 from sphinx_framework.engine.result import RenderResult, Report
 from sphinx_framework.output.results import publish_result
 from sphinx_framework.output.saving import saving
+from sphinx_framework.policy.memory import read_memory
 from sphinx_framework.registry import Registry
 from sphinx_framework.request import RenderRequest
 from sphinx_framework.scenes.load import is_unposed, load_scene, load_unposed
@@ -114,6 +116,8 @@ def _open(arguments: argparse.Namespace) -> tuple[Engine, Scene, float]:
         registry=registry,
         licence_policy=arguments.licence_policy,
     )
+    if engine.memory_plan is not None:
+        print(f"memory: {engine.memory_plan.text()}", file=sys.stderr)
     return engine, scene, load_seconds
 
 
@@ -129,6 +133,9 @@ def asked_pipeline(arguments: argparse.Namespace) -> tuple[PipelineConfig, Regis
         value = getattr(arguments, option)
         if value is not None:
             overrides.append(f"engine.{option}={value}")
+    if arguments.memory is not None:
+        overrides.append(f"engine.memory_gb={read_memory(arguments.memory)}")
+        overrides.extend([] if arguments.mode is None else [f"mode={arguments.mode}"])
     config = load_config(arguments.config, overrides)
     if arguments.cost is not None:
         config = config.model_copy(update={"cost": load_cost(arguments.cost)})

@@ -18,14 +18,17 @@ from sphinx_framework.engine.components import (
 )
 from sphinx_framework.engine.decisions import Decisions
 from sphinx_framework.engine.events import Event
+from sphinx_framework.engine.fitting import fitted
 from sphinx_framework.engine.log_lines import heard
 from sphinx_framework.engine.preparation import Preparation, Prepared, prepared_at_once, preparing
 from sphinx_framework.engine.request_state import Request
+from sphinx_framework.engine.residence import offloaded
 from sphinx_framework.engine.result import RenderResult
 from sphinx_framework.engine.scheduler import RequestRoad, answered, relayed
 from sphinx_framework.engine.stream import Stream
 from sphinx_framework.engine.whole_request import opened, resumed, whole_road
 from sphinx_framework.executors.cache_pool import CachePool
+from sphinx_framework.policy.memory import MemoryPlan
 from sphinx_framework.policy.pace import Pace
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.registry import Registry
@@ -49,10 +52,14 @@ class Engine:
         self.device = device or torch.device("cpu")
         self.registry = registry
         self.load_seconds = 0.0
+        self.memory_plan: MemoryPlan | None = None
         self.pace = Pace()
         self._numbers = count(1)
         budget = config.engine.cache_budget_mb
-        self.caches = CachePool(None if budget is None else int(budget * 1e6))
+        self.caches = CachePool(
+            None if budget is None else int(budget * 1e6),
+            on_host=config.engine.cache_on == "host",
+        )
         if config.engine.threads is not None:
             torch.set_num_threads(config.engine.threads)
 
@@ -81,8 +88,12 @@ class Engine:
         check_licences(config, registry, licence_policy)
         chosen = choose_device(str(device))
         started = perf_counter()
-        engine = cls(build_components(config, registry, chosen, where), config, chosen, registry)
-        engine.load_seconds = perf_counter() - started
+        config, plan = fitted(config, registry, chosen, where)
+        components = build_components(config, registry, chosen, where)
+        if config.engine.offload:
+            components = offloaded(components, chosen)
+        engine = cls(components, config, chosen, registry)
+        engine.load_seconds, engine.memory_plan = perf_counter() - started, plan
         return engine
 
     def render(self, scene: Scene | Prepared, **wishes: Unpack[Wishes]) -> RenderResult:

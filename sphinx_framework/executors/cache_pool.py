@@ -19,8 +19,10 @@ from sphinx_framework.executors.latent_cache import LatentCache
 class CachePool:
     """Hands out one cache per request within a memory budget in bytes; ``None`` is without end."""
 
-    def __init__(self, budget_bytes: int | None = None) -> None:
+    def __init__(self, budget_bytes: int | None = None, *, on_host: bool = False) -> None:
+        """``on_host``: the caches lie in the host's memory, which the budget is of."""
         self.budget_bytes = budget_bytes
+        self.on_host = on_host
         self.leased_bytes = 0
         self._needs: dict[Hashable, int] = {}
         self._lock = Lock()
@@ -72,7 +74,7 @@ class LeasedCache(LatentCache):
     """
 
     def __init__(self, pool: CachePool, clip: Hashable, granted_bytes: int) -> None:
-        super().__init__()
+        super().__init__(on_host=pool.on_host)
         self.granted_bytes = granted_bytes
         self.needed_bytes = 0
         self.overdrawn = False

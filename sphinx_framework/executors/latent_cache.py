@@ -5,6 +5,7 @@ convolutions and norms need) of every frame. Partial steps write their active ro
 the rest as it was (paper section 5.2). A cache belongs to one request: nothing is global.
 """
 
+import torch
 from torch import Tensor
 
 from sphinx_framework.errors import StaleCacheError
@@ -16,10 +17,13 @@ class LatentCache:
     Slots are references, not copies: a network must not modify in place what it hands to ``ops``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, on_host: bool = False) -> None:
+        """``on_host``: slots lie in the host's memory, and are copied where they are read."""
         self.recorded_step: int | None = None
+        self.on_host = on_host
         self._slots: dict[str, Tensor] = {}
         self._fresh: set[str] = set()
+        self._open: _Copy | None = None
         self.bytes_peak = 0
 
     def begin_record(self, step: int) -> None:
@@ -27,26 +31,37 @@ class LatentCache:
         self.recorded_step = step
         self._slots.clear()
         self._fresh.clear()
+        self._open = None
 
     def put(self, slot: str, value: Tensor) -> None:
         """Record a slot; a second record in the same pass means two calls share a site name."""
         self._once(slot)
-        self._slots[slot] = value.contiguous()
+        self._device = value.device
+        self._slots[slot] = _of_host(value) if self.on_host else value.contiguous()
         self.bytes_peak = max(self.bytes_peak, self.num_bytes)
 
     def end_record(self) -> None:
         """End a full pass, all of whose slots are there."""
 
     def get(self, slot: str) -> Tensor:
-        """The slot's tensor, to read or to write active rows into."""
+        """The slot's tensor, to read or to write active rows into.
+
+        What is written has to be written before the next slot is asked for: a copy of a slot on
+        the host goes back there then.
+        """
+        self._returned()
         try:
-            return self._slots[slot]
+            kept = self._slots[slot]
         except KeyError:
             raise StaleCacheError(
                 f"a partial step reads slot {slot!r}, which the last full step "
                 f"({self.recorded_step}) did not record.",
                 hint="Every executor call of the network must run in full passes too.",
             ) from None
+        if not self.on_host:
+            return kept
+        self._open = _Copy(kept, kept.to(self._device))
+        return self._open.lent
 
     @property
     def num_bytes(self) -> int:
@@ -57,6 +72,7 @@ class LatentCache:
         """Drop all slots."""
         self._slots.clear()
         self._fresh.clear()
+        self._open = None
         self.recorded_step = None
 
     def _once(self, slot: str) -> None:
@@ -65,3 +81,30 @@ class LatentCache:
                 f"site slot {slot!r} is recorded twice in one pass: use one site per call"
             )
         self._fresh.add(slot)
+
+    def _returned(self) -> None:
+        """Bring rows that were written into the last copy back to the host."""
+        if self._open is not None:
+            self._open.bring_back()
+            self._open = None
+
+
+class _Copy:
+    """A slot on the host and its copy on the device; knows whether the copy was written to."""
+
+    def __init__(self, kept: Tensor, lent: Tensor) -> None:
+        # On a CPU both are one memory, and nothing has to come back.
+        self.kept, self.lent, self.version = kept, lent, lent._version
+
+    def bring_back(self) -> None:
+        if self.kept is not self.lent and self.lent._version != self.version:
+            self.kept.copy_(self.lent)
+
+
+def _of_host(value: Tensor) -> Tensor:
+    """The values in memory of the host, page-locked where the device is CUDA."""
+    if value.device.type == "cpu":
+        return value.contiguous()
+    pinned = value.device.type == "cuda"
+    kept = torch.empty(value.shape, dtype=value.dtype, device="cpu", pin_memory=pinned)
+    return kept.copy_(value)

@@ -14,6 +14,7 @@ import counted as command
 from full_size.moves import COUNTS, SHARES, moves
 from full_size.subjects import SUBJECTS
 
+from sphinx_framework.config import load_config
 from sphinx_framework.executors.block_sparse import BlockSparseExecutor
 from sphinx_framework.executors.frame_subset import FrameSubsetExecutor
 from sphinx_framework.executors.tiles import split
@@ -69,6 +70,22 @@ def test_a_full_step_costs_what_the_page_says(tables, name):
     assert full.peak_bytes / 1e9 <= alive
     held = made.weight_bytes, made.frames_cache_bytes, made.tiles_cache_bytes
     assert [n / 1e9 for n in held] == pytest.approx([weights, frames, tiles], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "config"), [("seva", "seva-mvsplat"), ("viewcrafter", "viewcrafter-dust3r")]
+)
+def test_the_memory_tables_of_the_pairs_hold_what_is_counted(tables, name, config):
+    made, asked = tables[name], load_config(config)
+    assert asked.memory is not None
+    assert asked.memory.frames == made.latents[0]
+    assert asked.memory.size == tuple(8 * side for side in made.latents[2:])
+    caches = asked.memory.cache.frames, asked.memory.cache.tiles
+    counted_bytes = made.frames_cache_bytes, made.tiles_cache_bytes
+    assert list(caches) == pytest.approx([n / 1e9 for n in counted_bytes], abs=0.011)
+    # The autoencoder and image encoders come on top of the weights, constants on top of the peak.
+    assert asked.memory.weights.diffusion > made.weight_bytes / 1e9
+    assert asked.memory.working.denoise > made.rows[0].counts.peak_bytes / 1e9
 
 
 @pytest.mark.parametrize("name", SUBJECTS)

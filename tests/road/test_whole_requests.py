@@ -13,15 +13,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from sphinx_framework.config import load_config
+from sphinx_framework.config import load_config, overridden
 from sphinx_framework.engine.components import build_components
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.events import Finished, Planned, StageDone, StepDone
+from sphinx_framework.engine.residence import networks_of, offloaded
 from sphinx_framework.engine.result import RenderResult
 from sphinx_framework.registry import Registry
 from sphinx_framework.testing.scenes import track_scene
 from sphinx_framework.types import CoarseViews, Scene, StartSteps
-from tests.support.emulated_device import EmulatedRun
+from tests.support.emulated_device import EmulatedRun, on_device
 
 E2E = Path(__file__).parent.parent / "e2e"
 WALK = ("num_steps=7", "plan.refresh_every=3", "plan.full_tail=1", "engine.retry=false")
@@ -77,6 +78,7 @@ class Road:
     def __init__(self, name: str, run: EmulatedRun) -> None:
         config, size, overrides = PIPELINES[name]
         self.run, self.kinds = run, set[str]()
+        self.results: list[RenderResult] = []
         loaded = load_config(config, overrides)
         registry = Registry.from_entry_points()
         parts = build_components(loaded, registry, run.device, name)
@@ -113,14 +115,12 @@ class Road:
 def road(request: pytest.FixtureRequest) -> Iterator[Road]:
     with EmulatedRun() as run:
         made = Road(request.param, run)
-        made.results = [  # type: ignore[attr-defined]
-            made.request(mode) for mode in ("selective", "fine")
-        ]
+        made.results = [made.request(mode) for mode in ("selective", "fine")]
         yield made
 
 
 def test_every_stage_runs_on_one_device_and_makes_every_kind_of_move(road: Road) -> None:
-    for result in road.results:  # type: ignore[attr-defined]
+    for result in road.results:
         assert result.images.device.type == "cpu"
         assert bool(torch.isfinite(result.images).all())
     assert road.kinds == {"full", "frames", "tiles"}
@@ -138,3 +138,42 @@ def test_the_first_request_stays_within_its_budget(road: Road, kind: str) -> Non
     total = sum(road.run.total(kind, step) for step in stages)
     places = [p for step in stages for p in road.run.places(kind, step)]
     assert total <= REQUEST_BUDGET[kind], "\n".join([str(total), *places])
+
+
+# Where networks and caches lie: of the quickest pipeline alone.
+LITE = pytest.mark.parametrize("road", ["lite"], indirect=True)
+
+
+def places(component: Any) -> set[bool]:
+    """Whether the component's networks lie on the device."""
+    networks = networks_of(component)
+    return {on_device(p.device) for network in networks for p in network.parameters()}
+
+
+@LITE
+def test_an_idle_component_waits_on_the_host_and_the_bytes_are_the_same(road: Road) -> None:
+    parts = offloaded(road.engine.components, road.run.device)
+    idle = [parts.quality._inner, parts.diffusion._inner]
+    assert [places(one) for one in idle] == [{False}, {False}]
+    steps = 0
+    for event in Engine(parts, road.engine.config, road.run.device).stream(
+        road.scene, mode="selective"
+    ):
+        if isinstance(event, StepDone):
+            steps += 1
+            assert [places(one) for one in idle] == [{False}, {True}]
+        elif isinstance(event, Finished):
+            assert torch.equal(event.result.images, road.results[0].images)
+    assert steps >= 3
+    for network in (network for one in idle for network in networks_of(one)):
+        network.to(road.run.device)  # to where the other tests expect it
+
+
+@LITE
+def test_a_cache_on_the_host_gives_the_same_bytes(road: Road) -> None:
+    config = overridden(road.engine.config, ["engine.cache_on=host"])
+    engine = Engine(road.engine.components, config, road.run.device)
+    before = road.run.total("wait")
+    *_, last = engine.stream(road.scene, mode="selective")
+    assert torch.equal(last.result.images, road.results[0].images)
+    assert road.run.total("wait") > before + 10  # copies to the host, which nothing else makes
