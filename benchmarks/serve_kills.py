@@ -101,7 +101,7 @@ class Load:
 
 def one_kill(served: Served, state: State, load: Load, chance: random.Random) -> None:
     """Let things go on for a moment, then end a process."""
-    until = time.monotonic() + chance.uniform(0.0, 3.0)
+    until = time.monotonic() + chance.uniform(0.0, 6.0)
     while time.monotonic() < until:
         load.step()
         time.sleep(0.02)
@@ -179,7 +179,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--state", type=Path, default=Path("out/serve_kills"))
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--unfinished", type=int, default=4)
+    parser.add_argument("--unfinished", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     state = State(arguments.state)
