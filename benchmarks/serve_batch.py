@@ -26,6 +26,7 @@ CONFIGS = ("lite", str(HERE / "lite_walk.toml"))
 def one_round(served: Served, scenes: list[int], seed: int) -> dict[str, float]:
     """Send all, wait for all."""
     (worker,) = served.workers()
+    shared = calls_of(served)
     cpu, began = cpu_seconds(worker["pid"]), time.monotonic()
     identities = []
     for scene in scenes:
@@ -36,12 +37,21 @@ def one_round(served: Served, scenes: list[int], seed: int) -> dict[str, float]:
     views = [served.wait_for(partial(_ended, served, identity), 900) for identity in identities]
     seconds = time.monotonic() - began
     assert all(view["status"] == "succeeded" for view in views)
+    requests, calls = (now - before for now, before in zip(calls_of(served), shared, strict=True))
     return {
+        "requests_per_call": requests / max(1, calls),
         "seconds": seconds,
         "jobs_per_minute": 60 * len(scenes) / seconds,
         "cpu_seconds_per_job": (cpu_seconds(worker["pid"]) - cpu) / len(scenes),
         "frame_steps_per_job": statistics.mean(view["plan"]["frame_steps"] for view in views),
     }
+
+
+def calls_of(served: Served) -> tuple[float, float]:
+    """Requests in calls of the network so far, and calls."""
+    lines = dict(line.rsplit(" ", 1) for line in served.http.get("/metrics").text.splitlines())
+    name = "sphinx_batch_requests_"
+    return float(lines[name + "sum"]), float(lines[name + "count"])
 
 
 def _ended(served: Served, identity: str) -> Any:

@@ -92,6 +92,10 @@ class Load:
         state.jobs[state.pending] = {"id": made["id"], "asked": number, "status": made["status"]}
         state.pending = None
 
+    def ended_count(self) -> int:
+        """Jobs that are known to have ended."""
+        return sum(job["status"] in FINAL for job in self.state.jobs.values())
+
     def all_ended(self) -> bool:
         """Look again; whether nothing is unfinished."""
         self.step()
@@ -100,12 +104,13 @@ class Load:
 
 
 def one_kill(served: Served, state: State, load: Load, chance: random.Random) -> None:
-    """Let things go on for a moment, then end a process."""
-    until = time.monotonic() + chance.uniform(0.0, 6.0)
-    while time.monotonic() < until:
+    """Let things go on for a moment, or until a job has ended; then end a process."""
+    patient, ended = chance.random() < 0.3, load.ended_count()
+    until = time.monotonic() + (30.0 if patient else chance.uniform(0.0, 3.0))
+    while time.monotonic() < until and not (patient and load.ended_count() > ended):
         load.step()
         time.sleep(0.02)
-    if chance.random() < 0.2:
+    if chance.random() < 0.1:
         served.kill()
         state.kills["server"] += 1
         state.save()
@@ -179,7 +184,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--state", type=Path, default=Path("out/serve_kills"))
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--unfinished", type=int, default=8)
+    parser.add_argument("--unfinished", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     state = State(arguments.state)

@@ -95,7 +95,7 @@ def read_photo_stack(files: Sequence[Path], *, longest: int = LONGEST) -> PhotoS
                 f"{file}: is {height}x{width}, but {files[0].name} is {size[0]}x{size[1]}.",
                 hint="Photos without cameras must share one size.",
             )
-        images.append(fit_images(image[None], _reduced(size, longest), "stretch")[0])
+        images.append(fit_images(image[None], reduced_size(size, longest), "stretch")[0])
     assert size is not None
     stack = torch.stack(images)
     focal = common_focal(files)
@@ -133,6 +133,7 @@ def file_cameras(photos: PhotoStack, scene: Scene) -> Cameras:
     )
 
 
-def _reduced(size: tuple[int, int], longest: int) -> tuple[int, int]:
+def reduced_size(size: tuple[int, int], longest: int = LONGEST) -> tuple[int, int]:
+    """(height, width) with at most ``longest`` pixels along the longer side, at least one each."""
     scale = min(1.0, longest / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

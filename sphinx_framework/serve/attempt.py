@@ -22,6 +22,7 @@ from sphinx_framework.scenes.images import write_png
 from sphinx_framework.serve.degrade import affordable
 from sphinx_framework.serve.job_files import describe, publish_result, publish_with
 from sphinx_framework.serve.job_report import mask_cells, measured, plan_view, redact
+from sphinx_framework.serve.ladder import cost_ladder
 from sphinx_framework.serve.problems import job_error
 from sphinx_framework.serve.workbench import Known, Workbench
 
@@ -51,7 +52,7 @@ class Attempt:
         self.workbench, self.order, self.send, self.check = workbench, order, send, check
         self.folder = Path(order["folder"])
         self.files = self.folder / "files"
-        self.known: Known | None = None
+        self._planned: Planned | None = None
         self._last_progress = -math.inf
         self._identity = order["job"], order["attempt"]
 
@@ -75,7 +76,6 @@ class Attempt:
             self.send("cache", hit=at_hand, bytes=self.workbench.used_bytes)
             self.progress("regression", 0, 1)
         hear = self.tell_preparation if tell else lambda _: self.check()
-        self.known = known
         prepared = self._prepared(known, hear)
         known.coarse, known.report = prepared.coarse, prepared.report
         self.workbench.keep(known)
@@ -83,6 +83,7 @@ class Attempt:
         prepared.seconds.total += load_seconds
         if tell:
             self._remember(prepared.seconds)
+            self._tell_plan(prepared)
             return prepared
         return replace(prepared, seconds=self.took.pop(self._identity, prepared.seconds))
 
@@ -106,7 +107,7 @@ class Attempt:
             self.took.popitem(last=False)
 
     def tell_preparation(self, event: Event) -> None:
-        """Publish regression views and the plan."""
+        """Publish regression views; the plan is told once all of it is known."""
         self.check()
         match event:
             case CoarseReady(coarse=coarse):
@@ -116,10 +117,14 @@ class Attempt:
                     self.picture("preview", "coarse", index, image)
                 self.progress("plan", 0, 1)
             case Planned():
-                assert self.known is not None
-                layouts = self.engine.components.diffusion.layouts(self.known.scene)
-                plan = plan_view(event, layouts, self.order, self.engine.config)
-                self.send("plan", plan=plan, masks=mask_cells(event.mask))
+                self._planned = event
+
+    def _tell_plan(self, prepared: Prepared) -> None:
+        assert self._planned is not None
+        layouts = self.engine.components.diffusion.layouts(prepared.scene)
+        plan = plan_view(self._planned, layouts, self.order, self.engine.config)
+        plan["ladder"] = cost_ladder(self.engine, prepared)
+        self.send("plan", plan=plan, masks=mask_cells(self._planned.mask))
 
     def tell(self, event: Event) -> None:
         """Write what an event of the refinement brought, then say so."""

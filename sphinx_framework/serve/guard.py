@@ -51,7 +51,8 @@ class Guard:
                 await _preflight(exchange)
                 return
             try:
-                inner.setdefault("state", {})["owner"] = self._admit(inner, headers)
+                inner["state"] = dict(scope.get("state") or {})
+                inner["state"]["owner"] = self._admit(inner, headers)
             except Problem as problem:
                 await answer(exchange.send, problem)
                 return

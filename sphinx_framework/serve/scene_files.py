@@ -5,20 +5,32 @@ from typing import Any
 
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.errors import SceneError
+from sphinx_framework.protocols import PoseEstimator
 from sphinx_framework.registry import Registry
-from sphinx_framework.scenes.load import load_scene
+from sphinx_framework.scenes.load import load_scene, load_unposed
+from sphinx_framework.scenes.unposed import photo_files
 from sphinx_framework.types import Scene
 
 
-def open_scene(path: str, registry: Registry, config: PipelineConfig, **options: Any) -> Scene:
+def open_scene(
+    path: str,
+    registry: Registry,
+    config: PipelineConfig,
+    estimator: PoseEstimator | None = None,
+    **options: Any,
+) -> Scene:
     """Load a scene as ``render`` does; errors name files of the scene, never the server's paths.
 
     options: ``targets`` (a specification, or the path of a pose file of the server's own),
-    ``split`` and ``convention``.
+    ``split`` and ``convention``. estimator: gives cameras to photos that have none.
     Raises :class:`SceneError`.
     """
     hidden = [path, str(options.get("targets") or "")]
     try:
+        if estimator is not None and photo_files(Path(path)):
+            return load_unposed(
+                path, estimator, size=config.size, fit=config.fit, targets=options["targets"]
+            )
         return load_scene(path, registry=registry, size=config.size, fit=config.fit, **options)
     except SceneError as error:
         message = without_paths(error.message, hidden)

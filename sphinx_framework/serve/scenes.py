@@ -14,6 +14,7 @@ from typing import Any
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.errors import SceneError
 from sphinx_framework.registry import Registry
+from sphinx_framework.scenes.unposed import photo_files
 from sphinx_framework.serve.archive_members import Limits
 from sphinx_framework.serve.archives import LARGEST_JSON, unpack
 from sphinx_framework.serve.body import Part
@@ -23,6 +24,7 @@ from sphinx_framework.serve.photo_checks import ENDINGS, check_photos
 from sphinx_framework.serve.problems import Problem, clean
 from sphinx_framework.serve.scene_files import open_scene
 from sphinx_framework.serve.settings import Settings
+from sphinx_framework.serve.unposed import count_targets, estimates, photo_size
 from sphinx_framework.types import Scene
 
 _PHOTO_NAME = re.compile(r"[A-Za-z0-9_ -][A-Za-z0-9._ -]{0,99}", re.ASCII)
@@ -75,11 +77,12 @@ class Scenes:
         self, photos: Sequence[Part], cameras: Part | None, workplace: Path
     ) -> Candidate:
         """A folder of photos with their cameras, or alone where poses can be estimated."""
-        if cameras is None and "poses" not in self.config.pipeline:
+        if cameras is None and not estimates(self.config):
             raise Problem(
                 "scene-invalid",
                 "The photos have no cameras, and this pipeline estimates none.",
-                hint="Send a cameras.json as the part 'cameras'.",
+                hint="Send a cameras.json as the part 'cameras'; a server that is started with "
+                "--set poses.use=colmap estimates them.",
             )
         folder = workplace / "scene"
         folder.mkdir()
@@ -139,9 +142,13 @@ class Scenes:
         check_photos(folder, pixels, pixels * self.settings.max_photos)
 
     def _opened(self, path: str, options: dict[str, Any]) -> Facts:
-        scene = self.load(path, options)
-        height, width = scene.targets.image_size
-        facts = Facts(len(scene.inputs), len(scene.targets), height, width)
+        photos = photo_files(Path(path)) if estimates(self.config) else []
+        if photos:
+            size = photo_size(photos)
+            facts = Facts(len(photos), count_targets(options), *(self.config.size or size))
+        else:
+            scene = self.load(path, options)
+            facts = Facts(len(scene.inputs), len(scene.targets), *scene.targets.image_size)
         self._check_counts(facts)
         return facts
 

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from sphinx_framework.config import config_from_dict
 from sphinx_framework.engine.engine import Engine
+from sphinx_framework.protocols import PoseEstimator
 from sphinx_framework.registry import Registry
 from sphinx_framework.serve.scene_files import open_scene
+from sphinx_framework.serve.unposed import build_estimator
 from sphinx_framework.types import CoarseViews, QualityReport, Scene
 
 
@@ -30,9 +32,15 @@ class Known:
 class Workbench:
     """One engine and a bounded cache of what is known of scenes, the least used go first."""
 
-    def __init__(self, engine: Engine, registry: Registry, cache_bytes: int) -> None:
-        """Take a built engine."""
-        self.engine, self.registry = engine, registry
+    def __init__(
+        self,
+        engine: Engine,
+        registry: Registry,
+        cache_bytes: int,
+        estimator: PoseEstimator | None = None,
+    ) -> None:
+        """Take a built engine, and what gives cameras to photos that have none."""
+        self.engine, self.registry, self.estimator = engine, registry, estimator
         self.cache_bytes = cache_bytes
         self.used_bytes = 0
         self._known: OrderedDict[str, tuple[Known, int]] = OrderedDict()
@@ -51,7 +59,8 @@ class Workbench:
             registry=registry,
             licence_policy=setup["licence_policy"],
         )
-        return cls(engine, registry, int(setup["cache_mb"] * 1e6))
+        estimator = build_estimator(config, registry, engine.device)
+        return cls(engine, registry, int(setup["cache_mb"] * 1e6), estimator)
 
     def facts(self) -> dict[str, Any]:
         """What the server must know to check requests without a model."""
@@ -84,6 +93,7 @@ class Workbench:
             order["scene"]["path"],
             self.registry,
             self.engine.config,
+            self.estimator,
             targets=cameras or order["targets"],
             split=order["split"],
             convention=order["convention"],

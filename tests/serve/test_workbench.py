@@ -7,6 +7,7 @@ from engines import engine_with
 from sphinx_framework.engine.events import CoarseReady, Planned
 from sphinx_framework.registry import Registry
 from sphinx_framework.serve.degrade import affordable
+from sphinx_framework.serve.ladder import cost_ladder
 from sphinx_framework.serve.workbench import Known, Workbench, tensor_bytes
 from sphinx_framework.testing.fakes import fake_scene
 from sphinx_framework.types import StartSteps
@@ -53,6 +54,22 @@ def test_the_largest_lower_quality_that_fits_is_served_and_the_views_where_none_
     seconds = engine.prepare(fake_scene(seed=1), quality=0.8, mode="fine").decisions
     assert served(engine, 0.99 * seconds.predicted_seconds) == ("fine", 0.5)
     assert served(engine, 0.0)[0] == "regression"
+
+
+def test_a_plan_tells_what_every_measured_quality_would_cost(engine):
+    prepared = engine.prepare(fake_scene(seed=1), quality=0.8, mode="fine")
+    ladder = cost_ladder(engine, prepared)
+    assert [rung["quality"] for rung in ladder] == [0.5, 0.8, 1.0]
+    costs = [rung["predicted_seconds"] for rung in ladder]
+    assert costs == sorted(costs)
+    assert costs[0] < costs[-1]
+    assert costs[1] == pytest.approx(prepared.decisions.predicted_seconds, abs=1e-6)
+    assert cost_ladder(engine, engine.prepare(fake_scene(seed=1), mode="diffusion")) == []
+
+
+def test_without_a_measured_cost_table_a_plan_has_no_ladder():
+    unmeasured = engine_with(parts={"steps": Ladder()}, num_steps=10)
+    assert cost_ladder(unmeasured, unmeasured.prepare(fake_scene(seed=1), mode="fine")) == []
 
 
 def test_what_is_known_stays_within_its_bound_and_the_least_used_goes_first(engine):

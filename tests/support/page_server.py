@@ -10,7 +10,9 @@ PLUGIN = f"""
 import os
 import time
 from sphinx_framework.plugin import ComponentSpec, hookimpl
-from sphinx_framework.testing.fakes import FakeConfig, FakeDiffusion, FakeRegression, fake_scene
+from sphinx_framework.testing.fakes import (
+    FakeConfig, FakeDiffusion, FakeRegression, FakeSteps, fake_scene
+)
 
 class Diffusion(FakeDiffusion):
     slow = False
@@ -31,6 +33,9 @@ class Regression(FakeRegression):
             raise RuntimeError("a bug")
         return super().predict(scene)
 
+class Steps(FakeSteps):
+    qualities = (0.8, 0.9, 1.0)
+
 class Reader:
     def __init__(self, *_):
         pass
@@ -45,7 +50,7 @@ class Reader:
 def sphinx_framework_components():
     from dataclasses import replace
     from sphinx_framework.testing.pipeline import fake_specs
-    own = {{"diffusion": "Diffusion", "regression": "Regression"}}
+    own = {{"diffusion": "Diffusion", "regression": "Regression", "steps": "Steps"}}
     reader = ComponentSpec(
         kind="scene_reader", name="fake-scenes", factory=__name__ + ":Reader", summary="a sample"
     )
@@ -53,6 +58,19 @@ def sphinx_framework_components():
         replace(spec, factory=__name__ + ":" + own[spec.kind]) if spec.kind in own else spec
         for spec in fake_specs()
     ]
+"""
+
+# Seconds by hand: the page shows what each quality would cost.
+COST = """
+[cost]
+full = 2.0
+encode_per_frame = 0.1
+decode_per_frame = 0.1
+regression_seconds = 0.1
+quality_seconds = 0.1
+plan_seconds = 0.1
+num_frames = 8
+measured = "by hand"
 """
 
 

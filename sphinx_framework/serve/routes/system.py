@@ -9,6 +9,7 @@ from sphinx_framework.policy.schedule import MODES
 from sphinx_framework.serve.problems import Problem, retry_after
 from sphinx_framework.serve.routes.common import Here, documented
 from sphinx_framework.serve.service import Service
+from sphinx_framework.serve.unposed import estimates
 
 router = APIRouter(tags=["system"])
 
@@ -27,7 +28,7 @@ async def models(here: Here) -> JSONResponse:
         "size": None if config.size is None else list(config.size),
         "threads": settings.threads,
         "batch": settings.batch,
-        "unposed": "poses" in config.pipeline,
+        "unposed": estimates(config),
         "licences": list(here.licences),
         "limits": {
             "max_upload_bytes": settings.max_upload_bytes,

@@ -1,6 +1,6 @@
 import pytest
 from browsers import launched
-from page_server import PLUGIN
+from page_server import COST, PLUGIN
 from servers import FakeServer
 
 
@@ -13,7 +13,9 @@ def chromium():
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
-    made = FakeServer(folder, "--heartbeat-seconds", "0.3", plugin=PLUGIN)
+    (folder / "cost.toml").write_text(COST)
+    flags = ("--heartbeat-seconds", "0.3", "--cost", str(folder / "cost.toml"))
+    made = FakeServer(folder, *flags, plugin=PLUGIN)
     made.environment["PAGE_HOLD"] = str(folder / "hold")
     made.start()
     yield made

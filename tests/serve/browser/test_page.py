@@ -60,6 +60,21 @@ def test_a_sample_becomes_frames_a_comparison_and_downloads(page):
     assert started.value.suggested_filename.endswith("video.mp4")
 
 
+def test_what_every_quality_would_cost_stands_beside_the_dial(page):
+    render(page)
+    rungs = page.locator("#rungs button")
+    expect(rungs).to_have_count(3)
+    expect(page.locator("#cost")).to_have_text(re.compile(r"about \d"))
+    costs = [float(text.split()[-2]) for text in rungs.all_inner_texts()]
+    assert costs == sorted(costs)
+    rungs.first.press("Enter")
+    expect(page.locator("#qualityText")).to_have_text("80 %")
+    expect(rungs.first).to_have_attribute("aria-pressed", "true")
+    expect(rungs.first).to_be_focused()
+    page.get_by_label("Mode").select_option("regression")
+    expect(rungs).to_have_count(0)
+
+
 def test_own_photos_with_their_cameras_are_rendered(open_page, tmp_path):
     page = open_page()
     names = ["left.png", "right.jpg"]

@@ -1,6 +1,6 @@
 // Quality against latency: the mode, the dial, and what each would cost on this scene, as far as a
 // plan of the server has told. Nothing is guessed: without a plan the cost is unknown.
-import { $, percent, seconds, shape } from "./dom.js";
+import { $, element, percent, seconds } from "./dom.js";
 
 const MODES = {
   selective: "Frames that need it are refined, from their own step, where the mask says.",
@@ -60,7 +60,7 @@ export class Cost {
 
   show() {
     $("modeNote").textContent = MODES[this.mode] ?? "";
-    $("qualityText").textContent = percent(this.quality).replace(/^\d+/, (100 * this.quality).toFixed(1));
+    $("qualityText").textContent = exactly(this.quality);
     $("quality").disabled = ["diffusion", "regression"].includes(this.mode);
     const known = this.known();
     const exact = known.find(([quality]) => Math.abs(quality - this.quality) < 1e-6);
@@ -73,28 +73,31 @@ export class Cost {
     else if (below) text = `unknown here; about ${seconds(below[1])} at ${percent(below[0])}`;
     else if (above) text = `unknown here; about ${seconds(above[1])} at ${percent(above[0])}`;
     $("cost").textContent = `Predicted cost: ${text}.`;
+    $("quality").min = Math.min(0.8, ...known.map(([quality]) => quality));
     this.draw(known);
   }
 
+  /** A rung per known quality: how much it costs, and a button that chooses it. */
   draw(known) {
-    $("curve").replaceChildren();
-    if (known.length < 2) return;
-    const [width, height, left, low] = [360, 120, 44, 96];
-    const [first, last] = [known[0][0], known.at(-1)[0]];
-    const most = Math.max(...known.map(([, s]) => s));
-    const x = (quality) => left + ((quality - first) / (last - first)) * (width - left - 20);
-    const y = (s) => low - (s / most) * (low - 14);
-    const text = known.map(([quality, s]) => `${percent(quality)}: ${seconds(s)}`).join(", ");
-    const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Predicted cost by quality. ${text}` },
-      shape("line", { class: "axis", x1: left, y1: low, x2: width - 10, y2: low }),
-      shape("line", { class: "axis", x1: left, y1: low, x2: left, y2: 8 }),
-      shape("polyline", { class: "curve", points: known.map(([q, s]) => `${x(q)},${y(s)}`).join(" ") }),
-      shape("text", { x: left - 6, y: 18, "text-anchor": "end", text: seconds(most) }),
-      shape("text", { x: left - 6, y: low, "text-anchor": "end", text: "0 s" }),
-      shape("text", { x: x(first), y: low + 16, "text-anchor": "middle", text: percent(first) }),
-      shape("text", { x: x(last), y: low + 16, "text-anchor": "middle", text: percent(last) }));
-    const now = known.reduce((best, entry) => (Math.abs(entry[0] - this.quality) < Math.abs(best[0] - this.quality) ? entry : best));
-    svg.append(shape("circle", { class: "dot", cx: x(now[0]), cy: y(now[1]), r: 4 }));
-    $("curve").append(svg);
+    const most = Math.max(...known.map(([, cost]) => cost));
+    const at = (quality) => Math.abs(quality - this.quality) < 1e-6;
+    const rungs = known.map(([quality, cost]) => {
+      const bar = element("span", { class: "cost", "aria-hidden": "true" });
+      bar.style.width = `${Math.max(2, (100 * cost) / most)}%`;
+      const text = `${exactly(quality)}, about ${seconds(cost)}`;
+      return element("li", {}, element("button", { type: "button", class: "quiet", "aria-pressed": String(at(quality)), "aria-label": text,
+        onclick: () => this.choose(quality) },
+      element("span", { text: exactly(quality) }), element("span", { class: "track" }, bar), element("span", { text: seconds(cost) })));
+    });
+    const focused = [...$("rungs").children].findIndex((rung) => rung.contains(document.activeElement));
+    $("rungs").replaceChildren(...(known.length > 1 ? rungs : []));
+    $("rungs").children[focused]?.firstChild.focus();
+  }
+
+  choose(quality) {
+    $("quality").value = quality;
+    this.show();
   }
 }
+
+const exactly = (share) => `${+(100 * share).toFixed(1)} %`;
