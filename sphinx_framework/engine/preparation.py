@@ -14,6 +14,7 @@ import torch
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.engine.admission import check_reused
 from sphinx_framework.engine.decisions import Decisions, assess, decide
+from sphinx_framework.engine.emptiness import said_of_emptiness
 from sphinx_framework.engine.events import CoarseReady, Event, Planned
 from sphinx_framework.engine.request_state import Request
 from sphinx_framework.engine.result import Seconds
@@ -68,6 +69,8 @@ def preparing(
             coarse = _rendered(components.regression, scene, memory)
         yield request.done("regression")
     request.warnings.extend(coarse.warnings)
+    name = request.config.pipeline["regression"].use
+    request.warnings.extend(said_of_emptiness(coarse, scene, name))
     yield CoarseReady(coarse=copied(coarse))
     if report is None:
         with request.timing("quality"), torch.no_grad():

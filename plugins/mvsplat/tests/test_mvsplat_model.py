@@ -133,27 +133,16 @@ def test_reduced_precision_stays_close_to_float32(tiny_model, tiny_config, dtype
     assert (actual.images - expected.images).abs().mean() < 0.05
 
 
-def test_targets_that_look_away_are_named_in_a_warning(tiny_model):
+def test_targets_that_look_away_have_no_opacity(tiny_model):
     scene = fake_scene(targets=4)
     poses = scene.targets.world_from_camera.clone()
     poses[2, :3, :3] = torch.diag(torch.tensor([-1.0, 1.0, -1.0]))
     turned = replace(scene, targets=replace(scene.targets, world_from_camera=poses))
-    (warning,) = tiny_model.predict(turned).warnings
-    assert "1 of 4 targets see nothing" in warning
-    assert "(2)" in warning
-    assert tiny_model.predict(scene).warnings == ()
+    seen = tiny_model.predict(turned).opacity.mean((1, 2))
+    assert seen[2] < 0.01 < seen[[0, 1, 3]].min()
 
 
-def test_targets_that_all_have_the_scene_behind_them_are_refused(tiny_model):
-    scene = fake_scene(targets=2)
-    poses = scene.targets.world_from_camera @ torch.diag(torch.tensor([-1.0, 1.0, -1.0, 1.0]))
-    turned = replace(scene, targets=replace(scene.targets, world_from_camera=poses))
-    with pytest.raises(SceneError, match="none of the 2 targets sees anything") as caught:
-        tiny_model.predict(turned)
-    assert "z forward" in caught.value.hint
-
-
-def test_a_scene_of_another_unit_than_the_assumed_range_is_refused_with_that_range(tiny_model):
+def test_a_scene_of_another_unit_than_the_assumed_range_is_empty_and_names_that_range(tiny_model):
     def apart(cameras):
         def moved(pose):
             far = pose.clone()
@@ -164,9 +153,9 @@ def test_a_scene_of_another_unit_than_the_assumed_range_is_refused_with_that_ran
 
     scene = replace(fake_scene(3, 2, (64, 64)), near=None, far=None)
     scene = replace(scene, inputs=apart(scene.inputs), targets=apart(scene.targets))
-    with pytest.raises(SceneError, match="at depths of 1 to 100 scene units") as caught:
-        tiny_model.predict(scene)
-    assert "near and far" in caught.value.hint
+    coarse = tiny_model.predict(scene)
+    assert coarse.opacity.mean() < 0.01
+    assert any("1 to 100" in warning for warning in coarse.warnings)
 
 
 def test_one_input_is_refused(tiny_model):

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework.errors import CapabilityError, SceneError
+from sphinx_framework.errors import CapabilityError
 from sphinx_framework.geometry.rotations import matrices_from_quaternions
 from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.splatting.gaussians import render_gaussians
@@ -16,8 +16,6 @@ from sphinx_framework_ffgs.loading import ffgs, loaded
 
 # Predicted cameras that fit the scene's worse than this are worth a warning.
 WORST_DEGREES, WORST_SHARE = 3.0, 0.1
-# A target whose mean opacity stays below this sees practically nothing.
-EMPTY_OPACITY = 0.01
 # Below this opacity a colour is mostly rounding, and the photos' mean colour stands in for it.
 FAINT = 0.02
 
@@ -40,8 +38,8 @@ class FeedForwardGaussians:
         """Render all targets at the scene's size.
 
         Raises:
-            SceneError: whatever :meth:`Scene.validate` finds, cameras that do not fit the model's,
-                or no target that sees anything.
+            SceneError: whatever :meth:`Scene.validate` finds, or cameras that do not fit the
+                model's.
             CapabilityError: the model cannot take this scene (its number of photos, their size).
         """
         scene.validate()
@@ -58,7 +56,7 @@ class FeedForwardGaussians:
             opacity=opacity,
             depth=(view.depth.float() / opacity.clamp(min=FAINT)).clamp(min=0) * (opacity > FAINT),
             gaussians=gaussians,
-            warnings=(*_said_of_cameras(output.frame), *_said_of_empty(opacity)),
+            warnings=_said_of_cameras(output.frame),
         )
 
     def _asked(self, scene: Scene) -> Any:
@@ -119,17 +117,3 @@ def _said_of_cameras(frame: Any) -> tuple[str, ...]:
         f"the model's own cameras fit the scene's badly: up to {degrees:.1f} degrees and "
         f"{share:.0%} of the cameras' spread off",
     )
-
-
-def _said_of_empty(opacity: Float[Tensor, "T H W"]) -> tuple[str, ...]:
-    """One warning that names targets which see nothing; raises ``SceneError`` if none sees."""
-    empty = (opacity.mean((1, 2)) < EMPTY_OPACITY).nonzero().flatten().tolist()
-    if not empty:
-        return ()
-    if len(empty) == len(opacity):
-        raise SceneError(
-            f"none of the {len(opacity)} targets sees anything of what the model made of the "
-            "photos.",
-            hint="Check where the target cameras stand and look (OpenCV axes: z forward, y down).",
-        )
-    return (f"targets {', '.join(map(str, empty))} see nothing of what the model made",)

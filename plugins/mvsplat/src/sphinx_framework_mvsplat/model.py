@@ -3,17 +3,15 @@
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from sphinx_framework.errors import JobError, SceneError
+from sphinx_framework.errors import JobError
 from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.splatting.harmonics import standard_from_mvsplat
 from sphinx_framework.types import CoarseViews, Gaussians, Scene
 from sphinx_framework_mvsplat.config import MVSplatConfig
 from sphinx_framework_mvsplat.decoder import render_views
 from sphinx_framework_mvsplat.encoder import Encoder
-from sphinx_framework_mvsplat.inputs import PreparedInputs, prepare_inputs
+from sphinx_framework_mvsplat.inputs import prepare_inputs
 from sphinx_framework_mvsplat.weights import load_weights
 
 PRECISIONS = {
@@ -22,9 +20,6 @@ PRECISIONS = {
     "float16": torch.float16,
 }
 RENDERED_DEGREE = 3
-# A target whose mean opacity stays below this shows practically nothing of the reconstruction.
-EMPTY_OPACITY = 0.01
-NAMED_TARGETS = 8
 
 
 class MVSplat:
@@ -49,8 +44,7 @@ class MVSplat:
         """Render all targets at the scene's size; images are clamped to [0, 1].
 
         Raises:
-            SceneError: fewer than two inputs, an unusable depth range or size, NaN, or no target
-                that sees anything of the reconstruction.
+            SceneError: fewer than two inputs, an unusable depth range or size, or NaN.
             ConfigError: the chosen rasterizer cannot run here.
             JobError: the network's output is not finite.
         """
@@ -71,7 +65,7 @@ class MVSplat:
             opacity=render.opacity.clamp(0, 1),
             depth=render.depth,
             gaussians=gaussians,
-            warnings=(*prepared.warnings, *_emptiness(render.opacity, prepared)),
+            warnings=prepared.warnings,
         )
 
     def _require_finite(self, gaussians: Gaussians) -> None:
@@ -81,24 +75,3 @@ class MVSplat:
                 f"mvsplat's network produced NaN or infinity in {self.config.dtype}.",
                 hint="Use dtype 'float32' or 'bfloat16'; if that is in use, check the weights.",
             )
-
-
-def _emptiness(opacity: Float[Tensor, "T H W"], prepared: PreparedInputs) -> tuple[str, ...]:
-    """One warning that names the targets which see nothing; raises ``SceneError`` if none sees."""
-    empty = (opacity.mean((1, 2)) < EMPTY_OPACITY).nonzero().flatten().tolist()
-    if not empty:
-        return ()
-    if len(empty) == len(opacity):
-        raise SceneError(
-            f"none of the {len(opacity)} targets sees anything of what mvsplat reconstructed from "
-            f"the inputs at depths of {prepared.near:g} to {prepared.far:g} scene units: they look "
-            "away from it, it lies behind them, or that is not the depth range of the scene.",
-            hint="Check where the target cameras stand and look (OpenCV axes: z forward, y down; "
-            "'convention' of the scene), and near and far.",
-        )
-    named = ", ".join(str(index) for index in empty[:NAMED_TARGETS])
-    more = ", ..." if len(empty) > NAMED_TARGETS else ""
-    return (
-        f"{len(empty)} of {len(opacity)} targets see nothing of what mvsplat reconstructed "
-        f"({named}{more}): they look away from it or stand in front of a scene behind them",
-    )

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from sphinx_framework.errors import JobError, SceneError
+from sphinx_framework.errors import JobError
 from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.splatting.contract import DILATION, GaussianRender
 from sphinx_framework.splatting.gaussians import render_gaussians
@@ -23,8 +23,6 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 NEAREST_QUANTILE = 0.01
 # Gaussians nearer to a target than this share of the photo's nearest content are not drawn.
 CULLING = 0.01
-# A target whose mean opacity stays below this shows practically nothing of the photo.
-EMPTY_OPACITY = 0.01
 NAMED_TARGETS = 8
 
 
@@ -49,7 +47,7 @@ class Sharp:
         """Render all targets at the scene's size; images are clamped to [0, 1].
 
         Raises:
-            SceneError: whatever :meth:`Scene.validate` finds, or no target that sees anything.
+            SceneError: whatever :meth:`Scene.validate` finds.
             ConfigError: the chosen rasterizer cannot run here.
             JobError: the network's output is not finite.
         """
@@ -81,7 +79,6 @@ class Sharp:
             warnings=(
                 *self._said_of_scale(scene, scales),
                 *_said_of_photos(len(scene.inputs), used, most),
-                *_emptiness(opacity),
             ),
         )
 
@@ -158,24 +155,4 @@ def _said_of_photos(count: int, used: list[int], most: int) -> tuple[str, ...]:
     return (
         f"sharp reads one photo per target, the nearest: {len(used)} of {count} inputs are used "
         f"({named}{more}); Gaussians handed on are those of input {most}",
-    )
-
-
-def _emptiness(opacity: Float[Tensor, "T H W"]) -> tuple[str, ...]:
-    """One warning that names the targets which see nothing; raises ``SceneError`` if none sees."""
-    empty = (opacity.mean((1, 2)) < EMPTY_OPACITY).nonzero().flatten().tolist()
-    if not empty:
-        return ()
-    if len(empty) == len(opacity):
-        raise SceneError(
-            f"none of the {len(opacity)} targets sees anything of what sharp made of the photos: "
-            "they look away from it, or stand too far off for the scale in use.",
-            hint="Check where the target cameras stand and look (OpenCV axes: z forward, y down), "
-            "and set units_per_metre or the scene's near.",
-        )
-    named = ", ".join(str(index) for index in empty[:NAMED_TARGETS])
-    more = ", ..." if len(empty) > NAMED_TARGETS else ""
-    return (
-        f"{len(empty)} of {len(opacity)} targets see nothing of what sharp made of the photos "
-        f"({named}{more})",
     )
