@@ -49,6 +49,9 @@ def _serve(command: argparse.ArgumentParser) -> None:
     command.add_argument("--db", metavar="URL", help="SQLAlchemy URL (SQLite in the data folder)")
     for name, kind, text in NUMBERS:
         command.add_argument(f"--{name}", type=kind, metavar="N", help=text)
+    command.add_argument(
+        "--engine", metavar="local|ray", help="where workers run; ray: RAY_ADDRESS, or its own"
+    )
     command.add_argument("--api-keys", metavar="FILE", help="names and SHA-256 sums of keys")
     command.add_argument("--make-key", metavar="NAME", help="print a new key and its line; exit")
     command.add_argument("--cors", action="append", metavar="ORIGIN", help="pages that may call")

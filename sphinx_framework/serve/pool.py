@@ -1,11 +1,6 @@
 """Worker processes: started, listened to, watched, killed, and started again."""
 
 import asyncio
-import json
-import os
-import signal
-import socket
-import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -13,10 +8,10 @@ from contextlib import suppress
 from typing import Any, Literal
 
 from sphinx_framework.serve.log import Log
+from sphinx_framework.serve.process import Message, Process, Start
 from sphinx_framework.serve.queue import Job
 
 State = Literal["starting", "idle", "busy"]
-LONGEST_LINE = 1 << 22
 LONGEST_PAUSE = 30.0
 SCENES_KNOWN = 64
 
@@ -32,8 +27,7 @@ class Worker:
     def __init__(self, index: int, pool: "Pool") -> None:
         """Nothing runs before :meth:`keep_running`."""
         self.index, self.pool = index, pool
-        self.process: asyncio.subprocess.Process | None = None
-        self._writer: asyncio.StreamWriter | None = None
+        self.process: Process | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -95,7 +89,7 @@ class Worker:
         while True:
             self._forget()
             was_ready = await self._one_process()
-            self.process, self._writer = None, None
+            self.process = None
             if self.pool.closing:
                 return
             self.pool.restarts()
@@ -104,25 +98,11 @@ class Worker:
                 await asyncio.sleep(min(LONGEST_PAUSE, 0.5 * 2**failures))
 
     async def _one_process(self) -> bool:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "sphinx_framework.serve.worker",
-                str(theirs.fileno()),
-                str(os.getpid()),
-                pass_fds=[theirs.fileno()],
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=sys.stderr.fileno(),
-                env={**os.environ, **self.pool.environment},
-            )
-        reader, self._writer = await asyncio.open_connection(sock=ours, limit=LONGEST_LINE)
+        self.process = await self.pool.start_process(self.index, self.pool.environment)
         self.send(self.pool.setup)
         was_ready = False
-        with suppress(ConnectionError, ValueError):
-            while line := await reader.readline():
-                message = json.loads(line)
+        with suppress(ValueError):  # what no worker of ours tells ends the process
+            async for message in self.process.messages():
                 if "ready" in message:
                     was_ready = self.ready = True
                     self.pool.was_ready = True
@@ -131,44 +111,39 @@ class Worker:
                     self.pool.fatal(message)
                 else:
                     await self.pool.told(self, message)
-        self.kill()
-        await self.process.wait()
-        self._writer.close()
+        code = await self.process.ended()
         self.charge()
         jobs, turn, verdict = self.jobs, self.turn, self.verdict
         self._forget()
-        self.pool.log.info("worker ended", worker=self.index, code=self.process.returncode)
+        self.pool.log.info("worker ended", worker=self.index, code=code)
         if jobs:
             await self.pool.ended(list(jobs.values()), turn, verdict)
         return was_ready
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: Message) -> None:
         """Send a message; a process that is gone will be noticed by its reader."""
-        if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+        if self.process is not None:
+            self.process.send(message)
 
     def kill(self, verdict: tuple[str, str] | None = None) -> None:
         """End the process at once; ``verdict``: a job, and the type of its error."""
         self.verdict = self.verdict or verdict
-        if self.process is not None and self.process.returncode is None:
-            with suppress(ProcessLookupError):
-                self.process.send_signal(signal.SIGKILL)
+        if self.process is not None:
+            self.process.kill()
 
     def resident_bytes(self) -> int:
         """Memory of the process, 0 where it cannot be told."""
-        try:
-            with open(f"/proc/{self.pid}/statm") as file:
-                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        except (OSError, IndexError, ValueError):
-            return 0
+        return 0 if self.process is None else self.process.resident_bytes()
 
 
 class Pool:
     """All workers of a server; what they tell goes to the callbacks."""
 
-    def __init__(self, count: int, setup: dict[str, Any], threads: int, log: Log) -> None:
-        """Describe the workers; :meth:`start` starts them."""
-        self.setup, self.log = setup, log
+    def __init__(
+        self, count: int, setup: Message, threads: int, log: Log, start_process: Start
+    ) -> None:
+        """Describe the workers; :meth:`start` starts them, each by ``start_process``."""
+        self.setup, self.log, self.start_process = setup, log, start_process
         self.environment = {
             name: str(threads)
             for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")

@@ -32,6 +32,7 @@ from sphinx_framework.serve.keys import ApiKeys
 from sphinx_framework.serve.log import Log
 from sphinx_framework.serve.metrics import Metrics
 from sphinx_framework.serve.pool import Pool, Worker
+from sphinx_framework.serve.process import LocalProcess, Start
 from sphinx_framework.serve.retention import Retention
 from sphinx_framework.serve.scene_views import SceneViews
 from sphinx_framework.serve.scenes import Scenes
@@ -59,10 +60,23 @@ def serve(settings: Settings, config: PipelineConfig, *, debug: bool = False) ->
     log = Log(as_json=settings.json_logs, debug=debug)
     try:
         data = DataDirectory(settings.data)
-        server = _Server(settings, config, registry, licences, keys, data, log)
-        return asyncio.run(server.run(listener))
+        with _processes(settings) as start:
+            server = _Server(settings, config, registry, licences, keys, data, log, start)
+            return asyncio.run(server.run(listener))
     finally:
         listener.close()
+
+
+@contextlib.contextmanager
+def _processes(settings: Settings) -> Iterator[Start]:
+    """Where workers run: here, or as replicas on a cluster."""
+    if settings.engine == "local":
+        yield LocalProcess.start
+        return
+    from sphinx_framework.serve.replicas import Replicas
+
+    with Replicas.deployed(settings) as replicas:
+        yield replicas.start
 
 
 def _listener(settings: Settings) -> socket.socket:
@@ -100,6 +114,7 @@ class _Server:
         keys: ApiKeys | None,
         data: DataDirectory,
         log: Log,
+        start_process: Start,
     ) -> None:
         self.settings, self.config, self.log, self.data = settings, config, log, data
         self._keys = keys
@@ -113,7 +128,7 @@ class _Server:
         }
         self.hub, self.metrics = Hub(), Metrics()
         self.database = Database(settings.database_url, self.hub.publish)
-        self.pool = Pool(settings.workers, setup, settings.threads, log)
+        self.pool = Pool(settings.workers, setup, settings.threads, log, start_process)
         self.dispatcher = Dispatcher(settings, data, self.database, self.pool, self.metrics, log)
         scenes = Scenes(settings, data, config, registry)
         self.retention = Retention(self.dispatcher, scenes)

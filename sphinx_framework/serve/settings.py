@@ -21,6 +21,7 @@ class Settings(BaseModel):
     workers: int = Field(default=1, ge=1, le=256)
     threads: int = Field(default=1, ge=1)
     batch: int = Field(default=1, ge=1)
+    engine: Literal["local", "ray"] = "local"
     device: str = "auto"
     licence_policy: Literal["any", "permissive"] = "any"
     max_upload_mb: float = Field(default=64, gt=0)
