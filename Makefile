@@ -7,7 +7,7 @@ PLUGINS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
 SOURCES := sphinx_framework plugins benchmarks examples tests
 OUT ?= out/demo
 
-.PHONY: install demo test check lint types imports template wheels bench docs format clean
+.PHONY: install demo test check ray lint types imports template wheels bench docs format clean
 
 install: $(STAMP)
 
@@ -31,6 +31,14 @@ test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/view
 # A process of its own: autograd counts its devices once, before the emulated one may be there.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/road
+
+# Not part of `check`: Ray is a heavy extra, and its cluster takes half a minute to start.
+$(VENV)/.ray: $(STAMP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[ray]'
+	touch $@
+
+ray: $(VENV)/.ray
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/ray
 
 lint: install
 	$(BIN)/ruff format --check $(SOURCES)
