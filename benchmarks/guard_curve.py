@@ -2,7 +2,7 @@
 
     python benchmarks/guard_curve.py --scenes procedural:report/520-531
 
-Every proven target of the scenes is refined by several plans (start, largest number of steps) with
+Every proven target of the scenes is refined by several plans (start, number of steps) with
 the guard off. A frame is bad when it lost more than ``--loss`` dB of PSNR against its render. For
 every tolerance the evidence of all frames is computed; the threshold is the one that fires on at
 most 2 % of the frames that are not bad.
@@ -16,9 +16,10 @@ from real_photos import generated
 
 from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
+from sphinx_framework.frame_plan import FramePlan, Walk
 from sphinx_framework.metrics import psnr
 from sphinx_framework.policy.evidence import surviving_evidence
-from sphinx_framework.study.calibrate.samples import FixedStart
+from sphinx_framework.study.calibrate.samples import FixedPlan
 
 TOLERANCES = (0.01, 0.02, 0.03, 0.05, 0.1)
 FALSE_ALARMS = 0.02
@@ -36,18 +37,15 @@ def main() -> None:
     shipped = load_config(arguments.config, []).evidence
     losses: list[torch.Tensor] = []
     evidence: dict[float, list[torch.Tensor]] = {}
-    engines = [
-        Engine.from_config(
-            load_config(arguments.config, ["evidence.guard=false", f"plan.max_steps={steps}"]),
-            device="cpu",
-        )
-        for steps in arguments.steps
-    ]
-    for scene in generated(arguments.scenes, engines[0].config.size or (96, 96)):
+    engine = Engine.from_config(
+        load_config(arguments.config, ["evidence.guard=false"]), device="cpu"
+    )
+    for scene in generated(arguments.scenes, engine.config.size or (96, 96)):
         assert scene.target_images is not None
-        for engine in engines:
+        for steps in arguments.steps:
             for start in arguments.starts:
-                engine.components = replace(engine.components, steps=FixedStart(start))
+                fixed = FixedPlan(FramePlan(start, Walk(steps)))
+                engine.components = replace(engine.components, steps=fixed)
                 result = engine.render(scene, mode="fine")
                 kept = [f.served == "refined" for f in result.report.frames]
                 coarse = result.coarse

@@ -5,8 +5,9 @@ and DPM-Solver++(2M) (Lu et al. 2022, eq. 5.1 in data prediction), whose history
 further. Both accept any ``step -> next_step``, so a few-step walk may use a subset of the grid.
 """
 
+from copy import copy
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, Self, get_args
 
 import torch
 from jaxtyping import Float
@@ -32,6 +33,19 @@ class SigmaSampler:
     def num_steps(self) -> int:
         """Number of steps of the grid."""
         return len(self.sigmas) - 1
+
+    @property
+    def solvers(self) -> tuple[str, ...]:
+        """What :meth:`with_solver` takes."""
+        return get_args(Solver)
+
+    def with_solver(self, solver: str) -> Self:
+        """The same grid by another solver; raises ``ValueError`` for one that is not known."""
+        if solver not in self.solvers:
+            raise ValueError(f"no solver {solver!r}: there are {', '.join(self.solvers)}")
+        other = copy(self)
+        other.solver = solver  # type: ignore[assignment]
+        return other
 
     def noised(
         self, clean: Float[Tensor, "R *d"], noise: Float[Tensor, "R *d"], step: int

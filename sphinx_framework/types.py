@@ -23,6 +23,7 @@ from torch import Tensor
 from sphinx_framework.arrays import Numbers, as_images, as_order
 from sphinx_framework.cameras import Cameras as Cameras
 from sphinx_framework.errors import SceneError
+from sphinx_framework.frame_plan import Walk as Walk
 from sphinx_framework.layout import ClipLayout as ClipLayout
 from sphinx_framework.layout import Slot as Slot
 from sphinx_framework.layout import SlotKind as SlotKind
@@ -234,6 +235,9 @@ class QualityReport:
     coarse: CoarseViews | None = None
 
 
+Objective = Literal["paper", "truth"]  # what a quality is a share of
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartSteps:
     """One start step per target and why: ``num_steps`` serves the regression frame as it is.
@@ -242,13 +246,16 @@ class StartSteps:
     full_ratio: per target, the ratio that full diffusion is known to reach on such frames.
     objective: what a quality is a share of: ``paper`` (full diffusion's score, eq. 1) or ``truth``
         (the best similarity to ground truth that any plan reached on calibration scenes).
+    walks: per target, in how many solver steps it covers what remains after its start, and by which
+        solver; ``None``: as the pipeline's ``[plan]`` says.
     notes: how the rules were chosen. warnings: why they may not hold for this scene.
     """
 
     steps: tuple[int, ...]
     cluster: int | None = None
     full_ratio: tuple[float, ...] | None = None
-    objective: Literal["paper", "truth"] = "paper"
+    objective: Objective = "paper"
+    walks: tuple[Walk, ...] | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -1,8 +1,8 @@
-"""``calibrate``: fit the k rules of a pipeline to scenes (paper sections 5.1 and 5.4)."""
+"""``calibrate``: fit the rules of a pipeline to scenes (paper sections 5.1 and 5.4, and beyond)."""
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -15,10 +15,12 @@ from sphinx_framework.cli.study_progress import study_progress
 from sphinx_framework.cli.study_run import check_seed, command_line, numbers
 from sphinx_framework.config import PipelineConfig, load_config
 from sphinx_framework.engine.engine import Engine
+from sphinx_framework.engine.solvers import known_solvers
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.output.folder import OutputFolder
 from sphinx_framework.output.single import open_file, write_file
-from sphinx_framework.policy.rule_table import RuleTable
+from sphinx_framework.policy.rule_table import RuleTable, row_plan
+from sphinx_framework.policy.rules import MEANING, load_rules
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.registry import Registry
 from sphinx_framework.study.calibrate.calibration import Calibration, calibrated, rules_of
@@ -32,19 +34,21 @@ from sphinx_framework.study.calibrate.samples import (
     collect,
     samples_digest,
 )
+from sphinx_framework.types import Objective
 
+EVERY = "every"
 MODES: tuple[Mode, ...] = ("coarse", "fine", "selective")
 
 
 def calibrate(arguments: argparse.Namespace) -> int:
     """Measure (or go on measuring), cluster, fit, and write the rule file."""
     qualities = numbers(arguments.qualities, "--qualities")
-    if qualities[0] >= 1:
-        raise ConfigError("--qualities: quality 1 is full diffusion and needs no rule.")
     config = load_config(arguments.config, arguments.overrides)
     sampling = _sampling(arguments, config)
-    fit = _fit(arguments)
     registry = Registry.from_entry_points()
+    fit = _fit(arguments, config, registry)
+    if qualities[0] >= 1 and fit.objective == "paper":
+        raise ConfigError("--qualities: under objective paper 1 is full diffusion, needs no rule.")
     train = None if arguments.policy is None else registry.trainer(arguments.policy)
     out = open_file(arguments.out, "--out", scenes=arguments.scenes, parents=True)
     place, option = arguments.samples, "--samples"
@@ -52,7 +56,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
         place, option = str(out.with_suffix(".samples")), "the samples beside --out,"
     read = [arguments.index, arguments.config]
     with open_output(place, scenes=arguments.scenes, files=read, option=option) as folder:
-        samples, engine, scenes = _measured(arguments, config, registry, sampling, folder)
+        samples, engine, scenes, sampling = _measured(arguments, config, registry, sampling, folder)
     if train is not None:
         seen = list(observed(engine, scenes, samples))
         return train_policy(arguments, train, seen, qualities, fit, out)
@@ -71,9 +75,9 @@ def calibrate(arguments: argparse.Namespace) -> int:
     write_file(out, rules.to_toml())
     out = Path(arguments.out)
     if arguments.json:
-        print_json(_as_json(out, samples, calibration, unseen))
+        print_json(_as_json(out, samples, calibration, unseen, fit.objective))
     else:
-        _show(Console(), calibration, unseen, out)
+        _show(Console(), calibration, unseen, out, fit)
     return 0
 
 
@@ -83,7 +87,7 @@ def _measured(
     registry: Registry,
     sampling: Sampling,
     folder: OutputFolder,
-) -> tuple[list[SceneSample], Engine, list[SceneSource]]:
+) -> tuple[list[SceneSample], Engine, list[SceneSource], Sampling]:
     scenes = scene_sources(arguments.scenes, arguments.index, config, registry)
     if arguments.clusters is not None and arguments.clusters * arguments.min_scenes > len(scenes):
         raise ConfigError(
@@ -92,6 +96,8 @@ def _measured(
             hint="Give more scenes, fewer --clusters, or smaller --min-scenes.",
         )
     engine = Engine.from_config(config, device=arguments.device, registry=registry)
+    if arguments.solvers == "all":
+        sampling = replace(sampling, solvers=_other_solvers(engine))
     renders = sampling.renders(config.num_steps)
     with study_progress(len(scenes) * renders) as progress:
 
@@ -112,7 +118,14 @@ def _measured(
                 write=folder.write_path,
             )
         )
-    return samples, engine, list(scenes)
+    return samples, engine, list(scenes), sampling
+
+
+def _other_solvers(engine: Engine) -> tuple[str, ...]:
+    """What plans may name beside the pipeline's own."""
+    known = known_solvers(engine.components, engine.config.num_steps)
+    own = getattr(engine.components.diffusion.sampler(engine.config.num_steps), "solver", None)
+    return tuple(solver for solver in known if solver != own)
 
 
 def _sampling(arguments: argparse.Namespace, config: PipelineConfig) -> Sampling:
@@ -124,13 +137,47 @@ def _sampling(arguments: argparse.Namespace, config: PipelineConfig) -> Sampling
     check_seed(arguments.seed)
     return Sampling(
         spacing=arguments.spacing,
+        starts=_starts(arguments.starts, config.num_steps),
+        steps=_steps(arguments.steps),
         mode=modes[0],
         seed=arguments.seed,
         repeats=arguments.repeats,
     )
 
 
-def _fit(arguments: argparse.Namespace) -> Fit:
+def _starts(text: str | None, num_steps: int) -> tuple[int, ...]:
+    if text is None:
+        return ()
+    found = [int(word) if word.strip().isdigit() else -1 for word in text.split(",")]
+    if not all(0 <= start < num_steps for start in found):
+        raise ConfigError(f"--starts {text}: expected steps in 0..{num_steps - 1}, as 0,20,40.")
+    return tuple(sorted(set(found)))
+
+
+def _steps(text: str) -> tuple[int | None, ...]:
+    """Numbers of solver steps; ``None`` for ``every``."""
+    words = list(dict.fromkeys(word.strip() for word in text.split(",")))
+    if not all(word == EVERY or (word.isdigit() and int(word) > 0) for word in words):
+        raise ConfigError(
+            f"--steps {text}: expected numbers of steps or {EVERY!r}, as 1,2,{EVERY}."
+        )
+    return tuple(None if word == EVERY else int(word) for word in words)
+
+
+def _objective(
+    arguments: argparse.Namespace, config: PipelineConfig, registry: Registry
+) -> Objective:
+    """As asked for, or that of the rules that the pipeline has now."""
+    if arguments.objective is not None:
+        asked: Objective = arguments.objective
+        return asked
+    now = config.pipeline["steps"]
+    named = registry.options("steps", now.use, now.options, "steps")
+    rules = getattr(named, "rules", None)
+    return load_rules(rules).rules.objective if isinstance(rules, str) else "paper"
+
+
+def _fit(arguments: argparse.Namespace, config: PipelineConfig, registry: Registry) -> Fit:
     for name in ("bins", "min_samples", "min_scenes", "clusters", "repeats"):
         value = getattr(arguments, name)
         if value is not None and value < 1:
@@ -144,6 +191,7 @@ def _fit(arguments: argparse.Namespace) -> Fit:
         min_samples=arguments.min_samples,
         confidence=arguments.confidence,
         scenes_met=arguments.scenes_met,
+        objective=_objective(arguments, config, registry),
     )
 
 
@@ -151,28 +199,33 @@ def _notes(
     sampling: Sampling, fit: Fit, samples: list[SceneSample], unseen: Sequence[HeldOut]
 ) -> str:
     targets = sum(len(sample.targets) for sample in samples)
+    held = sum(target.held for sample in samples for target in sample.targets)
     return (
-        f"{targets} targets; every {sampling.spacing}th start tried in mode {sampling.mode}, mean "
-        f"of {sampling.repeats} renders; a row keeps its quality in the mean (lower bound at "
-        f"{fit.confidence:g}) and in {fit.scenes_met:.0%} of its scenes; "
+        f"{targets} targets, of which {held} are served as rendered by any plan; "
+        f"{len(samples[0].targets[0].scores)} plans tried in mode {sampling.mode}, mean of "
+        f"{sampling.repeats} renders; {MEANING[fit.objective]}; a row keeps its quality in the "
+        f"mean (lower bound at {fit.confidence:g}) and in {fit.scenes_met:.0%} of its scenes; "
         f"samples {samples_digest(samples)}{''.join(f'; {part.text()}' for part in unseen)}"
     )
 
 
 def _as_json(
-    out: Path, samples: list[SceneSample], calibration: Calibration, unseen: Sequence[HeldOut]
+    out: Path,
+    samples: list[SceneSample],
+    calibration: Calibration,
+    unseen: Sequence[HeldOut],
+    objective: Objective,
 ) -> dict[str, object]:
     tables = [
         {
             "quality": rule.quality,
             "cluster": rule.cluster,
             "rows": rule.rows,
+            "plans": [row_plan(rule, row).text() for row in range(len(rule.rows))],
             "samples": rule.samples,
             "lower_bound": rule.lower_bound,
             "full_ratio": rule.full_ratio,
             "thin_rows": thin_rows(rule),
-            "served_samples": rule.served_samples,
-            "served_bound": rule.served_bound,
         }
         for rule in calibration.rules
     ]
@@ -183,11 +236,16 @@ def _as_json(
         "clusters": calibration.clustering.count,
         "silhouette": calibration.clustering.silhouette,
         "tables": tables,
+        "objective": objective,
         "held_out": [asdict(part) for part in unseen],
     }
 
 
-def _show(console: Console, calibration: Calibration, unseen: Sequence[HeldOut], out: Path) -> None:
+def _show(
+    console: Console, calibration: Calibration, unseen: Sequence[HeldOut], out: Path, fit: Fit
+) -> None:
+    console.print(f"objective {fit.objective}: {MEANING[fit.objective]}", highlight=False)
+    console.print("plans: START (walked as [plan] says) or STARTxSTEPS[:SOLVER]", highlight=False)
     silhouette = calibration.clustering.silhouette
     if silhouette is not None:
         console.print(f"{calibration.clustering.count} clusters: silhouette {silhouette:.2f}")
@@ -196,7 +254,8 @@ def _show(console: Console, calibration: Calibration, unseen: Sequence[HeldOut],
         console.print(f"quality {rule.quality:g}, {where}:")
         for line in _rows(rule):
             console.print(f"  {line}", highlight=False)
-        console.print(f"  {rule.notes}", highlight=False)
+        if rule.notes:
+            console.print(f"  {rule.notes}", highlight=False)
     for part in unseen:
         console.print(part.text(), highlight=False)
     if not unseen:
@@ -207,9 +266,9 @@ def _show(console: Console, calibration: Calibration, unseen: Sequence[HeldOut],
 def _rows(rule: RuleTable) -> list[str]:
     lines = []
     rows = zip(rule.rows, rule.samples, rule.lower_bound, strict=True)
-    for (low, high, start), count, bound in rows:
+    for row, ((low, high, _), count, bound) in enumerate(rows):
         told = f"ratio {low:.3f} to {high:.3f}: " if high < 10 else f"ratio {low:.3f} and more: "
-        told += f"start {start:>2}   {count} targets"
+        told += f"plan {row_plan(rule, row).text():<14} {count} targets"
         told += f", keeps at least {bound:.3f}" if bound > UNKNOWN else ", too few"
         lines.append(told)
     return lines

@@ -42,8 +42,28 @@ def _calibrate(command: argparse.ArgumentParser) -> None:
         "--mode", default="coarse", help="of the refined renders: coarse, fine or selective"
     )
     command.add_argument("--spacing", type=int, default=5, help="of the start steps tried")
+    command.add_argument("--starts", metavar="N,N", help="the start steps tried, instead")
     command.add_argument(
-        "--repeats", type=int, default=1, help="renders per start, each with its own noise"
+        "--steps",
+        default="1,2,3,5,10,every",
+        metavar="N,N",
+        help="solver steps tried over the rest after a start; every: as [plan] walks (the paper)",
+    )
+    command.add_argument(
+        "--solvers",
+        choices=("own", "all"),
+        default="all",
+        help="of the pipeline's sampler: all (from 3 steps on, where they differ), or its own only",
+    )
+    command.add_argument(
+        "--objective",
+        choices=("truth", "paper"),
+        help="what a quality is a share of. truth: of the best similarity to ground truth that any "
+        "plan tried reaches, and 1 is that plan; paper: of full diffusion's score (eq. 1), and 1 "
+        "is full diffusion. Default: that of the pipeline's present rules",
+    )
+    command.add_argument(
+        "--repeats", type=int, default=1, help="renders per plan, each with its own noise"
     )
     command.add_argument("--clusters", type=int, metavar="K", help="default: as many as separate")
     command.add_argument("--min-scenes", type=int, default=8, help="per cluster")

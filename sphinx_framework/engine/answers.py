@@ -15,7 +15,14 @@ from sphinx_framework.engine.components import Components
 from sphinx_framework.engine.failures import Witness
 from sphinx_framework.engine.layout_checks import layout_problem
 from sphinx_framework.protocols import BatchingModel
-from sphinx_framework.types import ClipLayout, CoarseViews, QualityReport, Scene, StartSteps
+from sphinx_framework.types import (
+    ClipLayout,
+    CoarseViews,
+    QualityReport,
+    Scene,
+    StartSteps,
+    Walk,
+)
 
 TOLERANCE = 1e-3  # of colours and opacity around [0, 1]: what rounding leaves
 # Decoders overshoot [0, 1] and are clamped; this far outside, the numbers are no such colours.
@@ -137,12 +144,24 @@ class CheckedSteps:
                 raise self._witness.refusal(
                     "plan", f"start step {step!r}", f"an int in 0..{num_steps}", frame
                 )
+        self._check_walks(chosen.walks, count)
         ratios = chosen.full_ratio
         if ratios is not None and (len(ratios) != count or not all(_positive(r) for r in ratios)):
             raise self._witness.refusal(
                 "plan", f"full_ratio {ratios}", f"{count} positive numbers, or None"
             )
         return chosen
+
+    def _check_walks(self, walks: Any, count: int) -> None:
+        if walks is None:
+            return
+        if len(walks) != count or not all(isinstance(walk, Walk) for walk in walks):
+            raise self._witness.refusal("plan", f"walks {walks}", f"{count} Walks, or None")
+        for frame, walk in enumerate(walks):
+            if walk.steps is not None and not (isinstance(walk.steps, int) and walk.steps > 0):
+                raise self._witness.refusal(
+                    "plan", f"a walk of {walk.steps!r} steps", "a positive number, or None", frame
+                )
 
 
 class CheckedDiffusion:

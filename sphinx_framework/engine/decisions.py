@@ -8,14 +8,16 @@ from torch import Tensor
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.engine.budgets import budget_notes, budgeted, predictions
 from sphinx_framework.engine.components import Components
+from sphinx_framework.engine.solvers import check_solvers
 from sphinx_framework.errors import CapabilityError
+from sphinx_framework.frame_plan import OWN, FramePlan
 from sphinx_framework.geometry.brackets import brackets
 from sphinx_framework.policy.budget import request_seconds
 from sphinx_framework.policy.clip_plan import Planner, refined_tiles, target_starts
 from sphinx_framework.policy.evidence import unproven
 from sphinx_framework.policy.quality import quality_report
 from sphinx_framework.policy.region import pixels_of, tiles_of
-from sphinx_framework.policy.schedule import Mode, Schedule
+from sphinx_framework.policy.schedule import METHOD_MODES, Mode, Schedule
 from sphinx_framework.types import (
     ClipLayout,
     CoarseViews,
@@ -34,6 +36,7 @@ class Decisions:
     target, or ``None`` where no compositing is planned. predicted_denoise_seconds: of the loop;
     predicted_seconds: of the whole request; ``None`` where the cost model was not measured.
     unproven: targets that are not refined because the inputs prove too little of them.
+    full: the request is full diffusion, bit for bit: nothing of it is masked, held or withheld.
     pace: what both are scaled by, against the cost table's seconds.
     """
 
@@ -48,6 +51,7 @@ class Decisions:
     predicted_seconds: float | None
     notes: tuple[str, ...]
     unproven: tuple[int, ...] = ()
+    full: bool = False
     pace: float = 1.0
 
     def at_pace(self, pace: float) -> "Decisions":
@@ -89,11 +93,17 @@ def decide(
     chosen = components.steps.start_steps(report, scene, quality, config.num_steps)
     mask = components.mask.mask(coarse, scene, chosen.cluster).cpu()
     starts = list(chosen.steps)
-    unseen = unproven(coarse.opacity, config.evidence.min_opacity)
+    walks = chosen.walks or (OWN,) * len(starts)
+    check_solvers(components, config, walks)
+    full = mode in METHOD_MODES and all(
+        FramePlan(start, walk).full(config.num_steps)
+        for start, walk in zip(starts, walks, strict=True)
+    )
+    unseen = () if full else unproven(coarse.opacity, config.evidence.min_opacity)
     for index in unseen:
         starts[index] = config.num_steps
     region: Bool[Tensor, "T y x"] | None = None
-    if mode == "selective":
+    if mode == "selective" and not full:
         region = tiles_of(
             mask, diffusion.latent_factor, diffusion.tile, config.plan.region_dilation
         )
@@ -106,11 +116,13 @@ def decide(
     planner = _planner(components, config)
 
     def predict(candidate: tuple[int, ...]) -> float:
-        return request_seconds(config.cost, planner.schedules(mode, layouts, candidate, region))[0]
+        return request_seconds(
+            config.cost, planner.schedules(mode, layouts, candidate, region, walks)
+        )[0]
 
     budget = budgeted(config, mode, starts, predict)
     starts = starts if budget is None else list(budget.starts)
-    schedules = planner.schedules(mode, layouts, starts, region)
+    schedules = planner.schedules(mode, layouts, starts, region, walks)
     final = target_starts(layouts, schedules, len(scene.targets))
     keep = None
     if region is not None and config.plan.composite:
@@ -147,6 +159,7 @@ def decide(
         predicted_seconds=seconds,
         notes=(*chosen.notes, *notes),
         unproven=unseen,
+        full=full and not any(final),
     )
 
 
@@ -192,7 +205,7 @@ def retried(
 ) -> Decisions:
     """A second plan in which missed targets start at half their step and all others are held."""
     starts, schedules = _planner(components, config).again(
-        decisions.layouts, decisions.starts, missed
+        decisions.layouts, decisions.starts, missed, decisions.start_steps.walks
     )
     return replace(decisions, starts=starts, schedules=schedules, keep=None)
 

@@ -12,18 +12,19 @@ from sphinx_framework.types import CoarseViews
 
 @torch.no_grad()
 def guarded(
-    request: Request, refined: dict[int, Tensor], coarse: CoarseViews
+    request: Request, refined: dict[int, Tensor], coarse: CoarseViews, *, full: bool = False
 ) -> list[tuple[int, Tensor, Served]]:
     """Refined targets, or their render where refinement lost what the inputs prove.
 
-    What was found is booked in the request; the baselines are measured, and served as they are.
+    What was found is booked in the request; the baselines, and a request that is full
+    diffusion, are measured, and served as they are.
     """
     indices = list(refined)
     opacity = None if coarse.opacity is None else coarse.opacity[indices]
     limits = request.config.evidence
     images = torch.stack([refined[index] for index in indices])
     shares = surviving_evidence(images, coarse.images[indices], opacity, limits.tolerance)
-    guards = limits.guard and request.mode in METHOD_MODES
+    guards = limits.guard and request.mode in METHOD_MODES and not full
     served: list[tuple[int, Tensor, Served]] = []
     for index, share in zip(indices, shares.tolist(), strict=True):
         request.evidence[index] = share

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework.engine.prepared import Group, Prepared, needs, prepared
+from sphinx_framework.engine.prepared import Group, Prepared, Travel, needs, prepared, with_solver
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.passes import Call, frames_pass, full_pass, tiles_pass
 from sphinx_framework.executors.stopwatch import Stopwatch
@@ -48,6 +48,7 @@ class Refinement:
     clean: latents that hold inactive frames. noise: drawn once per request.
     draw: fresh standard normal noise of the whole clip for a step (stochastic solvers only).
     x: the state. denoised: last prediction per frame, the history of multistep solvers.
+    ahead: states of frames that have moved past the clip's step (strides of their own).
     moves, drawn: what the actions need on the device, and noise per step; made before the first.
     """
 
@@ -64,6 +65,7 @@ class Refinement:
     constants: dict[str, Tensor] = field(init=False, default_factory=dict)
     moves: tuple[Prepared, ...] = field(init=False)
     drawn: dict[int, Tensor] = field(init=False)
+    ahead: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
         """Noise the latents to the first step of the schedule (Algorithm 1, line 3).
@@ -80,6 +82,7 @@ class Refinement:
         self.x = self.sampler.noised(origin, self.noise, first)
         # A held cell is exactly clean + noise: predicting it perfectly means predicting `clean`.
         self.denoised = self.clean.clone()
+        self.ahead = self.x
         noisy, history = needs(self.sampler, schedule)
         self.moves = prepared(schedule, history, self.clean.device)
         self.drawn = {step: self.draw(step) for step in sorted(noisy)}
@@ -162,8 +165,19 @@ class Refinement:
             history=self.denoised[move.frames],
             fresh=lambda: self._fresh(action.step)[move.frames],
         )
-        self.x = held
         self.denoised[move.frames] = denoised
+        if move.travel is not None:
+            self._travelled(held, action.next_step, move.travel)
+        self.x = held
+
+    def _travelled(self, state: Float[Tensor, "T C h w"], step: int, travel: Travel) -> None:
+        """Keep who has moved past the step until it gets there; show its prediction meanwhile."""
+        came = self.ahead[travel.arriving]
+        self.ahead = self.ahead.clone()
+        self.ahead[travel.leaving] = state[travel.leaving]
+        meanwhile = self.sampler.noised(self.denoised, self.noise, step)
+        state[travel.away] = meanwhile[travel.away]
+        state[travel.arriving] = came
 
     def _advance_tiles(
         self, action: Partial, denoised: Float[Tensor, "n C a b"], tiles: TileSet, move: Prepared
@@ -200,11 +214,12 @@ class Refinement:
             past, rows = group.past, slice(None) if group.rows is None else group.rows
             step = SolverStep(
                 step=action.step,
-                next_step=action.next_step,
+                next_step=group.end,
                 previous=None if past is None else (past, history[rows]),
                 draw=lambda rows=rows: fresh()[rows],  # type: ignore[misc]
             )
-            result[rows] = self.sampler.advance(x[rows], denoised[rows], step)
+            sampler = with_solver(self.sampler, group.solver)
+            result[rows] = sampler.advance(x[rows], denoised[rows], step)
         return result
 
     def _fresh(self, step: int) -> Float[Tensor, "T C h w"]:

@@ -6,6 +6,7 @@ schedule alone, so they are known here.
 """
 
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import torch
@@ -14,24 +15,43 @@ from torch import Tensor
 
 from sphinx_framework.executors.tiles import TileSet
 from sphinx_framework.policy.schedule import Full, Partial, Schedule
-from sphinx_framework.protocols import Sampler
+from sphinx_framework.protocols import ChoosesSolver, Sampler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Rows with a common past; ``rows`` is ``None`` where these are all rows."""
+    """Rows with a common past, solver and goal; ``rows`` is ``None`` where these are all rows."""
 
     past: int | None
     rows: Int[Tensor, " k"] | None
+    end: int
+    solver: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Travel:
+    """Frames of their own strides, at the end of an action.
+
+    leaving: have moved past the clip's next step. away: are between two steps of their own there.
+    arriving: moved there in an earlier action.
+    """
+
+    leaving: Int[Tensor, " a"]
+    away: Int[Tensor, " b"]
+    arriving: Int[Tensor, " c"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """One action of a schedule: active frames, their tiles, and rows grouped by past."""
+    """One action of a schedule: active frames, their tiles, and rows grouped by past.
+
+    travel: ``None`` where all frames move in step.
+    """
 
     frames: Int[Tensor, " f"]
     tiles: TileSet | None
     groups: tuple[Group, ...]
+    travel: Travel | None = None
 
 
 @dataclass(slots=True)
@@ -62,16 +82,26 @@ def needs(sampler: Sampler, schedule: Schedule) -> tuple[frozenset[int], bool]:
     """
     drawn, history = set(), False
     number = torch.zeros(1, 1, 1, 1)
-    for action in schedule.actions:
-        probe: Any = Probe(action.step, action.next_step)
+    samplers = [with_solver(sampler, solver) for solver in set(schedule.solvers or (None,))]
+    moves = {(a.step, end) for a in schedule.actions for end in a.own_ends()}
+    for (step, end), own in product(sorted(moves), samplers):
+        probe: Any = Probe(step, end)
         try:
-            sampler.advance(number, number, probe)
+            own.advance(number, number, probe)
         except Exception:  # a plugin's code on numbers that it did not expect
             return frozenset(action.step for action in schedule.actions), True
         if probe.drew:
-            drawn.add(action.step)
+            drawn.add(step)
         history = history or probe.looked_back
     return frozenset(drawn), history
+
+
+def with_solver(sampler: Sampler, solver: str | None) -> Sampler:
+    """The sampler by another solver; :func:`check_solvers` has seen that it has one."""
+    if solver is None:
+        return sampler
+    assert isinstance(sampler, ChoosesSolver)
+    return sampler.with_solver(solver)
 
 
 def prepared(schedule: Schedule, history: bool, device: torch.device) -> tuple[Prepared, ...]:
@@ -80,13 +110,15 @@ def prepared(schedule: Schedule, history: bool, device: torch.device) -> tuple[P
     history: whether the sampler reads the past; without it, rows need no groups.
     """
     since: list[int | None] = [None] * schedule.num_frames
+    solvers = schedule.solvers or (None,) * schedule.num_frames
+    away: dict[int, int] = {}
     indices: dict[tuple[int, ...], Tensor] = {}
     tile_sets: dict[tuple[int, ...], TileSet] = {}
     made = []
 
     def index(numbers: tuple[int, ...]) -> Tensor:
         if numbers not in indices:
-            indices[numbers] = torch.tensor(numbers, device=device)
+            indices[numbers] = torch.tensor(numbers, device=device, dtype=torch.long)
         return indices[numbers]
 
     for action in schedule.actions:
@@ -97,23 +129,48 @@ def prepared(schedule: Schedule, history: bool, device: torch.device) -> tuple[P
                 tile_sets[action.frames] = _tile_set(schedule, action, device)
             tiles = tile_sets[action.frames]
             of_rows = tiles.frame_list
-        pasts = [since[frame] if history else None for frame in of_rows]
+        ends = dict(zip(action.frames, action.own_ends(), strict=True))
+        kinds = [
+            (since[frame] if history else None, ends[frame], solvers[frame]) for frame in of_rows
+        ]
         made.append(
-            Prepared(frames=index(action.frames), tiles=tiles, groups=_groups(pasts, index))
+            Prepared(
+                frames=index(action.frames),
+                tiles=tiles,
+                groups=_groups(kinds, index),
+                travel=_travel(action, ends, away, index),
+            )
         )
         for frame in action.frames:
             since[frame] = action.step
     return tuple(made)
 
 
-def _groups(pasts: list[int | None], index: Any) -> tuple[Group, ...]:
-    distinct = list(dict.fromkeys(pasts))
-    if len(distinct) == 1:
-        return (Group(past=distinct[0], rows=None),)
-    return tuple(
-        Group(past=past, rows=index(tuple(i for i, p in enumerate(pasts) if p == past)))
-        for past in distinct
-    )
+Kind = tuple[int | None, int, str | None]  # past, goal, solver
+
+
+def _groups(kinds: list[Kind], index: Any) -> tuple[Group, ...]:
+    groups = []
+    for kind in dict.fromkeys(kinds):
+        past, end, solver = kind
+        members = tuple(i for i, other in enumerate(kinds) if other == kind)
+        rows = None if len(members) == len(kinds) else index(members)
+        groups.append(Group(past=past, rows=rows, end=end, solver=solver))
+    return tuple(groups)
+
+
+def _travel(
+    action: Full | Partial, ends: dict[int, int], away: dict[int, int], index: Any
+) -> Travel | None:
+    """Who is on the way when an action ends; ``away``: frame -> goal, brought up to date."""
+    arriving = tuple(frame for frame, end in away.items() if end == action.next_step)
+    leaving = tuple(frame for frame, end in ends.items() if end > action.next_step)
+    for frame in arriving:
+        del away[frame]
+    away.update((frame, ends[frame]) for frame in leaving)
+    if not (arriving or away):
+        return None
+    return Travel(leaving=index(leaving), away=index(tuple(away)), arriving=index(arriving))
 
 
 def _tile_set(schedule: Schedule, action: Full | Partial, device: torch.device) -> TileSet:

@@ -87,7 +87,7 @@ class Road:
             # The clip is decoded: no device has anything left to do for these.
             own = (move for number, _, move in request.moves[before:] if number == clip)
             request.seconds.denoise += sum(move.seconds for move in own)
-            for index, image, served in guarded(request, refined, self.coarse):
+            for index, image, served in guarded(request, refined, self.coarse, full=decisions.full):
                 self.images[index] = image
                 yield self._final(index, served)
         yield StageDone(stage="denoise", seconds=request.seconds.denoise)

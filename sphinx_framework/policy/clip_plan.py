@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from sphinx_framework.frame_plan import OWN, FramePlan, Walk
 from sphinx_framework.plugin import Capabilities
 from sphinx_framework.policy.cost import CostModel
 from sphinx_framework.policy.plan import PlanConfig, lower, plan
@@ -29,42 +30,65 @@ class Planner:
         layouts: Sequence[ClipLayout],
         starts: Sequence[int],
         region: Bool[Tensor, "T y x"] | None = None,
+        walks: Sequence[Walk] | None = None,
     ) -> tuple[Schedule, ...]:
         """One lowered schedule per clip; inputs and given targets never advance.
 
-        starts, region: per target of the request.
+        starts, region, walks: per target of the request.
         """
-        return tuple(self._clip(mode, layout, starts, region) for layout in layouts)
+        given = walks or (OWN,) * len(starts)
+        plans = [FramePlan(start, walk) for start, walk in zip(starts, given, strict=True)]
+        return tuple(self._clip(mode, layout, plans, region) for layout in layouts)
 
     def again(
-        self, layouts: Sequence[ClipLayout], starts: Sequence[int], missed: Sequence[int]
+        self,
+        layouts: Sequence[ClipLayout],
+        starts: Sequence[int],
+        missed: Sequence[int],
+        walks: Sequence[Walk] | None = None,
     ) -> tuple[tuple[int, ...], tuple[Schedule, ...]]:
         """A second plan: missed targets start at half their step, all others are held."""
         later = tuple(
             start // 2 if index in missed else self.num_steps for index, start in enumerate(starts)
         )
         uncapped = self.config.model_copy(update={"max_start": None})  # held targets stay held
-        return later, replace(self, config=uncapped).schedules("fine", layouts, later)
+        return later, replace(self, config=uncapped).schedules("fine", layouts, later, walks=walks)
 
     def _clip(
         self,
         mode: Mode,
         layout: ClipLayout,
-        starts: Sequence[int],
+        plans: Sequence[FramePlan],
         region: Bool[Tensor, "T y x"] | None,
     ) -> Schedule:
         marked = None if region is None else latent_region(layout, region)
-        own = latent_starts(layout, starts)
-        planned = plan(mode, own, self.num_steps, self.config, marked)
+        own = latent_plans(layout, plans, self.num_steps)
+        planned = plan(
+            mode,
+            [None if found is None else found.start for found in own],
+            self.num_steps,
+            self.config,
+            marked,
+            [OWN if found is None else found.walk for found in own],
+        )
         return lower(planned, self.capabilities, self.cost)
 
 
-def latent_starts(layout: ClipLayout, starts: Sequence[int]) -> list[int | None]:
-    """Start of every latent: the earliest of its targets; ``None`` where it makes none."""
+def latent_plans(
+    layout: ClipLayout, plans: Sequence[FramePlan], num_steps: int
+) -> list[FramePlan | None]:
+    """Plan of every latent: the dearest of its targets'; ``None`` where it makes none.
+
+    Of equally dear ones the earliest start counts.
+    """
     made = layout.made
+
+    def dearest(targets: Sequence[int]) -> FramePlan:
+        own = (plans[target] for target in targets)
+        return max(own, key=lambda found: (found.cost(num_steps), -found.start))
+
     return [
-        min(starts[target] for target in made[latent]) if latent in made else None
-        for latent in range(layout.num_latents)
+        dearest(made[latent]) if latent in made else None for latent in range(layout.num_latents)
     ]
 
 

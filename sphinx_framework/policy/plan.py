@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from jaxtyping import Bool
 from pydantic import Field
 
+from sphinx_framework.frame_plan import OWN, FramePlan, Walk, as_rendered
 from sphinx_framework.options import Options
 from sphinx_framework.plugin import Capabilities
 from sphinx_framework.policy.cost import CostModel
 from sphinx_framework.policy.schedule import (
+    METHOD_MODES,
     Full,
     Lowering,
     LoweringKind,
@@ -47,7 +49,7 @@ class PlanConfig(Options):
         default=None,
         ge=1,
         description="visit at most this many steps: longer walks are spread over that many, which "
-        "bounds the latency of the worst request; mode diffusion is not bounded",
+        "bounds the latency of the worst request; full diffusion is not bounded",
     )
     max_start: int | None = Field(
         default=None,
@@ -72,39 +74,106 @@ def plan(
     num_steps: int,
     config: PlanConfig,
     region: Bool[Tensor, "T y x"] | None = None,
+    walks: Sequence[Walk] | None = None,
 ) -> Schedule:
     """Decide every step of a clip.
 
     starts: start step per slot; ``None`` marks an input slot. A target with ``num_steps`` is
     served as the regression model rendered it. Raises ``ValueError`` for starts off the grid.
+    walks: per slot, how it covers what remains; none: as the options say. A method mode whose
+    targets are all full diffusion is mode ``diffusion``.
     """
     for start in starts:
         if start is not None and not 0 <= start <= num_steps:
             raise ValueError(f"start step {start} is not in 0..{num_steps}")
-    targets = [s for s in starts if s is not None]
+    given = zip(starts, walks or (OWN,) * len(starts), strict=True)
+    targets = [FramePlan(start, walk) for start, walk in given if start is not None]
+    if mode in METHOD_MODES and targets and all(t.full(num_steps) for t in targets):
+        mode = "diffusion"
+    targets = _by_mode(mode, targets, num_steps, config)
     if mode == "diffusion":
         config = config.model_copy(update={"stride": 1, "max_steps": None})
-        targets = [0] * len(targets)
-    elif mode == "coarse":
-        targets = [min(targets, default=num_steps)] * len(targets)
-    elif mode == "regression":
-        targets = [num_steps] * len(targets)
-    if config.max_start is not None and mode not in ("diffusion", "regression"):
-        targets = [min(start, config.max_start) for start in targets]
-    visited, number = _walk(min(targets, default=num_steps), num_steps, config)
-    targets = [_on_grid(start, num_steps, visited) for start in targets]
+    stated = any(t.walk.steps is not None and t.start < num_steps for t in targets)
+    grids: list[tuple[int, ...]] = []
+    if stated:
+        grids = [_grid(target, num_steps, config) for target in targets]
+        visited = sorted(set().union(*grids))
+        number = 0 if len(visited) < num_steps - visited[0] else visited[0]
+    else:
+        visited, number = _walk(
+            min((t.start for t in targets), default=num_steps), num_steps, config
+        )
+        targets = [replace(t, start=_on_grid(t.start, num_steps, visited)) for t in targets]
     inputs = num_steps if config.input_start is None else config.input_start
-    if all(start == num_steps for start in targets):
+    if all(target.start == num_steps for target in targets):
         inputs = num_steps
     remaining = iter(targets)
-    slots = tuple(inputs if start is None else next(remaining) for start in starts)
+    plans = [FramePlan(inputs) if start is None else next(remaining) for start in starts]
+    slots = tuple(plan.start for plan in plans)
+    own = iter(grids)
+    laid = [
+        tuple(s for s in visited if s >= slot) if start is None or not stated else next(own)
+        for slot, start in zip(slots, starts, strict=True)
+    ]
+    nested = all(
+        grid == tuple(s for s in visited if s >= slot)
+        for grid, slot in zip(laid, slots, strict=True)
+    )
     schedule = Schedule(
-        actions=_actions(mode, slots, visited, number, num_steps, config),
+        actions=_actions(mode, slots, visited, number, num_steps, config)
+        if nested
+        else _own_strides(laid, visited, num_steps),
         starts=slots,
         num_steps=num_steps,
         region=region if mode == "selective" else None,
+        solvers=tuple(plan.walk.solver for plan in plans)
+        if any(plan.walk.solver for plan in plans)
+        else (),
     )
     return _with_regions(schedule, config) if mode == "selective" else schedule
+
+
+def _by_mode(
+    mode: Mode, targets: list[FramePlan], num_steps: int, config: PlanConfig
+) -> list[FramePlan]:
+    """The targets' plans as a mode has them; ``coarse``: the dearest of all, for all."""
+    if mode == "diffusion":
+        return [FramePlan(0)] * len(targets)
+    if mode == "regression":
+        return [as_rendered(num_steps)] * len(targets)
+    if mode == "coarse" and targets:
+        dearest = max(targets, key=lambda t: (t.cost(num_steps), -t.start))
+        targets = [dearest] * len(targets)
+    if config.max_start is not None:
+        targets = [replace(t, start=min(t.start, config.max_start)) for t in targets]
+    return targets
+
+
+def _grid(target: FramePlan, num_steps: int, config: PlanConfig) -> tuple[int, ...]:
+    """The steps that one target is computed at."""
+    if target.start == num_steps:
+        return ()
+    if target.walk.steps is None:
+        return tuple(_walk(target.start, num_steps, config)[0])
+    return target.walk.visited(target.start, num_steps, config.max_steps)
+
+
+def _own_strides(
+    grids: Sequence[tuple[int, ...]], visited: Sequence[int], num_steps: int
+) -> tuple[Full | Partial, ...]:
+    """Full passes over the steps of all; each frame moves along its own."""
+    actions: list[Full | Partial] = []
+    for position, step in enumerate(visited):
+        next_step = visited[position + 1] if position + 1 < len(visited) else num_steps
+        frames = tuple(slot for slot, grid in enumerate(grids) if step in grid)
+        ends = tuple(
+            next((later for later in grids[slot] if later > step), num_steps) for slot in frames
+        )
+        same = all(end == next_step for end in ends)
+        actions.append(
+            Full(step=step, next_step=next_step, frames=frames, ends=() if same else ends)
+        )
+    return tuple(actions)
 
 
 def _walk(first: int, num_steps: int, config: PlanConfig) -> tuple[list[int], int]:
@@ -202,7 +271,7 @@ def lower(schedule: Schedule, capabilities: Capabilities, cost: CostModel) -> Sc
         note = f"{dense} partial steps run in full: the model has no frame subsets"
         lowered.append(Lowering(kind="no_subsets", steps=dense, note=note))
         actions = [
-            Full(step=a.step, next_step=a.next_step, frames=a.frames)
+            Full(step=a.step, next_step=a.next_step, frames=a.frames, ends=a.ends)
             if isinstance(a, Partial)
             else a
             for a in actions

@@ -1,4 +1,4 @@
-"""Reading k rules: a scene's cluster, and from a quality ratio to a start step (torch-free)."""
+"""Reading rules: a scene's cluster, and from a quality ratio to a plan (torch-free)."""
 
 import math
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from sphinx_framework.errors import ConfigError, InputError
+from sphinx_framework.frame_plan import FramePlan, as_rendered, full_diffusion
 from sphinx_framework.policy.rule_table import RuleTable, full_ratio_of, row_of, start_of
 from sphinx_framework.policy.rules import Rules
 
@@ -79,6 +80,32 @@ class Lookup:
     max_start: int | None = None
     multiple_of: int = 1
 
+    def plan(
+        self, rules: Rules, cluster: int | None, quality: float, ratio: float, num_steps: int
+    ) -> FramePlan:
+        """The plan of a frame on a grid of ``num_steps``.
+
+        Rules without ``steps`` say the start alone (:meth:`start_step`). With ``steps``, a quality
+        between two measured ones gets the plan of the higher: plans are not interpolated. Quality 1
+        is full diffusion under objective ``paper``, bit for bit.
+
+        Raises :class:`InputError` for a quality that is not in (0, 1].
+        """
+        lower, higher, weight = bracket(rules, quality)
+        asked, quality = quality, higher if weight > 0 else lower
+        if quality == 1 and rules.objective == "paper" and (weight == 0 or self._stated(rules)):
+            return full_diffusion(num_steps)
+        if not self._stated(rules):
+            return FramePlan(self.start_step(rules, cluster, asked, ratio, num_steps))
+        found = rules.plan(rules.table(quality, cluster), ratio)
+        if found.full(rules.num_steps):
+            return full_diffusion(num_steps)
+        start = self._scaled(self._latest(rules, found.start), rules, num_steps)
+        return as_rendered(num_steps) if start == num_steps else FramePlan(start, found.walk)
+
+    def _stated(self, rules: Rules) -> bool:
+        return bool(rules.tables[0].steps)
+
     def start_step(
         self, rules: Rules, cluster: int | None, quality: float, ratio: float, num_steps: int
     ) -> int:
@@ -95,22 +122,28 @@ class Lookup:
         start = (1 - weight) * self._measured(rules, cluster, lower, ratio)
         if weight > 0:
             start += weight * self._measured(rules, cluster, higher, ratio)
+        return self._scaled(start, rules, num_steps)
+
+    def _scaled(self, start: float, rules: Rules, num_steps: int) -> int:
+        """A start on the rules' grid, brought to another and rounded down."""
         scaled = start * num_steps / rules.num_steps
         if scaled >= num_steps - ROUNDING:
             return num_steps
         steps = math.floor(scaled + ROUNDING)
         return steps - steps % self.multiple_of
 
+    def _latest(self, rules: Rules, start: float) -> float:
+        return min(start, float(rules.num_steps if self.max_start is None else self.max_start))
+
     def _measured(self, rules: Rules, cluster: int | None, quality: float, ratio: float) -> float:
         """Start on the rules' grid at a measured quality, or at quality 1."""
         if quality == 1 and rules.objective == "paper":
             return 0.0
-        latest = float(rules.num_steps if self.max_start is None else self.max_start)
         table = rules.table(quality, cluster)
         if ratio >= table.rows[-1][1]:
-            return min(float(rules.num_steps), latest)
+            return self._latest(rules, rules.num_steps)
         read = _constant if self.style == "table" else _continuous
-        return min(read(table, ratio, self.below_first == "ramp"), latest)
+        return self._latest(rules, read(table, ratio, self.below_first == "ramp"))
 
 
 def bracket(rules: Rules, quality: float) -> tuple[float, float, float]:

@@ -1,4 +1,4 @@
-"""The k rules: which start step a quality ratio allows, and where that was measured (torch-free).
+"""The rules: which plan a quality ratio allows, and where that was measured (torch-free).
 
 The format of a rule file (``sphinx-framework/rules/1``, TOML) is described in ``docs/rules.md``.
 """
@@ -16,13 +16,20 @@ import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
 from sphinx_framework.errors import ConfigError, suggestion
+from sphinx_framework.frame_plan import FramePlan
 from sphinx_framework.options import Options, first_problem
-from sphinx_framework.policy.rule_table import RuleTable, start_of
+from sphinx_framework.policy.rule_table import RuleTable, plan_of
 
 __all__ = ["SCHEMA", "Clusters", "Provenance", "RuleFile", "RuleTable", "Rules", "load_rules"]
 
 SCHEMA = "sphinx-framework/rules/1"
 RESOURCE = re.compile(r"^(?P<package>[A-Za-z_]\w+(\.\w+)*):(?P<file>[^/\\]+)$")
+MEANING = {
+    "paper": "a quality is the share of full diffusion's no-reference score (eq. 1) that is kept; "
+    "1 is full diffusion, bit for bit",
+    "truth": "a quality is the share of the best similarity to ground truth, (SSIM + GMS) / 2, "
+    "that any plan of the grid reaches on such frames; 1 is that best plan",
+}
 HINT = "Give the path of a rule file, or package:file; the format is in docs/rules.md."
 
 
@@ -76,6 +83,7 @@ class Rules(Options):
     """A rule file.
 
     num_steps: of the step grid that the starts count; other grids are reached by proportion.
+    Costs (steps per frame) fall with the ratio and rise with the quality, by construction.
     gamma: exponent of the reference score that the ratios are meant for (paper eq. 2).
     objective: what a quality is a share of. ``paper``: full diffusion's score (eq. 1), so quality 1
         is full diffusion. ``truth``: the best similarity to ground truth that any plan reached on
@@ -131,12 +139,31 @@ class Rules(Options):
             if len(getattr(self.clusters, name)) not in (0, count):
                 raise ValueError(f"clusters.{name} needs one entry per cluster ({count})")
         for table in self.tables:
-            if table.rows[-1][2] > self.num_steps:
-                raise ValueError(f"start {table.rows[-1][2]} exceeds num_steps {self.num_steps}")
+            latest = max(start for _, _, start in table.rows)
+            if latest > self.num_steps:
+                raise ValueError(f"start {latest} exceeds num_steps {self.num_steps}")
+        if len({bool(table.steps) for table in self.tables}) > 1:
+            raise ValueError("steps: give them in all tables, or in none")
         return self
 
     @model_validator(mode="after")
-    def _higher_quality_never_starts_later(self) -> "Rules":
+    def _better_frames_never_cost_more(self) -> "Rules":
+        for table in self.tables:
+            costs = [self.plan(table, low).cost(self.num_steps) for low, _, _ in table.rows]
+            for before, after in pairwise(costs):
+                if before < after:
+                    raise ValueError(
+                        f"quality {table.quality:g}: the steps of a frame rise with its ratio "
+                        f"({before} to {after}): the better frame would cost more"
+                    )
+        return self
+
+    def plan(self, table: RuleTable, ratio: float) -> FramePlan:
+        """What a table says of a ratio, on the rules' grid."""
+        return plan_of(table, ratio, self.num_steps)
+
+    @model_validator(mode="after")
+    def _a_higher_quality_never_costs_less(self) -> "Rules":
         for cluster in {table.cluster for table in self.tables}:
             ordered = [self.table(quality, cluster) for quality in self.qualities]
             for lower, higher in pairwise(ordered):
@@ -146,11 +173,12 @@ class Rules(Options):
     def _compare(self, lower: RuleTable, higher: RuleTable) -> None:
         edges = {edge for t in (lower, higher) for low, high, _ in t.rows for edge in (low, high)}
         for edge in sorted(edges):
-            early, late = (start_of(t.rows, edge, self.num_steps) for t in (higher, lower))
-            if early > late:
+            dear, cheap = (self.plan(t, edge) for t in (higher, lower))
+            if dear.cost(self.num_steps) < cheap.cost(self.num_steps):
                 raise ValueError(
-                    f"at ratio {edge:g}, quality {higher.quality:g} starts at {early}, later than "
-                    f"quality {lower.quality:g} at {late} (cluster {lower.cluster})"
+                    f"at ratio {edge:g}, quality {higher.quality:g} (plan {dear.text()}) starts "
+                    f"later than quality {lower.quality:g} (plan {cheap.text()}), or takes fewer "
+                    f"steps (cluster {lower.cluster})"
                 )
 
     def to_toml(self) -> str:

@@ -3,6 +3,10 @@
 A *full* step runs every frame of the clip (and refreshes the latent cache when a partial step
 follows); a *partial* step runs the active frames only, or their active tiles (``sparse``). In both,
 only active frames advance: the others are held at the noise level of the step.
+
+Frames of one clip may walk by different strides. The clip then visits the steps of all; a frame
+that is computed at a step moves to the next step of its own (``ends``) and is on its way until the
+clip gets there.
 """
 
 from __future__ import annotations
@@ -28,10 +32,18 @@ class Action:
     step: int
     next_step: int
     frames: tuple[int, ...]
+    ends: tuple[int, ...] = ()
+
+    def own_ends(self) -> tuple[int, ...]:
+        """The step that each of ``frames`` moves to; ``ends`` unless all move to ``next_step``."""
+        return self.ends or (self.next_step,) * len(self.frames)
 
     def moved(self) -> str:
         """Text of the move: the step, and where to if that is not the next one."""
         skip = "" if self.next_step == self.step + 1 else f">{self.next_step}"
+        if self.ends:
+            own = (f"{f}>{end}" for f, end in zip(self.frames, self.ends, strict=False))
+            skip += f"[{','.join(own)}]"
         return f"{self.step}{skip}"
 
     def listed(self) -> str:
@@ -83,6 +95,7 @@ class Schedule:
     starts: first step of every slot; ``num_steps`` for slots that never advance. Slots that start
         at 0 start from pure noise, all others from the noised regression latents.
     region: active tiles per slot for sparse steps.
+    solvers: by slot; ``None`` is the pipeline's own, and so is an empty tuple, for all.
     lowered: what lowering changed and why.
     """
 
@@ -90,6 +103,7 @@ class Schedule:
     starts: tuple[int, ...]
     num_steps: int
     region: Bool[Tensor, "T y x"] | None = None
+    solvers: tuple[str | None, ...] = ()
     lowered: tuple[Lowering, ...] = ()
 
     @property
@@ -101,7 +115,7 @@ class Schedule:
         """Check the invariants that make the loop safe; raises ``ValueError``."""
         if self.actions and isinstance(self.actions[0], Partial):
             raise ValueError("a schedule cannot open with a partial step: no cache exists yet")
-        active: frozenset[int] = frozenset()
+        away: dict[int, int] = {}  # frames that have started -> the step they are on their way to
         expected: int | None = None
         recorded = False
         for action in self.actions:
@@ -112,10 +126,7 @@ class Schedule:
             expected = action.next_step
             if not action.frames or not set(action.frames) <= set(range(len(self.starts))):
                 raise ValueError(f"{action.text()} has no frames, or frames outside of the clip")
-            # Active rows are written over the cache, so they must not fall back to being context.
-            if not active <= set(action.frames):
-                raise ValueError(f"{action.text()} drops a frame that was active before")
-            active = frozenset(action.frames)
+            self._check_own_moves(action, away)
             if isinstance(action, Partial):
                 if not recorded:
                     raise ValueError(f"{action.text()} follows a full step that recorded nothing")
@@ -125,6 +136,22 @@ class Schedule:
                 recorded = action.record
         if self.actions and expected != self.num_steps:
             raise ValueError("a schedule must end at num_steps")
+        if any(end != self.num_steps for end in away.values()):
+            raise ValueError("a frame's own moves must end at num_steps")
+
+    def _check_own_moves(self, action: Full | Partial, away: dict[int, int]) -> None:
+        """Every frame that has started is computed, or on its way past the step of a full pass."""
+        # Active rows are written over the cache, so they must not fall back to being context.
+        for frame, end in away.items():
+            on_its_way = isinstance(action, Full) and end > action.step
+            if frame not in action.frames and not on_its_way:
+                raise ValueError(f"{action.text()} drops a frame that was active before")
+        if action.ends and (isinstance(action, Partial) or len(action.ends) != len(action.frames)):
+            raise ValueError(f"{action.text()}: only full passes have one end per frame")
+        for frame, end in zip(action.frames, action.own_ends(), strict=True):
+            if away.get(frame, action.step) != action.step or end < action.next_step:
+                raise ValueError(f"{action.text()} moves a frame that is on its way")
+            away[frame] = end
 
     @property
     def num_frames(self) -> int:

@@ -43,6 +43,9 @@ from sphinx_framework.protocols.executor import (
     Reach as Reach,
 )
 from sphinx_framework.protocols.sampler import (
+    ChoosesSolver as ChoosesSolver,
+)
+from sphinx_framework.protocols.sampler import (
     Sampler as Sampler,
 )
 from sphinx_framework.protocols.sampler import (

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -41,4 +41,18 @@ class Sampler(Protocol):
         self, x: Float[Tensor, "R *d"], denoised: Float[Tensor, "R *d"], move: SolverStep
     ) -> Float[Tensor, "R *d"]:
         """Move the state from ``move.step`` to ``move.next_step``."""
+        ...
+
+
+@runtime_checkable
+class ChoosesSolver(Protocol):
+    """What a sampler may add: a choice of solvers, so that plans can name one."""
+
+    @property
+    def solvers(self) -> tuple[str, ...]:
+        """Their names."""
+        ...
+
+    def with_solver(self, solver: str) -> Sampler:
+        """The same grid, walked by one of ``solvers``."""
         ...

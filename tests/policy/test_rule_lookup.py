@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from sphinx_framework.errors import ConfigError, InputError
+from sphinx_framework.frame_plan import FramePlan, Walk, full_diffusion
 from sphinx_framework.policy.rule_lookup import Lookup, nearest_centre
 from sphinx_framework.policy.rules import SCHEMA, Rules, load_rules
 
@@ -238,3 +239,58 @@ def test_of_equal_centres_the_first_counts_and_one_centre_has_no_margin() -> Non
 def test_an_embedding_of_another_length_is_refused() -> None:
     with pytest.raises(ConfigError, match="has 2 values, the cluster centres have 3"):
         nearest_centre(np.ones(2), np.ones((1, 3)))
+
+
+def planned_rules(objective: str = "truth") -> Rules:
+    """Two qualities; the higher takes more steps; under ``truth`` quality 1 the most."""
+    tables = [
+        {"quality": 0.9, "rows": [[0, 0.8, 40], [0.8, 1e9, 50]], "steps": [1, 0]},
+        {"quality": 0.95, "rows": [[0, 0.8, 0], [0.8, 1e9, 40]], "steps": [3, 1]},
+        {"quality": 1.0, "rows": [[0, 1e9, 20]], "steps": [3], "solvers": ["dpmpp_2m"]},
+    ]
+    return Rules.model_validate(
+        {
+            "schema": SCHEMA,
+            "name": "t",
+            "num_steps": 50,
+            "objective": objective,
+            "table": tables if objective == "truth" else tables[:2],
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("quality", "plan"),
+    [(0.1, "40x1"), (0.9, "40x1"), (0.91, "0x3"), (0.95, "0x3"), (0.96, "20x3:dpmpp_2m")],
+)
+def test_a_quality_between_two_plans_gets_the_higher_ones(quality: float, plan: str) -> None:
+    assert Lookup().plan(planned_rules(), None, quality, 0.5, 50).text() == plan
+
+
+def test_quality_one_is_the_best_plan_of_the_truth_and_full_diffusion_of_the_paper() -> None:
+    for ratio in (-1.0, 0.5, 1.5):
+        best = Lookup().plan(planned_rules(), None, 1.0, ratio, 50)
+        assert best == FramePlan(20, Walk(3, "dpmpp_2m"))
+        for rules, cluster in ((planned_rules("paper"), None), (RE10K, 0)):
+            assert Lookup(max_start=40).plan(rules, cluster, 1.0, ratio, 25) == full_diffusion(25)
+
+
+@given(st.floats(0.01, 1.0), st.floats(0.01, 1.0), ratios, ratios)
+@settings(max_examples=200, deadline=None)
+def test_plans_never_cost_less_for_a_higher_quality_nor_more_for_a_better_frame(
+    one: float, other: float, worse: float, better: float
+) -> None:
+    rules = planned_rules()
+    low, high = sorted([one, other])
+    bad, good = sorted([worse, better])
+
+    def cost(quality: float, ratio: float) -> int:
+        return Lookup().plan(rules, None, quality, ratio, 50).cost(50)
+
+    assert cost(low, bad) <= cost(high, bad)
+    assert cost(high, good) <= cost(high, bad)
+
+
+def test_starts_of_plans_scale_with_the_grid_and_their_steps_stay() -> None:
+    assert Lookup().plan(planned_rules(), None, 0.9, 0.5, 25) == FramePlan(20, Walk(1))
+    assert Lookup().plan(RE10K, 0, 0.95, 0.89, 10) == FramePlan(5)

@@ -9,6 +9,7 @@ from sphinx_framework.errors import ConfigError
 from sphinx_framework.policy.rules import SCHEMA, Rules, load_rules
 
 HEAD = 'schema = "sphinx-framework/rules/1"\nname = "mine"\nnum_steps = 50\n'
+PLANS = "[[table]]\nquality = 0.95\nrows = [[0.0, 0.8, 0], [0.8, 1.0, 40]]\nsteps = [3, 1]\n"
 ONE = "[[table]]\nquality = 0.95\nrows = [[0.5, 0.8, 10], [0.8, 1.0, 20]]\n"
 
 
@@ -51,6 +52,13 @@ def test_samples_and_bounds_go_with_the_rows(tmp_path: Path) -> None:
         (HEAD + "[clusters]\nnames = ['a', 'b']\n" + ONE, "one entry per cluster"),
         (HEAD + "[clusters]\ncentres_url = 'https://a/b.npy'\n" + ONE, "centres_sha256"),
         (HEAD + "[clusters]\ncentres_file = 'a'\ncentres_url = 'b'\n" + ONE, "one of"),
+        (HEAD + PLANS.replace("[3, 1]", "[1, 3]"), "the better frame would cost more"),
+        (HEAD + PLANS.replace("0.0, 0.8", "0.1, 0.8"), "begin at ratio 0"),
+        (HEAD + PLANS.replace("[3, 1]", "[3]"), "one entry per row"),
+        (HEAD + PLANS.replace("[3, 1]", "[3, -1]"), "must not be negative"),
+        (HEAD + ONE + 'solvers = ["euler", ""]\n', "solvers needs steps"),
+        (HEAD + PLANS + ONE.replace("0.95", "0.98"), "in all tables, or in none"),
+        (HEAD + PLANS + PLANS.replace("0.95", "0.98").replace("[3, 1]", "[2, 1]"), "fewer steps"),
         ("schema =", "not a valid TOML file"),
     ],
 )
@@ -102,3 +110,14 @@ def test_a_missing_resource_suggests_a_shipped_one() -> None:
 def test_an_unknown_package_is_named() -> None:
     with pytest.raises(ConfigError, match="no_such_package"):
         load_rules("no_such_package:rules.toml")
+
+
+def test_a_row_is_a_whole_plan(tmp_path: Path) -> None:
+    """Starts may fall with the ratio, as long as the better frame takes no more steps."""
+    text = HEAD + (
+        "[[table]]\nquality = 0.9\nrows = [[0.0, 0.5, 40], [0.5, 0.9, 0], [0.9, 1.0, 50]]\n"
+        'steps = [2, 1, 0]\nsolvers = ["dpmpp_2m", "", ""]\n'
+    )
+    rules = load_rules(written(tmp_path, text)).rules
+    plans = [rules.plan(rules.tables[0], ratio).text() for ratio in (0.2, 0.7, 0.95, 1.5)]
+    assert plans == ["40x2:dpmpp_2m", "0x1", "50", "50"]

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sphinx_framework.policy.rule_lookup import Lookup, full_ratio_of, start_of
+from sphinx_framework.policy.rule_lookup import Lookup, full_ratio_of
+from sphinx_framework.policy.rule_table import plan_of
 from sphinx_framework.policy.rules import load_rules
 from sphinx_framework.study.calibrate.calibration import calibrated, rules_of
 from sphinx_framework.study.calibrate.fit import Fit
@@ -36,7 +37,8 @@ def recorded(seed, *, scenes=12, targets=8, kinds=1):
                         ratio=float(rng.uniform(0.4, 1.1)),
                         reference=1.25,
                         full=1.0,
-                        scores=dict(zip(STARTS, shares + 0.01 * rng.random(6), strict=True)),
+                        scores={"0x50": 1.0}
+                        | dict(zip(map(str, STARTS), shares + 0.01 * rng.random(6), strict=True)),
                     )
                     for _ in range(targets)
                 ),
@@ -64,7 +66,7 @@ def written(samples, fit=FIT, clusters=1):
 
 @given(seed=st.integers(0, 1000), kinds=st.integers(1, 2), least=st.sampled_from([1, 10, 500]))
 @settings(max_examples=8)
-def test_the_step_policy_loads_the_file_and_gives_the_fitted_starts(
+def test_the_step_policy_loads_the_file_and_gives_the_fitted_plans(
     tmp_path_factory, seed, kinds, least
 ):
     calibration, text = written(recorded(seed, kinds=kinds), Fit(min_samples=least), kinds)
@@ -73,8 +75,8 @@ def test_the_step_policy_loads_the_file_and_gives_the_fitted_starts(
     rules = load_rules(str(path)).rules
     for rule in calibration.rules:
         for ratio in np.linspace(0, 1.5, 31):
-            start = Lookup().start_step(rules, rule.cluster, rule.quality, ratio, 50)
-            assert start == start_of(rule.rows, ratio, 50)
+            found = Lookup().plan(rules, rule.cluster, rule.quality, ratio, 50)
+            assert found == plan_of(rule, ratio, 50)
             table = rules.table(rule.quality, rule.cluster)
             inside = [
                 full
@@ -109,9 +111,9 @@ def test_every_table_says_how_many_samples_it_rests_on():
     data = tomllib.loads(written(recorded(2))[1])
     for table in data["table"]:
         assert len(table["rows"]) == len(table["samples"]) == len(table["lower_bound"])
-        assert "regression frames are" in table["notes"]
+        assert len(table["steps"]) == len(table["rows"])
 
 
 def test_rows_of_too_few_samples_are_named():
     data = tomllib.loads(written(recorded(2), Fit(min_samples=1000))[1])
-    assert "too few samples in rows 0" in data["table"][0]["notes"]
+    assert "too few samples in rows" in data["table"][0]["notes"]

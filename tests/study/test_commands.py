@@ -13,7 +13,7 @@ NUMBERS = ("--qualities", "0.9", "--device", "cpu")
 
 def calibrated(study, *more):
     given = ("--config", study.config, "--scenes", "fake:set/0-2", "--out", study.out / "mine.toml")
-    few = ("--spacing", 2, "--min-samples", 3, "--min-scenes", 2, "--bins", 2)
+    few = ("--spacing", 2, "--steps", "1,every", "--min-samples", 3, "--min-scenes", 2, "--bins", 2)
     return study("calibrate", *given, *few, *NUMBERS, *more)
 
 
@@ -58,7 +58,7 @@ def test_a_second_calibration_measures_nothing_and_fits_the_same(study):
 
 def test_progress_tells_the_remaining_time(study):
     ended = calibrated(study, "--seed", 1)
-    assert "12 of 12 renders, about 0 s left" in ended.err
+    assert "18 of 18 renders, about 0 s left" in ended.err
     assert "renders" not in ended.out
 
 
@@ -69,6 +69,9 @@ def test_progress_tells_the_remaining_time(study):
         (("--qualities", "1.2"), "not in (0, 1]"),
         (("--qualities", "1"), "needs no rule"),
         (("--spacing", "0"), "--spacing 0"),
+        (("--starts", "0,4"), "--starts 0,4"),
+        (("--steps", "1,most"), "--steps 1,most"),
+        (("--steps", "0"), "--steps 0"),
         (("--bins", "0"), "--bins 0"),
         (("--min-samples", "-1"), "--min-samples -1"),
         (("--confidence", "1"), "--confidence 1"),

@@ -1,31 +1,41 @@
-"""Fitted rules: monotone, justified by their samples, ordered by quality, reproducible."""
+"""Fitted rules: no request is beaten by a cheaper point; monotone in quality and in ratio."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sphinx_framework.policy.rule_lookup import start_of
+from sphinx_framework.errors import ConfigError
+from sphinx_framework.frame_plan import FramePlan, full_diffusion
+from sphinx_framework.policy.rule_table import plan_of, row_plan
+from sphinx_framework.policy.rules import SCHEMA, Rules
 from sphinx_framework.study.calibrate.bounds import lower_bounds
 from sphinx_framework.study.calibrate.fit import Fit, Observed, fit_rules, thin_rows
 from sphinx_framework.study.calibrate.samples import SceneSample, TargetSample
 
 STEPS = 50
-STARTS = (0, 10, 20, 30, 40, STEPS)
+FULL = full_diffusion(STEPS).text()
+PLANS = ("0x1", "0x3", "0x3:dpmpp_2m", "0", "20x2", "20", "40x1", "40", "50")
 QUALITIES = (0.98, 0.95, 0.90)
 
 
-def scene(name, ratios, kept):
-    """A recorded scene: one kept share per start after 0 for every target."""
-    targets = [
-        TargetSample(
-            ratio=r,
-            reference=2.5,
-            full=2.0,
-            scores=dict(zip(STARTS, (2.0, *(2 * k for k in row)), strict=True)),
+def scene(name, ratios, kept, plans=PLANS):
+    """A recorded scene: one kept share per plan beside full diffusion, for every target.
+
+    Its similarities to the truth are the same numbers times 0.4.
+    """
+    targets = []
+    for ratio, row in zip(ratios, kept, strict=True):
+        shares = {FULL: 1.0, **dict(zip(plans, map(float, row), strict=True))}
+        targets.append(
+            TargetSample(
+                ratio=ratio,
+                reference=2.5,
+                full=2.0,
+                scores={plan: 2 * share for plan, share in shares.items()},
+                similarities={plan: 0.4 * share for plan, share in shares.items()},
+            )
         )
-        for r, row in zip(ratios, kept, strict=True)
-    ]
     return SceneSample(
         scene=name, num_steps=STEPS, settings={}, embedding=(), targets=tuple(targets)
     )
@@ -33,109 +43,116 @@ def scene(name, ratios, kept):
 
 @st.composite
 def observations(draw):
-    """Scenes whose kept shares fall with the start and rise with the ratio, with noise."""
+    """Scenes whose plans keep levels of their own, tilted by the ratio, and noise."""
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
     scenes = draw(st.integers(1, 9))
     targets = draw(st.integers(1, 12))
-    fall, noise = draw(st.sampled_from([0.0, 0.1, 0.4])), draw(st.sampled_from([0.0, 0.01, 0.1]))
+    noise = draw(st.sampled_from([0.0, 0.01, 0.1]))
+    level = 1 - draw(st.sampled_from([0.02, 0.1, 0.4])) * rng.random(len(PLANS))
+    slope = draw(st.sampled_from([-0.2, 0.0, 0.2]))
     recorded = []
     for index in range(scenes):
         ratios = rng.uniform(0.2, 1.2, targets).round(draw(st.sampled_from([1, 6])))
-        late = np.array(STARTS[1:]) / STEPS
-        shares = 1 - fall * late[None] ** 2 / ratios[:, None]
+        shares = level[None] + slope * (ratios[:, None] - 0.7)
         shares = (shares + noise * rng.standard_normal(shares.shape)).clip(0.01, 1.5)
         recorded.append(scene(f"scene-{index}", ratios, shares))
     return recorded
 
 
-FEW = settings(max_examples=25)
+FEW = settings(max_examples=25, deadline=None)
 FITS = st.builds(
     Fit,
-    bins=st.integers(1, 8),
+    bins=st.integers(1, 6),
     min_samples=st.integers(1, 25),
     confidence=st.sampled_from([0.5, 0.8, 0.95]),
     scenes_met=st.sampled_from([0.0, 0.5, 0.9]),
+    objective=st.sampled_from(["paper", "truth"]),
 )
-RATIOS = st.lists(st.floats(0, 2), min_size=1, max_size=20)
 
 
-def fitted(samples, fit, qualities=QUALITIES):
-    return fit_rules(Observed.of(samples), qualities, cluster=None, num_steps=STEPS, fit=fit)
+def asked(fit):
+    return (1.0, *QUALITIES) if fit.objective == "truth" else QUALITIES
 
 
-def start_at(ratio, samples, fit):
-    return start_of(fitted(samples, fit, (0.95,))[0].rows, ratio, STEPS)
+def fitted(samples, fit, qualities=None):
+    seen = Observed.of(samples, fit.objective)
+    return fit_rules(seen, qualities or asked(fit), cluster=None, fit=fit)
 
 
-@FEW
-@given(samples=observations(), fit=FITS)
-def test_rows_are_contiguous_and_rise(samples, fit):
-    for rule in fitted(samples, fit):
-        for low, high, start in rule.rows:
-            assert 0 <= low < high
-            assert start in STARTS[:-1]
-        for before, after in zip(rule.rows, rule.rows[1:], strict=False):
-            assert before[1] == after[0]
-            assert before[2] <= after[2]
+def shares_in(samples, fit, low, high):
+    """Kept shares by plan in a bin, scene numbers, and the plan that they are relative to."""
+    seen = Observed.of(samples, fit.objective)
+    inside = (seen.ratio >= low) & (seen.ratio < high)
+    values = {plan: found[inside] for plan, found in seen.quality.items()}
+    reference = full_diffusion(STEPS)
+    if fit.objective == "truth":
+        most = max(found.mean() for found in values.values())
+        best = [plan for plan, found in values.items() if found.mean() == most]
+        reference = min(best, key=lambda plan: plan.cost(STEPS))
+    base = values[reference]
+    return {plan: found / base for plan, found in values.items()}, seen.scene[inside], reference
 
 
-@FEW
-@given(samples=observations(), fit=FITS, ratios=RATIOS)
-def test_a_better_frame_never_starts_earlier(samples, fit, ratios):
-    for rule in fitted(samples, fit):
-        starts = [start_of(rule.rows, ratio, STEPS) for ratio in sorted(ratios)]
-        assert starts == sorted(starts)
-
-
-@FEW
-@given(samples=observations(), fit=FITS, ratios=RATIOS)
-def test_a_higher_quality_never_starts_later(samples, fit, ratios):
-    high, middle, low = fitted(samples, fit)
-    for ratio in ratios:
-        starts = [start_of(rule.rows, ratio, STEPS) for rule in (high, middle, low)]
-        assert starts == sorted(starts)
+def keeps(values, scenes, quality, fit):
+    bound = lower_bounds(values[None], scenes, fit.confidence)[0]
+    means = np.array([values[scenes == s].mean() for s in np.unique(scenes)])
+    return bound >= quality and (means >= quality).mean() >= fit.scenes_met
 
 
 @FEW
 @given(samples=observations(), fit=FITS)
-def test_every_row_is_justified_by_its_own_samples(samples, fit):
-    """The bound of the mean, and the share of scenes, computed from the samples themselves."""
-    observed = Observed.of(samples)
+def test_no_request_is_beaten_by_a_cheaper_point_of_the_space(samples, fit):
+    """On the calibration's own measure, computed here from the samples themselves."""
     for rule in fitted(samples, fit):
-        top = (rule.rows[-1][1], np.inf, STEPS)
-        counted = zip((*rule.rows, top), (*rule.samples, rule.served_samples), strict=True)
-        for (low, high, start), count in counted:
-            inside = (observed.ratio >= low) & (observed.ratio < high)
-            if low > 0 or start > 0:
-                assert inside.sum() == count
-            if (
-                start == 0
-                and count >= fit.min_samples
-                and len(np.unique(observed.scene[inside])) > 1
-            ):
-                kept, scenes = observed.kept[0][inside], observed.scene[inside]
-                stated = rule.lower_bound[rule.rows.index((low, high, start))]
-                bound = lower_bounds(kept[None], scenes, fit.confidence)[0]
-                assert stated == pytest.approx(bound, abs=1e-4)
-            if start == 0 or count == 0:
+        for row, (low, high, _) in enumerate(rule.rows):
+            own = row_plan(rule, row)
+            if rule.samples[row] == 0 or row in thin_rows(rule):
                 continue
-            assert count >= fit.min_samples
-            if start < STEPS:
-                kept, scenes = observed.kept[start][inside], observed.scene[inside]
-                bound = lower_bounds(kept[None], scenes, fit.confidence)[0]
-                assert bound >= rule.quality - 1e-12
-                means = [kept[scenes == s].mean() for s in np.unique(scenes)]
-                assert np.mean(np.array(means) >= rule.quality) >= fit.scenes_met
+            shares, scenes, reference = shares_in(samples, fit, low, high)
+            if own.cost(STEPS) != reference.cost(STEPS):
+                assert keeps(shares[own], scenes, rule.quality, fit)
+            for other, values in shares.items():
+                if other.cost(STEPS) < own.cost(STEPS) and other != reference:
+                    assert not keeps(values, scenes, rule.quality, fit)
 
 
 @FEW
-@given(samples=observations(), fit=FITS, ratios=RATIOS)
-def test_ratios_below_all_samples_are_left_to_full_diffusion(samples, fit, ratios):
-    smallest = Observed.of(samples).ratio.min()
+@given(samples=observations(), fit=FITS)
+def test_cost_and_kept_quality_never_fall_as_the_quality_rises(samples, fit):
+    rules = fitted(samples, fit)[::-1]
+    for row in range(len(rules[0].rows)):
+        costs = [row_plan(rule, row).cost(STEPS) for rule in rules]
+        assert costs == sorted(costs)
+        low, high, _ = rules[0].rows[row]
+        if rules[0].samples[row] and row not in thin_rows(rules[0]):
+            _, _, reference = shares_in(samples, fit, low, high)
+            bounds = [rule.lower_bound[row] for rule in rules]
+            assert bounds == sorted(bounds) or row_plan(rules[-1], row) == reference
+            assert all(b >= min(r.quality, 1.0) - 1e-4 for b, r in zip(bounds, rules, strict=True))
+
+
+@FEW
+@given(samples=observations(), fit=FITS)
+def test_a_better_frame_never_costs_more_and_the_rows_cover_every_ratio(samples, fit):
     for rule in fitted(samples, fit):
-        for ratio in ratios:
-            if ratio < smallest - 1e-4:
-                assert start_of(rule.rows, ratio, STEPS) == 0
+        costs = [row_plan(rule, row).cost(STEPS) for row in range(len(rule.rows))]
+        assert costs == sorted(costs, reverse=True)
+        assert (rule.rows[0][0], rule.rows[-1][1]) == (0, 1e9)
+
+
+@FEW
+@given(samples=observations(), fit=FITS)
+def test_what_is_fitted_is_a_valid_rule_file(samples, fit):
+    rules = Rules.model_validate(
+        {
+            "schema": SCHEMA,
+            "name": "t",
+            "num_steps": STEPS,
+            "objective": fit.objective,
+            "table": [rule.model_dump() for rule in fitted(samples, fit)],
+        }
+    )
+    assert rules.qualities[0] == 0.9
 
 
 @FEW
@@ -147,51 +164,98 @@ def test_the_order_of_the_scenes_does_not_matter(samples, fit, seed):
 
 @FEW
 @given(samples=observations(), fit=FITS)
-def test_a_quality_is_fitted_alike_alone_and_among_others(samples, fit):
-    assert fitted(samples, fit, (0.95,))[0] == fitted(samples, fit)[1]
+def test_below_all_ratios_seen_the_paper_walks_in_full_and_the_truth_takes_the_first_rule(
+    samples, fit
+):
+    smallest = Observed.of(samples, fit.objective).ratio.min()
+    for rule in fitted(samples, fit):
+        lowest = plan_of(rule, 0.0, STEPS)
+        if fit.objective == "paper" and smallest > 1e-4:
+            assert lowest == full_diffusion(STEPS)
+        elif fit.objective == "truth":
+            assert lowest == plan_of(rule, smallest, STEPS)
+
+
+def planned(kept, quality=0.95, **fit):
+    """The plan at ratio 0.8 of eight scenes that keep the same."""
+    rows = np.tile([kept.get(plan, 0.5) for plan in PLANS], (10, 1))
+    samples = [scene(f"s{i}", np.full(10, 0.8), rows) for i in range(8)]
+    rule = fitted(samples, Fit(bins=1, **fit), (quality,))[0]
+    return plan_of(rule, 0.8, STEPS).text()
 
 
 def test_scenes_that_lose_nothing_are_served_as_rendered():
-    ratios = np.linspace(0.5, 1.0, 10)
-    samples = [scene(f"s{i}", ratios, np.ones((10, 5))) for i in range(8)]
-    rule = fitted(samples, Fit(), (0.95,))[0]
-    assert start_of(rule.rows, 0.5, STEPS) == STEPS
-    assert start_of(rule.rows, 0.49, STEPS) == 0
-    assert rule.served_samples == 80
-    assert rule.served_bound == 1.0
+    assert planned({"50": 1.0, "40x1": 1.0}) == "50"
 
 
-def test_a_late_start_behind_a_bad_one_is_not_taken():
-    kept = np.tile([1.0, 0.5, 1.0, 1.0, 0.5], (10, 1))
-    samples = [scene(f"s{i}", np.full(10, 0.8), kept) for i in range(8)]
-    assert fitted(samples, Fit(bins=1), (0.95,))[0].rows[0][2] == 10
+def test_one_late_step_is_chosen_where_the_render_does_not_keep_the_quality():
+    assert planned({"50": 0.9, "40x1": 0.96, "20": 1.0}) == "40x1"
 
 
-def test_the_regression_frame_is_served_even_where_late_starts_lose_quality():
-    kept = np.tile([1.0, 0.5, 0.5, 0.5, 1.0], (10, 1))
-    samples = [scene(f"s{i}", np.full(10, 0.8), kept) for i in range(8)]
-    assert start_at(0.8, samples, Fit(bins=1)) == STEPS
+def test_plain_few_step_diffusion_is_chosen_where_it_is_the_cheapest():
+    assert planned({"0x3": 0.97, "20": 1.0, "40": 1.0}) == "0x3"
+
+
+def test_the_solver_is_chosen_too():
+    assert planned({"0x3": 0.9, "0x3:dpmpp_2m": 0.97}) == "0x3:dpmpp_2m"
+
+
+def test_where_nothing_keeps_the_quality_the_paper_falls_back_on_full_diffusion():
+    assert planned({}) == FULL
+
+
+def test_quality_one_of_the_truth_is_the_best_plan_though_full_diffusion_is_dearer():
+    assert planned({"40x1": 1.3, "50": 1.25}, 1.0, objective="truth") == "40x1"
+    assert planned({"40x1": 1.3, "50": 1.25}, 0.95, objective="truth") == "50"
+
+
+def test_of_equally_dear_plans_the_one_that_keeps_more_is_taken():
+    assert planned({"0x1": 0.97, "40x1": 0.99}) == "40x1"
 
 
 def test_few_targets_justify_nothing_and_say_so():
-    samples = [scene(f"s{i}", [0.7], [[1.0] * 5]) for i in range(6)]
+    samples = [scene(f"s{i}", [0.7], np.ones((1, len(PLANS)))) for i in range(6)]
     rule = fitted(samples, Fit(min_samples=20), (0.95,))[0]
-    assert rule.rows[0][2] == 0
-    assert thin_rows(rule) == (0,)
+    assert plan_of(rule, 0.7, STEPS).text() == FULL
+    assert len(thin_rows(rule)) == 1
+    assert "too few samples" in rule.notes
 
 
 def test_many_targets_of_one_scene_justify_nothing():
-    rule = fitted([scene("only", np.full(60, 0.7), np.ones((60, 5)))], Fit(), (0.95,))[0]
-    assert [start for *_, start in rule.rows] == [0]
+    only = [scene("only", np.full(60, 0.7), np.ones((60, len(PLANS))))]
+    assert plan_of(fitted(only, Fit(), (0.95,))[0], 0.7, STEPS).text() == FULL
 
 
 def test_a_mean_carried_by_few_scenes_is_not_enough_when_scenes_must_meet():
-    good, bad = np.full((10, 5), 1.2), np.full((10, 5), 0.9)
+    good, bad = np.full((10, len(PLANS)), 1.2), np.full((10, len(PLANS)), 0.9)
     samples = [scene(f"s{i}", np.full(10, 0.8), good if i < 6 else bad) for i in range(10)]
-    assert start_at(0.8, samples, Fit(bins=1, scenes_met=0.0)) == STEPS
-    assert start_at(0.8, samples, Fit(bins=1, scenes_met=0.9)) == 0
+    mean_only = fitted(samples, Fit(bins=1, scenes_met=0.0), (0.95,))[0]
+    assert plan_of(mean_only, 0.8, STEPS).text() == "50"
+    most = fitted(samples, Fit(bins=1, scenes_met=0.9), (0.95,))[0]
+    assert plan_of(most, 0.8, STEPS).text() == FULL
+
+
+def test_targets_that_no_plan_refines_decide_nothing():
+    whole = scene("a", np.full(10, 0.8), np.full((10, len(PLANS)), 0.5))
+    held = [t.model_copy(update={"held": True, "ratio": 0.3}) for t in whole.targets]
+    both = whole.model_copy(update={"targets": (*whole.targets, *held)})
+    assert len(Observed.of([both], "paper").ratio) == 10
+
+
+def test_the_truth_needs_truth():
+    blind = scene("blind", [0.8], np.ones((1, len(PLANS))))
+    target = blind.targets[0].model_copy(update={"similarities": {}})
+    with pytest.raises(ConfigError, match="blind has none"):
+        Observed.of([blind.model_copy(update={"targets": (target,)})], "truth")
 
 
 def test_nothing_can_be_fitted_to_nothing():
     with pytest.raises(ValueError, match="at least one sample"):
         fitted([], Fit())
+
+
+def test_a_plan_is_read_back_from_its_text():
+    for text in (*PLANS, FULL):
+        assert FramePlan.parse(text).text() == text
+    with pytest.raises(ValueError, match="is no plan"):
+        FramePlan.parse("early")

@@ -2,10 +2,9 @@
 
 import pytest
 
-from sphinx_framework.policy.rule_lookup import start_of
 from sphinx_framework.study.calibrate.calibration import calibrated
 from sphinx_framework.study.calibrate.fit import Fit
-from sphinx_framework.study.calibrate.held_out import held_out, rule_for
+from sphinx_framework.study.calibrate.held_out import held_out, plans_for, rule_for
 from sphinx_framework.study.calibrate.samples import SceneSample, TargetSample
 
 STEPS = 4
@@ -15,7 +14,7 @@ FIT = Fit(bins=1, min_samples=2, scenes_met=0.5)
 def scene(name, kept, embedding=()):
     """Two targets that keep ``kept`` from step 2, all from step 0, and half as rendered."""
     target = TargetSample(
-        ratio=0.5, reference=4.0, full=2.0, scores={0: 2.0, 2: 2.0 * kept, STEPS: 1.0}
+        ratio=0.5, reference=4.0, full=2.0, scores={"0x4": 2.0, "0": 2.0, "2": 2.0 * kept, "4": 1.0}
     )
     return SceneSample(
         scene=name,
@@ -55,7 +54,7 @@ def test_a_scene_is_judged_by_the_rule_of_its_cluster():
     right = [scene(f"r{i}", 0.5, (0.01 * i, 1.0)) for i in range(10)]
     samples = left + right
     calibration = calibrated(samples, [0.9], clusters=2, min_scenes=2, fit=FIT)
-    starts = [start_of(rule_for(calibration, s, 0.9).rows, 0.5, STEPS) for s in samples]
+    starts = [plans_for(rule_for(calibration, s, 0.9), s)[0].start for s in samples]
     assert starts == [2] * 10 + [0] * 10
     (told,) = judged(samples, clusters=2)
     assert told.met == 1

@@ -7,10 +7,11 @@ import torch
 
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.errors import ConfigError, JobError
+from sphinx_framework.frame_plan import FramePlan
 from sphinx_framework.study.calibrate.calibration import calibrated
 from sphinx_framework.study.calibrate.fit import Fit
 from sphinx_framework.study.calibrate.samples import (
-    FixedStart,
+    FixedPlan,
     Sampling,
     collect,
     read_samples,
@@ -43,16 +44,17 @@ def test_a_sample_holds_what_the_engine_reports():
     seed = scene_seed("one", 0)
     dense = engine().render(fake_scene(seed=3), mode="diffusion", seed=seed).report
     plain = engine().render(fake_scene(seed=3), mode="regression", seed=seed).report
-    parts = replace(short.components, steps=FixedStart(0))
+    parts = replace(short.components, steps=FixedPlan(FramePlan(0)))
     first = Engine(parts, short.config).render(fake_scene(seed=3), mode="coarse", seed=seed)
     for index, target in enumerate(sample.targets):
-        assert sorted(target.scores) == [0, 2, 4]
+        assert list(target.scores) == ["0x4", "0", "2", "4"]
+        assert target.scores["0x4"] == target.full
         assert target.ratio == pytest.approx(dense.frames[index].ratio)
         assert target.full == pytest.approx(dense.frames[index].achieved_score)
-        assert target.scores[0] == pytest.approx(first.report.frames[index].achieved_score)
-        assert target.scores[0] != target.full  # the walk is shorter than full diffusion's
-        assert target.scores[4] == pytest.approx(plain.frames[index].achieved_score)
-        assert target.kept(0) == target.scores[0] / target.full
+        assert target.scores["0"] == pytest.approx(first.report.frames[index].achieved_score)
+        assert target.scores["0"] != target.full  # the walk is shorter than full diffusion's
+        assert target.scores["4"] == pytest.approx(plain.frames[index].achieved_score)
+        assert target.kept("0") == target.scores["0"] / target.full
 
 
 def test_repeats_draw_other_noise_and_their_mean_score_counts():
@@ -66,15 +68,36 @@ def test_repeats_draw_other_noise_and_their_mean_score_counts():
     for mean, a, b in zip(both.targets, first.targets, second.targets, strict=True):
         assert a.full != b.full
         assert mean.full == pytest.approx((a.full + b.full) / 2)
-        assert mean.scores[0] == pytest.approx((a.scores[0] + b.scores[0]) / 2)
+        assert mean.scores["0"] == pytest.approx((a.scores["0"] + b.scores["0"]) / 2)
         assert mean.ratio == a.ratio == b.ratio
         assert mean.reference == a.reference
 
 
-def test_the_grid_runs_from_full_diffusion_to_the_regression_frame():
-    assert Sampling(spacing=5).starts(50) == (0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50)
-    assert Sampling(spacing=3).starts(7) == (0, 3, 6, 7)
-    assert Sampling(spacing=7).starts(7) == (0, 7)
+def test_the_grid_holds_full_diffusion_plain_few_steps_late_starts_and_the_regression_frame():
+    """All competitors are points of the space; a number of steps beyond what remains is none."""
+    grid = Sampling(starts=(0, 40, 47), steps=(1, 2, 3, None), solvers=("dpmpp_2m",))
+    assert [plan.text() for plan in grid.plans(50)] == [
+        "0x50", "0x1", "0x2", "0x3", "0x3:dpmpp_2m", "0",
+        "40x1", "40x2", "40x3", "40x3:dpmpp_2m", "40",
+        "47x1", "47x2", "47", "50",
+    ]  # fmt: skip
+    starts = [plan.start for plan in Sampling(spacing=3).plans(7)]
+    assert starts == [0, 0, 3, 6, 7]
+
+
+def test_similarity_to_ground_truth_is_kept_where_there_is_some():
+    known = replace(fake_scene(seed=3), target_images=torch.rand(4, 3, 32, 32))
+    seen = sample_scene(engine(), known, "one", SAMPLING)
+    assert all(set(target.similarities) == set(target.scores) for target in seen.targets)
+    unseen = sample_scene(engine(), fake_scene(seed=3), "one", SAMPLING)
+    assert all(target.similarities == {} for target in unseen.targets)
+
+
+def test_targets_that_no_plan_may_refine_are_marked():
+    guarded = engine(evidence={"min_opacity": 1.0})
+    fine = replace(SAMPLING, mode="fine")
+    assert all(t.held for t in sample_scene(guarded, fake_scene(), "one", fine).targets)
+    assert not any(t.held for t in sample_scene(engine(), fake_scene(), "one", fine).targets)
 
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path):

@@ -4,7 +4,7 @@ import torch
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.registry import Registry
 from sphinx_framework.testing.fakes import fake_scene
-from sphinx_framework.types import QualityReport
+from sphinx_framework.types import QualityReport, Walk
 from sphinx_framework_klogic.config import FixedConfig
 from sphinx_framework_klogic.fixed import FixedSteps
 
@@ -39,3 +39,10 @@ def test_neither_quality_nor_ratio_moves_the_start_and_the_notes_say_so():
 def test_a_start_off_the_grid_is_refused_by_name(start):
     with pytest.raises(ConfigError, match="start"):
         Registry.from_entry_points().options("steps", "fixed", {"start": start}, "here")
+
+
+def test_a_fixed_plan_is_start_steps_and_solver():
+    config = FixedConfig(start=40, steps=3, solver="dpmpp_2m")
+    chosen = FixedSteps(config, torch.device("cpu")).start_steps(None, fake_scene(), 0.9, 50)
+    assert chosen.walks == (Walk(3, "dpmpp_2m"),) * 4
+    assert set(chosen.steps) == {40}

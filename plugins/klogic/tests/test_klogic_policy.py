@@ -120,11 +120,11 @@ def test_placeholder_rules_say_so(tmp_path: Path) -> None:
     assert any("placeholder" in note for note in steps(policy(tmp_path, FLAT), 0.6).warnings)
 
 
-def test_clusters_within_the_margin_give_the_earliest_start(tmp_path: Path) -> None:
+def test_clusters_within_the_margin_give_the_dearest_plan(tmp_path: Path) -> None:
     chosen = policy(tmp_path, min_margin=0.2, embedder=MeanColour())
     found = steps(chosen, 0.6, 0.9, place=scene(0.55, 0.45))
     assert (found.cluster, found.steps) == (0, (5, 20))
-    assert "earliest start" in found.notes[1]
+    assert "dearest plan" in found.notes[1]
 
 
 def test_without_an_embedder_the_error_names_the_ways_out(tmp_path: Path) -> None:

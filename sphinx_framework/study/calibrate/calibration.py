@@ -30,9 +30,12 @@ def calibrated(
 ) -> Calibration:
     """Cluster the scenes and fit a rule for every quality and cluster.
 
-    The order of the samples does not matter. Raises :class:`~sphinx_framework.errors.ConfigError`
-    when the clusters asked for cannot be made.
+    The order of the samples does not matter. Under objective ``truth``
+    quality 1, the best plan, is fitted, too. Raises
+    :class:`~sphinx_framework.errors.ConfigError` when the clusters asked for cannot be made.
     """
+    if fit.objective == "truth":
+        qualities = sorted({1.0, *qualities}, reverse=True)
     ordered = sorted(samples, key=lambda sample: sample.scene)
     clustering = cluster_scenes(ordered, clusters, min_scenes)
     rules: list[RuleTable] = []
@@ -40,10 +43,9 @@ def calibrated(
         labelled = zip(ordered, clustering.labels, strict=True)
         members = [sample for sample, label in labelled if label == cluster]
         rules += fit_rules(
-            Observed.of(members),
+            Observed.of(members, fit.objective),
             qualities,
             cluster=cluster if clustering.centres else None,
-            num_steps=ordered[0].num_steps,
             fit=fit,
         )
     return Calibration(
@@ -74,6 +76,7 @@ def rules_of(
         name=name,
         num_steps=config.num_steps,
         gamma=config.gamma,
+        objective=fit.objective,
         provenance=Provenance(
             regression=used["regression"],
             diffusion=used["diffusion"],

@@ -1,16 +1,23 @@
-"""Fitting start-step rules to samples: monotone, and never later than the samples justify.
+"""Fitting rules to samples: per bin of the ratio the cheapest plan that keeps the quality.
 
-Ratios are cut into bins with enough samples each. In a bin, a start step is *justified* when the
-lower confidence bound of the kept share of full diffusion's score reaches the quality, and enough
-of the bin's scenes reach it themselves, for this start and for all earlier ones. Serving the
-regression frame is judged by itself: it loses nothing to the autoencoder. From the best bin down, a
-bin takes its latest justified start that is not later than the next better bin's. So the rule never
-falls as the ratio rises, every entry is justified by its own bin, and a higher quality, for which
-less is justified in the same bins, never starts later (paper sections 5.1 and 5.4).
+What a plan keeps is a share, by the objective that the rules state:
 
-Below the smallest ratio seen, and in bins with too few samples, nothing is justified: start 0, the
-method's own walk from the first step. It is the last resort whether it keeps the quality or not,
-and its bound is stated like any other.
+* ``paper``: of full diffusion's no-reference score on the same target (eq. 1);
+* ``truth``: of the similarity to ground truth that the best plan of the grid reaches there, where
+  the best is the plan of the highest mean similarity in the bin.
+
+A plan *keeps* a quality in a bin when the lower confidence bound of its mean share reaches it, and
+enough of the bin's scenes reach it themselves. The plan to which shares are relative (full
+diffusion, the best plan) keeps everything. The cheapest plan that keeps is chosen; cost is the
+number of solver steps of a frame; of equally cheap ones the one of the highest bound. Therefore, in
+every bin:
+
+* no cheaper plan of the grid keeps the quality, so no request is beaten by a cheaper point;
+* cost, and what is kept, never fall as the quality rises: a plan that keeps more than it must stays
+  the choice until it no longer does.
+
+Bins are common to all qualities. Where a better bin would cost more than a worse one at any
+quality, the two are merged and fitted as one, so cost never rises with the ratio either.
 """
 
 import math
@@ -21,12 +28,14 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from sphinx_framework.policy.rule_table import Row, RuleTable
+from sphinx_framework.errors import ConfigError
+from sphinx_framework.frame_plan import FramePlan, full_diffusion
+from sphinx_framework.policy.rule_table import RuleTable, row_plan
 from sphinx_framework.study.calibrate.bounds import lower_bounds
-from sphinx_framework.study.calibrate.samples import SceneSample
+from sphinx_framework.study.calibrate.samples import SceneSample, TargetSample
+from sphinx_framework.types import Objective
 
 NEVER = 1e9
-SMALLEST_ROW = 1e-4
 DECIMALS = 4
 UNKNOWN = 0.0  # bound of a row without samples enough to state one
 
@@ -44,71 +53,102 @@ class Fit:
     min_samples: int = 20
     confidence: float = 0.9
     scenes_met: float = 0.9
+    objective: Objective = "paper"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """All targets of a cluster: ratio, scene number, and kept share by start step.
+    """All targets of a cluster that plans decide about: ratio, scene number, quality by plan.
 
-    full: score of full diffusion over the inputs' interpolated score.
+    full: score of full diffusion over the inputs' interpolated score. quality: what the objective
+    compares, in no unit; every plan has the same targets.
     """
 
+    num_steps: int
     ratio: Float[np.ndarray, " n"]
     full: Float[np.ndarray, " n"]
     scene: Int[np.ndarray, " n"]
-    kept: dict[int, Float[np.ndarray, " n"]]
+    quality: dict[FramePlan, Float[np.ndarray, " n"]]
 
     @classmethod
-    def of(cls, samples: Sequence[SceneSample]) -> "Observed":
-        """Stack the targets of several scenes, by scene name: the order given does not matter."""
+    def of(cls, samples: Sequence[SceneSample], objective: Objective) -> "Observed":
+        """Stack the targets of several scenes, by scene name: the order given does not matter.
+
+        Targets that are served as rendered whatever the plan are left out.
+        Raises :class:`ConfigError` for objective ``truth`` without ground truth.
+        """
         ordered = sorted(samples, key=lambda sample: sample.scene)
-        rows = [(t, i) for i, sample in enumerate(ordered) for t in sample.targets]
-        starts = sorted(rows[0][0].scores) if rows else []
+        rows = [(t, i) for i, s in enumerate(ordered) for t in s.targets if not t.held]
+        blind = next((s.scene for s in ordered for t in s.targets if not t.similarities), None)
+        if objective == "truth" and blind is not None:
+            raise ConfigError(
+                f"objective 'truth' needs ground truth at the targets; {blind} has none.",
+                hint="Give scenes with target images, or --objective paper.",
+            )
+        plans = list(rows[0][0].scores) if rows else []
         return cls(
+            num_steps=ordered[0].num_steps if ordered else 0,
             ratio=np.array([t.ratio for t, _ in rows], dtype=float),
             full=np.array([t.full / t.reference for t, _ in rows], dtype=float),
             scene=np.array([i for _, i in rows], dtype=int),
-            kept={s: np.array([t.kept(s) for t, _ in rows], dtype=float) for s in starts},
+            quality={
+                FramePlan.parse(p): np.array(
+                    [reached(t, p, objective) for t, _ in rows], dtype=float
+                )
+                for p in plans
+            },
         )
+
+
+def reached(target: TargetSample, plan: str, objective: Objective) -> float:
+    """What a plan reached on a target, in the objective's measure."""
+    return target.kept(plan) if objective == "paper" else target.similarities[plan]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What one plan keeps in a bin: mean share, its lower bound, shares of the scenes."""
+
+    mean: float
+    bound: float
+    by_scene: Float[np.ndarray, " s"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bin:
-    """Ratios ``low <= ratio < high``: targets in it, and what each start keeps there.
+    """Ratios ``low <= ratio < high``: targets in it, and what each plan keeps there.
 
-    full_ratio: mean ratio of full diffusion. bound: start -> lower bound of the mean kept share;
-    by_scene: start -> kept shares of the scenes.
+    full_ratio: mean ratio of full diffusion. reference: the plan that shares are relative to.
+    kept: empty where there are too few samples to say anything. num_steps: grid of the plans.
     """
 
     low: float
     high: float
     count: int
     full_ratio: float
-    enough: bool
-    bound: dict[int, float]
-    by_scene: dict[int, Float[np.ndarray, " s"]]
+    reference: FramePlan
+    kept: dict[FramePlan, Kept]
+    num_steps: int
 
-    def keeps(self, start: int, quality: float, scenes_met: float) -> bool:
-        """Whether ``start`` is known to keep the quality here."""
-        if start == 0:
+    def keeps(self, plan: FramePlan, quality: float, scenes_met: float) -> bool:
+        """Whether a plan is known to keep the quality here."""
+        if plan == self.reference:
             return True
-        share = float((self.by_scene[start] >= quality).mean()) if self.enough else 0.0
-        return self.enough and self.bound[start] >= quality and share >= scenes_met
+        found = self.kept[plan]
+        met = float((found.by_scene >= quality).mean())
+        return found.bound >= quality and met >= scenes_met
 
-    def justified(self, quality: float, num_steps: int, scenes_met: float) -> list[int]:
-        """Start steps that may be used, ascending; 0 always may."""
-        allowed = [0]
-        for start in sorted(s for s in self.bound if 0 < s < num_steps):
-            if not self.keeps(start, quality, scenes_met):
-                break
-            allowed.append(start)
-        if self.keeps(num_steps, quality, scenes_met):
-            allowed.append(num_steps)
-        return allowed
+    def choice(self, quality: float, scenes_met: float) -> FramePlan:
+        """The cheapest plan that keeps the quality."""
+        able = [plan for plan in self.kept if self.keeps(plan, quality, scenes_met)]
+        return min(able, key=self._dearness, default=self.reference)
+
+    def _dearness(self, plan: FramePlan) -> tuple[int, float, str]:
+        return plan.cost(self.num_steps), -self.kept[plan].bound, plan.text()
 
 
 def fit_rules(
-    observed: Observed, qualities: Sequence[float], *, cluster: int | None, num_steps: int, fit: Fit
+    observed: Observed, qualities: Sequence[float], *, cluster: int | None, fit: Fit
 ) -> list[RuleTable]:
     """Fit the rules of one cluster for several qualities, on common bins.
 
@@ -116,11 +156,25 @@ def fit_rules(
     """
     if len(observed.ratio) == 0:
         raise ValueError("a rule needs at least one sample")
-    bins = [
-        _bin(observed, low, high, fit)
-        for low, high in pairwise(bin_edges(observed.ratio, observed.scene, fit))
-    ]
-    return [_rule(bins, quality, cluster, num_steps, fit) for quality in qualities]
+    edges = bin_edges(observed.ratio, observed.scene, fit)
+    if fit.objective == "truth":
+        edges[0] = 0.0  # full diffusion, the answer to the unknown, may be the worst plan here
+    bins = merged(observed, edges, qualities, fit)
+    return [_rule(bins, quality, cluster, fit) for quality in qualities]
+
+
+def merged(
+    observed: Observed, edges: Sequence[float], qualities: Sequence[float], fit: Fit
+) -> list[Bin]:
+    """Bins in which no better one costs more, at any of the qualities."""
+    left = list(edges)
+    while True:
+        bins = [_bin(observed, low, high, fit) for low, high in pairwise(left)]
+        costs = [[b.choice(q, fit.scenes_met).cost(b.num_steps) for b in bins] for q in qualities]
+        rises = [i for row in costs for i, (a, b) in enumerate(pairwise(row)) if a < b]
+        if not rises:
+            return bins
+        del left[max(rises) + 1]
 
 
 def bin_edges(
@@ -147,77 +201,75 @@ def _enough(inside: Bool[np.ndarray, " n"], scene: Int[np.ndarray, " n"], fit: F
 def _bin(observed: Observed, low: float, high: float, fit: Fit) -> Bin:
     inside = (observed.ratio >= low) & (observed.ratio < high)
     enough = _enough(inside, observed.scene, fit)
-    scenes = observed.scene[inside]
-    starts = sorted(observed.kept) if enough else []
-    kept = np.stack([observed.kept[start][inside] for start in starts]) if enough else None
-    bounds = () if kept is None else lower_bounds(kept, scenes, fit.confidence)
-    _, index = np.unique(scenes, return_inverse=True)
+    scenes, steps = observed.scene[inside], observed.num_steps
+    plans = list(observed.quality)
+    values = np.stack([observed.quality[plan][inside] for plan in plans])
+    reference = full_diffusion(steps)
+    if fit.objective == "truth":
+        means = dict(zip(plans, values.mean(1), strict=True))
+        reference = max(plans, key=lambda p: (means[p], -p.cost(steps), p.text()))
+    if reference in plans:  # shares of full diffusion's score are shares already, as eq. 1 has them
+        values = values / values[plans.index(reference)]
+    kept: dict[FramePlan, Kept] = {}
+    if enough:
+        _, index = np.unique(scenes, return_inverse=True)
+        bounds = lower_bounds(values, scenes, fit.confidence)
+        for plan, own, bound in zip(plans, values, bounds, strict=True):
+            kept[plan] = Kept(
+                mean=float(own.mean()),
+                bound=float(bound),
+                by_scene=np.bincount(index, own) / np.bincount(index),
+            )
     return Bin(
         low=low,
         high=high,
         count=int(inside.sum()),
         full_ratio=float(observed.full[inside].mean()),
-        enough=enough,
-        bound=dict(zip(starts, map(float, bounds), strict=True)),
-        by_scene={
-            start: np.bincount(index, observed.kept[start][inside]) / np.bincount(index)
-            for start in starts
-        },
+        reference=reference,
+        kept=kept,
+        num_steps=steps,
     )
 
 
-def _rule(
-    bins: Sequence[Bin], quality: float, cluster: int | None, num_steps: int, fit: Fit
-) -> RuleTable:
-    """Choose from the best bin down; bins that serve the regression frame become the open end."""
-    chosen: list[int] = []
-    limit = num_steps
-    for part in reversed(bins):
-        limit = max(s for s in part.justified(quality, num_steps, fit.scenes_met) if s <= limit)
-        chosen.insert(0, limit)
-    refined = [(b, start) for b, start in zip(bins, chosen, strict=True) if start < num_steps]
-    served = bins[len(refined) :]
-    rows: list[Row] = [(b.low, b.high, start) for b, start in refined]
-    samples = [b.count for b, _ in refined]
-    bounds = [round(b.bound.get(start, UNKNOWN), 4) for b, start in refined]
-    full = [round(b.full_ratio, 4) for b, _ in refined]
-    if not refined:
-        # A table needs a row; this one only says that nothing was seen below the first bin.
-        high = max(bins[0].low, SMALLEST_ROW)
-        rows, samples, bounds, full = (
-            [(0.0, high, 0)],
-            [0],
-            [UNKNOWN],
-            [round(bins[0].full_ratio, 4)],
-        )
+def _rule(bins: Sequence[Bin], quality: float, cluster: int | None, fit: Fit) -> RuleTable:
+    """One row per bin; below the smallest ratio seen, the plan that keeps everything."""
+    chosen = [(b.low, b.high, b.choice(quality, fit.scenes_met), b.count) for b in bins]
+    bounds = [
+        round(_bound(b, plan), DECIMALS) for b, (_, _, plan, _) in zip(bins, chosen, strict=True)
+    ]
+    full = [round(b.full_ratio, DECIMALS) for b in bins]
+    if bins[0].low > 0:
+        chosen.insert(0, (0.0, bins[0].low, bins[0].reference, 0))
+        bounds.insert(0, UNKNOWN)
+        full.insert(0, full[0])
+    solvers = tuple(plan.walk.solver or "" for _, _, plan, _ in chosen)
     table = RuleTable(
         quality=quality,
         cluster=cluster,
-        rows=tuple(rows),
-        samples=tuple(samples),
+        rows=tuple((low, high, plan.start) for low, high, plan, _ in chosen),
+        steps=tuple(plan.walk.steps or 0 for _, _, plan, _ in chosen),
+        solvers=solvers if any(solvers) else (),
+        samples=tuple(count for *_, count in chosen),
         lower_bound=tuple(bounds),
         full_ratio=tuple(full),
-        served_samples=sum(b.count for b in served),
-        served_bound=min((round(b.bound[num_steps], 4) for b in served), default=None),
     )
     return table.model_copy(update={"notes": told(table)})
 
 
+def _bound(part: Bin, plan: FramePlan) -> float:
+    return part.kept[plan].bound if part.kept else UNKNOWN
+
+
 def thin_rows(table: RuleTable) -> tuple[int, ...]:
-    """Rows that start at 0 because too few samples lie in them: no bound can be stated there."""
+    """Rows with too few samples to state a bound: they get the plan that keeps everything."""
     pairs = zip(table.samples, table.lower_bound, strict=True)
     return tuple(row for row, (count, bound) in enumerate(pairs) if count and bound == UNKNOWN)
 
 
 def told(table: RuleTable) -> str:
-    """What the samples say about serving regression frames as they are, and of thin rows."""
-    said = "regression frames are never served as they are: the samples do not justify it"
-    if table.served_bound is not None:
-        said = (
-            f"regression frames are served as they are from ratio {table.rows[-1][1]:g}: "
-            f"{table.served_samples} targets, which keep at least {table.served_bound:.3f}"
-        )
-    if thin_rows(table):
-        rows = ", ".join(str(row) for row in thin_rows(table))
-        said += f"; too few samples in rows {rows}: start 0"
-    return said
+    """Rows that rest on too few samples."""
+    thin = thin_rows(table)
+    if not thin:
+        return ""
+    plans = ", ".join(f"{row} (plan {row_plan(table, row).text()})" for row in thin)
+    return f"too few samples in rows {plans}"

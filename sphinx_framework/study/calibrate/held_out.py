@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from sphinx_framework.errors import ConfigError
-from sphinx_framework.policy.rule_table import RuleTable, start_of
+from sphinx_framework.frame_plan import FramePlan, as_rendered
+from sphinx_framework.policy.rule_table import RuleTable, plan_of
 from sphinx_framework.study.calibrate.calibration import Calibration, calibrated
 from sphinx_framework.study.calibrate.fit import Fit
 from sphinx_framework.study.calibrate.samples import SceneSample
@@ -22,21 +23,22 @@ FOLDS = 5
 class HeldOut:
     """One quality over all scenes, each held out once.
 
-    mean: of the scenes' kept shares of full diffusion's score. met: share of the scenes that keep
-    the quality. start: mean start of the targets, as a share of the steps: 1 is the regression's.
+    mean: of the scenes' kept shares (objective ``paper``: of full diffusion's score; ``truth``: of
+    the similarity that the plan of quality 1 reaches). met: share of the scenes that keep the
+    quality. steps: mean number of solver steps of a target.
     """
 
     quality: float
     scenes: int
     mean: float
     met: float
-    start: float
+    steps: float
 
     def text(self) -> str:
-        """``quality 0.95 held out: 94% of 80 scenes keep it, 1.011 in the mean``."""
+        """``quality 0.95 held out: 94% of 80 scenes keep it, 1.011 in the mean; 3.2 steps ...``."""
         return (
             f"quality {self.quality:g} held out: {self.met:.0%} of {self.scenes} scenes keep it, "
-            f"{self.mean:.3f} in the mean; mean start at {self.start:.0%} of the steps"
+            f"{self.mean:.3f} in the mean; {self.steps:.2f} steps per frame in the mean"
         )
 
 
@@ -68,9 +70,12 @@ def held_out(
             return ()
         for sample in mixed[fold::folds]:
             for quality in qualities:
-                rows = rule_for(calibration, sample, quality).rows
-                starts = [start_of(rows, t.ratio, sample.num_steps) for t in sample.targets]
-                judged[quality].append(outcome(sample, starts))
+                best = calibration.rules[0].quality
+                own, whole = (
+                    plans_for(rule_for(calibration, sample, q), sample) for q in (quality, best)
+                )
+                reference = whole if fit.objective == "truth" else None
+                judged[quality].append(outcome(sample, own, reference))
     return tuple(summary(quality, outcomes) for quality, outcomes in judged.items())
 
 
@@ -82,7 +87,7 @@ def summary(quality: float, outcomes: Sequence[tuple[float, float]]) -> HeldOut:
         scenes=len(shares),
         mean=fmean(shares),
         met=fmean(share >= quality for share in shares),
-        start=fmean(start for _, start in outcomes),
+        steps=fmean(steps for _, steps in outcomes),
     )
 
 
@@ -96,12 +101,28 @@ def rule_for(calibration: Calibration, sample: SceneSample, quality: float) -> R
     )
 
 
-def outcome(sample: SceneSample, starts: Sequence[int]) -> tuple[float, float]:
-    """Mean score of a scene's targets over that of full diffusion, and mean start over the steps.
+def plans_for(rule: RuleTable, sample: SceneSample) -> list[FramePlan]:
+    """The plan of every target; of held ones, that they are served as rendered."""
+    return [
+        as_rendered(sample.num_steps) if t.held else plan_of(rule, t.ratio, sample.num_steps)
+        for t in sample.targets
+    ]
 
-    starts: of every target; one between two that were tried counts as the earlier.
+
+def outcome(
+    sample: SceneSample, plans: Sequence[FramePlan], reference: Sequence[FramePlan] | None = None
+) -> tuple[float, float]:
+    """What a scene keeps under the plans of its targets, and their mean number of steps.
+
+    reference: keep a share of the similarity that these plans reach; ``None``: of full diffusion's
+    score.
     """
-    pairs = list(zip(sample.targets, starts, strict=True))
-    own = [t.scores[max(s for s in t.scores if s <= start)] for t, start in pairs]
-    share = fmean(own) / fmean(target.full for target in sample.targets)
-    return share, fmean(starts) / sample.num_steps
+    steps = fmean(plan.cost(sample.num_steps) for plan in plans)
+    if reference is None:
+        own = fmean(t.scores[p.text()] for t, p in zip(sample.targets, plans, strict=True))
+        return own / fmean(target.full for target in sample.targets), steps
+    own, whole = (
+        fmean(t.similarities[p.text()] for t, p in zip(sample.targets, chosen, strict=True))
+        for chosen in (plans, reference)
+    )
+    return own / whole, steps

@@ -7,6 +7,8 @@ import torch
 
 from sphinx_framework.engine.decisions import assess
 from sphinx_framework.engine.engine import Engine
+from sphinx_framework.errors import ConfigError
+from sphinx_framework.frame_plan import OWN, FramePlan
 from sphinx_framework.protocols import ObservedScene, StepPolicy, StepsTrainer
 from sphinx_framework.study.calibrate.held_out import FOLDS, HeldOut, outcome, summary
 from sphinx_framework.study.calibrate.samples import SceneSample, SceneSource
@@ -23,8 +25,8 @@ def observed(
     for name, load in scenes:
         sample, scene = by_name[name], load().to(engine.device)
         coarse = engine.components.regression.predict(scene)
-        starts = tuple(sorted(sample.targets[0].scores))
-        kept = [[target.kept(start) for start in starts] for target in sample.targets]
+        starts = own_starts(sample)
+        kept = [[target.kept(str(start)) for start in starts] for target in sample.targets]
         yield (
             sample,
             ObservedScene(
@@ -38,6 +40,21 @@ def observed(
         )
 
 
+def own_starts(sample: SceneSample) -> tuple[int, ...]:
+    """Starts that were tried with the pipeline's own walk; the last is the regression frame.
+
+    Raises :class:`ConfigError` where none was.
+    """
+    plans = [FramePlan.parse(text) for text in sample.targets[0].scores]
+    starts = tuple(sorted(plan.start for plan in plans if plan.walk == OWN))
+    if starts[:1] != (0,):
+        raise ConfigError(
+            "a step policy is trained on the pipeline's own walks, from step 0 on.",
+            hint="Measure them: --steps every, and 0 among the --starts.",
+        )
+    return starts
+
+
 def judged(
     policy: StepPolicy, scenes: Sequence[Seen], qualities: Sequence[float]
 ) -> dict[float, list[tuple[float, float]]]:
@@ -46,7 +63,9 @@ def judged(
     for sample, seen in scenes:
         for quality in qualities:
             chosen = policy.start_steps(seen.report, seen.scene, quality, seen.num_steps)
-            found[quality].append(outcome(sample, chosen.steps))
+            tried = seen.starts  # a start between two that were tried counts as the earlier
+            plans = [FramePlan(max(s for s in tried if s <= step)) for step in chosen.steps]
+            found[quality].append(outcome(sample, plans))
     return found
 
 

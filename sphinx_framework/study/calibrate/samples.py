@@ -1,4 +1,4 @@
-"""What calibration measures: scores of a scene refined from every start step of a grid.
+"""What calibration measures: a scene by every plan of a grid, its scores and similarities.
 
 One JSON file per scene, written whole, so that a killed run goes on where it was.
 """
@@ -12,11 +12,15 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
+from jaxtyping import Float
 from pydantic import ValidationError
+from torch import Tensor
 
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.result import FrameReport
 from sphinx_framework.errors import ConfigError, JobError
+from sphinx_framework.frame_plan import FramePlan, Walk, as_rendered, full_diffusion
+from sphinx_framework.metrics import gradient_similarity, ssim
 from sphinx_framework.options import Options
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.study.evaluate.settings import (
@@ -28,25 +32,29 @@ from sphinx_framework.study.evaluate.settings import (
 from sphinx_framework.study.files import file_stem, write_whole
 from sphinx_framework.types import QualityReport, Scene, StartSteps
 
+SOLVERS_DIFFER = 3  # steps
 SceneSource = tuple[str, Callable[[], Scene]]
 
 
 class TargetSample(Options):
-    """One target: its coarse ratio, and image-only scores by start step.
+    """One target: its coarse ratio, and what every plan of the grid came to.
 
     reference: the inputs' interpolated score, which ratios are shares of (paper eq. 2).
-    full: score of full diffusion. scores: start step -> score; 0 is the method's own walk from the
-    first step, which may take fewer steps than full diffusion; ``num_steps`` the regression frame.
+    full: score of full diffusion. scores: plan (:meth:`FramePlan.text`) -> no-reference score.
+    similarities: plan -> (SSIM + GMS) / 2 to ground truth, where the scene has it.
+    held: whether the pipeline serves it as rendered whatever the plan (too little is proven of it).
     """
 
     ratio: float
     reference: float
     full: float
-    scores: dict[int, float]
+    scores: dict[str, float]
+    similarities: dict[str, float] = {}
+    held: bool = False
 
-    def kept(self, start: int) -> float:
-        """Share of full diffusion's score that is kept when refinement starts at ``start``."""
-        return self.scores[start] / self.full
+    def kept(self, plan: str) -> float:
+        """Share of full diffusion's score that a plan keeps."""
+        return self.scores[plan] / self.full
 
 
 class SceneSample(Options):
@@ -64,22 +72,37 @@ class SceneSample(Options):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How scenes are measured.
+    """How scenes are measured: every plan of a grid, for all targets of a scene alike.
 
-    spacing: between the start steps tried. mode: of the refined renders; ``coarse`` is the
-    authors' measurement, ``fine`` and ``selective`` include what the cache and the masks cost.
-    repeats: renders from every start, each with noise of its own; their mean score counts, so that
-    one draw's luck is not taken for a start's merit.
+    spacing: between the start steps tried; starts: instead, which. steps: numbers of solver steps
+    over what remains; ``None`` among them is the pipeline's own walk. solvers: beside the
+    pipeline's own; a multistep solver's first and last moves are of first order, so it is tried
+    from three steps on.
+    mode: of the refined renders; ``coarse`` is the authors' measurement, ``fine`` and ``selective``
+    include what the cache, the guards and the masks do.
+    repeats: renders by every plan, each with noise of its own; their means count, so that one
+    draw's luck is not taken for a plan's merit.
     """
 
     spacing: int = 5
+    starts: tuple[int, ...] = ()
+    steps: tuple[int | None, ...] = (None,)
+    solvers: tuple[str, ...] = ()
     mode: Mode = "coarse"
     seed: int = 0
     repeats: int = 1
 
-    def starts(self, num_steps: int) -> tuple[int, ...]:
-        """Start steps to render, from the first step to the regression frame."""
-        return (0, *range(self.spacing, num_steps, self.spacing), num_steps)
+    def plans(self, num_steps: int) -> tuple[FramePlan, ...]:
+        """The grid: full diffusion, every start by every walk, and the regression frame."""
+        tried = [full_diffusion(num_steps)]
+        for start in self.starts or (0, *range(self.spacing, num_steps, self.spacing)):
+            for steps in self.steps:
+                if steps is None:
+                    tried.append(FramePlan(start))
+                elif steps < num_steps - start:
+                    named = self.solvers if steps >= SOLVERS_DIFFER else ()
+                    tried += [FramePlan(start, Walk(steps, solver)) for solver in (None, *named)]
+        return (*tried, as_rendered(num_steps))
 
     def settings(self, engine: Engine) -> Settings:
         """What the scores depend on; step policy (and in mode ``coarse`` the mask) do not count."""
@@ -88,28 +111,39 @@ class Sampling:
         return {
             **engine_settings(engine, left_out),
             "cost": engine.config.cost.model_dump(mode="json") if tiles else None,
-            "spacing": self.spacing,
+            "evidence": engine.config.evidence.model_dump(mode="json"),
+            "plans": [plan.text() for plan in self.plans(engine.config.num_steps)],
             "mode": self.mode,
             "seed": self.seed,
             "repeats": self.repeats,
         }
 
     def renders(self, num_steps: int) -> int:
-        """Renders of one scene: full diffusion, and from every start."""
-        return (1 + len(self.starts(num_steps))) * self.repeats
+        """Renders of one scene."""
+        return len(self.plans(num_steps)) * self.repeats
 
 
-class FixedStart:
-    """A step policy that starts every target at one step."""
+class FixedPlan:
+    """A step policy that gives every target one plan."""
 
-    def __init__(self, step: int) -> None:
-        self.step = step
+    def __init__(self, plan: FramePlan) -> None:
+        self.plan = plan
 
     def start_steps(
         self, report: QualityReport, scene: Scene, quality: float, num_steps: int
     ) -> StartSteps:
-        """The fixed step, for every target."""
-        return StartSteps(steps=(self.step,) * len(scene.targets))
+        """The fixed plan, for every target."""
+        count = len(scene.targets)
+        return StartSteps(steps=(self.plan.start,) * count, walks=(self.plan.walk,) * count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """Means over the repeats of one plan, by target; ``report``: of the last."""
+
+    score: list[float]
+    similarity: list[float] | None
+    report: tuple[FrameReport, ...]
 
 
 def sample_scene(
@@ -119,7 +153,7 @@ def sample_scene(
     sampling: Sampling,
     rendered: Callable[[], None] = lambda: None,
 ) -> SceneSample:
-    """Render a scene by full diffusion and from every start step, and keep the scores.
+    """Render a scene by every plan of the grid, and keep scores and similarities.
 
     rendered: called after every render, for progress.
     Raises :class:`JobError` when a score is no positive number: shares of it mean nothing then.
@@ -128,31 +162,50 @@ def sample_scene(
     plain = engine.config.model_copy(
         update={"engine": engine.config.engine.model_copy(update={"retry": False})}
     )
+    first = engine.prepare(scene, mode="regression")
 
-    def drawn(start: int, mode: Mode) -> list[list[FrameReport]]:
-        """Reports of every target, by repeat."""
-        fixed = replace(engine.components, steps=FixedStart(start))
+    def drawn(plan: FramePlan) -> Drawn:
+        fixed = replace(engine.components, steps=FixedPlan(plan))
         own = Engine(fixed, plain, engine.device)
-        reports = []
+        mode: Mode = "diffusion" if plan.full(steps) else sampling.mode
+        prepared = own.prepare(
+            scene,
+            mode="regression" if plan.start == steps else mode,
+            coarse=first.coarse,
+            report=first.report,
+        )
+        frames, similar = [], []
         for repeat in range(sampling.repeats):
-            seed = scene_seed(name, sampling.seed + repeat)
-            reports.append(own.render(scene, mode=mode, seed=seed).report.frames)
+            result = own.render(prepared, seed=scene_seed(name, sampling.seed + repeat))
+            frames.append(result.report.frames)
+            if first.scene.target_images is not None:
+                similar.append(similarity(result.images, first.scene.target_images.cpu()))
             rendered()
-        return [list(frames) for frames in zip(*reports, strict=True)]
+        scores = [[frame.achieved_score for frame in report] for report in frames]
+        return Drawn(
+            score=[fmean(own) for own in zip(*scores, strict=True)],
+            similarity=torch.stack(similar).mean(0).tolist() if similar else None,
+            report=tuple(frames[-1]),
+        )
 
-    full = drawn(0, "diffusion")
-    by_start = {
-        start: drawn(start, "regression" if start == steps else sampling.mode)
-        for start in sampling.starts(steps)
-    }
+    plans = sampling.plans(steps)
+    measured = {plan.text(): drawn(plan) for plan in plans}
+    by_method = [measured[p.text()] for p in plans if not p.full(steps) and p.start < steps]
+    full = measured[full_diffusion(steps).text()]
     targets = tuple(
         TargetSample(
-            ratio=frames[0].ratio,
-            reference=frames[0].reference,
-            full=_mean_score(frames),
-            scores={start: _mean_score(by_start[start][i]) for start in by_start},
+            ratio=full.report[i].ratio,
+            reference=full.report[i].reference,
+            full=full.score[i],
+            scores={plan: found.score[i] for plan, found in measured.items()},
+            similarities={
+                plan: found.similarity[i]
+                for plan, found in measured.items()
+                if found.similarity is not None
+            },
+            held=bool(by_method) and all(found.report[i].steps_run == 0 for found in by_method),
         )
-        for i, frames in enumerate(full)
+        for i in range(len(full.score))
     )
     _check_scores(name, targets)
     return SceneSample(
@@ -162,6 +215,13 @@ def sample_scene(
         embedding=embedding_of(engine, scene),
         targets=targets,
     )
+
+
+def similarity(
+    images: Float[Tensor, "T 3 H W"], truth: Float[Tensor, "T 3 H W"]
+) -> Float[Tensor, " T"]:
+    """(SSIM + GMS) / 2 to ground truth: the quality of objective ``truth``."""
+    return (ssim(images, truth) + gradient_similarity(images, truth)) / 2
 
 
 def embedding_of(engine: Engine, scene: Scene) -> tuple[float, ...]:
@@ -215,10 +275,6 @@ def samples_digest(samples: Sequence[SceneSample]) -> str:
     ordered = sorted(samples, key=lambda sample: sample.scene)
     text = "\n".join(sample.model_dump_json() for sample in ordered)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _mean_score(frames: Sequence[FrameReport]) -> float:
-    return fmean(frame.achieved_score for frame in frames)
 
 
 def _check_scores(name: str, targets: Sequence[TargetSample]) -> None:

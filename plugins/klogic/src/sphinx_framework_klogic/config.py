@@ -50,7 +50,7 @@ class KLogicConfig(Options):
         ge=0,
         le=2,
         description="clusters this near in cosine to the nearest one are candidates too, and the "
-        "earliest start of all candidates counts",
+        "dearest plan of all candidates counts (most steps, then earliest start)",
     )
 
 
@@ -58,3 +58,7 @@ class FixedConfig(Options):
     """Options of ``fixed``."""
 
     start: float = Field(40, ge=0, le=50, description="start step of every target, of 50")
+    steps: int | None = Field(
+        None, ge=1, description="solver steps over what remains; none: as [plan] walks"
+    )
+    solver: str | None = Field(None, description="of those steps; none: the pipeline's own")

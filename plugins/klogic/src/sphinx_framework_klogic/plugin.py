@@ -13,13 +13,13 @@ def sphinx_framework_components() -> list[ComponentSpec]:
             name="klogic",
             factory=f"{package}.policy:KLogicSteps",
             config=f"{package}.config:KLogicConfig",
-            summary="start steps from measured rule tables, per scene cluster and quality",
+            summary="plans from measured rule tables, per scene cluster and quality",
         ),
         ComponentSpec(
             kind="steps",
             name="fixed",
             factory=f"{package}.fixed:FixedSteps",
             config=f"{package}.config:FixedConfig",
-            summary="one start step for every frame, whatever its ratio and the quality asked for",
+            summary="one plan for every frame, whatever its ratio and the quality asked for",
         ),
     ]

@@ -1,4 +1,4 @@
-"""The step policy: ratio -> start step, by the rules of the scene's cluster."""
+"""The step policy: ratio -> plan, by the rules of the scene's cluster."""
 
 import math
 
@@ -22,7 +22,7 @@ from sphinx_framework_klogic.config import KLogicConfig
 
 
 class KLogicSteps:
-    """``klogic``: start steps from measured rule tables (paper section 5.1).
+    """``klogic``: plans from measured rule tables (paper section 5.1).
 
     Rules with several clusters need either a fixed ``cluster`` or a scene embedder among the
     ``parts``; without both, :class:`ConfigError` says so when the policy is built.
@@ -50,24 +50,28 @@ class KLogicSteps:
     def start_steps(
         self, report: QualityReport, scene: Scene, quality: float, num_steps: int
     ) -> StartSteps:
-        """Return the start step of every target; a ratio that is no number starts at 0."""
+        """Return the plan of every target; one whose ratio is no number gets that of ratio 0."""
         bracket(self.rules, quality)
         candidates, notes = self._clusters(scene)
         ratios = [float(r) for r in report.ratio]
         known = [0.0 if math.isnan(r) else r for r in ratios]
-        steps = tuple(
-            min(self.lookup.start_step(self.rules, c, quality, r, num_steps) for c in candidates)
+        plans = [
+            max(
+                (self.lookup.plan(self.rules, c, quality, r, num_steps) for c in candidates),
+                key=lambda found: (found.cost(num_steps), -found.start),
+            )
             for r in known
-        )
+        ]
         warnings = self._thin_rows(candidates[0], quality, known)
         if any(math.isnan(r) for r in ratios):
-            warnings.append("a quality ratio is not a number: that frame starts at 0")
+            warnings.append("a quality ratio is not a number: that frame gets the plan of ratio 0")
         if self.rules.placeholder:
             warnings.append(
                 f"rules {self.rules.name!r} are a placeholder: their numbers were not measured"
             )
         return StartSteps(
-            steps=steps,
+            steps=tuple(found.start for found in plans),
+            walks=tuple(found.walk for found in plans),
             cluster=candidates[0],
             full_ratio=self._full_ratio(candidates[0], quality, known),
             objective=self.rules.objective,
@@ -99,7 +103,7 @@ class KLogicSteps:
         ]
         if len(choice.candidates) > 1:
             near = ", ".join(str(c) for c in choice.candidates)
-            notes.append(f"clusters {near} lie within the margin: the earliest start counts")
+            notes.append(f"clusters {near} lie within the margin: the dearest plan counts")
         return choice.candidates, notes
 
     def _thin_rows(self, cluster: int | None, target: float, ratios: list[float]) -> list[str]:

@@ -38,7 +38,7 @@ class SevaSampler(SigmaSampler):
         super().__init__(sigmas, solver)
         raised = sigmas[:-1] + RAISE  # float32 on purpose: it decides where the noise vanishes
         deviation = (raised.square() - sigmas[:-1].square()).clamp(min=0).sqrt()
-        self.step_noise = step_noise and solver == "euler"
+        self.step_noise = step_noise
         self.raised = raised.tolist()
         self.deviation = [*deviation.tolist(), 0.0]
         self.time_indices: list[int] = quantised(raised, levels).tolist()
