@@ -64,7 +64,9 @@ class Dictated:
         self.steps, self.inner_mask, self.starts = steps, mask, starts
 
     def start_steps(self, *arguments: Any) -> StartSteps:
-        return replace(self.steps.start_steps(*arguments), steps=self.starts, full_ratio=None)
+        return replace(
+            self.steps.start_steps(*arguments), steps=self.starts, walks=None, full_ratio=None
+        )
 
     def mask(self, coarse: CoarseViews, scene: Scene, cluster: int | None) -> Tensor:
         mask = torch.zeros_like(self.inner_mask.mask(coarse, scene, cluster))
