@@ -22,11 +22,17 @@ from sphinx_framework.plugin import (
     CommandSpec,
     ComponentSpec,
 )
+from sphinx_framework.version import __version__
 
 PLUGINS_VARIABLE = "SPHINX_FRAMEWORK_PLUGINS"
 COMMAND_NAME = re.compile("[a-z][a-z0-9-]*")
 Status = Literal["ok", "broken", "blocked", "duplicate", "api mismatch"]
 USUAL: tuple[Status, ...] = ("ok", "blocked")  # nothing to mend
+# The core's own components: discovered as a plugin's are, whatever else is installed or left out.
+CORE = "sphinx-framework"
+CORE_POINT = EntryPoint(
+    name="formats", value="sphinx_framework.scenes.plugin", group=ENTRY_POINT_GROUP
+)
 # Distributions of this project are asked first: a name of theirs is not lost to a newcomer.
 OURS = frozenset(
     {
@@ -89,7 +95,9 @@ class Discovery:
 
     def run(self, points: Iterable[EntryPoint] | None) -> list[PluginRecord]:
         """Load every installed plugin, or those that ``$SPHINX_FRAMEWORK_PLUGINS`` leaves."""
-        found = entry_points(group=ENTRY_POINT_GROUP) if points is None else points
+        found = points
+        if found is None:
+            found = (CORE_POINT, *entry_points(group=ENTRY_POINT_GROUP))
         for point in sorted(set(found), key=_precedence):
             record = self._judged(point)
             if record.status != "ok":
@@ -100,8 +108,8 @@ class Discovery:
     def _judged(self, point: EntryPoint) -> PluginRecord:
         record = PluginRecord(
             name=point.name,
-            distribution=(point.dist.name if point.dist else None) or "unknown",
-            version=(point.dist.version if point.dist else None) or "",
+            distribution=_distribution(point),
+            version=_version(point),
             status="ok",
         )
         blocked = _blocked(point.name)
@@ -166,9 +174,22 @@ class Discovery:
         return replace(record, specs=tuple(kept))
 
 
-def _precedence(point: EntryPoint) -> tuple[bool, str, str]:
+def _precedence(point: EntryPoint) -> tuple[bool, bool, str, str]:
     """Our own first, then by name: the same order wherever and whenever they were installed."""
-    return (point.dist is None or point.dist.name not in OURS, point.name, point.value)
+    name = _distribution(point)
+    return (name != CORE, name not in OURS, point.name, point.value)
+
+
+def _distribution(point: EntryPoint) -> str:
+    if point == CORE_POINT:
+        return CORE
+    return (point.dist.name if point.dist else None) or "unknown"
+
+
+def _version(point: EntryPoint) -> str:
+    if point == CORE_POINT:
+        return __version__
+    return (point.dist.version if point.dist else None) or ""
 
 
 def _blocked(name: str) -> str:
@@ -180,7 +201,7 @@ def _blocked(name: str) -> str:
     if f"-{name}" in names:
         return f"left out by ${PLUGINS_VARIABLE}"
     only = {n for n in names if not n.startswith("-")}
-    all_but = names and not only
+    all_but = (names and not only) or name == CORE_POINT.name
     return "" if all_but or name in only else f"not named in ${PLUGINS_VARIABLE}"
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sphinx_framework.cli.answer import print_json
+from sphinx_framework.cli.next_command import missing_components
 from sphinx_framework.config import (
     OPTIONAL_ROLES,
     ROLES,
@@ -27,9 +28,7 @@ def configs(arguments: argparse.Namespace) -> int:
     for name, path in shipped_configs().items():
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         used = {role: table["use"] for role, table in data["pipeline"].items()}
-        missing = [
-            f"{role} {use}" for role, use in used.items() if use not in registry.names(ROLES[role])
-        ]
+        missing = missing_components(data, registry)
         rows.append(
             {
                 "name": name,

@@ -1,11 +1,11 @@
 """``import``: photos, or a scene in any readable format, to a ``transforms.json`` folder."""
 
 import argparse
-import shlex
 from pathlib import Path
 
 from sphinx_framework.cli.answer import print_json
-from sphinx_framework.cli.estimators import choose_estimator
+from sphinx_framework.cli.estimators import choose_estimator, refuse_posed
+from sphinx_framework.cli.next_command import render_command
 from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.config import parse_override
 from sphinx_framework.engine.components import choose_device, licence_entry, refuse_non_commercial
@@ -21,7 +21,7 @@ from sphinx_framework.registry import Registry
 from sphinx_framework.scenes.capture import Capture, shot_cameras
 from sphinx_framework.scenes.checks import camera_doubts
 from sphinx_framework.scenes.images import read_header
-from sphinx_framework.scenes.load import DEFAULT_PATH, installed_readers, load_scene
+from sphinx_framework.scenes.load import installed_readers, load_scene
 from sphinx_framework.scenes.photo_checks import photo_doubts
 from sphinx_framework.scenes.readers import read_capture
 from sphinx_framework.scenes.transforms import TRANSFORMS_FILE
@@ -44,13 +44,13 @@ def import_scene(arguments: argparse.Namespace) -> int:
         if files:
             scene, warnings = _posed(arguments, registry, source, files)
         else:
+            if arguments.poses is not None:
+                refuse_posed(arguments.source, arguments.poses)
             scene, warnings = _read(arguments, registry)
         with folder.replacing(last=TRANSFORMS_FILE) as new:
             write_scene_folder(new, scene)
     photos = sum(picture.name is not None for picture in scene.pictures)
-    targets = f" --targets {DEFAULT_PATH}" if not scene.targets else ""
-    out = shlex.quote(arguments.out)
-    command = f"sphinx-nvs render --config lite --scene {out}{targets} --out {out}-rendered"
+    command, note = render_command(arguments.out, len(scene.inputs), len(scene.targets), registry)
     told = {
         "out": arguments.out,
         "photos": photos,
@@ -61,6 +61,7 @@ def import_scene(arguments: argparse.Namespace) -> int:
         "far": scene.far,
         "warnings": warnings,
         "next": command,
+        "note": note,
     }
     if arguments.json:
         print_json(told)
@@ -73,7 +74,10 @@ def import_scene(arguments: argparse.Namespace) -> int:
         print(f"depths: {scene.near:.3g} to {scene.far:.3g} in scene units")
     for warning in warnings:
         print(f"warning: {warning}")
-    print(f"render them with: {command}")
+    if command:
+        print(f"render them with: {command}")
+    if note:
+        print(f"note: {note}")
     return 0
 
 
@@ -82,7 +86,7 @@ def _read(arguments: argparse.Namespace, registry: Registry) -> tuple[SceneFolde
     options = {"split": arguments.split, "convention": arguments.convention}
     options["reader"] = arguments.reader
     readers = installed_readers(registry)
-    capture = read_capture(arguments.source, extra_readers=readers, **options)
+    capture = read_capture(arguments.source, readers=readers, **options)
     if capture is None:
         scene = load_scene(arguments.source, registry=registry, **options)
         return from_scene(scene), list(scene.warnings)

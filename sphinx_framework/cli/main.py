@@ -186,6 +186,7 @@ def _render_options(command: argparse.ArgumentParser) -> None:
         "dolly-in:24:distance=0.5",
     )
     _reader_options(command)
+    command.add_argument("--poses", metavar="NAME", help="pose estimator of photos without cameras")
     command.add_argument("--near", type=float, metavar="Z", help="nearest depth, with --far")
     command.add_argument("--far", type=float, metavar="Z", help="farthest depth, scene units")
     command.add_argument("--set", action="append", default=[], metavar="A.B=V", dest="overrides")

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sphinx_framework.cli.answer import print_json
-from sphinx_framework.cli.estimators import choose_estimator
+from sphinx_framework.cli.estimators import choose_estimator, refuse_posed
 from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.cli.progress import show_progress
 from sphinx_framework.config import PipelineConfig, load_config, load_cost
@@ -146,10 +146,12 @@ def asked_pipeline(arguments: argparse.Namespace) -> tuple[PipelineConfig, Regis
 
 def load_asked(arguments: argparse.Namespace, config: PipelineConfig, registry: Registry) -> Scene:
     """Load the scene; photos without cameras get them from the pipeline's pose estimator."""
+    wanted = getattr(arguments, "poses", None)
     if is_unposed(arguments.scene):
         role = config.pipeline.get("poses")
-        name = choose_estimator(None, registry) if role is None else role.use
-        given = {} if role is None else role.options
+        name = role.use if wanted is None and role is not None else None
+        name = name or choose_estimator(wanted, registry)
+        given = role.options if role is not None and role.use == name else {}
         options = registry.options("poses", name, given, f"{config.name}, [poses]")
         estimator = registry.build("poses", name, options, choose_device(arguments.device))
         return load_unposed(
@@ -161,6 +163,8 @@ def load_asked(arguments: argparse.Namespace, config: PipelineConfig, registry: 
             near=arguments.near,
             far=arguments.far,
         )
+    if wanted is not None and not getattr(arguments, "scenes", None):
+        refuse_posed(arguments.scene, wanted)
     return load_scene(
         arguments.scene,
         registry=registry,

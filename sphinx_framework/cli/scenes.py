@@ -10,13 +10,12 @@ from sphinx_framework.config import PipelineConfig
 from sphinx_framework.errors import ConfigError, SceneError
 from sphinx_framework.protocols import SceneReader
 from sphinx_framework.registry import Registry
+from sphinx_framework.scenes.chunks import is_chunk_folder, read_index
 from sphinx_framework.scenes.load import installed_readers, load_scene
 from sphinx_framework.study.calibrate.samples import SceneSource
 from sphinx_framework.study.evaluate.datasets import (
     chunk_scenes,
     folder_scene,
-    is_chunk_folder,
-    read_index,
     transforms_folder,
 )
 from sphinx_framework.types import Scene

@@ -78,19 +78,28 @@ def refuse_overlap(
 
 
 def _places(scene: str | Path) -> Iterator[Path]:
-    """What belongs to a scene: its folder (for a JSON file, the one around it) and linked ones."""
+    """What belongs to a scene: its folder (for a file of cameras, those around it), linked ones."""
     place = _resolved(scene)
     if not place.exists():
-        return
-    if place.suffix.lower() == ".json" and not place.is_dir():
+        place = _resolved(str(scene).rpartition(":")[0] or os.devnull)  # FOLDER:KEY
+        if not place.exists() or not _is_ordinary(place):
+            return
+    if place.suffix.lower() in (".json", ".npy", ".torch") and not place.is_dir():
         place = place.parent
     yield place
+    if place.suffix.lower() == ".txt" and place.is_file():
+        beside = (place.with_suffix(""), place.parent / "images")
+        yield from (folder for folder in beside if folder.is_dir())
     if place.is_dir():
         try:
             links = [entry for entry in os.scandir(place) if entry.is_symlink() and entry.is_dir()]
         except OSError:
             return
         yield from (_resolved(link.path) for link in links)
+
+
+def _is_ordinary(place: Path) -> bool:
+    return place.is_dir() or place.is_file()
 
 
 def _resolved(path: str | Path) -> Path:

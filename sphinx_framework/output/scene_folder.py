@@ -13,7 +13,13 @@ from torch import Tensor
 
 from sphinx_framework.scenes.capture import Capture, in_file_pixels
 from sphinx_framework.scenes.files import HEIC_ENDINGS
-from sphinx_framework.scenes.images import read_header, read_image, write_png
+from sphinx_framework.scenes.images import (
+    PackedPhoto,
+    Photo,
+    read_header,
+    read_image,
+    write_png,
+)
 from sphinx_framework.scenes.transforms import SPLIT_PREFIX, TRANSFORMS_FILE
 from sphinx_framework.types import Cameras, Scene
 
@@ -34,7 +40,7 @@ class Picture:
     intrinsics: Float[Tensor, "3 3"]
     size: tuple[int, int]
     name: str | None = None
-    file: Path | None = None
+    file: Photo | None = None
     image: Float[Tensor, "3 H W"] | None = None
     mask: Path | None = None
     position: float | None = None
@@ -158,12 +164,15 @@ def write_scene_folder(out: Path, folder: SceneFolder) -> None:
 def _write_photo(path: Path, picture: Picture) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if picture.file is not None:
-        shutil.copyfile(picture.file, path)
+        if isinstance(picture.file, PackedPhoto):
+            path.write_bytes(picture.file.data)
+        else:
+            shutil.copyfile(picture.file, path)
     elif picture.image is not None:
         write_png(path, picture.image)
 
 
-def _names(files: Sequence[Path | None]) -> list[str | None]:
+def _names(files: Sequence[Photo | None]) -> list[str | None]:
     """Names below ``images``, as they were; where two are the same, all get a number in front."""
     there = [file if file is not None and file.is_file() else None for file in files]
     known = [file.name for file in there if file is not None]

@@ -18,6 +18,7 @@ from sphinx_framework.scenes.checks import check_intrinsics
 from sphinx_framework.scenes.images import (
     MAX_PIXELS,
     Header,
+    Photo,
     has_transparency,
     read_header,
     read_image,
@@ -45,7 +46,7 @@ class Shot:
     """
 
     where: str
-    file: Path | None
+    file: Photo | None
     world_from_camera: Float[Tensor, "4 4"]
     intrinsics: Float[Tensor, "3 3"]
     normalised: bool
@@ -57,7 +58,10 @@ class Shot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capture:
-    """The shots of a folder, and which of them are inputs and targets (indices)."""
+    """The shots of a folder, and which of them are inputs and targets (indices).
+
+    poses_file: the JSON file of the poses, in whose world other files of poses may stand.
+    """
 
     name: str
     shots: tuple[Shot, ...]
@@ -66,6 +70,7 @@ class Capture:
     near: float | None = None
     far: float | None = None
     warnings: tuple[str, ...] = ()
+    poses_file: Path | None = None
 
 
 def build_scene(
@@ -154,7 +159,7 @@ def is_normalised(intrinsics: Float[Tensor, "3 3"]) -> bool:
     return bool(((intrinsics[:2, 2] >= 0) & (intrinsics[:2, 2] <= 1)).all())
 
 
-def _photo(shot: Shot, file: Path, max_pixels: int) -> Float[Tensor, "3 H W"]:
+def _photo(shot: Shot, file: Photo, max_pixels: int) -> Float[Tensor, "3 H W"]:
     """The pixels of a shot as stored, without its lens's distortion."""
     image = read_image(file, upright=False, max_pixels=max_pixels)
     if not any(shot.distortion.values()):

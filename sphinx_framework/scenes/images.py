@@ -6,8 +6,8 @@ import struct
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ _ORIENTATION = 0x0112
 
 
 def read_image(
-    path: Path,
+    path: "Photo",
     *,
     upright: bool = True,
     formats: Sequence[str] = FORMATS,
@@ -65,6 +65,33 @@ def read_image(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PackedPhoto:
+    """An image file inside of another file, such as a frame of a video's chunk.
+
+    where: the file and the place in it, for messages. name: as a file of its own would have.
+    """
+
+    where: str
+    name: str
+    data: bytes = field(repr=False)
+
+    @property
+    def suffix(self) -> str:
+        """The ending of the name, with its dot."""
+        return PurePath(self.name).suffix
+
+    def is_file(self) -> bool:
+        """True: it is there."""
+        return True
+
+    def __str__(self) -> str:
+        return self.where
+
+
+Photo = Path | PackedPhoto
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """What an image file says about itself.
 
@@ -78,7 +105,7 @@ class Header:
 
 
 def read_header(
-    path: Path, *, formats: Sequence[str] = FORMATS, max_pixels: int = MAX_PIXELS
+    path: Photo, *, formats: Sequence[str] = FORMATS, max_pixels: int = MAX_PIXELS
 ) -> Header:
     """Read the header only; raises :class:`SceneError` as :func:`read_image` does."""
     with _opened(path, formats, max_pixels) as image:
@@ -96,7 +123,7 @@ def read_exif(path: Path, block: int) -> tuple[tuple[int, int], Mapping[int, Any
         return (image.height, image.width), dict(image.getexif().get_ifd(block))
 
 
-def has_transparency(path: Path) -> bool:
+def has_transparency(path: Photo) -> bool:
     """Whether any pixel of an image is not opaque; an alpha channel alone says nothing."""
     with _opened(path, FORMATS, MAX_PIXELS) as image:
         image.load()
@@ -105,17 +132,17 @@ def has_transparency(path: Path) -> bool:
 
 
 @contextmanager
-def _opened(path: Path, formats: Sequence[str], max_pixels: int) -> Iterator[Image.Image]:
+def _opened(path: Photo, formats: Sequence[str], max_pixels: int) -> Iterator[Image.Image]:
     """An open image within its limits; whatever fails inside is a clear error."""
     known = [*formats, "HEIF"] if path.suffix.lower() in _HEIC and _heif(path) else list(formats)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        if isinstance(path, Path) and not stat.S_ISREG(path.stat().st_mode):
             raise SceneError(
                 f"{shown(path)}: cannot be read as an image (a folder, pipe or device)."
             )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns about odd metadata of readable files.
-            with Image.open(path, formats=known) as image:
+            with Image.open(_source(path), formats=known) as image:
                 if image.width * image.height > max_pixels:
                     raise SceneError(
                         f"{shown(path)}: has {image.width}x{image.height} pixels (width x height); "
@@ -135,7 +162,11 @@ def _opened(path: Path, formats: Sequence[str], max_pixels: int) -> Iterator[Ima
         ) from cause
 
 
-def _reason(cause: Exception, path: Path) -> str:
+def _source(path: Photo) -> Path | io.BytesIO:
+    return io.BytesIO(path.data) if isinstance(path, PackedPhoto) else path
+
+
+def _reason(cause: Exception, path: Photo) -> str:
     """What Pillow found, without a second copy of the path."""
     if isinstance(cause, UnidentifiedImageError):
         return "not of a known format"
@@ -143,7 +174,7 @@ def _reason(cause: Exception, path: Path) -> str:
     return shown(told.replace(str(path), path.name))
 
 
-def _heif(path: Path) -> bool:
+def _heif(path: Photo) -> bool:
     try:
         from pillow_heif import register_heif_opener
     except ImportError:

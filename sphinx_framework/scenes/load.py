@@ -1,6 +1,7 @@
 """Opening scenes of any format an installed plugin reads, and photos that have no cameras yet."""
 
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import replace
 from functools import cached_property
@@ -9,13 +10,15 @@ from typing import Any
 
 import torch
 
-from sphinx_framework.discovery import OURS
+from sphinx_framework.discovery import CORE, OURS
 from sphinx_framework.errors import JobError, SceneError, SphinxError
 from sphinx_framework.geometry.resize import fit_scene
 from sphinx_framework.logs import get_logger
 from sphinx_framework.protocols import PoseEstimator, SceneReader
 from sphinx_framework.registry import Registry
+from sphinx_framework.scenes.capture import Capture
 from sphinx_framework.scenes.checks import checked
+from sphinx_framework.scenes.formats import CaptureReader, built_in
 from sphinx_framework.scenes.readers import check_range, read_scene
 from sphinx_framework.scenes.targets import check_count, choose_targets, parse_targets
 from sphinx_framework.scenes.unposed import (
@@ -40,18 +43,21 @@ def load_scene(path: str | Path, *, registry: Registry | None = None, **options:
     Raises :class:`~sphinx_framework.errors.SceneError` for everything wrong with the scene.
     """
     readers = installed_readers(registry or Registry.from_entry_points())
-    return checked(read_scene(path, extra_readers=readers, **options))
+    return checked(read_scene(path, readers=readers, **options))
 
 
 def installed_readers(registry: Registry) -> list[SceneReader]:
-    """The ``scene_reader`` plugins, each under its name; one is built when it is asked.
+    """The scene readers, each under its name; one is built when it is asked.
 
-    Those of this project come first: a reader that claims everything must not take their scenes.
+    The core's own come first, then those of this project: a reader that claims everything must not
+    take their scenes. A registry of given components has the core's too.
     """
     specs = [spec for spec in registry.specs if spec.kind == "scene_reader"]
-    ours = [s for s in specs if registry.distribution_of(s).partition(" ")[0] in OURS]
-    names = [spec.name for spec in (*ours, *(s for s in specs if s not in ours))]
-    return [InstalledReader(name, registry) for name in names]
+    origins = {s.name: registry.distribution_of(s).partition(" ")[0] for s in specs}
+    names = sorted(origins, key=lambda name: (origins[name] != CORE, origins[name] not in OURS))
+    installed: list[SceneReader] = [InstalledReader(name, registry) for name in names]
+    discovered = any(plugin.distribution == CORE for plugin in registry.plugins)
+    return installed if discovered else [*built_in(), *installed]
 
 
 class InstalledReader:
@@ -80,16 +86,19 @@ class InstalledReader:
             get_logger("scenes").warning("scene reader failed", reader=self.name, error=repr(error))
             return False
 
+    def capture(self, path: Path, **options: Any) -> Capture | None:
+        """All frames, where the plugin tells them; raises :class:`JobError` as :meth:`read`."""
+        reader = self._reader
+        if not isinstance(reader, CaptureReader):
+            return None
+        capture = self._answer(path, reader.capture, options)
+        if capture is not None and not isinstance(capture, Capture):
+            raise self._failed(path, f"answered with a {type(capture).__name__}, not a Capture")
+        return capture
+
     def read(self, path: Path, **options: Any) -> Scene:
         """Let the plugin read; raises :class:`JobError` when it answers with no usable scene."""
-        reader = self._reader
-        try:
-            with redirect_stdout(sys.stderr):
-                scene = reader.read(path, **options)
-        except SphinxError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise self._failed(path, f"raised {type(error).__name__}: {error}") from error
+        scene = self._answer(path, self._reader.read, options)
         if not isinstance(scene, Scene):
             raise self._failed(path, f"answered with a {type(scene).__name__}, not a Scene")
         try:
@@ -97,6 +106,15 @@ class InstalledReader:
         except SceneError as error:
             raise self._failed(path, f"answered with a scene of which {error.message}") from None
         return scene
+
+    def _answer(self, path: Path, ask: Callable[..., Any], options: dict[str, Any]) -> Any:
+        try:
+            with redirect_stdout(sys.stderr):
+                return ask(path, **options)
+        except SphinxError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise self._failed(path, f"raised {type(error).__name__}: {error}") from error
 
     def _failed(self, path: Path, what: str) -> JobError:
         spec = self._registry.find("scene_reader", self.name)

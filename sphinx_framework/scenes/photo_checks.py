@@ -1,14 +1,13 @@
 """What photos themselves give away about how well they will do: blur and exposure."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from sphinx_framework.scenes.images import read_image
+from sphinx_framework.scenes.images import Photo, read_image
 
 # How much less detail than the median photo is blur, and how much brightness may differ.
 _BLURRED = 0.25
@@ -16,7 +15,7 @@ _EXPOSURE = 0.15
 _SIDE = 256
 
 
-def photo_doubts(files: Sequence[Path]) -> tuple[str, ...]:
+def photo_doubts(files: Sequence[Photo]) -> tuple[str, ...]:
     """Blurred photos, and brightness that jumps, by a small copy of each photo."""
     if len(files) < 2:
         return ()
@@ -38,7 +37,7 @@ def photo_doubts(files: Sequence[Path]) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _grey(file: Path) -> Float[Tensor, "1 1 h w"]:
+def _grey(file: Photo) -> Float[Tensor, "1 1 h w"]:
     image = read_image(file, upright=False).mean(dim=0, keepdim=True)[None]
     scale = _SIDE / max(image.shape[-2:])
     size = [max(3, round(side * scale)) for side in image.shape[-2:]]

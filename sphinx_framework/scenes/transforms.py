@@ -53,9 +53,6 @@ def read_transforms(
     Raises:
         SceneError: missing or malformed files, unknown split or convention, unusable poses.
     """
-    name = folder.resolve().name
-    if not (folder / TRANSFORMS_FILE).exists() and (folder / TRAIN_FILE).exists():
-        return _train_and_test(folder, name, convention)
     path = folder / TRANSFORMS_FILE
     shots, warnings = read_transform_shots(path, convention=convention)
     split_file = _find_split(folder, split)
@@ -75,18 +72,23 @@ def read_transforms(
             inputs, targets = named
     top = read_json_object(path)
     return Capture(
-        name=name,
+        name=folder.resolve().name,
         shots=shots,
         inputs=inputs,
         targets=targets,
         near=top.number_or_none("near"),
         far=top.number_or_none("far"),
         warnings=warnings,
+        poses_file=path,
     )
 
 
-def _train_and_test(folder: Path, name: str, convention: str) -> Capture:
-    """Blender's and NeRF-synthetic's pair of files: the inputs in one, the targets in another."""
+def read_train_and_test(folder: Path, *, convention: str = "auto") -> Capture:
+    """Blender's and NeRF-synthetic's pair of files: the inputs in one, the targets in another.
+
+    Raises:
+        SceneError: as :func:`read_transforms`.
+    """
     inputs, warnings = read_transform_shots(folder / TRAIN_FILE, convention=convention)
     targets: tuple[Shot, ...] = ()
     for file in _TARGET_FILES:
@@ -96,11 +98,12 @@ def _train_and_test(folder: Path, name: str, convention: str) -> Capture:
             break
     shots = tuple(replace(shot, order=None) for shot in (*inputs, *targets))
     return Capture(
-        name=name,
+        name=folder.resolve().name,
         shots=shots,
         inputs=tuple(range(len(inputs))),
         targets=tuple(range(len(inputs), len(shots))),
         warnings=warnings,
+        poses_file=folder / TRAIN_FILE,
     )
 
 

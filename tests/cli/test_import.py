@@ -9,6 +9,9 @@ import torch
 from photo_scenes import write_photo_scene
 from PIL import Image
 
+from sphinx_framework.cli.next_command import fitting_config
+from sphinx_framework.config import load_config
+from sphinx_framework.registry import Registry
 from sphinx_framework.scenes.load import load_scene
 
 
@@ -87,9 +90,58 @@ def test_photos_of_one_name_in_two_folders_stay_apart(command, source):
     same(load_scene(out), load_scene(source))
 
 
-def test_the_next_command_is_printed_and_right(command, source):
+def test_the_next_command_is_printed_and_right(command, source, monkeypatch):
+    monkeypatch.delenv("SPHINX_FRAMEWORK_PLUGINS")
     ended = command("import", source, "--out", command.folder / "imported")
     assert "render them with: sphinx-nvs render --config lite --scene" in ended.told
+
+
+def test_where_no_pipeline_is_installed_the_next_step_is_to_install_one(command, source):
+    _, told = imported(command, source)
+    assert told["next"] == ""
+    assert "install one, such as sphinx-framework-lite" in told["note"]
+
+
+@pytest.mark.parametrize(
+    ("left_out", "inputs", "wanted"),
+    [
+        ("-none", 2, "lite"),
+        ("-lite", 2, None),
+        ("-none", 1, "sharp-viewcrafter"),
+        ("-sharp", 1, "viewcrafter-single"),
+    ],
+)
+def test_the_pipeline_to_go_on_with_is_installed_and_takes_the_number_of_photos(
+    monkeypatch, left_out, inputs, wanted
+):
+    monkeypatch.setenv("SPHINX_FRAMEWORK_PLUGINS", left_out)
+    registry = Registry.from_entry_points()
+    found = fitting_config(inputs, registry)
+    if (
+        wanted is None
+    ):  # the quality scores of most pipelines are lite's; what is left must be there
+        assert found != "lite"
+    else:
+        assert found == wanted
+    if found is not None:
+        load_config(found).validate_options(registry, found)
+
+
+def test_an_estimator_that_has_nothing_to_estimate_is_refused(command, source):
+    told = ("no folder of photos without cameras",)
+    ended = command("import", source, "--out", command.folder / "i", "--poses", "colmap")
+    assert ended.code == 2
+    assert told[0] in ended.told
+    ended = command.render("--poses", "colmap")
+    assert ended.code == 2
+    assert told[0] in ended.told
+
+
+def test_the_estimator_of_a_render_is_the_one_that_is_asked_for(command):
+    command.scene = command.scene / "images"
+    ended = command.render("--poses", "none-such")
+    assert ended.code == 2
+    assert "no poses component is named 'none-such'" in ended.told
 
 
 def test_a_colmap_model_imports_to_the_same_cameras(command, source):

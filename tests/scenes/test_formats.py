@@ -7,15 +7,12 @@ import struct
 import numpy as np
 import pytest
 import torch
-from photo_scenes import SIZE
+from scene_formats import FLIP, WRITERS, colmap_binary, colmap_text, llff
 from scipy.spatial.transform import Rotation
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.load import is_unposed, load_scene
 from sphinx_framework.scenes.re10k import read_re10k
-
-HEIGHT, WIDTH = SIZE
-FLIP = np.diag([1.0, -1, -1, 1])
 
 
 @pytest.fixture
@@ -33,86 +30,24 @@ def turned(clean):
     return clean, poses, load_scene(clean)
 
 
-def colmap_text(folder, poses):
-    model = folder / "sparse/0"
-    model.mkdir(parents=True)
-    (model / "cameras.txt").write_text(f"# c\n7 SIMPLE_PINHOLE {WIDTH} {HEIGHT} 40 20 16\n")
-    lines = ["# images", "# with two lines each"]
-    for index in reversed(range(len(poses))):
-        x, y, z, w = Rotation.from_matrix(poses[index][:3, :3].T).as_quat()
-        t = -poses[index][:3, :3].T @ poses[index][:3, 3]
-        lines += [f"{index} {w} {x} {y} {z} {t[0]} {t[1]} {t[2]} 7 {index}.png", "1.5 2 -1"]
-    (model / "images.txt").write_text("\n".join(lines))
-    return folder
-
-
-def colmap_binary(folder, poses):
-    model = folder / "sparse/0"
-    model.mkdir(parents=True)
-    camera = struct.pack("<QiiQQ4d", 1, 3, 1, WIDTH, HEIGHT, 40, 40, 20, 16)
-    (model / "cameras.bin").write_bytes(camera)
-    images = struct.pack("<Q", len(poses))
-    for index, pose in enumerate(poses):
-        x, y, z, w = Rotation.from_matrix(pose[:3, :3].T).as_quat()
-        t = -pose[:3, :3].T @ pose[:3, 3]
-        images += struct.pack("<I7dI", index, w, x, y, z, *t, 3) + f"{index}.png\0".encode()
-        images += struct.pack("<Q", 2) + struct.pack("<ddqddq", 1, 2, -1, 3, 4, 5)
-    (model / "images.bin").write_bytes(images)
-    points = struct.pack("<Q", 20)
-    for index in range(20):
-        row = (index, 0.1 * index, 0.0, 2.3 + 0.1 * index, 1, 2, 3, 0.5, 1)
-        points += struct.pack("<Q3d3BdQ", *row) + struct.pack("<ii", 0, 0)
-    (model / "points3D.bin").write_bytes(points)
-    return folder
-
-
-def llff(folder, poses):
-    rows = []
-    for pose in poses:
-        matrix = np.stack([pose[:3, 1], pose[:3, 0], -pose[:3, 2], pose[:3, 3]], axis=1)
-        hwf = np.array([[HEIGHT], [WIDTH], [40.0]])
-        rows.append([*np.concatenate([matrix, hwf], axis=1).ravel(), 0.5, 9.0])
-    np.save(folder / "poses_bounds.npy", np.array(rows))
-    return folder
-
-
-def re10k(folder, poses):
-    lines = ["https://example.org/video"]
-    for index, pose in enumerate(poses):
-        (folder / "images" / f"{index}.png").rename(folder / "images" / f"{1000 * index}.png")
-        numbers = np.linalg.inv(pose)[:3].ravel()
-        k = (40 / WIDTH, 40 / HEIGHT, 0.5, 0.5, 0, 0)
-        lines.append(" ".join(map(repr, [1000 * index, *k, *map(float, numbers)])))
-    (folder / "room.txt").write_text("\n".join(lines))
-    return folder / "room.txt"
-
-
-def photos(folder, poses):
-    k = {"fx": 40, "fy": 40, "cx": 20, "cy": 16}
-    rows = [
-        {"file": f"images/{i}.png", "pose": pose.tolist(), "intrinsics": k, "position": i}
-        for i, pose in enumerate(poses)
-    ]
-    given = {"convention": "opencv_c2w", "inputs": [rows[0], rows[-1]], "targets": rows[1:-1]}
-    (folder / "cameras.json").write_text(json.dumps(given))
-    return folder
-
-
-@pytest.mark.parametrize("write", [colmap_text, colmap_binary, llff, re10k, photos])
-def test_every_format_is_the_same_scene(turned, tmp_path, write):
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_format_is_the_same_scene(turned, tmp_path, name):
     clean, poses, wanted = turned
     folder = tmp_path / "other"
     shutil.copytree(clean, folder)
-    (folder / "transforms.json").unlink()
-    found = load_scene(write(folder, poses))
+    for file in folder.glob("*.json"):
+        file.unlink()
+    place, options = WRITERS[name](folder, poses)
+    found = load_scene(place, **options)
     for ours, theirs in ((found.inputs, wanted.inputs), (found.targets, wanted.targets)):
         assert torch.allclose(ours.world_from_camera, theirs.world_from_camera, atol=1e-5)
         assert torch.allclose(ours.intrinsics, theirs.intrinsics, atol=1e-4)
     assert torch.equal(found.images, wanted.images)
     assert torch.equal(found.target_images, wanted.target_images)
-    if write is colmap_binary:
+    assert not any("convention" in warning for warning in found.warnings)
+    if name == "colmap-binary":
         assert 1.5 < found.near < 2.5 < found.far < 5
-    if write is llff:
+    if name == "llff":
         assert (found.near, found.far) == (0.5, 9.0)
 
 

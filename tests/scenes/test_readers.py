@@ -8,7 +8,7 @@ from scene_folders import save_gradient, transforms_scene
 from sphinx_framework.errors import SceneError
 from sphinx_framework.output.transforms import write_transforms
 from sphinx_framework.scenes.images import write_png
-from sphinx_framework.scenes.readers import convert_path, read_scene
+from sphinx_framework.scenes.readers import read_scene, scene_path
 from sphinx_framework.types import Cameras, Scene
 
 
@@ -65,33 +65,33 @@ def test_a_missing_folder_is_named(tmp_path):
 
 def test_a_plain_file_is_no_scene(tmp_path):
     save_gradient(tmp_path / "photo.png", 4, 4)
-    with pytest.raises(SceneError, match="is a file; a scene is a folder"):
+    with pytest.raises(SceneError, match="is a file that no reader knows"):
         read_scene(tmp_path / "photo.png")
 
 
 def test_a_plugin_reader_is_asked_for_what_is_no_folder():
-    scene = read_scene("procedural:3", size=(8, 8), split=4, extra_readers=[GeneratedScenes()])
+    scene = read_scene("procedural:3", size=(8, 8), split=4, readers=[GeneratedScenes()])
     assert scene.images.shape == (2, 3, 8, 8)
     assert len(scene.targets) == 3
     assert scene.warnings == ("size", "split")
 
 
 def test_frames_of_a_generated_scene_are_chosen_by_number():
-    chosen = read_scene("procedural:5", targets="indices:4,0", extra_readers=[GeneratedScenes()])
+    chosen = read_scene("procedural:5", targets="indices:4,0", readers=[GeneratedScenes()])
     assert chosen.targets.centres[:, 0].tolist() == [4, 0]
     assert chosen.target_images is not None
     assert len(chosen.target_images) == 2
     with pytest.raises(SceneError, match=r"frame 9 is not a target.*0, 1, 2, 3, 4"):
-        read_scene("procedural:5", targets="indices:9", extra_readers=[GeneratedScenes()])
+        read_scene("procedural:5", targets="indices:9", readers=[GeneratedScenes()])
 
 
 def test_a_generated_scene_without_targets_is_refused():
     with pytest.raises(SceneError, match="no targets"):
-        read_scene("procedural:0", extra_readers=[GeneratedScenes()])
+        read_scene("procedural:0", readers=[GeneratedScenes()])
 
 
 def test_a_path_of_its_own_serves_a_generated_scene():
-    scene = read_scene("procedural:1", targets="orbit:4", extra_readers=[GeneratedScenes()])
+    scene = read_scene("procedural:1", targets="orbit:4", readers=[GeneratedScenes()])
     assert len(scene.targets) == 4
     assert scene.target_images is None
 
@@ -104,7 +104,7 @@ def test_a_generated_scene_needs_its_plugin():
 def test_a_reader_can_be_named(tmp_path):
     transforms_scene(tmp_path)
     assert len(read_scene(tmp_path, reader="transforms").targets) == 3
-    scene = read_scene("procedural:2", reader="generated", extra_readers=[GeneratedScenes()])
+    scene = read_scene("procedural:2", reader="generated", readers=[GeneratedScenes()])
     assert len(scene.targets) == 2
     with pytest.raises(SceneError, match=r"no scene reader 'transform'. Did you mean 'transforms'"):
         read_scene(tmp_path, reader="transform")
@@ -113,8 +113,8 @@ def test_a_reader_can_be_named(tmp_path):
 
 
 def test_generated_names_are_no_folders():
-    assert str(convert_path("procedural:room?seed=3")) == "procedural:room?seed=3"
-    assert convert_path("~/scene") == Path.home() / "scene"
+    assert str(scene_path("procedural:room?seed=3")) == "procedural:room?seed=3"
+    assert scene_path("~/scene") == Path.home() / "scene"
 
 
 @pytest.mark.parametrize(

@@ -277,7 +277,7 @@ def test_shots_match_the_golden_parser(tmp_path):
 
 
 def test_an_empty_folder_names_what_was_looked_for(tmp_path):
-    with pytest.raises(SceneError, match=r"Looked for transforms\.json, cameras\.json"):
+    with pytest.raises(SceneError, match=r"one of transforms\.json, transforms_train\.json"):
         read_scene(tmp_path)
 
 
