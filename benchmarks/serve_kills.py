@@ -18,6 +18,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -117,9 +118,10 @@ def one_kill(served: Served, state: State, load: Load, chance: random.Random) ->
         served.start()
         return
     victims = served.wait_for(served.workers, 300)
-    os.kill(chance.choice(victims)["pid"], signal.SIGKILL)
-    state.kills["worker"] += 1
-    state.save()
+    with suppress(ProcessLookupError):  # it has just been replaced
+        os.kill(chance.choice(victims)["pid"], signal.SIGKILL)
+        state.kills["worker"] += 1
+        state.save()
 
 
 def verdict(served: Served, state: State, asked: list[Asked]) -> dict[str, Any]:

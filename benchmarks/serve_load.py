@@ -118,11 +118,11 @@ def main() -> int:
         served = Served(Path(place), config, tuple(map(str, flags)))
         expected = [served.rendered(request) for request in asked]
         served.start()
-        before = served.resident_mb()
+        before, cpu = served.resident_mb(), served.server_cpu_seconds()
         clients = [Client(n, asked[n % len(asked)]) for n in range(arguments.clients)]
         began = time.monotonic()
         sizes = asyncio.run(load(served, clients, expected))
-        seconds = time.monotonic() - began
+        seconds, cpu = time.monotonic() - began, served.server_cpu_seconds() - cpu
         jobs, page = set(), {"has_more": True, "data": [{"id": None}]}
         while page["has_more"]:
             after = {"after": page["data"][-1]["id"]} if jobs else {}
@@ -139,6 +139,7 @@ def main() -> int:
         "wrong": dict(Counter(text for client in clients for text in client.wrong)),
         "refused_and_come_back": sum(client.refusals for client in clients),
         "seconds": round(seconds, 1),
+        "server_cpu_seconds_per_job": round(cpu / len(clients), 3),
         "jobs_per_minute": round(60 * len(clients) / seconds, 1),
         "p50": _quantiles(clients, 0.5),
         "p95": _quantiles(clients, 0.95),

@@ -102,6 +102,11 @@ class Served:
         sizes = [_resident(worker["pid"]) for worker in self.workers()]
         return {"server": _resident(self.process.pid), "worker": max(sizes, default=0.0)}
 
+    def server_cpu_seconds(self) -> float:
+        """CPU time of the server's own process so far, without its workers."""
+        assert self.process is not None
+        return cpu_seconds(self.process.pid)
+
     def rendered(self, asked: Asked) -> dict[str, str]:
         """Names and sums of the frames that ``sphinx-nvs render`` writes, with one thread."""
         digest = hashlib.sha256(repr((self.config, asked)).encode()).hexdigest()[:16]

@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "images" / "page.png")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as data:
-        command = [sys.executable, "-m", "sphinx_framework.cli.main", "serve", "--config", "lite"]
+        command = [sys.executable, "-m", "sphinx_framework", "serve", "--config", "lite"]
         flags = ["--device", "cpu", "--port", "0", "--data", data]
         server = subprocess.Popen([*command, *flags], stdout=subprocess.PIPE, text=True)
         try:

@@ -12,7 +12,7 @@ from sphinx_framework.cli.answer import print_json
 from sphinx_framework.errors import ConfigError
 
 SECOND_THOUGHTS = 3.0
-HINT = 'Install the extra: pip install "sphinx-framework[serve]".'
+HINT = 'Install the extra: pip install "sphinx-framework[client]".'
 FIELDS = (
     "quality",
     "mode",

@@ -5,6 +5,7 @@ import pytest
 def server(tmp_path_factory):
     from servers import FakeServer
 
-    made = FakeServer(tmp_path_factory.mktemp("serve"), "--heartbeat-seconds", "0.3").start()
+    flags = ("--heartbeat-seconds", "0.3", "--max-unpacked-mb", "20")
+    made = FakeServer(tmp_path_factory.mktemp("serve"), *flags).start()
     yield made
     made.stop()

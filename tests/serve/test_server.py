@@ -10,6 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from sphinx_framework.client.pack import packed
+
 
 @pytest.fixture(scope="module")
 def done(server):
@@ -138,3 +140,23 @@ def test_the_facade_shows_the_job_as_a_video(server, done):
     content = httpx.get(f"{server.url}/v1/videos/{done['id']}/content")
     assert content.headers["content-type"] == "video/mp4"
     assert httpx.get(f"{server.url}/v1/videos/x").json()["error"]["code"] == "not-found"
+
+
+def test_a_video_is_made_and_deleted_by_the_calls_of_the_openai_package(server):
+    """What ``examples/openai_videos.py`` sends, as openai 3.57 puts it on the wire."""
+    with packed(server.scene) as archive:
+        files = {"input_reference": ("scene.zip", archive, "application/zip")}
+        fields = {"prompt": "ignored", "seed": "3", "request": '{"targets": "interpolate:2"}'}
+        made = httpx.post(server.url + "/v1/videos", files=files, data=fields)
+    assert made.status_code == 200, made.text
+    link = f"{server.url}/v1/videos/{made.json()['id']}"
+    done = server.wait_for(lambda: (v := httpx.get(link).json())["status"] == "completed" and v)
+    assert (done["object"], done["progress"], done["error"]) == ("video", 100, None)
+    assert server.job(done["id"])["request"]["seed"] == 3
+    listed = httpx.get(server.url + "/v1/videos", params={"limit": 1, "order": "desc"}).json()
+    assert (listed["object"], listed["first_id"]) == ("list", done["id"])
+    video = httpx.get(f"{link}/content")
+    assert video.headers["content-type"] == "video/mp4"
+    gone = httpx.delete(link).json()
+    assert gone == {"id": done["id"], "object": "video.deleted", "deleted": True}
+    assert httpx.get(link).status_code == 404

@@ -1,0 +1,111 @@
+"""The client: it tries again as it should, and says clearly what it cannot do."""
+
+import hashlib
+import sys
+
+import httpx
+import pytest
+
+from sphinx_framework.client import Client, RefusedError, UnreachableError
+from sphinx_framework.client import connection as connections
+
+JOB = {"id": "job_x", "status": "succeeded"}
+
+
+def client_of(answers, monkeypatch):
+    """A client whose server gives these answers one after the other, and what it was asked."""
+    asked, left = [], list(answers)
+
+    def answer(request):
+        request.read()
+        asked.append(request)
+        found = left.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    slept = []
+    monkeypatch.setattr(connections.time, "sleep", slept.append)
+    client = Client("http://server")
+    client.connection._http = httpx.Client(
+        base_url="http://server", transport=httpx.MockTransport(answer)
+    )
+    return client, asked, slept
+
+
+def test_a_busy_or_broken_server_is_asked_again_with_the_same_key(monkeypatch):
+    busy = httpx.Response(429, headers={"Retry-After": "7"})
+    starting = httpx.Response(503, headers={"Retry-After": "3"})
+    broken = httpx.ConnectError("reset")
+    answers = [busy, broken, starting, httpx.Response(202, json=JOB)]
+    client, asked, slept = client_of(answers, monkeypatch)
+    assert client.submit("procedural:demo", seed=1).id == "job_x"
+    assert len({request.headers["Idempotency-Key"] for request in asked}) == 1
+    assert len({request.content for request in asked}) == 1
+    assert slept[0] == 7
+    assert slept[2] == 3
+
+
+def test_wrong_input_is_an_error_of_its_own_and_not_tried_again(monkeypatch):
+    problem = {"detail": "quality must lie in (0, 1].", "hint": "Choose 0.95.", "status": 422}
+    client, asked, _ = client_of([httpx.Response(422, json=problem)], monkeypatch)
+    with pytest.raises(RefusedError, match="quality must lie") as error:
+        client.submit("procedural:demo", quality=2)
+    assert (error.value.status, error.value.hint, len(asked)) == (422, "Choose 0.95.", 1)
+
+
+def test_a_server_that_stays_away_is_given_up(monkeypatch):
+    clock = iter(range(0, 100_000, 15))
+    monkeypatch.setattr(connections.time, "monotonic", lambda: float(next(clock)))
+    client, _, _ = client_of([httpx.ConnectError("refused")] * 100, monkeypatch)
+    with pytest.raises(UnreachableError, match="cannot be reached"):
+        client.job("job_x")
+
+
+def test_a_file_that_arrives_damaged_is_fetched_again_and_never_left_behind(monkeypatch, tmp_path):
+    entry = {"name": "frames/000.png", "url": "/f", "sha256": hashlib.sha256(b"good").hexdigest()}
+    answers = [
+        httpx.Response(200, json=JOB),
+        httpx.Response(200, json={"files": [entry]}),
+        httpx.Response(200, content=b"bad"),
+        httpx.Response(200, content=b"good"),
+    ]
+    client, _, _ = client_of(answers, monkeypatch)
+    client.job("job_x").download(tmp_path)
+    assert (tmp_path / "frames" / "000.png").read_bytes() == b"good"
+    assert [path.name for path in (tmp_path / "frames").iterdir()] == ["000.png"]
+
+
+def test_a_manifest_that_leads_elsewhere_is_refused(monkeypatch, tmp_path):
+    entry = {"name": "../evil.png", "url": "/f", "sha256": "0" * 64}
+    answers = [httpx.Response(200, json=JOB), httpx.Response(200, json={"files": [entry]})]
+    client, _, _ = client_of(answers, monkeypatch)
+    with pytest.raises(UnreachableError, match="outside"):
+        client.job("job_x").download(tmp_path / "out")
+    assert not (tmp_path / "evil.png").exists()
+
+
+def test_a_broken_event_stream_goes_on_after_the_last_event(monkeypatch):
+    def block(number, name):
+        return f'id: {number}\nevent: {name}\ndata: {{"n": {number}}}\n\n'.encode()
+
+    streams = {"Content-Type": "text/event-stream"}
+    answers = [
+        httpx.Response(200, json=JOB),
+        httpx.Response(200, headers=streams, content=block(1, "status") + block(2, "progress")[:9]),
+        httpx.ReadError("cut"),
+        httpx.Response(200, headers=streams, content=block(2, "progress") + block(3, "done")),
+        httpx.Response(200, json=JOB),
+    ]
+    client, asked, _ = client_of(answers, monkeypatch)
+    found = [(event.number, event.name) for event in client.job("job_x").events()]
+    assert found == [(1, "status"), (2, "progress"), (3, "done")]
+    assert asked[3].headers["Last-Event-ID"] == "1"
+
+
+def test_without_httpx_it_says_what_to_install(monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("sphinx_framework.client")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    with pytest.raises(ModuleNotFoundError, match=r"sphinx-framework\[client\]"):
+        __import__("sphinx_framework.client")
