@@ -17,6 +17,8 @@ $(STAMP): pyproject.toml constraints.txt requirements-no-deps.txt $(wildcard plu
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch hatchling editables
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[dev]' $(addprefix -e ,$(PLUGINS))
 	$(BIN)/python -m pip install --quiet --no-deps -r requirements-no-deps.txt
+# Kernels of the CPU rasterizer and of the built-in scenes are compiled once, and stay on disk.
+	$(BIN)/sphinx-nvs warm --config lite --scene procedural:demo
 	touch $@
 
 demo: install

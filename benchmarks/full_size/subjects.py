@@ -46,8 +46,17 @@ def filled(network: nn.Module, dtype: torch.dtype, device: torch.device) -> nn.M
     return network
 
 
-def seva(device: torch.device, *, tiny: bool = False, channels_last: bool = False) -> FullSize:
-    """SEVA: 21 frames of 576x576 pixels, two inputs, both guidance branches, bfloat16."""
+def seva(
+    device: torch.device,
+    *,
+    tiny: bool = False,
+    channels_last: bool = False,
+    latents: tuple[int, int, int] | None = None,
+) -> FullSize:
+    """SEVA: 21 frames of 576x576 pixels, two inputs, both guidance branches, bfloat16.
+
+    latents: frames, height and width of the clip, if they are to be others.
+    """
     from sphinx_framework_seva.conditioning import assembled
     from sphinx_framework_seva.config import SevaConfig
     from sphinx_framework_seva.model import SevaModel
@@ -64,14 +73,14 @@ def seva(device: torch.device, *, tiny: bool = False, channels_last: bool = Fals
         "num_res_blocks": 1,
     }
     config = SevaConfig.model_validate(small if tiny else {"dtype": "bfloat16"})
-    frames, side = (5, 4) if tiny else (21, 72)
+    frames, height, width = latents or ((5, 4, 4) if tiny else (21, 72, 72))
     with torch.device("meta"):
         network = UNet(config)
     filled(network, getattr(torch, config.dtype), device)
     if channels_last and device.type != "meta":
         network.use_channels_last()
     sampler = SevaSampler(noise_levels(), 50, solver="euler", step_noise=False)
-    clean = _noise(device, frames, 4, side, side)
+    clean = _noise(device, frames, 4, height, width)
     given = torch.zeros(frames, dtype=torch.bool, device=device)
     given[:: frames - 1] = True
     condition = assembled(
@@ -79,7 +88,7 @@ def seva(device: torch.device, *, tiny: bool = False, channels_last: bool = Fals
         sampler=sampler,
         is_input=given,
         embeddings=_noise(device, 1, config.context_dim),
-        pluecker=_noise(device, frames, 6, side, side),
+        pluecker=_noise(device, frames, 6, height, width),
         scale=torch.full((frames,), 2.0, device=device),
     )
     shell = SimpleNamespace(network=network, config=config)
@@ -88,7 +97,9 @@ def seva(device: torch.device, *, tiny: bool = False, channels_last: bool = Fals
     return _full_size("seva", model, x, condition, network, config.dtype)
 
 
-def viewcrafter(device: torch.device, *, tiny: bool = False) -> FullSize:
+def viewcrafter(
+    device: torch.device, *, tiny: bool = False, latents: tuple[int, int, int] | None = None
+) -> FullSize:
     """ViewCrafter: 25 frames of 576x1024 pixels, both guidance branches, float16."""
     from sphinx_framework_viewcrafter.blocks import Context
     from sphinx_framework_viewcrafter.conditioning import Condition
@@ -113,7 +124,7 @@ def viewcrafter(device: torch.device, *, tiny: bool = False) -> FullSize:
         "resampler": {"output_dim": 64},
     }
     config = ViewCrafterConfig.model_validate(small if tiny else {"dtype": "float16"})
-    frames, height, width = (5, 4, 6) if tiny else (25, 72, 128)
+    frames, height, width = latents or ((5, 4, 6) if tiny else (25, 72, 128))
     with torch.device("meta"):
         network = UNet(config.unet)
     dtype: torch.dtype = getattr(torch, config.dtype)

@@ -25,6 +25,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "sphinx-nvs measure --config lite --out cost.toml",
         "sphinx-nvs measure --config lite --seconds 60 --out cost.toml",
     ),
+    "warm": (
+        "sphinx-nvs warm --config lite",
+        "sphinx-nvs warm --config seva-mvsplat --scene photos --device cuda",
+    ),
     "calibrate": (
         "sphinx-nvs calibrate --config lite --scenes scenes --out rules.toml",
         "sphinx-nvs calibrate --config lite --mode fine --out rules.toml \\\n"

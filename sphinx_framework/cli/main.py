@@ -126,6 +126,13 @@ def _job_commands(commands: "Commands[Parser]") -> None:
     measure.add_argument("--device", default="auto")
     measure.add_argument("--seconds", type=float, default=20.0, help="time to spend")
 
+    warm = _command(commands, "warm", "warm:warm", "load weights, compile, serve one request")
+    warm.add_argument("--config", required=True, metavar="NAME|TOML")
+    warm.add_argument("--scene", metavar="PATH", help="default: a small one of random photos")
+    warm.add_argument("--set", action="append", default=[], metavar="A.B=V", dest="overrides")
+    warm.add_argument("--device", default="auto")
+    warm.add_argument("--licence-policy", default="any", metavar="any|permissive")
+
 
 def _inspection_commands(commands: "Commands[Parser]") -> None:
     plugins = _command(commands, "plugins", "plugins:plugins", "what is installed, and its state")
@@ -229,9 +236,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     parsed = build_parser(given).parse_args(given)
+    from sphinx_framework.allocator import keep_freed_memory
     from sphinx_framework.logs import configure_logs
 
     configure_logs(parsed.debug)
+    keep_freed_memory()
     try:
         with only_the_answer() if parsed.json else nullcontext():
             return int(_function(parsed.run)(parsed))

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from sphinx_framework.config import OPTIONAL_ROLES, ROLES, PipelineConfig
+from sphinx_framework.engine.slow_precision import slow_precisions
 from sphinx_framework.errors import ConfigError, LicenceError
 from sphinx_framework.plugin import NO_PARTS, Capabilities, ComponentSpec, Parts
 from sphinx_framework.protocols import (
@@ -22,7 +23,7 @@ from sphinx_framework.registry import Registry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Components:
-    """One component per role; ``licences`` as in the report."""
+    """One component per role; ``licences`` and ``warnings`` as in every report."""
 
     regression: RegressionModel
     diffusion: DiffusionModel[Any, Any]
@@ -32,6 +33,7 @@ class Components:
     embedder: Embedder | None = None
     capabilities: Capabilities = field(default_factory=Capabilities)
     licences: tuple[dict[str, Any], ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def choose_device(name: str) -> torch.device:
@@ -129,4 +131,5 @@ def build_components(
         embedder=parts.embedder,
         capabilities=spec.capabilities,
         licences=pipeline_licences(config, registry),
+        warnings=tuple(slow_precisions(options, device)),
     )

@@ -45,7 +45,7 @@ def opened(
         quality=quality,
         seed=wishes.seed,
         seconds=Seconds(load_models=load_seconds),
-        warnings=list(scene.warnings),
+        warnings=[*scene.warnings, *components.warnings],
     )
 
 

@@ -12,6 +12,7 @@ import sys
 from time import perf_counter
 from typing import Any
 
+from sphinx_framework.allocator import keep_freed_memory
 from sphinx_framework.errors import InputError, SphinxError
 from sphinx_framework.serve.wire import GoneError, Line
 
@@ -21,6 +22,7 @@ PR_SET_PDEATHSIG = 1
 def main(arguments: list[str]) -> int:
     """Build the engine, say so, and serve until the server closes the socket."""
     descriptor, parent = int(arguments[0]), int(arguments[1])
+    keep_freed_memory()
     end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle
     line = Line(socket.socket(fileno=descriptor))
