@@ -62,6 +62,11 @@ class EngineConfig(Options):
         default=False,
         description="keep only the component that is at work on the device, the others on the host",
     )
+    compile: Literal["inductor", "aot_eager", "eager"] | None = Field(
+        default=None,
+        description="backend of torch.compile for the diffusion network, one compiled function per "
+        "kind of step; the first request of each takes long",
+    )
     memory_gb: float | None = Field(
         default=None,
         gt=0,

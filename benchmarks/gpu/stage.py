@@ -4,7 +4,6 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ from typing import Any
 import torch
 from checks import environment, equivalence, gpu_tests, splatting
 from full_size.moves import COUNTS, SHARES, moves
-from full_size.subjects import SUBJECTS, FullSize
+from full_size.subjects import SUBJECTS
 from timing import timed
 from walks import walks
 
+from sphinx_framework.executors.compiling import compile_networks
 from sphinx_framework.executors.kernels import fast_kernels
 from sphinx_framework.study.counting import counted
 
@@ -30,7 +30,8 @@ def steps(name: str, device: torch.device, *, tiny: bool, compiled: bool = False
     made = SUBJECTS[name](device, tiny=tiny)
     subject = made.subject
     if compiled:
-        subject = replace(subject, model=_compiled(made, device))
+        # On a CPU only traced, to rehearse. A call that is not compiled raises, and is not timed.
+        compile_networks([made.network], backend="inductor" if device.type == "cuda" else "eager")
     imagined = SUBJECTS[name](torch.device("meta"), tiny=tiny).subject
     whole = counted(next(iter(moves(imagined, (), ()))).call).flops
     counts, shares = ((3,), (0.25,)) if tiny else (COUNTS, SHARES)
@@ -44,20 +45,6 @@ def steps(name: str, device: torch.device, *, tiny: bool, compiled: bool = False
             continue
         rate = whole * move.share / seconds / 1e12
         yield row | {"seconds": seconds, "peak_bytes": peak, "tflop_per_second": rate}
-
-
-def _compiled(made: FullSize, device: torch.device) -> Any:
-    """The model with its ``denoise`` compiled; on a CPU only traced, to rehearse."""
-    plain = made.subject.model.denoise
-
-    def denoise(x: Any, step: int, condition: Any, ops: Any) -> Any:
-        return plain(x, step, condition, ops)
-
-    # What was not compiled must not be timed as if it were.
-    torch._dynamo.config.fail_on_recompile_limit_hit = True
-    backend = "inductor" if device.type == "cuda" else "eager"
-    compiled = torch.compile(denoise, backend=backend, fullgraph=True)
-    return replace(made.subject.model, denoise=compiled)
 
 
 STAGES: dict[str, Callable[..., Rows]] = {

@@ -10,6 +10,7 @@ from typing import Any, Unpack
 import torch
 
 from sphinx_framework.config import PipelineConfig, load_config, overridden
+from sphinx_framework.engine.compiled import compile_diffusion
 from sphinx_framework.engine.components import (
     Components,
     build_components,
@@ -90,6 +91,8 @@ class Engine:
         started = perf_counter()
         config, plan = fitted(config, registry, chosen, where)
         components = build_components(config, registry, chosen, where)
+        if config.engine.compile is not None:
+            compile_diffusion(components, config)
         if config.engine.offload:
             components = offloaded(components, chosen)
         engine = cls(components, config, chosen, registry)

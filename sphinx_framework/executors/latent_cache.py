@@ -63,6 +63,12 @@ class LatentCache:
         self._open = _Copy(kept, kept.to(self._device))
         return self._open.lent
 
+    def slots(self) -> dict[str, Tensor]:
+        """All slots; raises ``ValueError`` for slots on the host, which are lent one by one."""
+        if self.on_host:
+            raise ValueError("slots on the host are read one by one")
+        return self._slots
+
     @property
     def num_bytes(self) -> int:
         """Bytes held now."""

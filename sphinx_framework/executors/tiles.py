@@ -6,7 +6,7 @@ and addressed by flat cell numbers, so that a gather copies whole channel vector
 active tiles.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -33,8 +33,13 @@ class Groups:
         )
 
 
-def group_rows(keys: Int[Tensor, " n"]) -> tuple[Int[Tensor, " groups"], Groups]:
-    """Group equal keys; returns the distinct keys and the grouping."""
+def group_rows(
+    keys: Int[Tensor, " n"], *, padded: bool = False
+) -> tuple[Int[Tensor, " groups"], Groups]:
+    """Group equal keys; returns the distinct keys and the grouping.
+
+    padded: at least two groups of two places each, by repeating what is there; nothing went there.
+    """
     distinct, group_of, counts = torch.unique(keys, return_inverse=True, return_counts=True)
     order = torch.argsort(group_of, stable=True)
     starts = torch.cumsum(counts, 0) - counts
@@ -42,6 +47,10 @@ def group_rows(keys: Int[Tensor, " n"]) -> tuple[Int[Tensor, " groups"], Groups]
     place[order] = torch.arange(len(keys)) - starts[group_of[order]]
     offsets = torch.arange(int(counts.max()))[None].minimum(counts[:, None] - 1)
     member = order[starts[:, None] + offsets]
+    if padded and member.shape[1] == 1:
+        member = member.repeat(1, 2)
+    if padded and len(member) == 1:
+        member, distinct = member.repeat(2, 1), distinct.repeat(2)
     return distinct, Groups(member=member, group_of=group_of, place_of=place)
 
 
@@ -50,7 +59,8 @@ class TileSet:
     """The active tiles of a step, row-major within ascending frames.
 
     grid: tiles along (height, width) of a frame. frame, row, column: of each tile; ``frame_list``
-    is ``frame`` on the host.
+    is ``frame`` on the host. active: the mask that it was made from, on the host. padded: see
+    :meth:`for_compiler`.
     """
 
     grid: tuple[int, int]
@@ -63,6 +73,9 @@ class TileSet:
     by_place: Groups
     places: Int[Tensor, " p"]
     frame_list: tuple[int, ...]
+    active: Bool[Tensor, "T y x"]
+    padded: bool = False
+    _for_compiler: list["TileSet"] = field(default_factory=list)
     _made: dict[tuple[str, int, int, int, int, int], Tensor] = field(default_factory=dict)
     _around: dict[tuple[int, int], tuple[Tensor, Tensor, Tensor, Tensor | None]] = field(
         default_factory=dict
@@ -70,14 +83,22 @@ class TileSet:
 
     @classmethod
     def from_mask(
-        cls, active: Bool[Tensor, "T y x"], device: torch.device | None = None
+        cls,
+        active: Bool[Tensor, "T y x"],
+        device: torch.device | None = None,
+        *,
+        padded: bool = False,
     ) -> "TileSet":
-        """Build the index lists once per request; raises ``ValueError`` when nothing is active."""
-        frame, row, column = active.cpu().nonzero(as_tuple=True)
+        """Build the index lists once per request; raises ``ValueError`` when nothing is active.
+
+        padded: see :meth:`for_compiler`.
+        """
+        active = active.cpu()
+        frame, row, column = active.nonzero(as_tuple=True)
         if len(frame) == 0:
             raise ValueError("a tile set needs at least one active tile")
-        frames, by_frame = group_rows(frame)
-        places, by_place = group_rows(row * active.shape[2] + column)
+        frames, by_frame = group_rows(frame, padded=padded)
+        places, by_place = group_rows(row * active.shape[2] + column, padded=padded)
         return cls(
             grid=(active.shape[1], active.shape[2]),
             num_frames=active.shape[0],
@@ -89,7 +110,22 @@ class TileSet:
             by_place=by_place.to(device),
             places=places.to(device),
             frame_list=tuple(frame.tolist()),
+            active=active,
+            padded=padded,
         )
+
+    def for_compiler(self) -> "TileSet":
+        """The same tiles, with nothing told apart that a compiled network would be retraced for.
+
+        Groups are padded, so that neither their number nor their size is ever one; frames side by
+        side and tiles away from the ends of the clip are treated as any others. Made once.
+        """
+        if not self.padded and not self._for_compiler:
+            made = TileSet.from_mask(self.active, self.frame.device, padded=True)
+            self._for_compiler.append(made)
+        kept = self if self.padded else self._for_compiler[0]
+        # Numbers that were made before are looked up, new ones are not: none are there.
+        return replace(kept, _made={}, _around={})
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -117,6 +153,8 @@ class TileSet:
     @property
     def span(self) -> slice | None:
         """The frames as a slice of the clip, where no frame lies between them."""
+        if self.padded:
+            return None
         first, last = self.frame_list[0], self.frame_list[-1]
         return slice(first, last + 1) if last - first < len(self.frames) else None
 
@@ -158,10 +196,13 @@ class TileSet:
             rows = held.repeat(branches, 1, 1) + (offsets * self.num_frames)[:, None, None]
             y, x = (t.repeat(branches)[:, None, None] for t in (self.row, self.column))
             inside = (at == held).repeat(branches, 1, 1)[..., None, None]
-            ends = self.frame_list[0], self.num_frames - 1 - self.frame_list[-1]
-            beyond = min(ends) < taps // 2
+            beyond = self.padded or self._margin() < taps // 2
             self._around[branches, taps] = (rows, y, x, inside if beyond else None)
         return self._around[branches, taps]
+
+    def _margin(self) -> int:
+        """Frames between a tile's and an end of the clip, at least."""
+        return min(self.frame_list[0], self.num_frames - 1 - self.frame_list[-1])
 
     def _numbers(
         self, kind: str, branches: int, side: tuple[int, int], border: tuple[int, int]

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from sphinx_framework.config import load_config
+from sphinx_framework.engine.compiled import compile_diffusion
 from sphinx_framework.engine.fitting import fitted
 from sphinx_framework.engine.residence import Guest, Residence, networks_of
 from sphinx_framework.errors import ConfigError
@@ -86,3 +87,13 @@ def test_a_plan_sets_the_keys_of_the_pair():
         fitted(small, registry, meta, "pair")
     untouched = load_config("viewcrafter-dust3r")
     assert fitted(untouched, registry, meta, "pair") == (untouched, None)
+
+
+def test_what_cannot_be_compiled_is_refused():
+    lite = load_config("lite", ["engine.compile=eager"])
+    parts = SimpleNamespace(diffusion=SimpleNamespace(network=nn.Linear(2, 2)))
+    with pytest.raises(ConfigError, match="none of its networks takes an executor"):
+        compile_diffusion(parts, lite)
+    on_host = load_config("lite", ["engine.compile=eager", "engine.cache_on=host"])
+    with pytest.raises(ConfigError, match="needs the latent cache on the device"):
+        compile_diffusion(parts, on_host)
