@@ -24,8 +24,8 @@ pytestmark = [
 FRAMES, GRID = 6, 8
 QUICK = ("frames",)  # tracing takes seconds: the call that reaches furthest
 WHOLE = ("conv", "norm", "clip_norm", "frame", "frames", "clip", "frame_conv", "across", "below")
-# Compilations at most, by kind of step, whatever its frames or tiles. Of counts: one, the first that
-# is met, and any other below and from 16 on (convolutions on a CPU change their algorithm there).
+# Compilations at most, by kind of step, whatever its frames or tiles. Of counts: one, the
+# first that is met, and others below and from 16 on (a CPU's convolutions change their algorithm).
 BUDGET = {"dense": 1, "record": 2, "frames": 4, "tiles": 4}
 
 
