@@ -59,9 +59,9 @@ OURS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """One component of a usable plugin that is not used, and why."""
+    """One component or command of a usable plugin that is not used, and why."""
 
-    spec: ComponentSpec
+    spec: ComponentSpec | CommandSpec
     reason: str
 
 
@@ -99,13 +99,14 @@ class Discovery:
         if found is None:
             found = (CORE_POINT, *entry_points(group=ENTRY_POINT_GROUP))
         for point in sorted(set(found), key=_precedence):
-            record = self._judged(point)
+            record, hook_name = self._judged(point)
             if record.status != "ok":
-                self.hooks.unregister(point.name)  # a refused plugin does not observe either
+                self.hooks.unregister(hook_name)  # a refused plugin does not observe either
             self.records.append(record)
         return sorted(self.records, key=lambda r: (r.name, r.distribution))
 
-    def _judged(self, point: EntryPoint) -> PluginRecord:
+    def _judged(self, point: EntryPoint) -> tuple[PluginRecord, str]:
+        """What becomes of one entry point, and the name under which its hooks are called."""
         record = PluginRecord(
             name=point.name,
             distribution=_distribution(point),
@@ -114,23 +115,26 @@ class Discovery:
         )
         blocked = _blocked(point.name)
         if blocked:
-            return replace(record, status="blocked", reason=blocked)
-        owner = self.owners.setdefault(("plugin", point.name), record.distribution)
-        if any(earlier.name == point.name for earlier in self.records):
-            reason = f"plugin name {point.name!r} is taken by {owner}"
-            return replace(record, status="duplicate", reason=reason)
-        return self._without_taken_names(self._asked(point, record))
+            return replace(record, status="blocked", reason=blocked), point.name
+        same = [earlier for earlier in self.records if earlier.name == point.name]
+        if any(earlier.distribution == record.distribution for earlier in same):
+            reason = f"plugin name {point.name!r} is taken by {record.distribution} itself"
+            return replace(record, status="duplicate", reason=reason), f"{point.name} again"
+        # A name that two distributions chose is ambiguous to nobody: components have names of
+        # their own. Only the hooks need another one.
+        hook_name = f"{point.name} of {record.distribution}" if same else point.name
+        return self._without_taken_names(self._asked(point, record, hook_name)), hook_name
 
-    def _asked(self, point: EntryPoint, record: PluginRecord) -> PluginRecord:
+    def _asked(self, point: EntryPoint, record: PluginRecord, hook_name: str) -> PluginRecord:
         """Load one entry point and ask it for its components, whatever it does."""
         what = f"plugin {point.name!r} ({record.origin})"
         hint = f"To leave it out: {PLUGINS_VARIABLE}=-{point.name}."
         try:
             with watched_import(what, hint):
                 plugin = point.load()
-                self.hooks.register(plugin, point.name)
-                specs = self.hooks.answers("sphinx_framework_components", point.name)
-                commands = self.hooks.answers("sphinx_framework_commands", point.name)
+                self.hooks.register(plugin, hook_name)
+                specs = self.hooks.answers("sphinx_framework_components", hook_name)
+                commands = self.hooks.answers("sphinx_framework_commands", hook_name)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may even call sys.exit at import
@@ -163,13 +167,16 @@ class Discovery:
             else:
                 reason = f"{spec.kind} {spec.name!r} is offered by {owner} already"
                 refused.append(Refused(spec=spec, reason=reason))
-        commands = tuple(
-            command
-            for command in record.commands
-            if self.owners.setdefault(("command", command.name), record.name) == record.name
-        )
-        record = replace(record, refused=tuple(refused), commands=commands)
-        if refused and not kept:
+        commands: list[CommandSpec] = []
+        for command in record.commands:
+            owner = self.owners.setdefault(("command", command.name), record.distribution)
+            if owner == record.distribution and command.name not in [c.name for c in commands]:
+                commands.append(command)
+            else:
+                reason = f"command {command.name!r} is offered by {owner} already"
+                refused.append(Refused(spec=command, reason=reason))
+        record = replace(record, refused=tuple(refused), commands=tuple(commands))
+        if refused and not kept and not commands:
             return replace(record, status="duplicate", reason=refused[0].reason)
         return replace(record, specs=tuple(kept))
 

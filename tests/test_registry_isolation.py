@@ -140,16 +140,40 @@ def test_a_plugin_of_another_api_is_refused(plugin_folder):
         registry.find("mask", "m")
 
 
-def test_of_two_plugins_with_one_name_the_second_is_refused_and_both_are_listed(plugin_folder):
+def test_two_distributions_that_chose_one_plugin_name_are_both_used(plugin_folder):
     plugin_folder.offer("same", ("mask", "one"), distribution="sphinx-framework-a")
-    plugin_folder.offer("same", ("mask", "two"), distribution="sphinx-framework-b")
+    plugin_folder.offer("same", ("mask", "two"), ("mask", "one"), distribution="sphinx-framework-b")
     registry = Registry.from_entry_points(plugin_folder.points())
     assert [(p.distribution, p.status) for p in registry.plugins] == [
         ("sphinx-framework-a", "ok"),
-        ("sphinx-framework-b", "duplicate"),
+        ("sphinx-framework-b", "ok"),
     ]
-    assert registry.plugins[1].reason == "plugin name 'same' is taken by sphinx-framework-a"
-    assert registry.names("mask") == ["one"]
+    assert registry.names("mask") == ["one", "two"]
+    owner = registry.distribution_of(registry.find("mask", "one"))
+    assert owner == "sphinx-framework-a 1.2"
+    (refused,) = registry.plugins[1].refused
+    assert refused.reason == "mask 'one' is offered by sphinx-framework-a already"
+
+
+def test_a_command_that_another_plugin_has_is_refused_alone_and_told(plugin_folder):
+    source = """
+        from sphinx_framework.plugin import CommandSpec, ComponentSpec, hookimpl
+
+        @hookimpl
+        def sphinx_framework_components():
+            return [ComponentSpec(kind="mask", name="{name}", factory="a:b")]
+
+        @hookimpl
+        def sphinx_framework_commands():
+            return [CommandSpec(name="greet", run="a:b", summary="hello")]
+        """
+    plugin_folder.install("one", source.format(name="one"))
+    plugin_folder.install("two", source.format(name="two"))
+    registry = Registry.from_entry_points(plugin_folder.points())
+    assert [c.name for c in registry.commands] == ["greet"]
+    assert registry.names("mask") == ["one", "two"]
+    (refused,) = registry.plugins[1].refused
+    assert refused.reason == "command 'greet' is offered by sphinx-framework-one already"
 
 
 def test_of_two_components_with_one_name_only_that_one_of_the_newcomer_is_refused(plugin_folder):

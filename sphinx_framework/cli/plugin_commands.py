@@ -1,15 +1,17 @@
-"""Commands that plugins add to the command line."""
+"""Commands that plugins add to the command line; one that is broken harms no other command."""
 
 import argparse
 from collections.abc import Callable, Container
 from importlib import import_module
 from typing import Any
 
-from sphinx_framework.errors import BrokenPluginError, SphinxError
+from sphinx_framework.errors import BrokenPluginError, JobError, SphinxError
+from sphinx_framework.import_watch import ImportHangsError, watched_import
 from sphinx_framework.plugin import CommandSpec
 from sphinx_framework.registry import Registry
 
 Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
+HINT = "See the traceback with --debug, and report it to the plugin's author."
 
 
 def add_plugin_commands(taken: Container[str], add: Add) -> None:
@@ -18,23 +20,36 @@ def add_plugin_commands(taken: Container[str], add: Add) -> None:
     taken: the names of the framework's own commands, which no plugin replaces. Arguments that
     cannot be declared are told when the command runs, so that other commands go on.
     """
-    for spec in Registry.from_entry_points().commands:
-        if spec.name in taken:
-            continue
-        try:
-            declare = _resolve(spec, spec.arguments) if spec.arguments else None
-        except BrokenPluginError as error:
-            add(spec.name, _refusing(error), spec.summary)
-            continue
-        command = add(spec.name, _running(spec), spec.summary)
-        if declare is not None:
-            declare(command)
+    registry = Registry.from_entry_points()
+    for plugin in registry.plugins:
+        for spec in plugin.commands if plugin.status == "ok" else ():
+            if spec.name in taken:
+                continue
+            command = add(spec.name, _running(spec, plugin.origin), spec.summary)
+            try:
+                if spec.arguments:
+                    _resolve(spec, spec.arguments, plugin.origin)(command)
+            except BrokenPluginError as error:
+                command.set_defaults(run=_refusing(error))
+            except (Exception, SystemExit) as error:
+                said = f"could not declare its arguments: {type(error).__name__}: {error}."
+                refused = BrokenPluginError(_whose(spec, plugin.origin) + said, hint=HINT)
+                command.set_defaults(run=_refusing(refused))
 
 
-def _running(spec: CommandSpec) -> Callable[[argparse.Namespace], int]:
+def _running(spec: CommandSpec, origin: str) -> Callable[[argparse.Namespace], int]:
     def run(arguments: argparse.Namespace) -> int:
-        code = _resolve(spec, spec.run)(arguments)
-        return int(code or 0)
+        command = _resolve(spec, spec.run, origin)
+        try:
+            return int(command(arguments) or 0)
+        except (SphinxError, BrokenPipeError):
+            raise
+        except Exception as error:
+            raise JobError(
+                f"{_whose(spec, origin)}raised {type(error).__name__}: {error}",
+                hint=HINT,
+                kind="component-raised",
+            ) from error
 
     return run
 
@@ -46,13 +61,18 @@ def _refusing(error: SphinxError) -> Callable[[argparse.Namespace], int]:
     return run
 
 
-def _resolve(spec: CommandSpec, target: str) -> Any:
+def _whose(spec: CommandSpec, origin: str) -> str:
+    return f"command {spec.name!r} of {origin} "
+
+
+def _resolve(spec: CommandSpec, target: str, origin: str) -> Any:
     module, _, attribute = target.partition(":")
     try:
-        return getattr(import_module(module), attribute)
-    except (Exception, SystemExit) as error:
+        with watched_import(f"{target!r} of {origin}", "It is a plugin's command."):
+            return getattr(import_module(module), attribute)
+    except (Exception, SystemExit, ImportHangsError) as error:
         raise BrokenPluginError(
-            f"command {spec.name!r} of a plugin: {target!r} failed to load: "
+            f"{_whose(spec, origin)}is broken: {target!r} failed to load: "
             f"{type(error).__name__}: {error}.",
             hint="See the traceback with --debug.",
         ) from error

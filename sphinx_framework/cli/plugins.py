@@ -13,7 +13,7 @@ from rich.table import Table
 from sphinx_framework.cli.answer import print_json
 from sphinx_framework.discovery import PluginRecord
 from sphinx_framework.errors import UnknownComponentError, suggestion
-from sphinx_framework.plugin import ComponentSpec
+from sphinx_framework.plugin import CommandSpec, ComponentSpec
 from sphinx_framework.registry import Registry
 
 
@@ -34,8 +34,8 @@ def plugins(arguments: argparse.Namespace) -> int:
             use = "non-commercial" if spec.non_commercial else "any"
             table.add_row(spec.kind, spec.name, plugin.name, plugin.version, "ok", use)
         for refused in plugin.refused if plugin.status == "ok" else ():
-            spec = refused.spec
-            table.add_row(spec.kind, spec.name, plugin.name, plugin.version, "duplicate", "")
+            kind = "command" if isinstance(refused.spec, CommandSpec) else refused.spec.kind
+            table.add_row(kind, refused.spec.name, plugin.name, plugin.version, "duplicate", "")
     console.print(table)
     _tell_more(console, registry, arguments.verbose)
     if not registry.plugins:

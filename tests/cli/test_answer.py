@@ -78,3 +78,26 @@ def test_an_unknown_command_is_still_refused(command):
     ended = command("gret")
     assert ended.code == 2
     assert "invalid choice: 'gret'" in ended.err
+
+
+def test_a_command_whose_code_fails_harms_no_other_and_is_told_with_its_plugin(
+    command, monkeypatch
+):
+    monkeypatch.setenv("SPHINX_FRAMEWORK_PLUGINS", "fakes,rude")
+    source = COMMAND.replace(
+        'CommandSpec(name="lost", run="no_such_module:x", summary="cannot be loaded"),',
+        'CommandSpec(name="clash", run=f"{__name__}:greet", summary="-",'
+        ' arguments=f"{__name__}:clash"),\n'
+        '        CommandSpec(name="fails", run=f"{__name__}:fails", summary="-"),',
+    )
+    source += "\ndef clash(parser):\n    parser.add_argument('--json')\n"
+    source += "\ndef fails(arguments):\n    raise ZeroDivisionError('of the plugin')\n"
+    command.plugins.install("rude", source)
+    assert command("greet").out == "hello you\n"
+    clash = command("clash")
+    assert clash.code == 2
+    assert "of sphinx-framework-rude 1.2 could not declare its arguments" in clash.told
+    fails = command("fails")
+    assert fails.code == 1
+    assert "of sphinx-framework-rude 1.2 raised ZeroDivisionError: of the plugin" in fails.told
+    assert "This is a bug" not in fails.told
