@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework.engine.answers import CheckedDiffusion
 from sphinx_framework.engine.codec import decoded, encoded
 from sphinx_framework.engine.composite import composited, with_carried_detail
 from sphinx_framework.engine.decisions import Decisions
+from sphinx_framework.engine.denoising_answers import CheckedDiffusion
 from sphinx_framework.engine.events import Event
 from sphinx_framework.engine.loop import Move, Refinement
 from sphinx_framework.engine.request_state import Request
@@ -78,6 +78,7 @@ class ClipRun:
             noise=draw(FIRST_DRAW),
             condition=model.condition(scene, self.coarse, layout, clean, sampler),
             draw=draw,
+            targets={row: made[0] for row, made in layout.made.items()},
         )
 
     def _draws(self, clean: Tensor) -> Callable[[int], Tensor]:

@@ -5,7 +5,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework.engine.answers import CheckedDiffusion
+from sphinx_framework.engine.denoising_answers import CheckedDiffusion
 from sphinx_framework.protocols import DiffusionModel
 from sphinx_framework.types import ClipLayout
 

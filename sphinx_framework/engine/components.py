@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from sphinx_framework.config import OPTIONAL_ROLES, ROLES, PipelineConfig
+from sphinx_framework.engine.embedder_answers import CheckedEmbedder
 from sphinx_framework.engine.slow_precision import slow_precisions
 from sphinx_framework.errors import ConfigError, LicenceError
 from sphinx_framework.plugin import NO_PARTS, Capabilities, ComponentSpec, Parts
@@ -19,6 +20,7 @@ from sphinx_framework.protocols import (
     StepPolicy,
 )
 from sphinx_framework.registry import Registry
+from sphinx_framework.witness import Witness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +117,11 @@ def build_components(
         use, own = config.pipeline[role].use, options[role]
         key = json.dumps([role, use, own.model_dump(mode="json"), after], sort_keys=True)
         if key not in shared:
-            shared[key] = registry.build(ROLES[role], use, own, device, parts)
+            component = registry.build(ROLES[role], use, own, device, parts)
+            if role == "embedder":
+                origin = registry.distribution_of(registry.find(role, use))
+                component = CheckedEmbedder(component, Witness(role, use, origin))
+            shared[key] = component
         return key
 
     embedder = make("embedder", NO_PARTS) if "embedder" in config.pipeline else ""

@@ -4,7 +4,7 @@ It executes a schedule and decides nothing. Frames (and cells) that are not acti
 regression latents, noised to the level of the step, with one noise tensor per request.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sphinx_framework.engine.denoising_answers import CheckedDiffusion
 from sphinx_framework.engine.prepared import Group, Prepared, Travel, needs, prepared, with_solver
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.passes import Call, frames_pass, full_pass, tiles_pass
@@ -47,6 +48,7 @@ class Refinement:
 
     clean: latents that hold inactive frames. noise: drawn once per request.
     draw: fresh standard normal noise of the whole clip for a step (stochastic solvers only).
+    targets: of every row that makes any, its first; named where a prediction is not finite.
     x: the state. denoised: last prediction per frame, the history of multistep solvers.
     ahead: states of frames that have moved past the clip's step (strides of their own).
     moves, drawn: what the actions need on the device, and noise per step; made before the first.
@@ -59,6 +61,7 @@ class Refinement:
     noise: Float[Tensor, "T C h w"]
     condition: Any
     draw: Draw
+    targets: dict[int, int] = field(default_factory=dict)
     cache: LatentCache = field(default_factory=LatentCache)
     x: Tensor = field(init=False)
     denoised: Tensor = field(init=False)
@@ -133,14 +136,23 @@ class Refinement:
     def _advance(self, action: Full | Partial, denoised: Tensor, move: Prepared) -> MoveKind:
         """Go on to the next level with the prediction for the rows that were asked for."""
         if isinstance(action, Full):
-            self._advance_frames(action, denoised[move.frames], move)
+            used = denoised[move.frames]
+            self._check(used, action.step, action.frames)
+            self._advance_frames(action, used, move)
             return "full"
         if action.sparse:
             assert move.tiles is not None
+            self._check(denoised, action.step, move.tiles.frame_list)
             self._advance_tiles(action, denoised, move.tiles, move)
             return "tiles"
+        self._check(denoised, action.step, action.frames)
         self._advance_frames(action, denoised, move)
         return "frames"
+
+    def _check(self, rows: Tensor, step: int, frames: Sequence[int]) -> None:
+        """Refuse predictions that are not finite; ``frames``: the clip's frame of every row."""
+        if isinstance(self.model, CheckedDiffusion):
+            self.model.check_prediction(rows, step, [self.targets.get(f) for f in frames])
 
     def _sparse_step_follows(self, position: int) -> bool:
         """Whether a sparse step reads what the full pass at ``position`` records."""

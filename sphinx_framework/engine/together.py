@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 import torch
 from torch import Tensor
 
-from sphinx_framework.engine.answers import CheckedDiffusion
+from sphinx_framework.engine.denoising_answers import CheckedDiffusion
 from sphinx_framework.executors.kernels import fast_kernels
 from sphinx_framework.executors.passes import Call
 from sphinx_framework.executors.stacked import StackedExecutor
@@ -46,10 +46,9 @@ def _run(checked: CheckedDiffusion, model: BatchingModel, calls: Sequence[Call])
     stacked = StackedExecutor(executors, [len(x) for x in rows])
     watch, total = Stopwatch(rows[0].device), sum(len(x) for x in rows)
     steps, conditions = [call.step for call in calls], [call.condition for call in calls]
-    asked = checked.witness.asked("denoise")
-    with asked, watch.running(), fast_kernels(rows[0].device):
+    with checked.asked_together(rows), watch.running(), fast_kernels(rows[0].device):
         answers = model.denoise_many(rows, steps, conditions, executors, stacked)
-    for call, answer in zip(calls, answers, strict=True):
-        checked.witness.shaped(answer, "prediction", "denoise", tuple(call.x.shape))
+    found = checked.predictions(answers, rows, steps)
+    for call in calls:
         call.watch = watch.part(len(call.x) / total)
-    return answers
+    return found

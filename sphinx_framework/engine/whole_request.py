@@ -36,9 +36,10 @@ def opened(
     """The state of a new request; raises subclasses of ``InputError`` for what cannot be done."""
     config, mode, quality = granted(wishes, config)
     check_meter(config.engine.energy)
-    scene = admitted(scene, components, config, mode, device)
+    guarded = checked(components, config)
+    scene = admitted(scene, guarded, config, mode, device)
     return Request(
-        components=checked(components, config),
+        components=guarded,
         config=config,
         scene=scene,
         mode=mode,

@@ -4,40 +4,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from engines import CPU, FixedSteps, engine_with
+from altered import INNER, MADE, Altered, poisoned
+from engines import FixedSteps, engine_with
 
 from sphinx_framework.errors import JobError
 from sphinx_framework.plugin import Capabilities
-from sphinx_framework.testing.fakes import (
-    FakeConfig,
-    FakeDiffusion,
-    FakeMask,
-    FakeQuality,
-    FakeRegression,
-    fake_scene,
-)
-from sphinx_framework.types import ClipLayout, Slot
-
-MADE = (10, 20, 30, 40)
-
-
-class Altered:
-    """A fake whose one method answers with something else."""
-
-    def __init__(self, inner, method, change):
-        self._inner, self._method, self._change = inner, method, change
-
-    def __getattr__(self, name):
-        found = getattr(self._inner, name)
-        if name != self._method:
-            return found
-        return lambda *given, **named: self._change(found(*given, **named))
-
-
-def poisoned(answer, row=1):
-    answer = answer.clone()
-    answer.view(len(answer), -1)[row, 0] = torch.nan
-    return answer
+from sphinx_framework.samplers import SigmaSampler, karras_sigmas
+from sphinx_framework.testing.fakes import fake_scene
+from sphinx_framework.types import ClipLayout, Gaussians, Slot
 
 
 def image(change):
@@ -56,13 +30,36 @@ def broken(answer):
     raise ZeroDivisionError("of the plugin")
 
 
-INNER = {
-    "regression": lambda: FakeRegression(FakeConfig(), CPU),
-    "diffusion": lambda: FakeDiffusion(FakeConfig(), CPU),
-    "quality": lambda: FakeQuality(FakeConfig(), CPU),
-    "mask": lambda: FakeMask(FakeConfig(), CPU),
-    "steps": lambda: FixedSteps(MADE),
-}
+def sys_exit(answer):
+    raise SystemExit(0)
+
+
+class NoException(BaseException):
+    """What ``except Exception`` lets through."""
+
+
+def own_base_exception(answer):
+    raise NoException("of the plugin")
+
+
+def depth(change):
+    return lambda coarse: replace(coarse, depth=change(torch.ones(4, 32, 32)))
+
+
+def splats(**fields):
+    values = {
+        "means": torch.zeros(5, 3),
+        "covariances": torch.zeros(5, 3, 3),
+        "harmonics": torch.zeros(5, 3, 1),
+        "opacities": torch.zeros(5),
+    }
+    return lambda coarse: replace(coarse, gaussians=Gaussians(**{**values, **fields}))
+
+
+def karras(num_steps):
+    return SigmaSampler(karras_sigmas(num_steps, 0.02, 8.0))
+
+
 INPUT, TARGETS = Slot(kind="input", index=0), [Slot(kind="target", index=i) for i in range(4)]
 
 
@@ -112,6 +109,82 @@ WRONG = [
     ("diffusion", "decode", lambda x: x[:, :1], "bad-answer", "decode"),
     ("diffusion", "decode", lambda x: x * 255, "bad-answer", "decode"),
     ("diffusion", "decode", poisoned, "not-finite", "decode"),
+    ("regression", "predict", image(lambda x: x.double()), "bad-answer", "regression"),
+    ("regression", "predict", image(lambda x: (x * 255).byte()), "bad-answer", "regression"),
+    ("regression", "predict", image(lambda x: x.to("meta")), "bad-answer", "regression"),
+    ("regression", "predict", image(lambda x: x.tolist()), "bad-answer", "regression"),
+    ("regression", "predict", image(lambda x: 2 * x - 1.5), "bad-answer", "regression"),
+    ("regression", "predict", opacity(lambda x: x * torch.nan), "not-finite", "regression"),
+    ("regression", "predict", opacity(lambda x: x.to("meta")), "bad-answer", "regression"),
+    ("regression", "predict", depth(lambda x: -x), "bad-answer", "regression"),
+    ("regression", "predict", depth(lambda x: x * torch.inf), "not-finite", "regression"),
+    ("regression", "predict", splats(means=torch.zeros(3)), "bad-answer", "regression"),
+    ("regression", "predict", splats(opacities=torch.zeros(3)), "bad-answer", "regression"),
+    ("regression", "predict", splats(harmonics=None), "bad-answer", "regression"),
+    ("regression", "predict", lambda c: replace(c, gaussians=7), "bad-answer", "regression"),
+    ("regression", "predict", lambda c: replace(c, warnings="no"), "bad-answer", "regression"),
+    ("regression", "predict", sys_exit, "component-raised", "regression"),
+    ("regression", "predict", own_base_exception, "component-raised", "regression"),
+    ("quality", "score", lambda s: -s, "bad-answer", "quality"),
+    ("quality", "score", lambda s: s.int(), "bad-answer", "quality"),
+    ("quality", "score", lambda s: None, "bad-answer", "quality"),
+    ("quality", "score", lambda s: s / 0, "not-finite", "quality"),
+    ("mask", "mask", lambda m: None, "bad-answer", "plan"),
+    ("mask", "mask", lambda m: m[:2], "bad-answer", "plan"),
+    ("mask", "mask", lambda m: m.numpy(), "bad-answer", "plan"),
+    ("mask", "mask", broken, "component-raised", "plan"),
+    ("steps", "start_steps", lambda s: replace(s, steps=list(s.steps)), "bad-answer", "plan"),
+    ("steps", "start_steps", lambda s: replace(s, steps=None), "bad-answer", "plan"),
+    ("steps", "start_steps", lambda s: replace(s, steps=(1, 2, 3, True)), "bad-answer", "plan"),
+    ("steps", "start_steps", lambda s: replace(s, steps=(1, 2, 3, -1)), "bad-answer", "plan"),
+    ("steps", "start_steps", lambda s: replace(s, cluster="a"), "bad-answer", "plan"),
+    ("steps", "start_steps", lambda s: replace(s, cluster=-1), "bad-answer", "plan"),
+    ("steps", "start_steps", lambda s: replace(s, objective="mine"), "bad-answer", "plan"),
+    ("steps", "start_steps", lambda s: replace(s, notes=(1,)), "bad-answer", "plan"),
+    ("diffusion", "encode", lambda x: x.long(), "bad-answer", "encode"),
+    ("diffusion", "encode", lambda x: x[:2], "bad-answer", "encode"),
+    ("diffusion", "encode", lambda x: None, "bad-answer", "encode"),
+    ("diffusion", "sampler", lambda s: None, "bad-answer", "encode"),
+    ("diffusion", "sampler", lambda s: karras(s.num_steps - 1), "bad-answer", "encode"),
+    ("diffusion", "sampler", broken, "component-raised", "encode"),
+    (
+        "diffusion",
+        "sampler",
+        lambda s: Altered(s, "noised", lambda x: x[:1]),
+        "bad-answer",
+        "denoise",
+    ),
+    (
+        "diffusion",
+        "sampler",
+        lambda s: Altered(s, "advance", torch.Tensor.double),
+        "bad-answer",
+        "denoise",
+    ),
+    (
+        "diffusion",
+        "sampler",
+        lambda s: Altered(s, "advance", lambda x: x / 0),
+        "not-finite",
+        "denoise",
+    ),
+    (
+        "diffusion",
+        "sampler",
+        lambda s: Altered(s, "advance", broken),
+        "component-raised",
+        "denoise",
+    ),
+    ("diffusion", "condition", broken, "component-raised", "encode"),
+    ("diffusion", "denoise", lambda x: x.double(), "bad-answer", "denoise"),
+    ("diffusion", "denoise", lambda x: x.to("meta"), "bad-answer", "denoise"),
+    ("diffusion", "denoise", lambda x: (x, x), "bad-answer", "denoise"),
+    ("diffusion", "denoise", sys_exit, "component-raised", "denoise"),
+    ("diffusion", "denoise", poisoned, "not-finite", "denoise"),
+    ("diffusion", "decode", lambda x: 2 * x - 1, "bad-answer", "decode"),
+    ("diffusion", "decode", lambda x: x[:1], "bad-answer", "decode"),
+    ("diffusion", "decode", lambda x: x.to("meta"), "bad-answer", "decode"),
+    ("diffusion", "decode", lambda x: x[..., ::2], "bad-answer", "decode"),
 ]
 
 
@@ -127,7 +200,7 @@ def test_a_wrong_answer_ends_the_request_with_its_author_named(role, method, cha
     assert role in error.message
     assert "'fake'" in error.message
     if kind != "out-of-memory":
-        assert error.hint == "Run: sphinx-nvs check fake."
+        assert error.hint == f"Run: sphinx-nvs check fake --kind {role}."
     assert engine.caches.leased_bytes == 0
 
 

@@ -51,7 +51,7 @@ def test_a_device_that_is_not_there_is_refused(name):
 def test_every_role_is_built_from_its_component():
     components = build_components(fake_config(), Registry.from_specs(fake_specs()), CPU, "x")
     assert type(components.diffusion).__name__ == "FakeDiffusion"
-    assert type(components.embedder).__name__ == "FakeEmbedder"
+    assert type(components.embedder).__name__ == "CheckedEmbedder"
     assert components.capabilities.block_sparse
     assert [entry["role"] for entry in components.licences] == [*REQUIRED, "embedder"]
 

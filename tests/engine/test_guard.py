@@ -57,7 +57,9 @@ def test_a_model_that_makes_nan_ends_the_request_with_its_name():
     engine = fake_engine()
     denoise = engine.components.diffusion.denoise
     engine.components.diffusion.denoise = lambda *given: denoise(*given) * float("nan")
-    with pytest.raises(JobError, match=r"diffusion 'fake' .*latents hold NaN or infinity"):
+    with pytest.raises(
+        JobError, match=r"diffusion 'fake' .*predictions of step 24 hold NaN or infinity .*frame 0"
+    ):
         engine.render(fake_scene(FRAMES), mode="fine", quality=0.9)
 
 

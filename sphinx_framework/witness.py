@@ -11,6 +11,8 @@ from torch import Tensor
 
 from sphinx_framework.errors import JobError, SphinxError
 
+ROUNDING = 1e-3  # of colours and opacity around [0, 1]: what half precision leaves
+
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that a device, or the host, has no memory left."""
@@ -34,21 +36,22 @@ class Witness:
         return f"{self.role} {self.name!r}{origin}"
 
     @contextmanager
-    def asked(self, stage: str) -> Iterator[None]:
-        """Turn what a component raises into a :class:`JobError`; the framework's own pass."""
+    def asked(self, stage: str, **handed: Any) -> Iterator[None]:
+        """Turn what a component raises into a :class:`JobError`; the framework's own pass.
+
+        handed: tensors that the component is handed, by the words of a message. One that was
+        written into is an error too: it would change what others compute. Torch counts writes, so
+        looking costs nothing; writes through numpy are not seen.
+        """
+        given = {words: t for words, t in handed.items() if isinstance(t, Tensor)}
+        before = {words: writes(tensor) for words, tensor in given.items()}
         try:
             yield
-        except SphinxError:
+        except (SphinxError, KeyboardInterrupt, GeneratorExit):
             raise
-        except (Exception, SystemExit) as error:  # a component may even call sys.exit
+        except BaseException as error:  # a component may even call sys.exit
             if not out_of_memory(error):
-                raise JobError(
-                    f"{self.component} raised {type(error).__name__} in stage {stage!r}: {error}",
-                    hint=self._hint(),
-                    kind="component-raised",
-                    component=self.name,
-                    stage=stage,
-                ) from error
+                raise self._raised(stage, error) from error
             # Frames of the traceback hold the tensors that filled the memory.
             traceback.clear_frames(error.__traceback__)
             if torch.cuda.is_available():
@@ -60,6 +63,21 @@ class Witness:
                 component=self.name,
                 stage=stage,
             ) from None
+        for words, tensor in given.items():
+            if writes(tensor) != before[words]:
+                what = words.replace("_", " ")
+                raise self.refusal(
+                    stage, f"values written into the {what}", "what is handed over left as it is"
+                )
+
+    def _raised(self, stage: str, error: BaseException) -> JobError:
+        return JobError(
+            f"{self.component} raised {type(error).__name__} in stage {stage!r}: {error}",
+            hint=self.hint,
+            kind="component-raised",
+            component=self.name,
+            stage=stage,
+        )
 
     def refusal(self, stage: str, got: str, expected: str, frame: int | None = None) -> JobError:
         """The error for an answer that breaks the protocol."""
@@ -67,7 +85,7 @@ class Witness:
         return JobError(
             f"{self.component} answered with {got} in stage {stage!r}{where}; "
             f"expected: {expected}.",
-            hint=self._hint(),
+            hint=self.hint,
             kind="bad-answer",
             component=self.name,
             stage=stage,
@@ -77,9 +95,26 @@ class Witness:
     def shaped(self, answer: Any, what: str, stage: str, shape: tuple[Any, ...]) -> None:
         """Raise unless the answer is a tensor of this shape."""
         if not isinstance(answer, Tensor):
-            raise self.refusal(stage, f"a {type(answer).__name__} as {what}", "a tensor")
+            raise self.refusal(stage, f"{kind_of(answer)} as {what}", "a tensor")
         if tuple(answer.shape) != shape:
             raise self.refusal(stage, f"{what} of shape {tuple(answer.shape)}", _text(shape))
+
+    def placed(
+        self,
+        answer: Any,
+        what: str,
+        stage: str,
+        shape: tuple[Any, ...],
+        dtype: torch.dtype | None,
+        device: torch.device | None,
+    ) -> None:
+        """Raise unless shape, type and device are as said; ``dtype`` ``None``: any floating one."""
+        self.shaped(answer, what, stage, shape)
+        if (not answer.is_floating_point()) if dtype is None else answer.dtype != dtype:
+            expected = "floating-point numbers" if dtype is None else str(dtype)
+            raise self.refusal(stage, f"{what} of {answer.dtype}", expected)
+        if device is not None and answer.device != device:
+            raise self.refusal(stage, f"{what} on {answer.device}", f"on {device}")
 
     def tensor(
         self,
@@ -90,15 +125,20 @@ class Witness:
         dtype: torch.dtype | None,
         device: torch.device | None,
     ) -> None:
-        """Raise unless the answer is as said; ``dtype`` ``None`` means any floating one."""
-        self.shaped(answer, what, stage, shape)
-        if (not answer.is_floating_point()) if dtype is None else answer.dtype != dtype:
-            expected = "floating-point numbers" if dtype is None else str(dtype)
-            raise self.refusal(stage, f"{what} of {answer.dtype}", expected)
-        if device is not None and answer.device.type != device.type:
-            raise self.refusal(stage, f"{what} on {answer.device}", f"on {device}")
+        """As :meth:`placed`, and finite; rows are frames."""
+        self.placed(answer, what, stage, shape, dtype, device)
         if answer.is_floating_point():
             self.finite(answer, what, stage, lambda row: row)
+
+    def unit_range(self, values: Tensor, what: str, stage: str) -> None:
+        """Raise unless all values of all rows lie in [0, 1]; rows are frames."""
+        if not values.numel():
+            return
+        low, high = float(values.min()), float(values.max())
+        if low < -ROUNDING or high > 1 + ROUNDING:
+            outside = ((values < -ROUNDING) | (values > 1 + ROUNDING)).flatten(1).any(1)
+            frame = int(outside.nonzero()[0, 0])
+            raise self.refusal(stage, f"{what} in [{low:.3g}, {high:.3g}]", "[0, 1]", frame)
 
     def finite(
         self, answer: Tensor, what: str, stage: str, frame_of: Callable[[int], int | None]
@@ -116,15 +156,27 @@ class Witness:
         raise JobError(
             f"{self.component}: {what} hold NaN or infinity in stage {stage!r}, {where}; "
             "expected finite numbers.",
-            hint=self._hint(),
+            hint=self.hint,
             kind="not-finite",
             component=self.name,
             stage=stage,
             frame=frame,
         )
 
-    def _hint(self) -> str:
-        return f"Run: sphinx-nvs check {self.name}."
+    @property
+    def hint(self) -> str:
+        """The command that looks closer."""
+        return f"Run: sphinx-nvs check {self.name} --kind {self.role}."
+
+
+def kind_of(answer: Any) -> str:
+    """``a NoneType``, for messages."""
+    return f"a {type(answer).__name__}"
+
+
+def writes(tensor: Tensor) -> int:
+    """How often a tensor's memory was written in place; 0 where torch does not count."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _text(shape: tuple[Any, ...]) -> str:

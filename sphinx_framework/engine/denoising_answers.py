@@ -1,0 +1,210 @@
+"""What a diffusion model and its sampler answer, checked where it enters the denoising loop."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from torch import Tensor
+
+from sphinx_framework.engine.layout_checks import layout_problem
+from sphinx_framework.protocols import BatchingModel, SolverStep
+from sphinx_framework.types import ClipLayout, CoarseViews, Scene
+from sphinx_framework.witness import Witness, kind_of
+
+
+class CheckedDiffusion:
+    """Layouts, latents, predictions and pictures of the diffusion model."""
+
+    def __init__(self, inner: Any, witness: Witness, max_frames: int | None = None) -> None:
+        self._inner, self._witness, self._max_frames = inner, witness, max_frames
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    @property
+    def inner(self) -> Any:
+        """The model itself: requests that have the same one may share its calls."""
+        return self._inner
+
+    @property
+    def batching(self) -> BatchingModel | None:
+        """The model, where it answers several requests in one call."""
+        return self._inner if isinstance(self._inner, BatchingModel) else None
+
+    @property
+    def latent_factor(self) -> int:
+        """Pixels per latent cell, checked."""
+        return self._side("latent_factor")
+
+    @property
+    def tile(self) -> int:
+        """Cells along a tile's side, checked."""
+        return self._side("tile")
+
+    def _side(self, name: str) -> int:
+        value = getattr(self._inner, name, None)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise self._witness.refusal("plan", f"{name} {value!r}", "an int of at least 1")
+        return value
+
+    def layouts(self, scene: Scene) -> tuple[ClipLayout, ...]:
+        """Pass on and check: every target is made by exactly one slot of one clip."""
+        with self._witness.asked("plan", input_photos=scene.images):
+            layouts = self._inner.layouts(scene)
+        counts = (len(scene.inputs), len(scene.targets))
+        problem = layout_problem(layouts, *counts, self._max_frames)
+        if problem is not None:
+            raise self._witness.refusal("plan", *problem)
+        answer: tuple[ClipLayout, ...] = tuple(layouts)
+        return answer
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Pass on and check; channels are the model's own affair."""
+        with self._witness.asked("encode", images=images):
+            latents = self._inner.encode(images)
+        sides = tuple(side // self.latent_factor for side in images.shape[-2:])
+        channels = latents.shape[1] if isinstance(latents, Tensor) and latents.ndim == 4 else "C"
+        shape = (_count(latents), channels, *sides)
+        self._witness.tensor(latents, "latents", "encode", shape, None, images.device)
+        answer: Tensor = latents
+        return answer
+
+    def sampler(self, num_steps: int) -> "CheckedSampler":
+        """Pass on; the answer stands behind a guard of its own."""
+        with self._witness.asked("encode"):
+            sampler = self._inner.sampler(num_steps)
+        absent = [n for n in ("num_steps", "noised", "advance") if not hasattr(sampler, n)]
+        if absent:
+            got = f"{kind_of(sampler)} without {', '.join(absent)} as sampler"
+            raise self._witness.refusal("encode", got, "a Sampler")
+        if sampler.num_steps != num_steps:
+            got = f"a sampler of {sampler.num_steps!r} steps"
+            raise self._witness.refusal("encode", got, f"one of the {num_steps} asked for")
+        return CheckedSampler(sampler, self._witness)
+
+    def condition(
+        self, scene: Scene, coarse: CoarseViews, layout: ClipLayout, clean: Tensor, sampler: Any
+    ) -> Any:
+        """Pass on, with the sampler as the model made it; what it is, only the model knows."""
+        own = sampler.inner if isinstance(sampler, CheckedSampler) else sampler
+        handed = {
+            "input_photos": scene.images,
+            "input_intrinsics": scene.inputs.intrinsics,
+            "target_poses": scene.targets.world_from_camera,
+            "coarse_images": coarse.images,
+            "opacity": coarse.opacity,
+            "clean_latents": clean,
+        }
+        with self._witness.asked("encode", **handed):
+            return self._inner.condition(scene, coarse, layout, clean, own)
+
+    def denoise(self, x: Tensor, step: int, condition: Any, ops: Any) -> Tensor:
+        """Pass on and check what costs no look at numbers: a GPU would wait at every step."""
+        with self._witness.asked("denoise", state=x):
+            prediction = self._inner.denoise(x, step, condition, ops)
+        return self.prediction(prediction, x, step)
+
+    def prediction(self, answer: Any, x: Tensor, step: int) -> Tensor:
+        """The prediction for ``x``, checked without a look at its numbers."""
+        what = f"prediction of step {step}"
+        self._witness.placed(answer, what, "denoise", tuple(x.shape), x.dtype, x.device)
+        checked: Tensor = answer
+        return checked
+
+    def predictions(
+        self, answers: Any, states: Sequence[Tensor], steps: Sequence[int]
+    ) -> list[Tensor]:
+        """The same for the answers of one call for several requests."""
+        if not isinstance(answers, list | tuple) or len(answers) != len(states):
+            came = f"{len(answers)} predictions" if isinstance(answers, list | tuple) else None
+            raise self._witness.refusal(
+                "denoise", came or kind_of(answers), f"a list of {len(states)} predictions"
+            )
+        return [self.prediction(a, x, s) for a, x, s in zip(answers, states, steps, strict=True)]
+
+    def asked_together(self, states: Sequence[Tensor]) -> AbstractContextManager[None]:
+        """Around one call of the model for several requests."""
+        return self._witness.asked(
+            "denoise", **{f"state_of_request_{i}": state for i, state in enumerate(states)}
+        )
+
+    def check_prediction(self, rows: Tensor, step: int, targets: Sequence[int | None]) -> None:
+        """Raise for NaN in the rows that are used, where looking costs nothing: on a CPU.
+
+        targets: of every row, the target that it makes. On other devices
+        :meth:`check_denoised` looks once, at the end of the clip.
+        """
+        if rows.device.type == "cpu":
+            self._witness.finite(
+                rows, f"predictions of step {step}", "denoise", lambda row: targets[row]
+            )
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Pass on and check."""
+        with self._witness.asked("decode", latents=latents):
+            images = self._inner.decode(latents)
+        sides = tuple(side * self.latent_factor for side in latents.shape[-2:])
+        shape = (_count(images), 3, *sides)
+        self._witness.tensor(images, "images", "decode", shape, None, latents.device)
+        self._witness.unit_range(images, "images", "decode")
+        answer: Tensor = images
+        return answer
+
+    def check_count(self, stage: str, answer: Tensor, count: int, what: str, given: int) -> None:
+        """Raise unless the codec answered with as many rows as the clip's layout says."""
+        if len(answer) != count:
+            raise self._witness.refusal(
+                stage, f"{len(answer)} {what} for {given} rows", f"{count}, by the clip's layout"
+            )
+
+    def check_denoised(self, latents: Tensor, targets: dict[int, int]) -> None:
+        """Raise when a clip ended in NaN; ``targets``: row -> its first target."""
+        self._witness.finite(latents, "latents", "denoise", lambda slot: targets.get(slot))
+
+
+class CheckedSampler:
+    """A grid whose states keep the shape, type and device of what it is handed.
+
+    inner: as the model made it.
+    """
+
+    def __init__(self, inner: Any, witness: Witness) -> None:
+        self.inner, self._witness = inner, witness
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    @property
+    def solvers(self) -> tuple[str, ...]:
+        """The solvers that it has a choice of; none where it has no choice."""
+        return tuple(getattr(self.inner, "solvers", ()))
+
+    def with_solver(self, solver: str) -> "CheckedSampler":
+        """The same grid by another solver."""
+        with self._witness.asked("denoise"):
+            return CheckedSampler(self.inner.with_solver(solver), self._witness)
+
+    def noised(self, clean: Tensor, noise: Tensor, step: int) -> Tensor:
+        """Pass on and check."""
+        with self._witness.asked("denoise", clean_latents=clean, noise=noise):
+            state = self.inner.noised(clean, noise, step)
+        return self._like(state, clean, f"state at step {step}")
+
+    def advance(self, x: Tensor, denoised: Tensor, move: SolverStep) -> Tensor:
+        """Pass on and check."""
+        with self._witness.asked("denoise", state=x, prediction=denoised):
+            state = self.inner.advance(x, denoised, move)
+        return self._like(state, x, f"state after step {move.step}")
+
+    def _like(self, state: Any, given: Tensor, what: str) -> Tensor:
+        shape, dtype, device = tuple(given.shape), given.dtype, given.device
+        self._witness.placed(state, what, "denoise", shape, dtype, device)
+        if device.type == "cpu":
+            self._witness.finite(state, what, "denoise", lambda row: None)
+        answer: Tensor = state
+        return answer
+
+
+def _count(answer: Any) -> int:
+    """Rows of a tensor; how many there must be is the layout's affair."""
+    return answer.shape[0] if isinstance(answer, Tensor) and answer.ndim else 0
