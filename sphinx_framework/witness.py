@@ -1,5 +1,6 @@
 """Errors that name who failed, at which stage and on which frame."""
 
+import math
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -130,15 +131,25 @@ class Witness:
         if answer.is_floating_point():
             self.finite(answer, what, stage, lambda row: row)
 
-    def unit_range(self, values: Tensor, what: str, stage: str) -> None:
-        """Raise unless all values of all rows lie in [0, 1]; rows are frames."""
+    def in_range(
+        self, values: Tensor, what: str, stage: str, most: float | None, frames: bool = True
+    ) -> None:
+        """Raise unless all values are finite and in ``0..most``, with one wait for the device.
+
+        most: ``None`` is no limit. frames: whether rows are frames, for the message.
+        """
         if not values.numel():
             return
-        low, high = float(values.min()), float(values.max())
-        if low < -ROUNDING or high > 1 + ROUNDING:
-            outside = ((values < -ROUNDING) | (values > 1 + ROUNDING)).flatten(1).any(1)
-            frame = int(outside.nonzero()[0, 0])
-            raise self.refusal(stage, f"{what} in [{low:.3g}, {high:.3g}]", "[0, 1]", frame)
+        low, high = torch.stack(torch.aminmax(values.detach())).tolist()
+        if not (math.isfinite(low) and math.isfinite(high)):  # a NaN anywhere makes both NaN
+            self.finite(values, what, stage, lambda row: row if frames else None)
+        limit = math.inf if most is None else most + ROUNDING
+        if low < -ROUNDING or high > limit:
+            outside = (values < -ROUNDING) | (values > limit)
+            rows = outside.flatten(1).any(1) if outside.ndim > 1 else outside
+            frame = int(rows.nonzero()[0, 0]) if frames else None
+            expected = "numbers >= 0" if most is None else f"[0, {most:g}]"
+            raise self.refusal(stage, f"{what} in [{low:.3g}, {high:.3g}]", expected, frame)
 
     def finite(
         self, answer: Tensor, what: str, stage: str, frame_of: Callable[[int], int | None]

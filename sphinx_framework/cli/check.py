@@ -1,7 +1,9 @@
 """``check``: the contract suite of a component's role, on what is installed."""
 
 import argparse
+import math
 import traceback
+from collections import Counter
 from typing import Any
 
 import torch
@@ -52,7 +54,7 @@ def run_contract(
         body["sample"] = sample
     if issubclass(base, DiffusionContract):
         body["capabilities"] = spec.capabilities
-        side = component.latent_factor * component.tile
+        side = _side(component)
         smallest = max(1, 64 // side)
         body["size"] = (side * smallest, side * smallest)
     suite: Contract = type("Installed", (base,), body)()
@@ -66,10 +68,18 @@ def run_contract(
             results.append({**entry, "outcome": "not applicable", "why": str(reason)})
         except SphinxError as error:
             results.append({**entry, "outcome": "failed", "why": str(error)})
-        except Exception as error:
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # a component may even call sys.exit
             why = str(error) or traceback.format_exc(limit=-1).strip().splitlines()[-1]
             results.append({**entry, "outcome": "failed", "why": f"{type(error).__name__}: {why}"})
     return results
+
+
+def _side(component: Any) -> int:
+    """Pixels along a tile's side; 1 where they cannot be told, which the suite then finds."""
+    sides = [getattr(component, name, None) for name in ("latent_factor", "tile")]
+    return math.prod(s if isinstance(s, int) and s > 0 else 1 for s in sides)
 
 
 def _print(console: Console, results: list[dict[str, str]], debug: bool) -> None:
@@ -81,5 +91,7 @@ def _print(console: Console, results: list[dict[str, str]], debug: bool) -> None
         )
         if result["why"]:
             console.print(f"        {escape(result['why'])}")
-    failed = sum(result["outcome"] == "failed" for result in results)
-    console.print(f"{len(results) - failed} of {len(results)} hold")
+    counts = Counter(result["outcome"] for result in results)
+    held, failed, beside = (counts[name] for name in ("passed", "failed", "not applicable"))
+    rest = f", {beside} not applicable" if beside else ""
+    console.print(f"{held} of {held + failed} hold{rest}")

@@ -18,7 +18,7 @@ from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.cli.progress import show_progress
 from sphinx_framework.config import PipelineConfig, load_config, load_cost
 from sphinx_framework.energy.choose import check_meter
-from sphinx_framework.engine.components import choose_device, pipeline_licences
+from sphinx_framework.engine.components import check_licences, choose_device
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.report import schedule_text
 from sphinx_framework.engine.result import RenderResult, Report
@@ -27,7 +27,7 @@ from sphinx_framework.output.saving import saving
 from sphinx_framework.policy.memory import read_memory
 from sphinx_framework.registry import Registry
 from sphinx_framework.request import RenderRequest
-from sphinx_framework.scenes.load import is_unposed, load_scene, load_unposed
+from sphinx_framework.scenes.load import is_claimed, is_unposed, load_scene, load_unposed
 from sphinx_framework.types import Scene
 
 SERVED = {"regression": "as rendered", "refined": "refined"}
@@ -140,14 +140,16 @@ def asked_pipeline(arguments: argparse.Namespace) -> tuple[PipelineConfig, Regis
     if arguments.cost is not None:
         config = config.model_copy(update={"cost": load_cost(arguments.cost)})
     registry = Registry.from_entry_points()
-    pipeline_licences(config, registry)
+    check_licences(config, registry, arguments.licence_policy)
+    choose_device(arguments.device)
+    config.validate_options(registry, config.name)
     return config, registry
 
 
 def load_asked(arguments: argparse.Namespace, config: PipelineConfig, registry: Registry) -> Scene:
     """Load the scene; photos without cameras get them from the pipeline's pose estimator."""
     wanted = getattr(arguments, "poses", None)
-    if is_unposed(arguments.scene):
+    if is_unposed(arguments.scene) and not _has_a_reader(arguments, registry, wanted):
         role = config.pipeline.get("poses")
         name = role.use if wanted is None and role is not None else None
         name = name or choose_estimator(wanted, registry)
@@ -177,6 +179,15 @@ def load_asked(arguments: argparse.Namespace, config: PipelineConfig, registry: 
         far=arguments.far,
         convention=arguments.convention,
     )
+
+
+def _has_a_reader(
+    arguments: argparse.Namespace, registry: Registry, estimator: str | None
+) -> bool:
+    """Whether what looks like a folder of photos has cameras after all, for a reader."""
+    if arguments.reader is not None:
+        return True
+    return estimator is None and is_claimed(arguments.scene, registry)
 
 
 def summary(console: Console, report: Report, out: Path) -> None:

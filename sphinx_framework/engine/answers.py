@@ -22,7 +22,7 @@ from sphinx_framework.types import (
     StartSteps,
     Walk,
 )
-from sphinx_framework.witness import ROUNDING, Witness, kind_of
+from sphinx_framework.witness import Witness, kind_of
 
 
 def checked(components: Components, config: PipelineConfig) -> Components:
@@ -68,11 +68,11 @@ class CheckedRegression:
             raise witness.refusal(stage, kind_of(coarse), "CoarseViews")
         device = scene.images.device
         images, opacity = coarse.images, coarse.opacity
-        witness.tensor(images, "images", stage, (count, 3, *size), torch.float32, device)
-        witness.unit_range(images, "images", stage)
+        witness.placed(images, "images", stage, (count, 3, *size), torch.float32, device)
+        witness.in_range(images, "images", stage, 1)
         if opacity is not None:
-            witness.tensor(opacity, "opacity", stage, (count, *size), torch.float32, device)
-            witness.unit_range(opacity, "opacity", stage)
+            witness.placed(opacity, "opacity", stage, (count, *size), torch.float32, device)
+            witness.in_range(opacity, "opacity", stage, 1)
         self._check_depths(coarse, count, len(scene.inputs), size)
         if coarse.gaussians is not None:
             self._check_gaussians(coarse.gaussians)
@@ -91,12 +91,8 @@ class CheckedRegression:
             values = getattr(coarse, name)
             if values is None:
                 continue
-            self._witness.tensor(values, name, "regression", (count, *size), None, None)
-            least = float(values.min())
-            if least < -ROUNDING:
-                raise self._witness.refusal(
-                    "regression", f"{name} down to {least:.3g}", "numbers >= 0"
-                )
+            self._witness.placed(values, name, "regression", (count, *size), None, None)
+            self._witness.in_range(values, name, "regression", None, name == "depth")
 
     def _check_gaussians(self, gaussians: Any) -> None:
         """Shapes that fit together, finite numbers: they are written to a file as they are."""
@@ -117,13 +113,18 @@ class CheckedRegression:
             "scales": (count, 3),
             "rotations": (count, 4),
         }
+        given: list[Tensor] = []
         for name, shape in shapes.items():
             values = getattr(gaussians, name)
             if values is None and name in ("scales", "rotations"):
                 continue
             what = f"{name} of Gaussians"
             witness.placed(values, what, "regression", shape, None, None)
-            witness.finite(values, what, "regression", lambda row: None)
+            given.append(values)
+        # One wait for the device where all is well.
+        if not bool(torch.stack([torch.isfinite(values).all() for values in given]).all()):
+            for values in given:
+                witness.finite(values, "Gaussians", "regression", lambda row: None)
 
 
 class CheckedQuality:
@@ -141,12 +142,8 @@ class CheckedQuality:
         opacity = given.get(0, named.get("opacity"))
         with self._witness.asked("quality", images=images, opacity=opacity):
             scores = self._inner.score(images, *rest, **named)
-        self._witness.tensor(scores, "scores", "quality", (len(images),), None, None)
-        if bool((scores < 0).any()):
-            frame = int((scores < 0).nonzero()[0, 0])
-            raise self._witness.refusal(
-                "quality", f"score {float(scores[frame]):.3g}", "a positive score", frame
-            )
+        self._witness.placed(scores, "scores", "quality", (len(images),), None, None)
+        self._witness.in_range(scores, "scores", "quality", None)
         answer: Tensor = scores
         return answer
 

@@ -145,8 +145,8 @@ class CheckedDiffusion:
             images = self._inner.decode(latents)
         sides = tuple(side * self.latent_factor for side in latents.shape[-2:])
         shape = (_count(images), 3, *sides)
-        self._witness.tensor(images, "images", "decode", shape, None, latents.device)
-        self._witness.unit_range(images, "images", "decode")
+        self._witness.placed(images, "images", "decode", shape, None, latents.device)
+        self._witness.in_range(images, "images", "decode", 1)
         answer: Tensor = images
         return answer
 

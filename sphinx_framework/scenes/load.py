@@ -128,6 +128,16 @@ class InstalledReader:
         )
 
 
+def is_claimed(path: str | Path, registry: Registry) -> bool:
+    """Whether an installed reader knows the format of a path that could be a folder of photos.
+
+    One that also claims what is not there claims everything, and is not believed.
+    """
+    place = Path(path).expanduser()
+    nowhere = place / "no-such-scene"
+    return any(r.can_read(place) and not r.can_read(nowhere) for r in installed_readers(registry))
+
+
 def is_unposed(path: str | Path) -> bool:
     """Whether a path is a folder of photos without any cameras, or a video."""
     place = Path(path).expanduser()

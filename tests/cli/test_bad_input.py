@@ -187,9 +187,13 @@ def test_a_plugin_that_raises_on_import(command, monkeypatch):
 def test_two_plugins_with_one_name(command, monkeypatch):
     monkeypatch.setenv("SPHINX_FRAMEWORK_PLUGINS", "fakes,same")
     command.plugins.offer("same", ("mask", "one"), distribution="sphinx-framework-a")
-    command.plugins.offer("same", ("mask", "two"), distribution="sphinx-framework-b")
-    refused(command.render("--set", "mask.use=two"), "'two'", "same (duplicate)")
-    assert command.render().code == 0
+    command.plugins.offer(
+        "same", ("mask", "two"), ("mask", "one"), distribution="sphinx-framework-b"
+    )
+    assert command("describe", "two").code == 0
+    told = command("plugins").told
+    assert "mask 'one' is offered by sphinx-framework-a already" in told
+    assert "that of same (sphinx-framework-b 1.2) is not used" in told
 
 
 def test_two_components_with_one_name(command, monkeypatch):

@@ -184,7 +184,7 @@ class NegativeQuality:
 def test_scores_that_are_not_positive_are_refused():
     fakes = engine()
     negative = Engine(replace(fakes.components, quality=NegativeQuality()), fakes.config)
-    with pytest.raises(JobError, match="not a positive number"):
+    with pytest.raises(JobError, match=r"answered with scores in .* expected: numbers >= 0"):
         sample_scene(negative, fake_scene(), "one", SAMPLING)
 
 

@@ -7,7 +7,12 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from sphinx_framework.types import Cameras, ClipLayout, CoarseViews, Slot, StartSteps
+from sphinx_framework.types import (
+    Cameras,
+    CoarseViews,
+    Gaussians,
+    StartSteps,
+)
 
 Change = Callable[..., Any]
 
@@ -95,126 +100,97 @@ def certain_where_nothing_is_seen(fake, predict, state, scene):
     return replace(coarse, opacity=coarse.opacity * (0.5 - 0.5 * towards)[:, None, None])
 
 
+def splats(means: torch.Tensor, opacity: float) -> Gaussians:
+    count = len(means)
+    return Gaussians(
+        means=means,
+        covariances=0.01 * torch.eye(3).repeat(count, 1, 1),
+        harmonics=torch.zeros(count, 3, 1),
+        opacities=torch.full((count,), opacity),
+    )
+
+
+def splats_of_the_camera(fake, predict, state, scene):
+    return replace(predict(scene), gaussians=splats(torch.tensor([[0.0, 0, 3], [1, 0, 4]]), 0.5))
+
+
+def transparent_splats(fake, predict, state, scene):
+    ahead = scene.inputs.world_from_camera[:, :3, 3] + scene.inputs.world_from_camera[:, :3, 2]
+    return replace(predict(scene), gaussians=splats(ahead, 7.0))
+
+
+def lens_of_the_inputs(fake, predict, state, scene):
+    lens = scene.inputs.intrinsics[:1].expand(len(scene.targets), 3, 3)
+    return predict(replace(scene, targets=replace(scene.targets, intrinsics=lens)))
+
+
+def lens_in_the_middle(fake, predict, state, scene):
+    lens = scene.targets.intrinsics.clone()
+    lens[:, 0, 2], lens[:, 1, 2] = (side / 2 for side in reversed(scene.images.shape[-2:]))
+    return predict(replace(scene, targets=replace(scene.targets, intrinsics=lens)))
+
+
+def other_default_type(fake, predict, state, scene):
+    torch.set_default_dtype(torch.float64)
+    return predict(scene)
+
+
+def other_threads(fake, predict, state, scene):
+    torch.set_num_threads(torch.get_num_threads() + 1)
+    return predict(scene)
+
+
 def reseeding(fake, method, state, *given):
     torch.manual_seed(0)
     return method(*given)
 
 
-# Diffusion models
-
-
-def looks_at_all_frames(fake, denoise, state, x, step, condition, ops):
-    return denoise(x, step, condition, ops) + x.mean(0, keepdim=True)
-
-
-def looks_at_neighbours(fake, denoise, state, x, step, condition, ops):
-    kernel = torch.full((8, 1, 3, 3), 1 / 9)
-    return denoise(x, step, condition, ops) + F.conv2d(x, kernel, padding=1, groups=8)
-
-
-def counts_its_own_rows(fake, denoise, state, x, step, condition, ops):
-    return denoise(x, step, condition, ops) + torch.arange(float(len(x))).view(-1, 1, 1, 1)
-
-
-def remembers_other_requests(fake, denoise, state, x, step, condition, ops):
-    if len(x) == len(condition):
-        state["context"] = x.mean()
-    return denoise(x, step, condition, ops) + state.get("context", 0.0)
-
-
-def condition_on_self(fake, condition, state, *given):
-    fake.kept = condition(*given)
-    denoise = type(fake).denoise
-    fake.denoise = lambda x, step, _, ops: denoise(fake, x, step, fake.kept + x.sum() * 0, ops)
-    fake.kept = fake.kept * float(given[3].mean())
-    return fake.kept
-
-
-def sampler_on_self(fake, sampler, state, num_steps):
-    fake.steps = num_steps
-    denoise = type(fake).denoise
-    fake.denoise = lambda x, step, c, ops: denoise(fake, x, step * 50 // fake.steps, c, ops)
-    return sampler(num_steps)
-
-
-def constant_of_the_step(fake, denoise, state, x, step, condition, ops):
-    level = ops.constant("level", lambda: torch.tensor(float(step)))
-    return denoise(x, step, condition, ops) + 0.05 * level
-
-
-def writes_into_the_condition(fake, condition, state, scene, coarse, layout, clean, sampler):
-    clean.mul_(0.5)
-    return condition(scene, coarse, layout, clean, sampler)
-
-
-def predicts_noise(fake, denoise, state, x, step, condition, ops):
-    sigma = type(fake).sampler(fake, 10).sigmas[step]
-    return (x - denoise(x, step, condition, ops)) / sigma
-
-
-def nan_at(where: int) -> Change:
-    def changed(fake, denoise, state, x, step, condition, ops):
-        return denoise(x, step, condition, ops) * (float("nan") if step == where else 1.0)
-
-    return changed
-
-
-def frame_count(count: int) -> Change:
-    def changed(fake, denoise, state, x, step, condition, ops):
-        answer = denoise(x, step, condition, ops)
-        return answer.reshape(count, -1, *answer.shape[1:]).flatten(0, 1)
-
-    return changed
-
-
-def step_number(fake, denoise, state, x, step, condition, ops):
-    levels = torch.linspace(1, 0.1, 10)
-    return denoise(x, step, condition, ops) * levels[step]
-
-
-def square_latents(fake, denoise, state, x, step, condition, ops):
-    answer = denoise(x, step, condition, ops)
-    return answer.flatten(2).reshape(*answer.shape[:2], answer.shape[2], answer.shape[2])
-
-
-def needs_opacity(fake, condition, state, scene, coarse, layout, clean, sampler):
-    return condition(scene, coarse, layout, clean, sampler) + coarse.opacity.mean()
-
-
-def poses_in_the_world(fake, condition, state, scene, coarse, layout, clean, sampler):
-    given = condition(scene, coarse, layout, clean, sampler)
-    return given + scene.inputs.camera_from_world[0, :3, 3].sum() * 3
-
-
-def of_a_missing_target(fake, layouts, state, scene):
-    (layout,) = layouts(scene)
-    return (ClipLayout(slots=layout.slots[:-2]),)
-
-
-def first_three_targets(fake, layouts, state, scene):
-    slots = [Slot(kind="input", index=0)]
-    slots += [Slot(kind="target", index=i) for i in range(3)]
-    return (ClipLayout(slots=tuple(slots)),)
-
-
-def an_input_too_many(fake, layouts, state, scene):
-    (layout,) = layouts(scene)
-    return (ClipLayout(slots=(*layout.slots, Slot(kind="input", index=9))),)
-
-
-def samples_its_latents(fake, encode, state, images):
-    state["calls"] = state.get("calls", 0) + 1
-    generator = torch.Generator().manual_seed(state["calls"])
-    latents = encode(images)
-    return latents + 0.1 * torch.randn(latents.shape, generator=generator)
-
-
-def normalised_over_the_batch(fake, encode, state, images):
-    latents = encode(images)
-    return latents - latents.mean()
-
-
 # The others
+
+
+def running_mean(fake, method, state, images, *rest):
+    state["mean"] = 0.5 * state.get("mean", images.mean()) + 0.5 * images.mean()
+    answer = method(images, *rest) * (1 + state["mean"])
+    return F.normalize(answer + state["mean"], dim=0) if len(answer) != len(images) else answer
+
+
+def square_mask(fake, mask, state, coarse, *rest):
+    marked = mask(coarse, *rest)
+    side = min(marked.shape[-2:])
+    return marked[:, :side, :side]
+
+
+def mask_of_the_last_views(fake, mask, state, coarse, *rest):
+    marked = mask(coarse, *rest)
+    last = state.get("last", marked)
+    state["last"] = marked
+    return marked | last if marked.shape == last.shape else marked
+
+
+def literal_fifty(fake, decide, state, report, scene, quality, num_steps):
+    return decide(report, scene, quality, 50)
+
+
+def best_ratio_so_far(fake, decide, state, report, scene, quality, num_steps):
+    best = float(report.ratio.nan_to_num(0, posinf=0).max())
+    state["best"] = max(state.get("best", 0.0), best)
+    return decide(replace(report, ratio=report.ratio / state["best"]), scene, quality, num_steps)
+
+
+def list_of_steps(fake, decide, state, *given):
+    return StartSteps(steps=list(decide(*given).steps))
+
+
+def named_cluster(fake, decide, state, *given):
+    return StartSteps(steps=decide(*given).steps, cluster="indoor")
+
+
+def vector_of_the_size(fake, embed, state, images):
+    return F.normalize(torch.ones(images.shape[-1]) * images.mean(), dim=0)
+
+
+def nothing_of_black(fake, embed, state, images):
+    return embed(images) * images.amax()
 
 
 def start_steps(change: Callable[..., list[Any]]) -> Change:

@@ -72,3 +72,7 @@ def level_of_the_step_before(sampler, x, denoised, move):
 
 def in_place(sampler, x, denoised, move):
     return x.copy_(right(sampler, x, denoised, move))
+
+
+def in_double(sampler, x, denoised, move):
+    return right(sampler, x, denoised, move).double()

@@ -73,15 +73,26 @@ class Contract:
 
     def expect_shape(self, tensor: Any, shape: tuple[int, ...], what: str) -> None:
         """A floating-point tensor of this shape, on the device, without NaN or infinity."""
-        self.expect(isinstance(tensor, Tensor), f"{what} as a tensor", type(tensor).__name__)
+        self.expect_tensor(tensor, what)
         self.expect(
             tuple(tensor.shape) == shape, f"{what} of shape {shape}", f"shape {tuple(tensor.shape)}"
         )
+        self.expect(tensor.is_floating_point(), f"{what} as floating-point numbers", tensor.dtype)
+        self.expect(torch.isfinite(tensor).all(), f"finite {what}", "NaN or infinity")
+
+    def expect_tensor(self, tensor: Any, what: str) -> None:
+        """A tensor on the device where the component was built, index included."""
+        self.expect(isinstance(tensor, Tensor), f"{what} as a tensor", type(tensor).__name__)
+        wanted = torch.empty(0, device=self.device).device
+        self.expect(tensor.device == wanted, f"{what} on {wanted}", f"{what} on {tensor.device}")
+
+    def expect_texts(self, texts: Any, what: str) -> None:
+        """A tuple of sentences, for users to read."""
         self.expect(
-            tensor.device.type == self.device.type, f"{what} on {self.device}", tensor.device
+            isinstance(texts, tuple | list) and all(isinstance(text, str) for text in texts),
+            f"{what} as a tuple of sentences",
+            repr(texts)[:80],
         )
-        if tensor.is_floating_point():
-            self.expect(torch.isfinite(tensor).all(), f"finite {what}", "NaN or infinity")
 
     def expect_range(self, tensor: Tensor, low: float, high: float, what: str) -> None:
         """All values in ``[low, high]``, with a tolerance of 1e-4."""
@@ -94,10 +105,15 @@ class Contract:
 
     @contextmanager
     def leaves_alone(self, **tensors: Tensor | None) -> Iterator[None]:
-        """Neither writes into the named tensors nor touches the global random generators."""
+        """Neither writes into the named tensors nor changes what the process shares.
+
+        That is: the global random generators, torch's default type, its threads and grad mode.
+        """
         before = {name: t.clone() for name, t in tensors.items() if t is not None}
-        states = _global_random_states()
-        yield
+        settings = _settings()
+        with _random_states_of_its_own() as states:
+            yield
+            came = _global_random_states()
         for name, copy in before.items():
             kept = tensors[name]
             assert kept is not None
@@ -107,9 +123,14 @@ class Contract:
                 "values written in place",
             )
         self.expect(
-            _global_random_states() == states,
+            came == states,
             "a generator of the component's own (torch.Generator)",
             "a changed global random state",
+        )
+        self.expect(
+            _settings() == settings,
+            f"torch's settings of the process left alone {settings}",
+            _settings(),
         )
 
     def variations(self) -> Iterator[Scene]:
@@ -140,6 +161,33 @@ def _global_random_states() -> tuple[bytes, ...]:
     return (torch_state, pickle.dumps(np.random.get_state()), pickle.dumps(random.getstate()))
 
 
+@contextmanager
+def _random_states_of_its_own() -> Iterator[tuple[bytes, ...]]:
+    """Global generators in a state that no seed gives, so that a seeding shows; put back after."""
+    torch_state, numpy_state, python_state = (
+        torch.random.get_rng_state(), np.random.get_state(), random.getstate(),
+    )  # fmt: skip
+    torch.rand(1)
+    np.random.random()
+    random.random()
+    try:
+        yield _global_random_states()
+    finally:
+        torch.random.set_rng_state(torch_state)
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)
+
+
+def _settings() -> dict[str, object]:
+    """What torch keeps for the whole process and a component has no business to change."""
+    return {
+        "default type": torch.get_default_dtype(),
+        "threads": torch.get_num_threads(),
+        "grad": torch.is_grad_enabled(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+    }
+
+
 def scene_tensors(scene: Scene) -> dict[str, Tensor | None]:
     """The tensors of a scene by the names that a failure shows."""
     return {
@@ -153,4 +201,8 @@ def scene_tensors(scene: Scene) -> dict[str, Tensor | None]:
 
 def coarse_tensors(coarse: CoarseViews) -> dict[str, Tensor | None]:
     """The tensors of coarse views by the names that a failure shows."""
-    return {"the coarse images": coarse.images, "the opacity": coarse.opacity}
+    return {
+        "the coarse images": coarse.images,
+        "the opacity": coarse.opacity,
+        "the depth": coarse.depth,
+    }

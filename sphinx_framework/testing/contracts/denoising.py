@@ -19,6 +19,7 @@ from sphinx_framework.testing.contracts.requests import HeldRequest, prepared_re
 from sphinx_framework.testing.oracle import RELATIVE_TOLERANCE, fresh_cache_errors, relative_error
 
 WORLD_TOLERANCE = 0.02
+PAPER_STEPS = 50  # of the grid that pipelines use
 LARGEST_PREDICTION = 8.0  # of the state's norm; (x - clean) / sigma is far larger at the end
 
 
@@ -64,6 +65,16 @@ class DenoisingChecks(Contract):
                         came = self._dense(model, request, step)
                         what = f"denoised latents at step {step} of {num_steps}"
                         self.expect_shape(came, tuple(request.x.shape), what)
+                        self.expect(
+                            came.dtype == request.x.dtype,
+                            f"{what} of {request.x.dtype}",
+                            came.dtype,
+                        )
+        usual = self.request(model, num_steps=PAPER_STEPS)
+        for step in (0, PAPER_STEPS - 1):
+            came = self._dense(model, usual, step)
+            what = f"denoised latents at step {step} of {PAPER_STEPS}"
+            self.expect_shape(came, tuple(usual.x.shape), what)
 
     def test_works_without_opacity(self) -> None:
         model: DiffusionModel[Any, Any] = self.make()
@@ -123,6 +134,12 @@ class DenoisingChecks(Contract):
             "a request to go on as before after another was prepared and run (keep its state in "
             "the condition, not on self)",
             f"a prediction that differs by {relative_error(came, expected):.2e}",
+        )
+        anew = self._dense(model, self.request(model, 0))
+        self.expect(
+            torch.equal(anew, expected),
+            "the same prediction when the same request is prepared again",
+            f"one that differs by {relative_error(anew, expected):.2e}",
         )
 
     def test_the_world_frame_is_arbitrary(self) -> None:

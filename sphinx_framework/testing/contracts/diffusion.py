@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sphinx_framework.engine.layout_checks import layout_problem
 from sphinx_framework.errors import InputError
 from sphinx_framework.protocols import DiffusionModel
 from sphinx_framework.testing.contracts.base import NotApplicable
@@ -26,15 +27,15 @@ class DiffusionContract(DenoisingChecks, SamplerChecks):
         for scene in self.variations():
             with self.or_refused(scene):
                 layouts = model.layouts(scene)
-                made = sorted(t for layout in layouts for t in layout.targets.values())
-                wanted = list(range(len(scene.targets)))
-                self.expect(made == wanted, f"every target {wanted} in one clip", made)
-                counts = {"input": len(scene.inputs), "target": len(scene.targets)}
-                for slot in (s for layout in layouts for s in layout.slots):
-                    self.expect(
-                        slot.kind in counts and 0 <= slot.index < counts[slot.kind],
-                        f"slots of kind 'input' or 'target' below {counts}", slot,
-                    )  # fmt: skip
+                counts = len(scene.inputs), len(scene.targets)
+                problem = layout_problem(layouts, *counts, self.capabilities.max_frames)
+                if problem is not None:
+                    self.expect(False, problem[1], problem[0])
+                again = model.layouts(scene)
+                self.expect(tuple(layouts) == tuple(again), "the same layouts again", again)
+        for name in ("latent_factor", "tile"):
+            side = getattr(model, name)
+            self.expect(type(side) is int and side >= 1, f"{name} as an int of at least 1", side)
 
     def test_no_clip_is_longer_than_the_claim(self) -> None:
         most = self.capabilities.max_frames
@@ -106,3 +107,19 @@ class DiffusionContract(DenoisingChecks, SamplerChecks):
             alone = model.encode(images[:1])
         error = relative_error(alone, first[:1])
         self.expect(error < 1e-3, "a frame's latents from that frame alone", error)
+
+    def test_decoding_is_deterministic_and_frame_by_frame(self) -> None:
+        model: DiffusionModel[Any, Any] = self.make()
+        scene = self.scene()
+        layout = model.layouts(scene)[0]
+        images = layout.stacked(scene.images, self.coarse(scene).images)
+        with torch.no_grad():
+            latents = model.encode(images)
+            first = model.decode(latents).clone()
+            model.decode(0.5 * latents)
+            self.expect(
+                torch.equal(first, model.decode(latents)), "equal images of equal latents", "others"
+            )
+            if layout.latents is None:
+                difference = float((model.decode(latents[:1]) - first[:1]).abs().max())
+                self.expect(difference < 0.01, "a frame's pixels from that frame alone", difference)

@@ -1,6 +1,7 @@
 """The contract of scene embedders."""
 
 import torch
+from torch import Tensor
 
 from sphinx_framework.protocols import Embedder
 from sphinx_framework.testing.contracts.base import Contract
@@ -16,11 +17,23 @@ class EmbedderContract(Contract):
         images = self.scene().images
         with self.leaves_alone(images=images):
             vector = embedder.embed(images)
+            self._unit(vector, "")
+            kept = vector.clone()
+            embedder.embed(self.scene(1).images)
             again = embedder.embed(images)
-        self.expect(vector.ndim == 1, "one vector", f"shape {tuple(vector.shape)}")
+        self.expect(
+            torch.equal(kept, again),
+            "equal vectors of equal photos, whatever was embedded in between",
+            "another vector",
+        )
+
+    def _unit(self, vector: Tensor, of: str) -> None:
+        """One vector of length 1."""
+        self.expect_tensor(vector, f"a vector{of}")
+        self.expect(vector.ndim == 1, f"one vector{of}", f"shape {tuple(vector.shape)}")
+        self.expect_shape(vector, tuple(vector.shape), f"vector{of}")
         norm = float(vector.norm())
-        self.expect(abs(norm - 1) < 1e-3, "a vector of length 1", norm)
-        self.expect(torch.equal(vector, again), "equal vectors of equal photos", "another vector")
+        self.expect(abs(norm - 1) < 1e-3, f"a vector{of} of length 1", norm)
 
     def test_the_length_does_not_depend_on_the_photos(self) -> None:
         embedder: Embedder = self.make()
@@ -32,8 +45,8 @@ class EmbedderContract(Contract):
 
     def test_flat_photos_have_a_finite_vector(self) -> None:
         flat = torch.zeros(2, 3, *self.size, device=self.device)
-        vector = self.make().embed(flat)
-        self.expect(torch.isfinite(vector).all(), "a finite vector of black photos", "NaN")
+        for photos in (flat, flat + 1):
+            self._unit(self.make().embed(photos), " of flat photos")
 
     def test_looks_at_more_than_the_first_input(self) -> None:
         first, second = self.scene(0).images, self.scene(1).images

@@ -1,5 +1,7 @@
 """The contract of pose estimators: cameras of photos whose poses are known."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -8,23 +10,30 @@ from sphinx_framework.geometry.rotations import rotation_angles
 from sphinx_framework.protocols import EstimatedCameras, PoseEstimator
 from sphinx_framework.testing.contracts.base import Contract, NotApplicable
 from sphinx_framework.testing.scenes import room_scene
-from sphinx_framework.types import PhotoHints
+from sphinx_framework.types import Cameras, PhotoHints, Scene
+
+
+@lru_cache(maxsize=1)
+def _room(views: int, size: tuple[int, int]) -> Scene:
+    """The room; nothing is handed out that shares its memory."""
+    return room_scene(views, size)
 
 
 class PoseContract(Contract):
     """Cameras of unposed photos.
 
-    trained: whether accuracy may be asked for (not of a network with random weights).
+    trained: whether accuracy may be asked for (not of a network with random weights); ``None``
+        asks the component's attribute of that name, and takes one without it to be trained.
     """
 
     size: tuple[int, int] = (160, 208)
     views: int = 4
-    trained: bool = True
+    trained: bool | None = None
     paragraph = "A pose estimator"
 
     def photos(self) -> tuple[Tensor, Tensor]:
         """Photos of a textured room and their true poses, in the order of the track."""
-        scene = room_scene(self.views, self.size)
+        scene = _room(self.views, self.size)
         assert scene.target_images is not None
         inputs, poses = scene.inputs.world_from_camera, scene.targets.world_from_camera
         images = torch.cat([scene.images[:1], scene.target_images, scene.images[1:]])
@@ -36,13 +45,20 @@ class PoseContract(Contract):
             hints = PhotoHints(names=tuple(f"{index}.png" for index in range(len(images))))
             return estimator.estimate_poses(images, hints=hints)
         except InputError as refusal:
-            if self.trained:
+            if self._trained():
                 raise
             raise NotApplicable(f"untrained, and it refuses: {refusal}") from refusal
+
+    def _trained(self) -> bool:
+        return bool(getattr(self.make(), "trained", True) if self.trained is None else self.trained)
 
     def test_one_rigid_camera_per_photo(self) -> None:
         images, _ = self.photos()
         found = self._found(images)
+        absent = [n for n in ("cameras", "near", "far", "warnings") if not hasattr(found, n)]
+        self.expect(not absent, "cameras, near, far and warnings", f"none of {absent}")
+        self.expect(isinstance(found.cameras, Cameras), "Cameras", type(found.cameras).__name__)
+        self.expect_texts(found.warnings, "warnings")
         self.expect(len(found.cameras) == len(images), f"{len(images)} cameras", len(found.cameras))
         self.expect(
             found.cameras.image_size == self.size,
@@ -57,17 +73,56 @@ class PoseContract(Contract):
                 "0 < near < far, or neither",
                 (near, far),
             )
+        height, width = self.size
+        for index, lens in enumerate(found.cameras.intrinsics.cpu()):
+            focal, centre = (float(lens[0, 0]), float(lens[1, 1])), (lens[0, 2], lens[1, 2])
+            self.expect(
+                all(0.1 * width < f < 20 * width for f in focal)
+                and 0.3 * width < centre[0] < 0.7 * width
+                and 0.3 * height < centre[1] < 0.7 * height,
+                f"intrinsics in pixels of {self.size}",
+                f"focal lengths {focal}, centre {float(centre[0]), float(centre[1])} "
+                f"of camera {index}",
+            )
 
     def test_is_repeatable_and_leaves_the_photos_alone(self) -> None:
         images, _ = self.photos()
         with self.leaves_alone(photos=images):
-            first = self._found(images).cameras.world_from_camera
+            first = self._found(images).cameras.world_from_camera.clone()
+            backwards = self._found(images.flip(0)).cameras
             second = self._found(images).cameras.world_from_camera
         error = float((first - second).abs().max())
-        self.expect(error < 1e-3, "the same poses of the same photos", f"off by {error:.3g}")
+        self.expect(
+            error < 1e-3,
+            "the same poses of the same photos, whatever was estimated in between",
+            f"off by {error:.3g}",
+        )
+        self.expect(len(backwards) == len(images), f"{len(images)} cameras", len(backwards))
+
+    def test_hints_may_be_missing(self) -> None:
+        images, _ = self.photos()
+        estimator: PoseEstimator = self.make()
+        try:
+            found = self._of_fewer(estimator, images)
+        except InputError as refusal:
+            if self._trained():
+                raise
+            raise NotApplicable(f"untrained, and it refuses: {refusal}") from refusal
+        self.expect(len(found.cameras) == len(images), f"{len(images)} cameras", len(found.cameras))
+
+    def _of_fewer(self, estimator: PoseEstimator, images: Tensor) -> EstimatedCameras:
+        """Of all photos, after one photo fewer, which it may refuse."""
+        try:
+            fewer = estimator.estimate_poses(images[:-1])
+        except InputError:
+            pass
+        else:
+            count = len(images) - 1
+            self.expect(len(fewer.cameras) == count, f"{count} cameras", len(fewer.cameras))
+        return estimator.estimate_poses(images)
 
     def test_poses_are_camera_to_world(self) -> None:
-        if not self.trained:
+        if not self._trained():
             raise NotApplicable("nothing is known of an untrained estimator's accuracy")
         images, truth = self.photos()
         poses = self._found(images).cameras.world_from_camera.cpu()

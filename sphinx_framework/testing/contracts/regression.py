@@ -10,7 +10,7 @@ from sphinx_framework.protocols import RegressionModel
 from sphinx_framework.testing.contracts.base import Contract, NotApplicable, scene_tensors
 from sphinx_framework.testing.oracle import relative_error
 from sphinx_framework.testing.scenes import yawed
-from sphinx_framework.types import CoarseViews, Scene
+from sphinx_framework.types import CoarseViews, Gaussians, Scene
 
 FRAME_TOLERANCE = 0.02
 
@@ -29,14 +29,37 @@ class RegressionContract(Contract):
     def _well_formed(self, scene: Scene, coarse: CoarseViews) -> None:
         size = tuple(scene.images.shape[-2:])
         count = len(scene.targets)
+        self.expect(
+            isinstance(coarse, CoarseViews), "predict to answer with CoarseViews", type(coarse)
+        )
         self.expect_shape(coarse.images, (count, 3, *size), "images")
+        self.expect(coarse.images.dtype == torch.float32, "float32 images", coarse.images.dtype)
         self.expect_range(coarse.images, 0, 1, "images")
         if coarse.opacity is not None:
             self.expect_shape(coarse.opacity, (count, *size), "opacity")
             self.expect_range(coarse.opacity, 0, 1, "opacity")
+            came = coarse.opacity.dtype
+            self.expect(came == torch.float32, "float32 opacity", came)
         if coarse.depth is not None:
             self.expect_shape(coarse.depth, (count, *size), "depth")
             self.expect(float(coarse.depth.min()) >= 0, "depth >= 0", float(coarse.depth.min()))
+        for name in ("input_depth", "input_confidence"):
+            values = getattr(coarse, name)
+            if values is not None:
+                self.expect_shape(values, (len(scene.inputs), *size), name)
+                self.expect(float(values.min()) >= 0, f"{name} >= 0", float(values.min()))
+        if coarse.gaussians is not None:
+            self._well_formed_gaussians(coarse.gaussians)
+        self.expect_texts(coarse.warnings, "warnings")
+
+    def _well_formed_gaussians(self, gaussians: Gaussians) -> None:
+        count = len(gaussians.means)
+        self.expect_shape(gaussians.means, (count, 3), "means of Gaussians")
+        self.expect_shape(gaussians.covariances, (count, 3, 3), "covariances of Gaussians")
+        degrees = gaussians.harmonics.shape[-1]
+        self.expect_shape(gaussians.harmonics, (count, 3, degrees), "harmonics of Gaussians")
+        self.expect_shape(gaussians.opacities, (count,), "opacities of Gaussians")
+        self.expect_range(gaussians.opacities, 0, 1, "opacities of Gaussians")
 
     def test_is_deterministic_and_leaves_the_scene_alone(self) -> None:
         scene = self.scene()
@@ -80,11 +103,43 @@ class RegressionContract(Contract):
     def test_the_world_frame_is_arbitrary(self) -> None:
         model = self._of_the_photos()
         scene = self.scene()
-        came = model.predict(self.elsewhere(scene)).images
+        elsewhere = self.elsewhere(scene)
+        here, there = model.predict(scene), model.predict(elsewhere)
         self._close(
-            came, model.predict(scene).images, FRAME_TOLERANCE,
+            there.images, here.images, FRAME_TOLERANCE,
             "equal views when the whole world is turned and shifted (poses are camera-to-world)",
         )  # fmt: skip
+        if here.gaussians is None or there.gaussians is None:
+            return
+        # Seen from the first input their centre of mass stays where it was.
+        seen, moved = (
+            where.inputs.camera_from_world[0, :3, :3]
+            @ (coarse.gaussians.means.mean(0) - where.inputs.centres[0])
+            for coarse, where in ((here, scene), (there, elsewhere))
+            if coarse.gaussians is not None
+        )
+        off = float((moved - seen).norm() / seen.norm().clamp(min=1e-9))
+        self.expect(
+            off <= 0.05,
+            "Gaussians in world coordinates, which move with the world",
+            f"a centre of mass that is off by {100 * off:.0f} % when the world is turned",
+        )
+
+    def test_a_target_has_a_lens_of_its_own(self) -> None:
+        model: RegressionModel = self.make()
+        scene = self.scene()
+        usual = model.predict(scene).images
+        for what, change in (
+            ("a longer focal length", torch.tensor([[1.5, 1, 1], [1, 1.5, 1], [1, 1, 1]])),
+            ("a shifted principal point", torch.tensor([[1, 1, 0.6], [1, 1, 0.7], [1, 1, 1]])),
+        ):
+            lenses = scene.targets.intrinsics * change.to(scene.targets.intrinsics)
+            changed = replace(scene, targets=replace(scene.targets, intrinsics=lenses))
+            self.expect(
+                _mean_error(model.predict(changed).images, usual) > 1e-3,
+                f"another view through a lens with {what}",
+                "the same view: the target's intrinsics are not used",
+            )
 
     def test_a_turned_target_sees_something_else(self) -> None:
         model: RegressionModel = self.make()

@@ -72,6 +72,8 @@ class SamplerChecks(Contract):
                     step=step, next_step=next_step, previous=None, draw=_giving(fresh)
                 )
                 came = grid.advance(x, clean, move)
+            self.expect_shape(came, SHAPE, f"the state after the move {step} -> {next_step}")
+            self.expect(came.dtype == x.dtype, f"states of {x.dtype}, as handed over", came.dtype)
             nothing = torch.zeros_like(clean)
             rest = came - grid.noised(clean, nothing, next_step)
             wanted = float(grid.noised(nothing, torch.ones_like(clean), next_step).mean())

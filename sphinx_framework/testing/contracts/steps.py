@@ -7,7 +7,7 @@ import torch
 
 from sphinx_framework.protocols import StepPolicy
 from sphinx_framework.testing.contracts.base import Contract
-from sphinx_framework.types import CoarseViews, QualityReport
+from sphinx_framework.types import CoarseViews, QualityReport, StartSteps
 
 
 class StepsContract(Contract):
@@ -37,14 +37,46 @@ class StepsContract(Contract):
         )
         scene = self.scene(targets=len(ratios))
         policy: StepPolicy = self.make()
-        with self.leaves_alone(ratio=ratio):
+        with self.leaves_alone(ratio=ratio, reference=ones):
             chosen = policy.start_steps(report, scene, quality, num_steps or self.num_steps)
+        self.expect(isinstance(chosen, StartSteps), "StartSteps", type(chosen).__name__)
+        self._well_formed(chosen, len(ratios))
         return chosen.steps
+
+    def _well_formed(self, chosen: StartSteps, count: int) -> None:
+        """Everything but the steps themselves."""
+        self.expect(isinstance(chosen.steps, tuple), "steps as a tuple", type(chosen.steps))
+        cluster: object = chosen.cluster
+        self.expect(
+            cluster is None or (type(cluster) is int and cluster >= 0),
+            "a cluster as int >= 0, or None",
+            repr(cluster),
+        )
+        full = chosen.full_ratio
+        self.expect(
+            full is None or (len(full) == count and all(0 < f < math.inf for f in full)),
+            f"full_ratio as {count} positive numbers, or None",
+            full,
+        )
+        self.expect(
+            chosen.objective in ("paper", "truth"), "objective 'paper' or 'truth'", chosen.objective
+        )
+        self.expect_texts(chosen.notes, "notes")
+        self.expect_texts(chosen.warnings, "warnings")
 
     def test_one_step_in_range_per_target(self) -> None:
         ratios = [0.0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.999, 1.0, 1.4]
         for quality in self.qualities:
-            self._in_range(self.starts(ratios, quality), ratios)
+            for num_steps in (self.num_steps, 20, 7):
+                self._in_range(self.starts(ratios, quality, num_steps), ratios, num_steps)
+
+    def test_keeps_nothing_of_the_last_request(self) -> None:
+        ratios, others = [0.9, 0.2, 0.7], [0.1, 1.3, 0.5, 0.99, 0.0]
+        for quality in self.qualities:
+            first = self.starts(ratios, quality)
+            self.starts(others, max(self.qualities))
+            again = self.starts(ratios, quality)
+            self.expect(first == again, f"the starts {first} again after other views", again)
 
     def test_a_ratio_that_is_no_number_has_an_answer(self) -> None:
         ratios = [math.nan, math.inf, 0.5]
@@ -76,9 +108,10 @@ class StepsContract(Contract):
                 higher,
             )
 
-    def _in_range(self, steps: tuple[int, ...], ratios: list[float]) -> None:
+    def _in_range(
+        self, steps: tuple[int, ...], ratios: list[float], num_steps: int | None = None
+    ) -> None:
+        most = num_steps or self.num_steps
         self.expect(len(steps) == len(ratios), f"{len(ratios)} starts", len(steps))
         self.expect(all(type(s) is int for s in steps), "starts as int", steps)
-        self.expect(
-            all(0 <= s <= self.num_steps for s in steps), f"starts in 0..{self.num_steps}", steps
-        )
+        self.expect(all(0 <= s <= most for s in steps), f"starts in 0..{most}", steps)
