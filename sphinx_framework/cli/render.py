@@ -181,9 +181,7 @@ def load_asked(arguments: argparse.Namespace, config: PipelineConfig, registry: 
     )
 
 
-def _has_a_reader(
-    arguments: argparse.Namespace, registry: Registry, estimator: str | None
-) -> bool:
+def _has_a_reader(arguments: argparse.Namespace, registry: Registry, estimator: str | None) -> bool:
     """Whether what looks like a folder of photos has cameras after all, for a reader."""
     if arguments.reader is not None:
         return True

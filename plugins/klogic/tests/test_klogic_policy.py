@@ -167,7 +167,7 @@ def test_prompts_make_centres_zero_shot(tmp_path: Path) -> None:
 
 
 def test_an_embedder_without_texts_refuses_prompts(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="MeanColour cannot embed text"):
+    with pytest.raises(ConfigError, match="embedder cannot embed text"):
         policy(tmp_path, centres="prompts", embedder=MeanColour())
 
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -27,7 +27,6 @@ WITHOUT_CENTRES = (
 )
 
 
-@runtime_checkable
 class TextEmbedder(Protocol):
     """An embedder that puts texts into the space of its images."""
 
@@ -74,12 +73,12 @@ def _from_prompts(prompts: Sequence[str], embedder: Embedder, where: str) -> Ten
             f"rules {where} have neither cluster centres nor prompts.",
             hint="Give steps.prompts, one text per cluster, or steps.centres=PATH.",
         )
-    if not isinstance(embedder, TextEmbedder):
+    if not hasattr(embedder, "embed_text"):  # behind a guard a class tells nothing
         raise ConfigError(
-            f"the embedder {type(embedder).__name__} cannot embed text prompts.",
+            "the pipeline's embedder cannot embed text prompts.",
             hint="Use the clip embedder, or give steps.centres=PATH.",
         )
-    return embedder.embed_text(prompts)
+    return cast(TextEmbedder, embedder).embed_text(prompts)
 
 
 def _read(path: Traversable) -> bytes:
