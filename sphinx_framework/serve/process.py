@@ -6,11 +6,12 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
 LONGEST_LINE = 1 << 22
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 Message = dict[str, Any]
 
 
@@ -36,6 +37,23 @@ class Process(Protocol):
 
 
 Start = Callable[[int, dict[str, str]], Awaitable[Process]]  # worker's index, environment
+
+
+def own_gpu(index: int, environ: Mapping[str, str], count: int) -> dict[str, str]:
+    """Which of several GPUs a worker sees: they take turns; nothing where there is no choice.
+
+    count: GPUs that this process may use. A list that the user has set is kept, and shared out.
+    """
+    named = [name.strip() for name in environ.get(VISIBLE, "").split(",") if name.strip()]
+    names = named or [str(number) for number in range(count)]
+    return {VISIBLE: names[index % len(names)]} if min(len(names), count) > 1 else {}
+
+
+def visible_gpus() -> int:
+    """GPUs that this process may use, counted without a context on any of them."""
+    import torch
+
+    return torch.cuda.device_count()
 
 
 class LocalProcess:
@@ -70,6 +88,12 @@ class LocalProcess:
             )
         reader, writer = await asyncio.open_connection(sock=ours, limit=LONGEST_LINE)
         return cls(process, reader, writer)
+
+    @classmethod
+    async def start_on_own_gpu(cls, index: int, environment: dict[str, str]) -> "LocalProcess":
+        """The same, with one of several GPUs in sight."""
+        own = own_gpu(index, os.environ, visible_gpus())
+        return await cls.start(index, {**environment, **own})
 
     def send(self, message: Message) -> None:
         """Write one line."""

@@ -71,7 +71,8 @@ def serve(settings: Settings, config: PipelineConfig, *, debug: bool = False) ->
 def _processes(settings: Settings) -> Iterator[Start]:
     """Where workers run: here, or as replicas on a cluster."""
     if settings.engine == "local":
-        yield LocalProcess.start
+        any_gpu = settings.device in ("auto", "cuda")
+        yield LocalProcess.start_on_own_gpu if any_gpu else LocalProcess.start
         return
     from sphinx_framework.serve.replicas import Replicas
 

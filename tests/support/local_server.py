@@ -16,6 +16,7 @@ from sphinx_framework.registry import Registry
 from sphinx_framework.serve import lifecycle, store
 from sphinx_framework.serve.datadir import DataDirectory
 from sphinx_framework.serve.log import Log
+from sphinx_framework.serve.process import LocalProcess
 from sphinx_framework.serve.run import _Server
 from sphinx_framework.serve.settings import Settings
 from sphinx_framework.serve.tables import jobs
@@ -49,7 +50,8 @@ class LocalServer:
 
     async def _made(self, config, registry):
         data, log = DataDirectory(self.settings.data), Log(as_json=False)
-        made = _Server(self.settings, config, registry, (), None, data, log)
+        start = LocalProcess.start  # never called: the pool is not started
+        made = _Server(self.settings, config, registry, (), None, data, log, start)
         await made.retention.start_clean()
         await made.dispatcher.recover()
         return made
