@@ -3,12 +3,14 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from sphinx_framework.cli.answer import print_json
 from sphinx_framework.cli.calibrate_policy import train_policy
+from sphinx_framework.cli.cluster_study import MeasureInto, measured_on_cluster
 from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.cli.scenes import scene_sources
 from sphinx_framework.cli.study_progress import study_progress
@@ -102,11 +104,21 @@ def _measured(
     with study_progress(len(scenes) * renders) as progress:
 
         def resumed(count: int) -> None:
-            if count:
+            if count and arguments.engine == "local":
                 progress.skip(
                     count * renders, f"{folder.path}: goes on after {count} recorded scenes"
                 )
 
+        if arguments.engine == "ray":
+            measured_on_cluster(
+                partial(_measuring, arguments, config, sampling),
+                [name for name, _ in scenes],
+                folder.path,
+                folder.write_path,
+                config,
+                arguments.device,
+                lambda name: progress.advance(renders),
+            )
         samples = list(
             collect(
                 engine,
@@ -126,6 +138,16 @@ def _other_solvers(engine: Engine) -> tuple[str, ...]:
     known = known_solvers(engine.components, engine.config.num_steps)
     own = getattr(engine.components.diffusion.sampler(engine.config.num_steps), "solver", None)
     return tuple(solver for solver in known if solver != own)
+
+
+def _measuring(
+    arguments: argparse.Namespace, config: PipelineConfig, sampling: Sampling
+) -> MeasureInto:
+    """In a task's process: what measures one scene into a folder."""
+    registry = Registry.from_entry_points()
+    engine = Engine.from_config(config, device=arguments.device, registry=registry)
+    scenes = dict(scene_sources(arguments.scenes, arguments.index, config, registry))
+    return lambda name, folder: list(collect(engine, [(name, scenes[name])], folder, sampling))
 
 
 def _sampling(arguments: argparse.Namespace, config: PipelineConfig) -> Sampling:

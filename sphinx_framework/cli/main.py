@@ -16,7 +16,7 @@ from typing import Any
 from sphinx_framework.cli.answer import only_the_answer
 from sphinx_framework.cli.examples import Help, epilog
 from sphinx_framework.cli.serve_arguments import add_serve_commands
-from sphinx_framework.cli.study_arguments import add_study_commands
+from sphinx_framework.cli.study_arguments import add_engine, add_study_commands
 from sphinx_framework.errors import InputError, SphinxError, shown
 from sphinx_framework.output.saving import DEFAULT_FPS, SAVES
 from sphinx_framework.version import __version__
@@ -89,6 +89,7 @@ def _job_commands(commands: "Commands[Parser]") -> None:
     )
     _render_options(render)
     _save_options(render)
+    add_engine(render)
     render.add_argument("--out", required=True, metavar="DIR", help="folder to write")
 
     plan = _command(commands, "plan", "render:plan", "stop before diffusion and show the plan")

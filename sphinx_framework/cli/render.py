@@ -22,6 +22,7 @@ from sphinx_framework.engine.components import check_licences, choose_device
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.report import schedule_text
 from sphinx_framework.engine.result import RenderResult, Report
+from sphinx_framework.errors import ConfigError
 from sphinx_framework.output.results import publish_result
 from sphinx_framework.output.saving import saving
 from sphinx_framework.policy.memory import read_memory
@@ -39,6 +40,8 @@ def render(arguments: argparse.Namespace) -> int:
         from sphinx_framework.cli.render_many import render_many
 
         return render_many(arguments)
+    if arguments.engine != "local":
+        raise ConfigError("--engine ray works on --scenes, a scene a task; --scene is one.")
     _, result = rendered(arguments)
     out = Path(arguments.out)
     if arguments.json:

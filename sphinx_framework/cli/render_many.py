@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
@@ -13,12 +14,14 @@ from rich.table import Table
 
 from sphinx_framework.cli.answer import print_json
 from sphinx_framework.cli.batch import REQUEST, out_folders, request_of
-from sphinx_framework.cli.progress import many_progress
+from sphinx_framework.cli.progress import ManyProgress, many_progress
 from sphinx_framework.cli.render import asked_pipeline, load_asked
 from sphinx_framework.cli.scenes import is_scene_folder, scene_names
+from sphinx_framework.cluster import spread
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.result import RenderResult
+from sphinx_framework.engine.stream import Stream
 from sphinx_framework.errors import SphinxError
 from sphinx_framework.output.folder import OutputFolder
 from sphinx_framework.output.guard import refuse_overlap, user_path
@@ -52,10 +55,67 @@ def render_many(arguments: argparse.Namespace) -> int:
     root = user_path(arguments.out, "--out")
     read = [arguments.config, arguments.cost, arguments.targets]
     refuse_overlap(root, "--out", scenes=arguments.scenes, files=[file for file in read if file])
+    console = Console(stderr=True)
+    if not arguments.json:
+        for folder in _left_out(arguments.scenes, names, registry):
+            console.print(f"note: {folder}: holds no scene, left out", markup=False, soft_wrap=True)
+    tasks = [
+        (argparse.Namespace(**{**vars(arguments), "scene": name, "out": str(out)}),)
+        for name, out in out_folders(names, root).items()
+    ]
+    with many_progress(len(names), console) as progress:
+        outcomes = _on_cluster(arguments, config, tasks, progress)
+        if outcomes is None:
+            render_one = _renderer(arguments, config, registry, chosen, progress.events)
+            outcomes = []
+            for (one,) in tasks:
+                progress.begin(one.scene)
+                outcomes.append(render_one(one))
+                progress.end(_line(outcomes[-1]))
+    failed = sum(outcome.status == "failed" for outcome in outcomes)
+    if arguments.json:
+        told = [asdict(outcome) for outcome in outcomes]
+        print_json({"out": str(root), "failed": failed, "scenes": told})
+    else:
+        _table(Console(), outcomes, root)
+    return 1 if failed else 0
+
+
+def _on_cluster(
+    arguments: argparse.Namespace,
+    config: PipelineConfig,
+    tasks: list[tuple[argparse.Namespace]],
+    progress: ManyProgress,
+) -> list[Outcome] | None:
+    """Outcomes of tasks of a cluster, a scene a task; nothing where none is asked for."""
+    if arguments.engine == "local":
+        return None
+    import torch
+
+    found: dict[int, Outcome] = {}
+    threads = config.engine.threads or torch.get_num_threads()
+    make = partial(_renderer, arguments)
+    for index, outcome in spread(make, tasks, threads=threads, device=arguments.device):
+        found[index] = outcome
+        progress.begin(outcome.scene)
+        progress.end(_line(outcome))
+    return [found[index] for index in sorted(found)]
+
+
+def _renderer(
+    arguments: argparse.Namespace,
+    config: PipelineConfig | None = None,
+    registry: Registry | None = None,
+    chosen: Saving | None = None,
+    shown: Callable[[Any], RenderResult] = Stream.result,
+) -> Callable[[argparse.Namespace], Outcome]:
+    """What renders one scene; models are built for the first that is to be rendered, once."""
+    if config is None or registry is None:
+        config, registry = asked_pipeline(arguments)
+    chosen = chosen or saving(arguments.save, arguments.fps)
     engine: list[Engine] = []
 
     def opened() -> Engine:
-        """Models are built for the first scene that is to be rendered, once."""
         if not engine:
             policy = arguments.licence_policy
             engine.append(
@@ -65,24 +125,7 @@ def render_many(arguments: argparse.Namespace) -> int:
             )
         return engine[0]
 
-    console = Console(stderr=True)
-    if not arguments.json:
-        for folder in _left_out(arguments.scenes, names, registry):
-            console.print(f"note: {folder}: holds no scene, left out", markup=False, soft_wrap=True)
-    outcomes = []
-    with many_progress(len(names), console) as progress:
-        for name, out in out_folders(names, root).items():
-            progress.begin(name)
-            one = argparse.Namespace(**{**vars(arguments), "scene": name, "out": str(out)})
-            outcomes.append(_render_one(one, config, registry, opened, chosen, progress.events))
-            progress.end(_line(outcomes[-1]))
-    failed = sum(outcome.status == "failed" for outcome in outcomes)
-    if arguments.json:
-        told = [asdict(outcome) for outcome in outcomes]
-        print_json({"out": str(root), "failed": failed, "scenes": told})
-    else:
-        _table(Console(), outcomes, root)
-    return 1 if failed else 0
+    return lambda one: _render_one(one, config, registry, opened, chosen, shown)
 
 
 def _render_one(

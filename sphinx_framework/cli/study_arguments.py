@@ -26,6 +26,17 @@ def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise")
     command.add_argument("--set", action="append", default=[], metavar="A.B=V", dest="overrides")
     command.add_argument("--device", default="auto", metavar="D")
+    add_engine(command)
+
+
+def add_engine(command: argparse.ArgumentParser) -> None:
+    """``--engine``, of every command that works on many scenes."""
+    command.add_argument(
+        "--engine",
+        default="local",
+        choices=("local", "ray"),
+        help="where scenes are worked on; ray: a scene a task, on RAY_ADDRESS or a cluster here",
+    )
 
 
 def _calibrate(command: argparse.ArgumentParser) -> None:

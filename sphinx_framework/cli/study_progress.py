@@ -22,9 +22,9 @@ class StudyProgress:
         self._task = progress.add_task("renders", total=total, left="") if progress else None
         self._last = perf_counter()
 
-    def advance(self) -> None:
-        """One render is done."""
-        self.pace.advance()
+    def advance(self, renders: int = 1) -> None:
+        """Renders are done."""
+        self.pace.advance(renders)
         self._show()
 
     def skip(self, renders: int, what: str) -> None:

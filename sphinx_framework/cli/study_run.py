@@ -5,12 +5,14 @@ import math
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from sphinx_framework.cli.answer import print_json
+from sphinx_framework.cli.cluster_study import MeasureInto, measured_on_cluster
 from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.cli.scenes import scene_sources
 from sphinx_framework.cli.study_progress import study_progress
@@ -110,24 +112,24 @@ def _studied(
 ) -> Study:
     """Measure what the folder has no record of, and publish tables, figures and the page."""
     scenes = scene_sources(arguments.scenes, arguments.index, opened.config, opened.registry)
-    factory = EngineFactory(opened.registry, arguments.device)
-    engines = factory.engines(opened.config, systems)
-    found = {"lpips": load_lpips(factory.device), "features": load_features(factory.device)}
+    bench, notes = _bench(arguments, opened.config, systems, opened.registry)
     with study_progress(len(scenes) * len(systems) * arguments.repeats) as progress:
 
         def resumed(renders: int) -> None:
-            if renders:
+            if renders and arguments.engine == "local":
                 progress.skip(renders, f"{arguments.out}: goes on after {renders} recorded renders")
 
-        bench = Bench(
-            engines=engines,
-            systems=systems,
-            machine=machine_name(factory.device),
-            seed=arguments.seed,
-            repeats=arguments.repeats,
-            distances={k: v.distance for k, v in found.items() if v.distance is not None},
-            rendered=progress.advance,
-        )
+        if arguments.engine == "ray":
+            measured_on_cluster(
+                partial(_measuring, arguments, opened.config, systems),
+                [name for name, _ in scenes],
+                folder.path / RECORDS,
+                folder.write_path,
+                opened.config,
+                arguments.device,
+                lambda name: progress.advance(len(systems) * arguments.repeats),
+            )
+        bench = replace(bench, rendered=progress.advance)
         records = list(evaluate(bench, scenes, folder.path / RECORDS, resumed, folder.write_path))
     study = Study(
         kind=kind,
@@ -136,11 +138,38 @@ def _studied(
         records=records,
         command=command_line(),
         machine=bench.machine,
-        notes=[*(v.note for v in found.values()), *_energy_notes(records)],
+        notes=[*notes, *_energy_notes(records)],
     )
     with folder.replacing(last="index.html", keep=_is_record) as new:
         write_study(new, study, _sheets(new, study, bench, scenes, shown))
     return study
+
+
+def _bench(
+    arguments: argparse.Namespace, config: PipelineConfig, systems: list[System], registry: Registry
+) -> tuple[Bench, list[str]]:
+    """What measures a scene, and notes on distances that are absent."""
+    factory = EngineFactory(registry, arguments.device)
+    found = {"lpips": load_lpips(factory.device), "features": load_features(factory.device)}
+    bench = Bench(
+        engines=factory.engines(config, systems),
+        systems=systems,
+        machine=machine_name(factory.device),
+        seed=arguments.seed,
+        repeats=arguments.repeats,
+        distances={k: v.distance for k, v in found.items() if v.distance is not None},
+    )
+    return bench, [v.note for v in found.values()]
+
+
+def _measuring(
+    arguments: argparse.Namespace, config: PipelineConfig, systems: list[System]
+) -> MeasureInto:
+    """In a task's process: what measures one scene into a folder."""
+    registry = Registry.from_entry_points()
+    bench, _ = _bench(arguments, config, systems, registry)
+    scenes = dict(scene_sources(arguments.scenes, arguments.index, config, registry))
+    return lambda name, folder: list(evaluate(bench, [(name, scenes[name])], folder))
 
 
 def _is_record(name: str) -> bool:

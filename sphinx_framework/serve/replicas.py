@@ -1,22 +1,22 @@
 """Workers as replicas on Ray Serve: each deployment is one worker, addressed by its handle.
 
 Queue, database, events and retries stay with the server; a replica only computes. Ray is imported
-here alone. Source: the contract of the server, section 15.
+when used. Source: the contract of the server, section 15.
 """
 
 import asyncio
 import contextlib
 import hashlib
-import os
 from collections.abc import AsyncIterator, Iterator
+from importlib import import_module
 from typing import Any
 
+from sphinx_framework.cluster import HINT, joined, require_room
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.serve.process import Message
 from sphinx_framework.serve.relay import SILENT_SECONDS, Relay
 from sphinx_framework.serve.settings import Settings
 
-STORE_BYTES = 100_000_000  # messages are small; files go through the data directory
 CALLS = 16  # a worker's stream, and what it is told meanwhile
 
 
@@ -34,26 +34,21 @@ class Replicas:
 
         Raises :class:`ConfigError` where Ray is not installed, or the cluster is too small.
         """
-        try:
-            import ray
-            from ray import serve
-        except ImportError:
-            raise ConfigError(
-                "--engine ray needs Ray Serve, which is not installed.",
-                hint="pip install 'sphinx-framework[ray]'",
-            ) from None
-        own = _join(ray)
-        try:
+        with joined("--engine ray") as (ray, own):
+            try:
+                serve: Any = import_module("ray.serve")
+            except ImportError:
+                raise ConfigError("--engine ray needs Ray Serve.", hint=HINT) from None
             _require_room(ray, settings)
             serve.start(proxy_location="Disabled")  # HTTP is ours
-            yield cls([_deploy(serve, settings, index) for index in range(settings.workers)])
-        finally:
-            for index in range(settings.workers):
-                with contextlib.suppress(Exception):  # the cluster may be gone before us
-                    serve.delete(_name(settings, index))
-            if own:
-                serve.shutdown()
-            ray.shutdown()
+            try:
+                yield cls([_deploy(serve, settings, index) for index in range(settings.workers)])
+            finally:
+                for index in range(settings.workers):
+                    with contextlib.suppress(Exception):  # the cluster may be gone before us
+                        serve.delete(_name(settings, index))
+                if own:
+                    serve.shutdown()
 
     async def start(self, index: int, environment: dict[str, str]) -> "ReplicaProcess":
         """Start a process in a worker's replica; waits while Ray replaces a dead replica."""
@@ -112,34 +107,11 @@ class ReplicaProcess:
                 await self._handle.tell.remote(message)
 
 
-def _join(ray: Any) -> bool:
-    """Connect to the cluster of ``RAY_ADDRESS``, or start one here; whether it is our own."""
-    quiet = {"include_dashboard": False, "object_store_memory": STORE_BYTES}
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    theirs = bool(os.environ.get("RAY_ADDRESS"))
-    try:
-        ray.init(log_to_driver=True, logging_level="warning", **({} if theirs else quiet))
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-        raise ConfigError(
-            f"the Ray cluster cannot be joined or started: {error}",
-            hint="Check RAY_ADDRESS; without it a cluster starts on this machine.",
-        ) from None
-    return not theirs
-
-
 def _require_room(ray: Any, settings: Settings) -> None:
-    """Every replica must find its cores and device, or Ray would wait for ever."""
-    there = ray.cluster_resources()
     wanted = {"CPU": float(settings.workers * settings.threads)}
     if settings.device.startswith("cuda"):
         wanted["GPU"] = float(settings.workers)
-    for kind, number in wanted.items():
-        if there.get(kind, 0.0) < number:
-            raise ConfigError(
-                f"{settings.workers} workers of {settings.threads} threads need {number:g} {kind}; "
-                f"the Ray cluster has {there.get(kind, 0.0):g}.",
-                hint="Use fewer --workers or --threads, or a larger cluster.",
-            )
+    require_room(ray, wanted, f"{settings.workers} workers of {settings.threads} threads")
 
 
 def _name(settings: Settings, index: int) -> str:
