@@ -23,6 +23,7 @@ from sphinx_framework.scenes.checks import camera_doubts
 from sphinx_framework.scenes.images import read_header
 from sphinx_framework.scenes.load import installed_readers, load_scene
 from sphinx_framework.scenes.photo_checks import photo_doubts
+from sphinx_framework.scenes.pose_answers import installed_estimator
 from sphinx_framework.scenes.readers import read_capture
 from sphinx_framework.scenes.transforms import TRANSFORMS_FILE
 from sphinx_framework.scenes.unposed import (
@@ -128,7 +129,7 @@ def _posed(
     values = dict(parse_override(text) for text in arguments.overrides)
     options = registry.options("poses", name, values, "--set")
     photos = read_photo_stack(files)
-    estimator = registry.build("poses", name, options, choose_device(arguments.device))
+    estimator = installed_estimator(name, options, choose_device(arguments.device), registry)
     scene = posed_scene(photos, estimator, source.name)
     folder = from_photos(files, file_cameras(photos, scene), scene.near, scene.far)
     doubts = [*scene.warnings, *photo_doubts(files)]

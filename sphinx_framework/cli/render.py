@@ -29,6 +29,7 @@ from sphinx_framework.policy.memory import read_memory
 from sphinx_framework.registry import Registry
 from sphinx_framework.request import RenderRequest
 from sphinx_framework.scenes.load import is_claimed, is_unposed, load_scene, load_unposed
+from sphinx_framework.scenes.pose_answers import installed_estimator
 from sphinx_framework.types import Scene
 
 SERVED = {"regression": "as rendered", "refined": "refined"}
@@ -158,7 +159,7 @@ def load_asked(arguments: argparse.Namespace, config: PipelineConfig, registry: 
         name = name or choose_estimator(wanted, registry)
         given = role.options if role is not None and role.use == name else {}
         options = registry.options("poses", name, given, f"{config.name}, [poses]")
-        estimator = registry.build("poses", name, options, choose_device(arguments.device))
+        estimator = installed_estimator(name, options, choose_device(arguments.device), registry)
         return load_unposed(
             arguments.scene,
             estimator,

@@ -19,6 +19,7 @@ from sphinx_framework.scenes.files import HEIC_ENDINGS, PHOTO_ENDINGS, is_hidden
 from sphinx_framework.scenes.images import read_image
 from sphinx_framework.scenes.llff import POSES_FILE
 from sphinx_framework.scenes.photos import CAMERAS_FILE
+from sphinx_framework.scenes.pose_answers import guarded
 from sphinx_framework.scenes.transforms import TRAIN_FILE, TRANSFORMS_FILE
 from sphinx_framework.scenes.video import FRAMES, is_video, write_frames
 from sphinx_framework.types import Cameras, PhotoHints, Scene
@@ -108,7 +109,7 @@ def read_photo_stack(files: Sequence[Path], *, longest: int = LONGEST) -> PhotoS
 
 def posed_scene(photos: PhotoStack, estimator: PoseEstimator, name: str) -> Scene:
     """All photos as inputs with their estimated cameras; targets are chosen afterwards."""
-    found = estimator.estimate_poses(photos.images, hints=photos.hints)
+    found = guarded(estimator).estimate_poses(photos.images, hints=photos.hints)
     return Scene(
         images=photos.images,
         inputs=found.cameras,

@@ -10,6 +10,7 @@ from sphinx_framework.config import PipelineConfig
 from sphinx_framework.errors import SceneError
 from sphinx_framework.protocols import PoseEstimator
 from sphinx_framework.registry import Registry
+from sphinx_framework.scenes.pose_answers import installed_estimator
 from sphinx_framework.scenes.targets import parse_targets
 from sphinx_framework.scenes.unposed import reduced_size
 from sphinx_framework.serve.problems import Problem, clean
@@ -33,8 +34,7 @@ def build_estimator(
         return None
     where = f"{config.name}, [poses]"
     options = registry.options("poses", role.use, role.options, where)
-    estimator: PoseEstimator = registry.build("poses", role.use, options, device)
-    return estimator
+    return installed_estimator(role.use, options, device, registry)
 
 
 def count_targets(options: dict[str, Any]) -> int:
