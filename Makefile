@@ -6,8 +6,9 @@ STAMP := $(VENV)/.installed
 PLUGINS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
 SOURCES := sphinx_framework plugins benchmarks examples tests
 OUT ?= out/demo
+SCHEMA := sphinx_framework/configs/pipeline.schema.json
 
-.PHONY: install demo test check ray lint types imports template wheels bench docs format clean
+.PHONY: install schema demo test check ray lint types imports template wheels bench docs format clean
 
 install: $(STAMP)
 
@@ -19,7 +20,12 @@ $(STAMP): pyproject.toml constraints.txt requirements-no-deps.txt $(wildcard plu
 	$(BIN)/python -m pip install --quiet --no-deps -r requirements-no-deps.txt
 # Kernels of the CPU rasterizer and of the built-in scenes are compiled once, and stay on disk.
 	$(BIN)/sphinx-nvs warm --config lite --scene procedural:demo
+	$(BIN)/sphinx-nvs schema > $(SCHEMA)
 	touch $@
+
+# What the `#:schema` lines of the shipped pipelines name: editors then know every role and option.
+schema: install
+	$(BIN)/sphinx-nvs schema > $(SCHEMA)
 
 demo: install
 	$(BIN)/sphinx-nvs demo --out $(OUT)

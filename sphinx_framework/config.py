@@ -104,27 +104,43 @@ class CompositeConfig(Options):
 class PipelineConfig(Options):
     """A whole pipeline."""
 
-    name: str = "pipeline"
-    summary: str = ""
-    mode: Mode = "selective"
+    name: str = Field(
+        "pipeline", description="for messages and reports; the name of its file where none is given"
+    )
+    summary: str = Field("", description="what it is, in a line, for the list of pipelines")
+    mode: Mode = Field(
+        "selective",
+        description="coarse, fine or selective; or one of the baselines diffusion and regression",
+    )
     quality: float = Field(
         default=0.95, gt=0, le=1, description="quality factor against full diffusion"
     )
-    num_steps: int = Field(default=50, ge=1, le=1000)
+    num_steps: int = Field(
+        default=50, ge=1, le=1000, description="denoising steps of the diffusion model's full grid"
+    )
     gamma: float = Field(
         default=0.5, gt=0, description="exponent of the reference score (paper eq. 2)"
     )
     size: tuple[int, int] | None = Field(
         default=None, description="(height, width) to fit scenes to; none keeps the scene's"
     )
-    fit: Literal["crop", "pad", "stretch"] = "crop"
+    fit: Literal["crop", "pad", "stretch"] = Field(
+        "crop", description="how scenes get to that size"
+    )
     max_targets: int = Field(default=1000, ge=1, description="requests for more are refused")
     pipeline: dict[str, ComponentConfig]
-    plan: PlanConfig = PlanConfig()
-    composite: CompositeConfig = CompositeConfig()
-    evidence: EvidenceConfig = EvidenceConfig()
-    engine: EngineConfig = EngineConfig()
-    cost: CostModel = CostModel()
+    plan: PlanConfig = Field(PlanConfig(), description="how start steps become a schedule")
+    composite: CompositeConfig = Field(
+        CompositeConfig(), description="how decoded latents and renders become final frames"
+    )
+    evidence: EvidenceConfig = Field(
+        EvidenceConfig(),
+        description="when a target is not refined because the inputs prove too little of it",
+    )
+    engine: EngineConfig = Field(EngineConfig(), description="memory, budgets, device and speed")
+    cost: CostModel = Field(
+        CostModel(), description="seconds of steps and stages, as measured on a machine"
+    )
     memory: Footprint | None = Field(
         default=None, description="what it needs of a device's memory; engine.memory_gb reads it"
     )

@@ -51,9 +51,8 @@ def configs(arguments: argparse.Namespace) -> int:
 
 def schema(arguments: argparse.Namespace) -> int:
     """Print the JSON Schema of a pipeline file, with the options of a config's components."""
-    document = PipelineConfig.model_json_schema()
     registry = Registry.from_entry_points()
-    document["properties"]["pipeline"] = _pipeline_schema(registry)
+    document = pipeline_document(registry)
     if arguments.config:
         config = load_config(arguments.config)
         document["components"] = {
@@ -64,6 +63,16 @@ def schema(arguments: argparse.Namespace) -> int:
         }
     print_json(document, indent=None if arguments.json else 2)
     return 0
+
+
+def pipeline_document(registry: Registry) -> dict[str, Any]:
+    """The JSON Schema of a pipeline file, with the options of all installed components."""
+    document = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **PipelineConfig.model_json_schema(),
+    }
+    document["properties"]["pipeline"] = _pipeline_schema(registry)
+    return document
 
 
 def _pipeline_schema(registry: Registry) -> dict[str, Any]:

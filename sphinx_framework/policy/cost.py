@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from sphinx_framework.options import Options
 from sphinx_framework.policy.schedule import Full, Partial, Schedule
@@ -35,20 +36,32 @@ class CostModel(Options):
     full step (relative cost only, so no latency is predicted).
     """
 
-    full: float = 1.0
-    dense: float = 1.0
-    frames_base: float = 0.02
-    frames_slope: float = 1.0
-    tiles_base: float = 0.04
-    tiles_slope: float = 1.6
-    encode_per_frame: float | None = None
-    decode_per_frame: float | None = None
-    regression_seconds: float | None = None
-    quality_seconds: float | None = None
-    plan_seconds: float | None = None
-    watts: float | None = None
-    num_frames: int = 0
-    measured: str = ""
+    full: float = Field(1.0, description="seconds of a recording full step")
+    dense: float = Field(
+        1.0, description="a full step that records nothing, over that of one that does"
+    )
+    frames_base: float = Field(0.02, description="a step of frames without any, over a full step")
+    frames_slope: float = Field(
+        1.0, description="growth of a step of frames with their share, over a full step"
+    )
+    tiles_base: float = Field(0.04, description="a step of tiles without any, over a full step")
+    tiles_slope: float = Field(
+        1.6, description="growth of a step of tiles with their share, over a full step"
+    )
+    encode_per_frame: float | None = Field(
+        None, description="seconds to encode and condition a frame"
+    )
+    decode_per_frame: float | None = Field(None, description="seconds to decode a frame")
+    regression_seconds: float | None = Field(
+        None, description="seconds of the regression stage of a request"
+    )
+    quality_seconds: float | None = Field(None, description="seconds of all scores of a request")
+    plan_seconds: float | None = Field(None, description="seconds from scores to schedules")
+    watts: float | None = Field(None, description="mean power while steps were timed")
+    num_frames: int = Field(0, description="frames of the clip whose steps were timed")
+    measured: str = Field(
+        "", description="where the numbers come from; empty for the built-in assumption"
+    )
 
     def share_seconds(self, kind: StepKind, share: float) -> float:
         """Seconds of one step, in the unit of ``full``."""

@@ -62,9 +62,9 @@ class Footprint(Options):
     frames: int = Field(ge=1, description="frames of a clip that were counted")
     batch_option: str = Field(description="the diffusion option that says how many images at once")
     batch: int = Field(ge=1, description="images at once that were counted")
-    weights: Weights = Weights()
-    working: Working = Working()
-    cache: Cache = Cache()
+    weights: Weights = Field(Weights(), description="bytes of the weights by component")
+    working: Working = Field(Working(), description="bytes that stages work in")
+    cache: Cache = Field(Cache(), description="bytes of latent caches")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

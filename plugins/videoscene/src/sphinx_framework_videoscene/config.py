@@ -76,8 +76,12 @@ class VideoSceneConfig(Options):
     tiling: bool = Field(
         True, description="decode in overlapping tiles: the autoencoder needs about 20 GB without"
     )
-    transformer: TransformerConfig = TransformerConfig()
-    autoencoder: AutoencoderConfig = AutoencoderConfig()
+    transformer: TransformerConfig = Field(
+        TransformerConfig(), description="sizes of the transformer"
+    )
+    autoencoder: AutoencoderConfig = Field(
+        AutoencoderConfig(), description="sizes of the video autoencoder"
+    )
 
     @property
     def frames(self) -> int:

@@ -15,71 +15,81 @@ class UNetConfig(Options):
     """Sizes of the denoising network."""
 
     in_channels: int = Field(8, ge=2, description="noisy latent and condition latent channels")
-    out_channels: int = Field(4, ge=1)
+    out_channels: int = Field(4, ge=1, description="channels of the predicted latent")
     model_channels: int = Field(
         320, ge=32, multiple_of=32, description="channels at full latent resolution"
     )
-    channel_mult: tuple[int, ...] = Field((1, 2, 4, 4), min_length=1)
+    channel_mult: tuple[int, ...] = Field(
+        (1, 2, 4, 4), min_length=1, description="channels of each level, over the first"
+    )
     num_res_blocks: int = Field(2, ge=1, description="residual blocks per level on the way down")
     attention_resolutions: tuple[int, ...] = Field(
         (1, 2, 4), description="down-sampling factors of the levels that have transformers"
     )
     head_channels: int = Field(64, ge=1, description="channels per attention head")
     context_dim: int = Field(1024, ge=1, description="width of text and image tokens")
-    transformer_depth: int = Field(1, ge=1)
+    transformer_depth: int = Field(1, ge=1, description="blocks of each transformer")
 
 
 class AutoencoderConfig(Options):
     """Sizes of the Stable-Diffusion KL autoencoder."""
 
     channels: int = Field(128, ge=32, multiple_of=32, description="at full resolution")
-    channel_mult: tuple[int, ...] = Field((1, 2, 4, 4), min_length=1)
-    num_res_blocks: int = Field(2, ge=1)
-    latent_channels: int = Field(4, ge=1)
+    channel_mult: tuple[int, ...] = Field(
+        (1, 2, 4, 4), min_length=1, description="channels of each level, over the first"
+    )
+    num_res_blocks: int = Field(2, ge=1, description="residual blocks per level")
+    latent_channels: int = Field(4, ge=1, description="channels of a latent")
     scale_factor: float = Field(0.18215, gt=0, description="latents are posterior means times this")
 
 
 class ImageTowerConfig(Options):
     """Sizes of the OpenCLIP image tower (ViT-H/14)."""
 
-    image_size: int = Field(224, ge=1)
-    patch_size: int = Field(14, ge=1)
-    width: int = Field(1280, ge=1)
-    layers: int = Field(32, ge=1)
-    head_width: int = Field(80, ge=1)
+    image_size: int = Field(224, ge=1, description="pixels along a side of what it sees")
+    patch_size: int = Field(14, ge=1, description="pixels along a side of a patch")
+    width: int = Field(1280, ge=1, description="channels of its tokens")
+    layers: int = Field(32, ge=1, description="transformer blocks")
+    head_width: int = Field(80, ge=1, description="channels per attention head")
 
 
 class TextTowerConfig(Options):
     """Sizes of the OpenCLIP text tower; ``layers`` counts the last block, which is not run."""
 
-    context_length: int = Field(77, ge=2)
-    vocab_size: int = Field(49408, ge=4)
-    width: int = Field(1024, ge=1)
-    heads: int = Field(16, ge=1)
-    layers: int = Field(24, ge=1)
+    context_length: int = Field(77, ge=2, description="tokens of a text")
+    vocab_size: int = Field(49408, ge=4, description="known tokens")
+    width: int = Field(1024, ge=1, description="channels of its tokens")
+    heads: int = Field(16, ge=1, description="attention heads")
+    layers: int = Field(24, ge=1, description="transformer blocks")
     embed_dim: int = Field(1024, ge=1, description="of CLIP's joint space; only checked in weights")
 
 
 class ResamplerConfig(Options):
     """Sizes of the network that turns CLIP image tokens into context tokens."""
 
-    dim: int = Field(1024, ge=1)
-    depth: int = Field(4, ge=1)
-    head_channels: int = Field(64, ge=1)
-    heads: int = Field(12, ge=1)
+    dim: int = Field(1024, ge=1, description="channels inside")
+    depth: int = Field(4, ge=1, description="attention blocks")
+    head_channels: int = Field(64, ge=1, description="channels per attention head")
+    heads: int = Field(12, ge=1, description="attention heads")
     num_queries: int = Field(16, ge=1, description="context tokens per frame")
     video_length: int = Field(16, ge=1, description="frames the queries were trained for")
     embedding_dim: int = Field(1280, ge=1, description="width of the CLIP image tokens")
     output_dim: int = Field(1024, ge=1, description="width of the context tokens")
-    feed_forward_mult: int = Field(4, ge=1)
+    feed_forward_mult: int = Field(
+        4, ge=1, description="width of the feed-forward layers, over dim"
+    )
 
 
 class DiffusionConfig(Options):
     """The noise that the network was trained against."""
 
-    train_steps: int = Field(1000, ge=2)
-    linear_start: float = Field(0.00085, gt=0)
-    linear_end: float = Field(0.012, gt=0, lt=1)
+    train_steps: int = Field(1000, ge=2, description="noise levels of the training")
+    linear_start: float = Field(
+        0.00085, gt=0, description="first beta of the scaled linear schedule"
+    )
+    linear_end: float = Field(
+        0.012, gt=0, lt=1, description="last beta of the scaled linear schedule"
+    )
     zero_terminal_snr: bool = Field(True, description="the last training step is pure noise")
     dynamic_rescale: bool = Field(True, description="clean latents shrink towards noisy steps")
     base_scale: float = Field(
@@ -132,12 +142,20 @@ class ViewCrafterConfig(CheckpointOptions):
     posterior_seed: int = Field(123, description="of that draw")
     autoencoder_batch: int = Field(1, ge=1, description="frames encoded or decoded at once")
 
-    diffusion: DiffusionConfig = DiffusionConfig()
-    unet: UNetConfig = UNetConfig()
-    autoencoder: AutoencoderConfig = AutoencoderConfig()
-    image_tower: ImageTowerConfig = ImageTowerConfig()
-    text_tower: TextTowerConfig = TextTowerConfig()
-    resampler: ResamplerConfig = ResamplerConfig()
+    diffusion: DiffusionConfig = Field(
+        DiffusionConfig(), description="the noise that the network was trained against"
+    )
+    unet: UNetConfig = Field(UNetConfig(), description="sizes of the denoising network")
+    autoencoder: AutoencoderConfig = Field(
+        AutoencoderConfig(), description="sizes of the autoencoder"
+    )
+    image_tower: ImageTowerConfig = Field(
+        ImageTowerConfig(), description="sizes of the image tower"
+    )
+    text_tower: TextTowerConfig = Field(TextTowerConfig(), description="sizes of the text tower")
+    resampler: ResamplerConfig = Field(
+        ResamplerConfig(), description="sizes of the image context network"
+    )
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
