@@ -11,8 +11,8 @@ opacity 1 means certain; times are seconds, memory is bytes.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -261,3 +261,33 @@ class StartSteps:
 
 
 RefineMask = Bool[Tensor, "T H W"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreEvidence:
+    """What is known at run time about the images that a score sees, row for row.
+
+    inputs: the scene's photos. renders: what the regression stage made of each image's view (of a
+        photo: the photo). opacity: of the renders, 1 = certain; ``None`` if unknown. warps,
+        inside: each view's nearest photos as seen from it through the render's depth, and where
+        they look (1) or not (0); ``None`` where no depth is known. memory: what an estimator
+        computed of all this and wants again in the same request, under names of its own.
+    """
+
+    inputs: Float[Tensor, "N 3 H W"]
+    renders: Float[Tensor, "V 3 H W"]
+    opacity: Float[Tensor, "V H W"] | None = None
+    warps: Float[Tensor, "S V 3 H W"] | None = None
+    inside: Float[Tensor, "S V H W"] | None = None
+    memory: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def rows(self, chosen: Sequence[int]) -> "ScoreEvidence":
+        """The evidence of some of the images, in that order."""
+        index = list(chosen)
+        return ScoreEvidence(
+            inputs=self.inputs,
+            renders=self.renders[index],
+            opacity=None if self.opacity is None else self.opacity[index],
+            warps=None if self.warps is None else self.warps[:, index],
+            inside=None if self.inside is None else self.inside[:, index],
+        )

@@ -14,11 +14,13 @@ from torch import Tensor
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.engine.components import Components
 from sphinx_framework.engine.denoising_answers import CheckedDiffusion
+from sphinx_framework.protocols import LossEstimator, takes_evidence
 from sphinx_framework.types import (
     CoarseViews,
     Gaussians,
     QualityReport,
     Scene,
+    ScoreEvidence,
     StartSteps,
     Walk,
 )
@@ -36,13 +38,16 @@ def checked(components: Components, config: PipelineConfig) -> Components:
     def witness(role: str) -> Witness:
         return Witness(role, config.pipeline[role].use, distributions.get(role))
 
+    scores: type[CheckedQuality] = CheckedQuality
+    if takes_evidence(components.quality):
+        scores = CheckedLoss if isinstance(components.quality, LossEstimator) else CheckedEvidence
     return replace(
         components,
         regression=CheckedRegression(components.regression, witness("regression")),
         diffusion=CheckedDiffusion(
             components.diffusion, witness("diffusion"), components.capabilities.max_frames
         ),
-        quality=CheckedQuality(components.quality, witness("quality")),
+        quality=scores(components.quality, witness("quality")),
         mask=CheckedMask(components.mask, witness("mask")),
         steps=CheckedSteps(components.steps, witness("steps")),
     )
@@ -145,6 +150,31 @@ class CheckedQuality:
         self._witness.placed(scores, "scores", "quality", (len(images),), None, None)
         self._witness.in_range(scores, "scores", "quality", None)
         answer: Tensor = scores
+        return answer
+
+
+class CheckedEvidence(CheckedQuality):
+    """The same of an estimator that asks for evidence: its parameters say so."""
+
+    def score(
+        self, images: Tensor, opacity: Tensor | None = None, *,
+        evidence: ScoreEvidence | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Pass on and check, the photos and renders of the evidence included."""
+        known = {} if evidence is None else {"inputs": evidence.inputs, "renders": evidence.renders}
+        with self._witness.asked("quality", **known):
+            return super().score(images, opacity, evidence=evidence)
+
+
+class CheckedLoss(CheckedEvidence):
+    """The same of an estimator that tells what refined frames lost."""
+
+    def lost(self, images: Tensor, evidence: ScoreEvidence) -> Tensor:
+        """Pass on and check."""
+        with self._witness.asked("quality", images=images, renders=evidence.renders):
+            lost = self._inner.lost(images, evidence)
+        self._witness.tensor(lost, "losses", "quality", (len(images),), None, None)
+        answer: Tensor = lost
         return answer
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.engine.budgets import budget_notes, budgeted, predictions
 from sphinx_framework.engine.components import Components
+from sphinx_framework.engine.scoring import view_scores
 from sphinx_framework.engine.solvers import check_solvers
 from sphinx_framework.errors import CapabilityError
 from sphinx_framework.frame_plan import OWN, FramePlan
@@ -69,12 +70,8 @@ def assess(
     components: Components, config: PipelineConfig, scene: Scene, coarse: CoarseViews
 ) -> QualityReport:
     """Score coarse views and inputs, and relate them at the targets' true positions (eq. 2)."""
-    report = quality_report(
-        components.quality.score(coarse.images, coarse.opacity),
-        components.quality.score(scene.images),
-        brackets(scene),
-        config.gamma,
-    )
+    scores = view_scores(components.quality, scene, coarse)
+    report = quality_report(*scores, brackets(scene), config.gamma)
     return replace(report, coarse=coarse)
 
 

@@ -7,7 +7,24 @@ from sphinx_framework.engine.events import Served
 from sphinx_framework.engine.request_state import Request
 from sphinx_framework.policy.evidence import surviving_evidence
 from sphinx_framework.policy.schedule import METHOD_MODES
+from sphinx_framework.protocols import LossEstimator
 from sphinx_framework.types import CoarseViews
+
+
+def probable_losses(
+    request: Request, images: Tensor, indices: list[int], coarse: CoarseViews
+) -> list[float] | list[None]:
+    """What every frame probably lost, in dB, where the quality component can tell."""
+    estimator = request.components.quality
+    if not isinstance(estimator, LossEstimator):
+        return [None] * len(indices)
+    evidence = request.known(coarse)
+    if len(indices) < len(coarse.images):
+        evidence = evidence.rows(indices)
+    # A frame that holds no numbers is told by the share that survived.
+    with request.timing("quality"):
+        lost: list[float] = estimator.lost(images.nan_to_num().clamp(0, 1), evidence).tolist()
+    return lost
 
 
 @torch.no_grad()
@@ -25,10 +42,13 @@ def guarded(
     images = torch.stack([refined[index] for index in indices])
     shares = surviving_evidence(images, coarse.images[indices], opacity, limits.tolerance)
     guards = limits.guard and request.mode in METHOD_MODES and not full
+    losses = probable_losses(request, images, indices, coarse) if guards else [None] * len(indices)
     served: list[tuple[int, Tensor, Served]] = []
-    for index, share in zip(indices, shares.tolist(), strict=True):
+    for index, share, lost in zip(indices, shares.tolist(), losses, strict=True):
         request.evidence[index] = share
-        if guards and share < limits.least:
+        if lost is not None:
+            request.lost[index] = lost
+        if guards and (share < limits.least or (lost is not None and lost > limits.most_lost)):
             request.withheld.add(index)
             served.append((index, coarse.images[index], "regression"))
         else:

@@ -57,6 +57,7 @@ def build_report(
                 steps=planned[index],
                 served="regression" if reason else "refined",
                 evidence=request.evidence.get(index),
+                lost=request.lost.get(index),
                 psnr=similarity[index][0],
                 ssim=similarity[index][1],
                 lpips=similarity[index][2],
@@ -165,7 +166,12 @@ def _reason(
 ) -> str | None:
     """Why a target is served as the regression model rendered it."""
     if index in request.withheld:
-        share = request.evidence[index]
+        share, lost = request.evidence[index], request.lost.get(index)
+        if lost is not None and share >= config.evidence.least:
+            return (
+                f"refinement probably lost {lost:.1f} dB against the render, more than "
+                f"{config.evidence.most_lost:g} dB"
+            )
         return (
             f"refinement kept {share:.0%} of what the inputs prove, less than "
             f"{config.evidence.least:.0%}"

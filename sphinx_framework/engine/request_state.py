@@ -11,8 +11,9 @@ from sphinx_framework.engine.components import Components
 from sphinx_framework.engine.events import StageDone
 from sphinx_framework.engine.loop import Move
 from sphinx_framework.engine.result import Seconds
+from sphinx_framework.engine.scoring import target_evidence
 from sphinx_framework.policy.schedule import Mode, Schedule
-from sphinx_framework.types import Scene
+from sphinx_framework.types import CoarseViews, Scene, ScoreEvidence
 
 
 @dataclass(slots=True, kw_only=True)
@@ -21,8 +22,9 @@ class Request:
 
     components: behind their guards. config: the pipeline's, with the request's budgets.
     last: seconds of the stage that :meth:`timing` booked last.
-    evidence: per refined target, the share of what the inputs prove that survived. withheld:
-    refined targets that are served as rendered, because too little of it did.
+    evidence: per refined target, the share of what the inputs prove that survived. lost: and the dB
+    that it probably lost, where known. withheld: refined targets that are served as rendered,
+    because of either. of_targets: what is known of all targets, once somebody asked.
     """
 
     components: Components
@@ -39,6 +41,8 @@ class Request:
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     evidence: dict[int, float] = field(default_factory=dict)
+    lost: dict[int, float] = field(default_factory=dict)
+    of_targets: ScoreEvidence | None = None
     withheld: set[int] = field(default_factory=set)
 
     @contextmanager
@@ -50,6 +54,12 @@ class Request:
         finally:
             self.last = perf_counter() - started
             setattr(self.seconds, stage, getattr(self.seconds, stage) + self.last)
+
+    def known(self, coarse: CoarseViews) -> ScoreEvidence:
+        """What is known of the targets, put together once."""
+        if self.of_targets is None:
+            self.of_targets = target_evidence(self.scene, coarse)
+        return self.of_targets
 
     def done(self, stage: str) -> StageDone:
         """The event for the block that was timed last."""

@@ -35,6 +35,10 @@ class FrameReport(Closed):
         description="share of what the inputs prove that the refined frame kept; none where it was "
         "not refined"
     )
+    lost: float | None = Field(
+        description="dB that the refined frame probably lost against its render (below 0: gained); "
+        "none where it was not refined or the quality component cannot tell"
+    )
     psnr: float | None = Field(description="dB against ground truth, where there is any")
     ssim: float | None = Field(description="structural similarity to ground truth, where any")
     lpips: float | None = Field(

@@ -15,6 +15,7 @@ from sphinx_framework.engine.loop import Move
 from sphinx_framework.engine.report import schedule_text
 from sphinx_framework.engine.request_state import Request
 from sphinx_framework.engine.scheduler import RequestRoad, relayed
+from sphinx_framework.engine.scoring import final_scores
 from sphinx_framework.executors.cache_pool import CachePool
 from sphinx_framework.executors.passes import Call
 from sphinx_framework.policy.pace import Pace
@@ -119,9 +120,12 @@ class Road:
         return decisions, achieved
 
     def _score(self) -> Float[Tensor, " T"]:
-        """Score the finished images like photos: without knowledge of any opacity."""
-        with self.request.timing("quality"), torch.no_grad():
-            return self.request.components.quality.score(self.images).detach().float().cpu()
+        """Score the finished images like photos: without an opacity of their own."""
+        request = self.request
+        with request.timing("quality"), torch.no_grad():
+            estimator, coarse = request.components.quality, self.coarse
+            scores = final_scores(estimator, self.images, lambda: request.known(coarse))
+            return scores.detach().float().cpu()
 
     def _final(self, index: int, served: Served) -> FrameFinal:
         """A copy: whoever listens may write into it."""

@@ -22,6 +22,12 @@ class EvidenceConfig(Options):
         gt=0,
         description="change of a cell's mean colour (of 1) that still counts as survived",
     )
+    most_lost: float = Field(
+        default=1.25,
+        ge=0,
+        description="dB of PSNR that a refined frame may probably have lost against its render; "
+        "used where the quality component can tell",
+    )
     min_opacity: float = Field(
         default=0.0,
         ge=0,

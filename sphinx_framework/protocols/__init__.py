@@ -13,6 +13,12 @@ from sphinx_framework.protocols.components import (
     EstimatedCameras as EstimatedCameras,
 )
 from sphinx_framework.protocols.components import (
+    EvidenceEstimator as EvidenceEstimator,
+)
+from sphinx_framework.protocols.components import (
+    LossEstimator as LossEstimator,
+)
+from sphinx_framework.protocols.components import (
     MaskPolicy as MaskPolicy,
 )
 from sphinx_framework.protocols.components import (
@@ -35,6 +41,9 @@ from sphinx_framework.protocols.components import (
 )
 from sphinx_framework.protocols.components import (
     StepPolicy as StepPolicy,
+)
+from sphinx_framework.protocols.components import (
+    takes_evidence as takes_evidence,
 )
 from sphinx_framework.protocols.executor import (
     Executor as Executor,

@@ -5,8 +5,9 @@ contract suite in :mod:`sphinx_framework.testing`, which ``sphinx-nvs check NAME
 """
 
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -21,6 +22,7 @@ from sphinx_framework.types import (
     QualityReport,
     RefineMask,
     Scene,
+    ScoreEvidence,
     StartSteps,
 )
 
@@ -63,6 +65,48 @@ class QualityEstimator(Protocol):
         refined frames are scored without it.
         """
         ...
+
+
+class EvidenceEstimator(Protocol):
+    """A score that asks for what is known of the images: the photos, their renders, their warps.
+
+    The engine hands ``evidence`` to every estimator whose ``score`` has a parameter of that name.
+    """
+
+    def score(
+        self,
+        images: Float[Tensor, "V 3 H W"],
+        opacity: Float[Tensor, "V H W"] | None = None,
+        *,
+        evidence: ScoreEvidence | None = None,
+    ) -> Float[Tensor, " V"]:
+        """Return one finite score per image; all scores of a request come with evidence, or none.
+
+        evidence: row for row of the images; it may be without opacity and warps.
+        """
+        ...
+
+
+@runtime_checkable
+class LossEstimator(Protocol):
+    """What an estimator that takes evidence may add: how much a refined frame lost.
+
+    The evidence guard asks it, beside its own comparison of low frequencies.
+    """
+
+    def lost(
+        self, images: Float[Tensor, "V 3 H W"], evidence: ScoreEvidence
+    ) -> Float[Tensor, " V"]:
+        """Return the PSNR that each image probably lost against its render, in dB, finite.
+
+        Below 0 the image gained.
+        """
+        ...
+
+
+def takes_evidence(estimator: QualityEstimator) -> TypeGuard[EvidenceEstimator]:
+    """Whether a score asks for evidence."""
+    return "evidence" in signature(estimator.score).parameters
 
 
 class MaskPolicy(Protocol):

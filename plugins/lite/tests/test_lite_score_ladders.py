@@ -4,11 +4,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from sphinx_framework.engine.scoring import photo_evidence, target_evidence
 from sphinx_framework.scenes.load import load_scene
-from sphinx_framework_lite.config import QualityConfig
+from sphinx_framework_lite.config import QualityConfig, RegressionConfig
 from sphinx_framework_lite.quality import LiteQuality
+from sphinx_framework_lite.regression import LiteRegression
 
 SCENES = range(500, 508)
+SEEN_SCENES = range(520, 523)
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +59,93 @@ def test_what_is_no_picture_scores_below_a_tenth_of_the_truth(score, truths):
     }
     shares = {name: float((score(images) / score(truths)).max()) for name, images in none.items()}
     assert max(shares.values()) < 0.1, shares
+
+
+@pytest.fixture(scope="module")
+def judge():
+    return LiteQuality(QualityConfig(), torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def known():
+    """Truths and evidence of every second target of some scenes."""
+    stage = LiteRegression(RegressionConfig(), torch.device("cpu"))
+    found = []
+    for number in SEEN_SCENES:
+        scene = load_scene(f"procedural:report/{number}")
+        rows = [0, 2, 4]
+        evidence = target_evidence(scene, stage.predict(scene)).rows(rows)
+        found.append((scene.target_images[rows], evidence))
+    return found
+
+
+def with_evidence(judge, known, make):
+    """Scores of what is made of every scene's truths."""
+    return torch.cat([judge.score(make(truth), evidence=e) for truth, e in known])
+
+
+def no_pictures(truth):
+    random = torch.Generator().manual_seed(0)
+    cells = torch.rand(len(truth), 3, 12, 12, generator=random)
+    return {
+        "black": torch.zeros_like(truth),
+        "one colour": torch.full_like(truth, 0.4),
+        "blocks": F.interpolate(cells, truth.shape[-2:]),
+        "noise": torch.rand(truth.shape, generator=random),
+    }
+
+
+def test_with_evidence_more_noise_scores_lower(judge, known):
+    def noisy(level):
+        generator = torch.Generator().manual_seed(0)
+        return lambda x: (x + level * torch.randn(x.shape, generator=generator)).clamp(0, 1)
+
+    ladder = [lambda x: x, *(noisy(level) for level in (0.01, 0.05, 0.1, 0.2))]
+    scores = torch.stack([with_evidence(judge, known, make) for make in ladder])
+    # A hundredth is not always told from none (7 of these 9 images), more of it always is.
+    assert float((scores[1:].diff(dim=0) < 0).all(dim=0).float().mean()) >= 0.95
+    assert float((scores[2] < scores[0]).float().mean()) >= 0.95
+    assert float((scores[1] < scores[0]).float().mean()) >= 0.7
+
+
+def test_with_evidence_more_blur_scores_lower(judge, known):
+    ladder = [lambda x: x, *(lambda x, s=s: blurred(x, s) for s in (0.5, 0.8, 1.2, 2.0))]
+    scores = torch.stack([with_evidence(judge, known, make) for make in ladder])
+    # Half a pixel is not always told from none (6 of these 9 images), and the truth of one target,
+    # whose evidence speaks against it, stays below its blurs of up to 1.2 pixels.
+    assert float((scores[2:].diff(dim=0) < 0).all(dim=0).float().mean()) >= 0.95
+    assert float((scores[3] < scores[0]).float().mean()) >= 0.85
+    assert float((scores[4] < scores[0]).float().mean()) >= 0.95
+    assert float((scores[1] < scores[0]).float().mean()) >= 0.6
+
+
+@pytest.mark.parametrize("amount", [0.5, 1.0, 2.0])
+def test_with_evidence_sharpening_the_truth_does_not_raise_its_score(judge, known, amount):
+    truth = with_evidence(judge, known, lambda x: x)
+    sharp = with_evidence(judge, known, lambda x: (x + amount * (x - blurred(x, 1.0))).clamp(0, 1))
+    assert float((sharp <= truth).float().mean()) >= 0.85
+
+
+@pytest.mark.parametrize("kind", ["black", "one colour", "blocks", "noise"])
+def test_with_evidence_no_picture_scores_a_tenth_and_is_judged_lost(judge, known, kind):
+    for truth, evidence in known:
+        images = no_pictures(truth)[kind]
+        top = judge.score(truth, evidence=evidence)
+        assert float((judge.score(images, evidence=evidence) / top).max()) < 0.1
+        assert float(judge.lost(images, evidence).min()) > 1
+
+
+def test_a_render_lost_little_against_itself(judge, known):
+    for _, evidence in known:
+        assert float(judge.lost(evidence.renders, evidence).abs().max()) < 0.5
+
+
+def test_photos_score_high_with_themselves_as_evidence(judge):
+    scene = load_scene("procedural:report/520")
+    assert float(judge.score(scene.images, evidence=photo_evidence(scene)).min()) > 80
+
+
+def test_evidence_can_be_left_out_by_option(known):
+    plain = LiteQuality(QualityConfig(use_evidence=False), torch.device("cpu"))
+    truth, evidence = known[0]
+    assert torch.equal(plain.score(truth, evidence=evidence), plain.score(truth))

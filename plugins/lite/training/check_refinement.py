@@ -1,13 +1,14 @@
 """Gate of the U-Net's second training: one Euler step on held-out clips, against the regression.
 
-    python training/check_refinement.py --data D --split held --weights OLD NEW
+    python training/check_refinement.py --data D --splits held --weights OLD NEW
 
-Prints PSNR, SSIM and GMS of the composed frames (as the product serves them) for the clips of
-``prepare_refinement.py --held-out``: the regression stage, then every file of weights from every
-start. Targets that the product serves as rendered (mean opacity below .4) are left out.
+Prints PSNR, SSIM, GMS and feature distance of the composed frames (as the product serves them) of
+clips of ``prepare_refinement.py --held-out``: the regression stage, then every file of weights from
+every start. Targets that the product serves as rendered (mean opacity below .4) are left out.
 """
 
 import argparse
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -17,7 +18,9 @@ from torch import Tensor
 from train_refinement import STEPS, Clips, stepped
 
 from sphinx_framework.metrics import gradient_similarity, psnr, ssim
+from sphinx_framework.perceptual import Distance
 from sphinx_framework.samplers import karras_sigmas
+from sphinx_framework.study.evaluate.features import load_features
 from sphinx_framework_lite.autoencoder import LATENT_CHANNELS, Autoencoder
 from sphinx_framework_lite.config import DiffusionConfig
 from sphinx_framework_lite.denoiser import Denoiser
@@ -26,9 +29,18 @@ from sphinx_framework_lite.weights import build
 PROVEN = 0.4
 
 
+@lru_cache(maxsize=1)
+def feature_distance() -> Distance | None:
+    """The independent perceptual distance, loaded once."""
+    return load_features(torch.device("cpu")).distance
+
+
 def measured(images: Tensor, truth: Tensor) -> Tensor:
-    """PSNR, SSIM and GMS per frame, ``[T, 3]``."""
-    return torch.stack([m(images, truth) for m in (psnr, ssim, gradient_similarity)], dim=1)
+    """PSNR, SSIM, GMS and the feature distance (0 where its package is not here), ``[T, 4]``."""
+    values = [measure(images, truth) for measure in (psnr, ssim, gradient_similarity)]
+    distance = feature_distance()
+    values.append(torch.zeros(len(images)) if distance is None else distance(images, truth))
+    return torch.stack(values, dim=1)
 
 
 @torch.no_grad()
@@ -36,7 +48,7 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--split", default="held")
+    parser.add_argument("--splits", nargs="+", default=["held"])
     parser.add_argument("--weights", type=Path, nargs="+", required=True)
     parser.add_argument("--starts", type=int, nargs="+", default=[25, 30, 35, 40])
     parser.add_argument("--steps", type=int, default=1, choices=(1, 2))
@@ -49,9 +61,9 @@ def main() -> None:
     for path in options.weights:
         networks[path] = Denoiser().eval()
         networks[path].load_state_dict({k: v.float() for k, v in load_file(path).items()})
-    clips = Clips(options.data / "refinement" / options.split)
     rows: dict[str, list[Tensor]] = {}
-    for clip in clips.ready().tolist():
+    splits = [Clips(options.data / "refinement" / name) for name in options.splits]
+    for clips, clip in [(split, clip) for split in splits for clip in split.ready().tolist()]:
         kinds = clips.maps["kind"][clip]
         every = list(range(len(kinds)))
         names = ("maps", "opacity", "lost", "truth")
@@ -79,7 +91,7 @@ def main() -> None:
         worse = (values - base)[:, 0]
         mean = values.mean(0).tolist()
         print(
-            f"{name:<44} {mean[0]:.3f} {mean[1]:.4f} {mean[2]:.4f}  "
+            f"{name:<44} {mean[0]:.3f} {mean[1]:.4f} {mean[2]:.4f} {mean[3]:.4f}  "
             f"worst {float(worse.min()):+.2f} dB  below -0.5 dB: {int((worse < -0.5).sum())}"
         )
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from sphinx_framework_lite.autoencoder import Autoencoder
 from sphinx_framework_lite.denoiser import Denoiser
 from sphinx_framework_lite.depth import DepthNetwork
-from sphinx_framework_lite.quality import QualityNetwork
+from sphinx_framework_lite.quality import EvidenceNetwork, QualityNetwork
 from sphinx_framework_lite.weights import build
 
 NETWORKS = {
@@ -20,6 +20,7 @@ NETWORKS = {
     "autoencoder": Autoencoder,
     "denoiser": Denoiser,
     "quality": QualityNetwork,
+    "evidence": EvidenceNetwork,
 }
 
 
@@ -37,8 +38,8 @@ def main() -> None:
             state = load_file(source)
         else:
             state = build(NETWORKS[name], name, "random", torch.device("cpu")).state_dict()
-        # The score's few numbers keep full precision: its features need it.
-        keep = torch.float32 if name == "quality" else torch.float16
+        # The scores' few numbers keep full precision: their features need it.
+        keep = torch.float32 if name in ("quality", "evidence") else torch.float16
         state = {k: v.to(keep).contiguous() for k, v in state.items()}
         save_file(state, out / f"{name}.safetensors")
         (out / f"{name}.safetensors").chmod(0o644)

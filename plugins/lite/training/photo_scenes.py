@@ -22,6 +22,7 @@ from torch.nn import functional
 
 SUPERSAMPLING = 2
 LARGEST_PHOTO = 1280
+BASELINES = (0.08, 1.1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,9 +155,14 @@ def layers(pool: list[Tensor], random: np.random.Generator) -> list[Layer]:
     return made
 
 
-def path(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Poses ``[F, 4, 4]`` along a short path and one pinhole matrix for ``SIDE`` pixels."""
-    baseline = math.exp(random.uniform(math.log(0.08), math.log(1.1)))
+def path(
+    random: np.random.Generator, reach: tuple[float, float] = BASELINES
+) -> tuple[np.ndarray, np.ndarray]:
+    """Poses ``[F, 4, 4]`` along a short path and one pinhole matrix for ``SIDE`` pixels.
+
+    reach: shortest and longest distance of its ends, in scene units.
+    """
+    baseline = math.exp(random.uniform(math.log(reach[0]), math.log(reach[1])))
     towards = random.standard_normal(3) * (
         [1, 0.5, 0.3] if random.random() < 0.6 else [0.3, 0.2, 1]
     )
@@ -209,41 +215,54 @@ def _mirrored(c: Tensor) -> Tensor:
     return 1 - ((c + 1).remainder(4) - 2).abs()
 
 
+def rendered(
+    scene: list[Layer], poses: np.ndarray, k: np.ndarray, side: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images ``[F, side, side, 3]`` without grain, and exact depth of the first and last."""
+    matrix = torch.from_numpy(k)
+    images, depths = [], []
+    for frame, pose in enumerate(torch.from_numpy(poses)):
+        fine, _ = traced(scene, pose, matrix, side * SUPERSAMPLING)
+        images.append(functional.avg_pool2d(fine, SUPERSAMPLING))
+        if frame in (0, FRAMES - 1):
+            depths.append(traced(scene, pose, matrix, side)[1])
+    depth = torch.stack(depths).clamp(max=200)
+    return torch.stack(images).permute(0, 2, 3, 1).numpy(), depth.numpy()
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--scenes", type=int, default=3000)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first scene")
+    parser.add_argument("--side", type=int, default=SIDE, help="pixels")
+    parser.add_argument("--baselines", type=float, nargs=2, default=BASELINES)
+    parser.add_argument("--until", type=int, help="stop before this scene (default: all)")
     parser.add_argument("--split", default="photos")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
     pool = photo_pool(options.photos)
-    data = arrays(options.out / options.split, options.scenes)
-    for seed in range(options.scenes):
-        if data["done"][seed]:
+    side = options.side
+    data = arrays(options.out / options.split, options.scenes, side)
+    for index in range(options.until or options.scenes):
+        if data["done"][index]:
             continue
-        random = np.random.default_rng([seed, 20])
+        random = np.random.default_rng([options.first + index, 20])
         scene = layers(pool, random)
-        poses, k = path(random)
-        images, depths = [], []
-        for frame, pose in enumerate(torch.from_numpy(poses)):
-            fine, _ = traced(scene, pose, torch.from_numpy(k), SIDE * SUPERSAMPLING)
-            images.append(functional.avg_pool2d(fine, SUPERSAMPLING))
-            if frame in (0, FRAMES - 1):
-                depths.append(traced(scene, pose, torch.from_numpy(k), SIDE)[1])
-        grain = random.normal(0, random.uniform(0, 0.012), (FRAMES, SIDE, SIDE, 3))
-        pictures = torch.stack(images).permute(0, 2, 3, 1).numpy() + grain
-        depth = torch.stack(depths).clamp(max=200)
-        data["images"][seed] = np.round(pictures.clip(0, 1) * 255).astype(np.uint8)
-        data["depth"][seed] = depth.numpy()
-        data["poses"][seed] = poses
-        data["intrinsics"][seed] = k
-        low, high = np.quantile(depth.numpy(), [0.002, 0.998])
-        data["range"][seed] = 0.9 * low, 1.1 * min(high, 40)
-        data["done"][seed] = 1
-        if seed % 200 == 0:
-            print(options.split, seed, flush=True)
+        poses, k = path(random, options.baselines)
+        images, depth = rendered(scene, poses, k, side)
+        pictures = images + random.normal(0, random.uniform(0, 0.012), images.shape)
+        data["images"][index] = np.round(pictures.clip(0, 1) * 255).astype(np.uint8)
+        data["depth"][index] = depth
+        data["poses"][index] = poses
+        data["intrinsics"][index] = k * np.array([[side / SIDE], [side / SIDE], [1]])
+        low, high = np.quantile(depth, [0.002, 0.998])
+        data["range"][index] = 0.9 * low, 1.1 * min(high, 40)
+        data["done"][index] = 1
+        if index % 200 == 0:
+            print(options.split, index, flush=True)
 
 
 if __name__ == "__main__":

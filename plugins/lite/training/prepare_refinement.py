@@ -5,7 +5,8 @@
 Every stored scene becomes one clip as the product builds it: the shipped depth network at full
 resolution, the shipped encoder, the condition, and what decoding loses of the render. Inputs are
 the ends of the path (mostly), another pair with targets outside of it too, or three frames; half
-of the scenes get a loosened depth range, because nobody knows the range of a real capture well.
+of the scenes get a loosened depth range, because nobody knows the range of a real capture well,
+and some a wrong one.
 """
 
 import argparse
@@ -36,6 +37,16 @@ def drawn_inputs(frames: int, random: np.random.Generator) -> list[int]:
         first = int(random.integers(0, frames - gap))
         return [first, first + gap]
     return [0, int(random.integers(2, frames - 2)), frames - 1]
+
+
+def drawn_range(random: np.random.Generator) -> tuple[float, float]:
+    """Factors on near and far: true, loosened, or wrong (what lies outside gets wrong depth)."""
+    kind = random.random()
+    if kind < 0.4:
+        return 1.0, 1.0
+    if kind < 0.85:
+        return random.uniform(0.6, 1), 1 + 2 * random.random() ** 2
+    return random.uniform(0.9, 1.5), random.uniform(0.5, 0.9)
 
 
 def stored_scene(
@@ -104,8 +115,7 @@ def main() -> None:
         inputs, loosened = [0, frames - 1], (1.0, 1.0)
         if not options.held_out:
             inputs = drawn_inputs(frames, random)
-            if random.random() < 0.5:
-                loosened = random.uniform(0.6, 1), 1 + 2 * random.random() ** 2
+            loosened = drawn_range(random)
         scene = stored_scene(scenes, index, inputs, loosened)
         with torch.autocast("cpu", torch.bfloat16):
             coarse = regression.predict(scene)

@@ -3,10 +3,11 @@
     python training/train_refinement.py --data D --run R --minutes 60 --batch 4 \
         --start plugins/lite/src/sphinx_framework_lite/weights/denoiser.safetensors
 
-Three quarters of the batches take one step (sometimes two) from a start of 20 to 45 of 50, decode
-some of the targets, add what the autoencoder lost of the render, and compare the composed frame
-with the truth. The rest is the first training's objective on latents, at all noise levels, so that
-long walks and starts from noise stay what they were.
+Most batches take one step (sometimes two) from a start of 20 to 45 of 50, decode some of the
+targets, add what the autoencoder lost of the render, and compare the composed frame with the truth,
+and with what the render already was: a frame that got worse costs extra. The rest is the first
+training's objective on latents, at all noise levels, so that long walks and starts from noise stay
+what they were. Splits may differ in size; one that is not prepared yet is passed over.
 """
 
 from pathlib import Path
@@ -29,8 +30,9 @@ from sphinx_framework_lite.weights import build
 
 STEPS = 50
 STARTS = (20, 45)
-LATENT_SHARE = 0.25
-TWO_STEPS = 0.15
+LATENT_SHARE = 0.15
+TWO_STEPS = 0.25
+LARGEST_BATCHED = 128
 DECODED = 2  # targets per clip that the pixel loss sees
 
 
@@ -92,12 +94,13 @@ def stepped(
     flat = {n: batch[n].flatten(0, 1) for n in ("base", "maps", "given")}
     condition = LiteCondition(**flat, sigmas=sigmas)
     ops = DenseExecutor(frames)
-    noise = torch.randn(flat["base"].shape, generator=generator)
+    device = flat["base"].device
+    noise = torch.randn(flat["base"].shape, generator=generator).to(device)
     x = flat["base"] + sigmas[start] * noise
 
     def denoised(state: Tensor, step: int) -> Tensor:
-        level = torch.full((clips * frames,), sigmas[step])
-        with torch.autocast("cpu", torch.bfloat16):
+        level = torch.full((clips * frames,), sigmas[step], device=device)
+        with torch.autocast(device.type, torch.bfloat16):
             return network(state, level, condition, ops).float()
 
     if steps == 2:
@@ -109,45 +112,63 @@ def stepped(
     return denoised(x, start)
 
 
-def picture_loss(composed: Tensor, truth: Tensor, opacity: Tensor) -> tuple[Tensor, Tensor]:
-    """What the frames are judged by, less where hardly anything was seen; and the mean PSNR."""
+def picture_loss(
+    composed: Tensor, render: Tensor, truth: Tensor, opacity: Tensor, encoder: Autoencoder
+) -> tuple[Tensor, Tensor]:
+    """What the frames are judged by, less where hardly anything was seen; and the gain in dB.
+
+    encoder: its latents are the features that composed frames and truth must share.
+    """
     weight = (opacity.mean((1, 2)) * 2).clamp(0.1, 1)
     error = composed - truth
     square = error.square().mean((1, 2, 3))
+    before = (render - truth).square().mean((1, 2, 3))
+    lost = (square + 3e-4).log() - (before + 3e-4).log()
+    with torch.autocast(composed.device.type, torch.bfloat16):
+        features = encoder.encode(composed) - encoder.encode(truth)
     loss = (
         error.abs().mean((1, 2, 3))
         + 0.05 * (square + 3e-4).log()
         + 0.5 * (1 - ssim(composed, truth))
         + 0.5 * (1 - gradient_similarity(composed, truth))
+        + 0.05 * features.float().abs().mean((1, 2, 3))
+        + 0.1 * lost.clamp(min=0)
     )
     total: Tensor = (weight * loss).sum() / weight.sum()
-    return total, -10 * square.detach().clamp(min=1e-8).log10().mean()
+    gain = 10 * (before.clamp(min=1e-8) / square.detach().clamp(min=1e-8)).log10()
+    return total, gain.mean()
 
 
 def main() -> None:
     """Run the command line."""
     parser = arguments(__doc__ or "")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--splits", nargs="+", default=["photos", "train"])
     parser.add_argument("--start", type=Path, required=True, help="weights to begin with")
     options = parser.parse_args()
     torch.manual_seed(options.seed)
     network = Denoiser()
     network.load_state_dict({k: v.float() for k, v in load_file(options.start).items()})
-    network.train()
-    decoder = build(Autoencoder, "autoencoder", "packaged", torch.device("cpu"))
+    device = torch.device(options.device)
+    network.to(device).train()
+    decoder = build(Autoencoder, "autoencoder", "packaged", device)
     run = Run(options, network, ema=0.995)
     splits = [Clips(options.data / "refinement" / name) for name in options.splits]
     grid = DiffusionConfig.model_construct()
     sigmas = tuple(karras_sigmas(STEPS, grid.sigma_min, grid.sigma_max, grid.rho).tolist())
     while run.progress < 1:
         generator = run.generator
-        batch = drawn(splits[run.step % len(splits)], options.batch, generator, drop=True)
+        usable = [split for split in splits if len(split.ready()) > 0]
+        split = usable[run.step % len(usable)]
+        # A clip of twice the side is as much work as four.
+        large = split.maps["truth"].shape[-1] > LARGEST_BATCHED
+        batch = drawn(split, 1 if large else options.batch, generator, drop=True)
         chance = torch.rand(3, generator=generator)
         frames = batch["given"].shape[1]
         if chance[0] < LATENT_SHARE:
             made = noisy(batch, generator, float(network.deviation))
-            flat = {name: value.flatten(0, 1) for name, value in {**batch, **made}.items()}
-            with torch.autocast("cpu", torch.bfloat16):
+            flat = {n: v.flatten(0, 1).to(device) for n, v in {**batch, **made}.items()}
+            with torch.autocast(device.type, torch.bfloat16):
                 out = network.raw(flat["state"], flat["sigma"], flat["maps"], DenseExecutor(frames))
             skip, scale, _ = network.coefficients(flat["sigma"][:, None, None, None])
             wanted = (flat["residual"] - skip * flat["state"]) / scale
@@ -155,18 +176,24 @@ def main() -> None:
             loss = error.mean() / flat["weight"].mean().clamp(min=1e-3)
             run.update(0.3 * loss, latent=float(loss.detach()))
             continue
-        start = STARTS[0] + int(chance[1] * (STARTS[1] - STARTS[0]))
+        batch = {name: value.to(device) for name, value in batch.items()}
+        start = STARTS[0] + int(chance[1].sqrt() * (STARTS[1] - STARTS[0]))
         clean = stepped(network, batch, sigmas, start, 2 if chance[2] < TWO_STEPS else 1, generator)
-        targets = torch.nonzero(~batch["given"].flatten())[:, 0]
+        targets = torch.nonzero(~batch["given"].flatten())[:, 0].cpu()
         picked = targets[
-            torch.randperm(len(targets), generator=generator)[: DECODED * options.batch]
+            torch.randperm(len(targets), generator=generator)[: DECODED * len(batch["given"])]
         ]
+        picked = picked.to(device)
         pixels = {n: batch[n].flatten(0, 1)[picked] for n in ("opacity", "lost", "truth")}
-        with torch.autocast("cpu", torch.bfloat16):
-            decoded = decoder.decode(clean[picked])
-        composed = decoded.float() + pixels["opacity"][:, None] * pixels["lost"]
-        loss, decibel = picture_loss(composed, pixels["truth"], pixels["opacity"])
-        run.update(loss, psnr=float(decibel))
+        with torch.autocast(device.type, torch.bfloat16):
+            decoded = decoder.decode(clean[picked]).float()
+            with torch.no_grad():
+                render = decoder.decode(batch["base"].flatten(0, 1)[picked]).float()
+        composed = decoded + pixels["opacity"][:, None] * pixels["lost"]
+        loss, gain = picture_loss(
+            composed, render + pixels["lost"], pixels["truth"], pixels["opacity"], decoder
+        )
+        run.update(loss, gain=float(gain))
     run.save()
 
 

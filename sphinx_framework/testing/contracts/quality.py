@@ -1,10 +1,13 @@
 """The contract of the no-reference score."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sphinx_framework.protocols import QualityEstimator
+from sphinx_framework.engine.scoring import photo_evidence, target_evidence
+from sphinx_framework.protocols import QualityEstimator, takes_evidence
 from sphinx_framework.testing.contracts.base import Contract
 from sphinx_framework.testing.oracle import relative_error
 from sphinx_framework.testing.scenes import room_scene
@@ -38,6 +41,33 @@ class QualityContract(Contract):
         coarse = self.coarse(scene)
         score = self.make().score(coarse.images, coarse.opacity)
         self.expect_shape(score, (self.targets,), "score")
+
+    def test_evidence_may_lack_opacity_and_warps(self) -> None:
+        estimator: QualityEstimator = self.make()
+        if not takes_evidence(estimator):
+            return
+        scene = self.scene()
+        coarse = self.coarse(scene)
+        whole = target_evidence(scene, coarse)
+        bare = replace(whole, opacity=None, warps=None, inside=None)
+        for evidence in (whole, bare, photo_evidence(scene)):
+            score = estimator.score(evidence.renders, evidence=evidence)
+            self.expect_shape(score, (len(evidence.renders),), "score")
+
+    def test_evidence_belongs_to_its_own_image(self) -> None:
+        estimator: QualityEstimator = self.make()
+        if not takes_evidence(estimator):
+            return
+        scene = self.scene()
+        coarse = self.coarse(scene)
+        evidence = target_evidence(scene, coarse)
+        together = estimator.score(coarse.images, evidence=evidence)
+        singles = [
+            estimator.score(coarse.images[[i]], evidence=evidence.rows([i]))
+            for i in range(self.targets)
+        ]
+        error = relative_error(together, torch.cat(singles))
+        self.expect(error < self.tolerance, "a score that depends on its image's evidence", error)
 
     def test_a_ruined_photo_scores_lower(self) -> None:
         height, width = self.size

@@ -56,6 +56,9 @@ class QualityConfig(Options):
     use_opacity: bool = Field(
         True, description="Use the head that sees opacity where opacity is given."
     )
+    use_evidence: bool = Field(
+        True, description="Judge by the photos, their render and their warps where those are given."
+    )
     weights: str = Field("packaged", description=WEIGHTS)
 
 

@@ -6,8 +6,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sphinx_framework.plugin import NO_PARTS, Parts
-from sphinx_framework.policy.plausibility import plausible_scores
+from sphinx_framework.policy.plausibility import plausibility, plausible_scores
+from sphinx_framework.types import ScoreEvidence
 from sphinx_framework_lite.config import QualityConfig
+from sphinx_framework_lite.evidence_features import FEATURES, Known, features, known
 from sphinx_framework_lite.statistics import (
     NATURAL,
     OPACITY,
@@ -17,6 +19,8 @@ from sphinx_framework_lite.statistics import (
 from sphinx_framework_lite.weights import build
 
 HIDDEN = 48
+SMALLEST = 32
+HEADS = 4
 
 
 class Head(nn.Module):
@@ -37,8 +41,13 @@ class Head(nn.Module):
         )
 
     def forward(self, features: Float[Tensor, "V F"]) -> Float[Tensor, " V"]:
+        return torch.sigmoid(self.plain(features))
+
+    def plain(self, features: Float[Tensor, "V F"]) -> Float[Tensor, " V"]:
+        """The number before it is squeezed into (0, 1)."""
         normal = ((features - self.mean) / self.deviation).clamp(-4, 4)
-        return torch.sigmoid(self.layers(normal)[:, 0])
+        out: Tensor = self.layers(normal)[:, 0]
+        return out
 
 
 class QualityNetwork(nn.Module):
@@ -60,10 +69,41 @@ class QualityNetwork(nn.Module):
         return score
 
 
+class Heads(nn.Module):
+    """The mean of some heads, trained apart: one alone depends on its random start."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList([Head(features) for _ in range(HEADS)])
+
+    def forward(self, features: Float[Tensor, "V F"]) -> Float[Tensor, " V"]:
+        return torch.sigmoid(self.plain(features))
+
+    def plain(self, features: Float[Tensor, "V F"]) -> Float[Tensor, " V"]:
+        """The number before it is squeezed into (0, 1)."""
+        return torch.stack([head.plain(features) for head in self.heads]).mean(0)  # type: ignore[operator]
+
+
+class EvidenceNetwork(nn.Module):
+    """Judges by :mod:`sphinx_framework_lite.evidence_features`: a score, and what was lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.score = Heads(FEATURES)
+        self.lost = Heads(2 * FEATURES)
+
+
+def compared(seen: Float[Tensor, "V F"], render: Float[Tensor, "V F"]) -> Float[Tensor, "V G"]:
+    """Features of an image beside its render's, for the head that says what was lost."""
+    return torch.cat([seen - render, render], dim=1)
+
+
 class LiteQuality:
     """Scores in (0, 100): trained to rank by similarity to ground truth, photos near the top.
 
-    What is no picture at all (black, one colour, flat blocks, white noise) keeps a fiftieth.
+    With evidence an image is judged by what the photos and their render prove; without any, by its
+    own statistics. What is no picture at all (black, one colour, flat blocks, white noise) keeps a
+    fiftieth.
     """
 
     def __init__(
@@ -71,15 +111,64 @@ class LiteQuality:
     ) -> None:
         self._config = config
         self._network = build(QualityNetwork, "quality", config.weights, device)
+        self._judge = build(EvidenceNetwork, "evidence", config.weights, device)
 
     @torch.no_grad()
     def score(
-        self, images: Float[Tensor, "V 3 H W"], opacity: Float[Tensor, "V H W"] | None = None
+        self,
+        images: Float[Tensor, "V 3 H W"],
+        opacity: Float[Tensor, "V H W"] | None = None,
+        *,
+        evidence: ScoreEvidence | None = None,
     ) -> Float[Tensor, " V"]:
         """One score per image, larger is better; opacity is used where the options allow."""
-        working = images
-        if min(images.shape[-2:]) < 32:
-            scale = 32 / min(images.shape[-2:])
-            working = functional.interpolate(images, scale_factor=scale, mode="bilinear")
-        known = opacity if self._config.use_opacity else None
-        return plausible_scores(100 * self._network(working, known), images)
+        if evidence is not None and self._config.use_evidence:
+            seen = features(enlarged(images), _taken_apart(evidence))
+            return plausible_scores(100 * self._judge.score(seen), images)
+        known_opacity = opacity if self._config.use_opacity else None
+        return plausible_scores(100 * self._network(enlarged(images), known_opacity), images)
+
+    @torch.no_grad()
+    def lost(
+        self, images: Float[Tensor, "V 3 H W"], evidence: ScoreEvidence
+    ) -> Float[Tensor, " V"]:
+        """PSNR that images probably lost against their renders, in dB; below 0 they gained.
+
+        What is no picture at all lost 10 dB.
+        """
+        seen = _taken_apart(evidence)
+        if "lite render" not in evidence.memory:
+            evidence.memory["lite render"] = features(seen.images, seen)
+        render = evidence.memory["lite render"]
+        lost = self._judge.lost.plain(compared(features(enlarged(images), seen), render))
+        return torch.where(plausibility(images) < 0.5, lost.clamp(min=10), lost)
+
+
+def _taken_apart(evidence: ScoreEvidence) -> Known:
+    """Band maps of the evidence, made once a request."""
+    if "lite" not in evidence.memory:
+        evidence.memory["lite"] = known(enlarged_evidence(evidence))
+    found: Known = evidence.memory["lite"]
+    return found
+
+
+def enlarged(images: Float[Tensor, "V C H W"]) -> Float[Tensor, "V C a b"]:
+    """Images of at least 32 pixels: the features need neighbourhoods."""
+    if min(images.shape[-2:]) >= SMALLEST:
+        return images
+    scale = SMALLEST / min(images.shape[-2:])
+    return functional.interpolate(images, scale_factor=scale, mode="bilinear")
+
+
+def enlarged_evidence(evidence: ScoreEvidence) -> ScoreEvidence:
+    """The same of everything that is known."""
+    if min(evidence.renders.shape[-2:]) >= SMALLEST:
+        return evidence
+    opacity, warps, inside = evidence.opacity, evidence.warps, evidence.inside
+    return ScoreEvidence(
+        inputs=enlarged(evidence.inputs),
+        renders=enlarged(evidence.renders),
+        opacity=None if opacity is None else enlarged(opacity[:, None])[:, 0],
+        warps=None if warps is None else torch.stack([enlarged(warp) for warp in warps]),
+        inside=None if inside is None else enlarged(inside),
+    )

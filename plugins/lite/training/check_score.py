@@ -1,0 +1,97 @@
+"""Check the score with evidence on stored scenes: ranks within frames, ladders, no pictures.
+
+    python training/check_score.py --stored D/score_held D/score_captures
+
+Reads what ``score_scenes.py`` stored of scenes that nothing was trained on, and asks the installed
+``lite`` estimator as the engine does. The last column is the score without evidence.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from damage import LADDERS, SHARPER, ladder, no_pictures, sharpened
+from scipy.stats import spearmanr
+from similarity import quality
+from torch import Tensor
+from train_score import stored_evidence
+
+from sphinx_framework.types import ScoreEvidence
+from sphinx_framework_lite.config import QualityConfig
+from sphinx_framework_lite.quality import LiteQuality
+
+LADDER_TARGETS = (0, 3)
+Found = dict[str, list[float]]
+
+
+def in_order(scores: list[Tensor]) -> list[float]:
+    """Per image: 1 where the score falls at every rung."""
+    falls = torch.stack(scores).diff(dim=0) < 0
+    return falls.all(dim=0).float().tolist()
+
+
+def of_scene(path: Path, estimator: LiteQuality, known: bool) -> Found:
+    """Every measure of one stored scene, one number an image."""
+    with np.load(path) as file:
+        scene = {name: file[name] for name in file.files}
+    truth = torch.from_numpy(scene["truth"]).float() / 255
+    whole = stored_evidence(scene)
+    number = int(path.stem)
+
+    def score(images: Tensor, evidence: ScoreEvidence) -> Tensor:
+        return estimator.score(images, evidence=evidence if known else None)
+
+    systems = [torch.from_numpy(frames).float() / 255 for frames in scene["systems"]] + [truth]
+    scores = torch.stack([score(images, whole) for images in systems])
+    similar = torch.stack([quality(images, truth) for images in systems])
+    pairs = zip(scores.T, similar.T, strict=True)
+    found: Found = {"Spearman within a frame": [float(spearmanr(a, b)[0]) for a, b in pairs]}
+    chosen = [target for target in LADDER_TARGETS if target < len(truth)]
+    some, base = whole.rows(chosen), truth[chosen]
+    top = score(base, some)
+    for name in LADDERS:
+        rungs = [top, *(score(images, some) for images in ladder(name, base, number))]
+        found[f"{name} in order"] = in_order(rungs)
+    for amount in SHARPER:
+        images = sharpened(amount)(base, torch.Generator()).clamp(0, 1)
+        lower = (score(images, some) <= top).float().tolist()
+        found[f"unsharp {amount:g} of the truth does not raise it"] = lower
+        soft = whole.renders[chosen]
+        sharper = sharpened(amount)(soft, torch.Generator()).clamp(0, 1)
+        gained = quality(sharper, base) - quality(soft, base)
+        raised = (score(sharper, some) - score(soft, some)) / 100
+        found[f"unsharp {amount:g} of a render not above its gain by 0.01"] = (
+            (raised <= gained + 0.01).float().tolist()
+        )
+    for name, images in no_pictures(base, number).items():
+        found[f"{name} below a tenth"] = (score(images, some) < 0.1 * top).float().tolist()
+    return found
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stored", type=Path, nargs="+", required=True)
+    parser.add_argument("--weights", default="packaged")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    config = QualityConfig.model_construct(weights=options.weights)
+    estimator = LiteQuality(config, torch.device("cpu"))
+    for folder in options.stored:
+        tables: list[Found] = []
+        paths = sorted(folder.glob("[0-9]*.npz"))
+        for known in (True, False):
+            table: Found = {}
+            for path in paths:
+                for name, values in of_scene(path, estimator, known).items():
+                    table.setdefault(name, []).extend(values)
+            tables.append(table)
+        print(f"{folder.name}: {len(paths)} scenes")
+        for name in tables[0]:
+            columns = [float(np.mean(table[name])) for table in tables]
+            print(f"  {name:<52}{columns[0]:8.3f}{columns[1]:8.3f}  of {len(tables[0][name])}")
+
+
+if __name__ == "__main__":
+    main()
