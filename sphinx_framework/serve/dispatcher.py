@@ -207,7 +207,7 @@ class Dispatcher:
         worker.drop(job.identity)
         job.holder = worker.index
         if predicted is not None:
-            job.predicted = predicted
+            job.planned, job.predicted = predicted, self.predictor.at_pace(predicted)
         del self.queue.at_work[job.identity]
         self.queue.prepared[job.identity] = job
         self.wake()
@@ -244,6 +244,7 @@ class Dispatcher:
         job = self.queue.remove(row["id"])
         if job is not None and row["status"] == "succeeded":
             self.predictor.observe(replace(job.work, mode=row["served"]["mode"]), job.cost)
+            self.predictor.compare(job.planned, job.cost)
         self.metrics.ended(row, measured, calls)
         error = (row["error"] or {}).get("type")
         self.log.info("job ended", job=row["id"], status=row["status"], error=error)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
+from statistics import median
 
 from sphinx_framework.serve.store import Row
 
@@ -38,6 +39,7 @@ class Predictor:
         default_factory=lambda: defaultdict(lambda: deque(maxlen=REMEMBERED))
     )
     _all: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    _paces: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     def observe(self, work: Work, seconds: float) -> None:
         """Remember what a finished job took; nothing is known of one that took nothing."""
@@ -50,6 +52,15 @@ class Predictor:
         """The predicted running time; 0 before the first job has finished."""
         known = self._by_mode.get(work.mode) or self._all
         return sum(known) / len(known) * work.amount if known else 0.0
+
+    def compare(self, planned: float, seconds: float) -> None:
+        """Remember how a job's seconds on a worker compare with those that its plan predicted."""
+        if planned > 0 and seconds > 0:
+            self._paces.append(seconds / planned)
+
+    def at_pace(self, planned: float) -> float:
+        """A plan's seconds as the last jobs went: on a busy machine, and with files and loading."""
+        return planned * (median(self._paces) if self._paces else 1.0)
 
     def deadline(self, created: float, work: Work, deadline_ms: int | None) -> float:
         """The key of the queue: fixed at acceptance, so that nothing overtakes forever."""

@@ -19,7 +19,8 @@ class Job:
 
     since: when it came into the queue. suspect: a worker died while it ran. holder: the worker
     that prepared it. spent: seconds of its attempt on workers; cost: its share of them, where a
-    call of the network served several jobs. told_waiting: that it was put back is said.
+    call of the network served several jobs. planned: seconds that its plan predicts, 0 while that
+    is not known. told_waiting: that it was put back is said.
     """
 
     identity: str
@@ -32,6 +33,7 @@ class Job:
     holder: int | None = None
     spent: float = 0.0
     cost: float = 0.0
+    planned: float = 0.0
     told_waiting: bool = False
     since: float = field(default_factory=time.monotonic)
 

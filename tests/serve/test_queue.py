@@ -75,3 +75,17 @@ def test_a_deadline_of_the_clients_own_counts_from_acceptance():
     predictor = Predictor()
     assert predictor.deadline(100.0, WORK, 2500) == 102.5
     assert predictor.deadline(100.0, WORK, None) == 130.0
+
+
+def test_a_plans_seconds_are_taken_at_the_pace_of_the_last_jobs():
+    predictor = Predictor()
+    assert predictor.at_pace(2.0) == 2.0
+    for taken in (3.0, 6.0, 90.0):
+        predictor.compare(1.0, taken)
+    assert predictor.at_pace(2.0) == 12.0, "one job that was held up changes little"
+    predictor.compare(0.0, 5.0)
+    predictor.compare(5.0, 0.0)
+    assert predictor.at_pace(2.0) == 12.0, "what is not known says nothing"
+    for _ in range(20):
+        predictor.compare(1.0, 1.5)
+    assert predictor.at_pace(2.0) == 3.0
