@@ -36,6 +36,8 @@ def filled(network: nn.Module, dtype: torch.dtype, device: torch.device) -> nn.M
         return network
     generator = torch.Generator(device).manual_seed(0)
     with torch.no_grad():
+        for buffer in network.buffers():
+            buffer.zero_()
         for module in network.modules():
             norm = isinstance(module, nn.GroupNorm | nn.LayerNorm)
             for name, parameter in module.named_parameters(recurse=False):
@@ -152,6 +154,37 @@ def viewcrafter(
     return _full_size("viewcrafter", model, x, condition, network, config.dtype)
 
 
+def videoscene(device: torch.device, *, tiny: bool = False, layers: int | None = None) -> FullSize:
+    """VideoScene: 49 frames of 480x720 pixels in 13 latent frames, no guidance, bfloat16.
+
+    layers: of its 42, which are all alike.
+    """
+    from sphinx_framework.weights import ensure_torchvision_imports
+    from sphinx_framework_videoscene.config import VideoSceneConfig, tiny_config
+    from sphinx_framework_videoscene.model import Condition, VideoScene
+    from sphinx_framework_videoscene.sampler import LeapSampler, trailing_timesteps
+    from sphinx_framework_videoscene.transformer import VideoTransformer
+
+    ensure_torchvision_imports()
+    config = tiny_config() if tiny else VideoSceneConfig()
+    sizes, dtype = config.transformer, getattr(torch, config.dtype)
+    sizes = sizes.model_copy(update={"num_layers": layers or sizes.num_layers})
+    with torch.device("meta"):
+        network = VideoTransformer(sizes)
+    filled(network, dtype, device)
+    text = _noise(device, 1, sizes.max_text_seq_length, sizes.text_embed_dim).to(dtype)
+    frames = network.grid[0]
+    shape = (frames, sizes.out_channels, sizes.sample_height, sizes.sample_width)
+    sampler = LeapSampler(trailing_timesteps(50), config.solver)
+    condition = Condition(latents=_noise(device, *shape), sampler=sampler)
+    shell = SimpleNamespace(
+        _dtype=dtype, _networks=SimpleNamespace(transformer=network, text=text), config=config
+    )
+    model = Denoiser(partial(VideoScene.denoise, shell), sizes.patch_size)
+    x = _noise(device, *shape)
+    return _full_size("videoscene", model, x, condition, network, config.dtype)
+
+
 def lite(device: torch.device, *, tiny: bool = False) -> FullSize:
     """The embedded model: 8 frames of 96x96 pixels, no guidance, float32."""
     from sphinx_framework_lite.autoencoder import LATENT_CHANNELS, LATENT_FACTOR
@@ -184,6 +217,7 @@ SUBJECTS: dict[str, Callable[..., FullSize]] = {
     "lite": lite,
     "seva": seva,
     "viewcrafter": viewcrafter,
+    "videoscene": videoscene,
 }
 
 
