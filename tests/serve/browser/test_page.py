@@ -82,9 +82,12 @@ def test_own_photos_with_their_cameras_are_rendered(open_page, tmp_path):
         Image.effect_noise((40, 32), 60).convert("RGB").save(tmp_path / name)
     page.locator("#files").set_input_files([tmp_path / name for name in names])
     expect(page.locator("#sceneNote")).to_contain_text("Add their cameras.json")
+    own = page.locator("#path option[value=own]")
+    expect(own).to_be_disabled()  # photos alone name no targets
     (tmp_path / "cameras.json").write_text(json.dumps(cameras_json(names)))
     page.locator("#files").set_input_files(tmp_path / "cameras.json")
     expect(page.locator("#thumbnails img")).to_have_count(2)
+    expect(own).to_be_enabled()
     expect(page.locator("#space")).to_have_attribute("aria-label", re.compile("2 photos"))
     page.locator("#path").select_option("dolly")
     page.get_by_label("Views", exact=True).fill("3")

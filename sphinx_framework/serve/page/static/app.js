@@ -22,7 +22,7 @@ const cost = new Cost();
 const source = new Source((scene, pictures) => {
   space.points = null;
   space.show(scene, pictures);
-  path.show(scene);
+  path.show(scene, !source.photosAlone);
   cost.over(source.id);
 });
 let view = null;

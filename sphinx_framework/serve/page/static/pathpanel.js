@@ -23,15 +23,15 @@ export class PathPanel {
     return $("path").value;
   }
 
-  /** Cameras of another scene, or null while they are not known. */
-  show(scene) {
+  /** Cameras of another scene, or null while they are not known; `own`: it may name targets. */
+  show(scene, own = true) {
     this.scene = scene;
     this.keys = [];
     for (const option of $("path").options) {
       const { spec, least } = PATHS[option.value];
       const possible = scene
         ? scene.inputs.length >= (least ?? 1) && (option.value !== "own" || scene.targets.length > 0)
-        : spec || option.value === "own";
+        : spec || (own && option.value === "own");
       option.disabled = !possible;
     }
     if ($("path").selectedOptions[0].disabled) {

@@ -40,6 +40,11 @@ export class Source {
     this.turn = (this.turn ?? 0) + 1;
   }
 
+  /** Photos without cameras, and so without targets of their own. */
+  get photosAlone() {
+    return this.photos.length > 0 && !this.cameras;
+  }
+
   /** Offer the server's samples; open the first if wanted, unless something is chosen already. */
   async offer(openFirst) {
     const { data } = await getJson("/v1/scenes");
@@ -114,8 +119,10 @@ export class Source {
       } catch (error) {
         notes.push(`${this.cameras.name} cannot be used: ${error.message}.`);
       }
-    } else if (this.photos.length && this.model && !this.model.unposed) {
-      notes.push("Add their cameras.json: this pipeline estimates no cameras.");
+    } else if (this.photosAlone && this.model) {
+      notes.push(this.model.unposed
+        ? "Their cameras are estimated by the job."
+        : "Add their cameras.json: this pipeline estimates no cameras.");
     }
     if (turn !== this.turn) return;
     this.scene = scene;
