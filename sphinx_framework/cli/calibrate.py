@@ -22,7 +22,7 @@ from sphinx_framework.errors import ConfigError
 from sphinx_framework.output.folder import OutputFolder
 from sphinx_framework.output.single import open_file, write_file
 from sphinx_framework.policy.rule_table import RuleTable, row_plan
-from sphinx_framework.policy.rules import MEANING, load_rules
+from sphinx_framework.policy.rules import MEANING
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.registry import Registry
 from sphinx_framework.study.calibrate.calibration import Calibration, calibrated, rules_of
@@ -36,6 +36,7 @@ from sphinx_framework.study.calibrate.samples import (
     collect,
     samples_digest,
 )
+from sphinx_framework.study.objective import objective_of
 from sphinx_framework.types import Objective
 
 EVERY = "every"
@@ -186,19 +187,6 @@ def _steps(text: str) -> tuple[int | None, ...]:
     return tuple(None if word == EVERY else int(word) for word in words)
 
 
-def _objective(
-    arguments: argparse.Namespace, config: PipelineConfig, registry: Registry
-) -> Objective:
-    """As asked for, or that of the rules that the pipeline has now."""
-    if arguments.objective is not None:
-        asked: Objective = arguments.objective
-        return asked
-    now = config.pipeline["steps"]
-    named = registry.options("steps", now.use, now.options, "steps")
-    rules = getattr(named, "rules", None)
-    return load_rules(rules).rules.objective if isinstance(rules, str) else "paper"
-
-
 def _fit(arguments: argparse.Namespace, config: PipelineConfig, registry: Registry) -> Fit:
     for name in ("bins", "min_samples", "min_scenes", "clusters", "repeats"):
         value = getattr(arguments, name)
@@ -213,7 +201,7 @@ def _fit(arguments: argparse.Namespace, config: PipelineConfig, registry: Regist
         min_samples=arguments.min_samples,
         confidence=arguments.confidence,
         scenes_met=arguments.scenes_met,
-        objective=_objective(arguments, config, registry),
+        objective=arguments.objective or objective_of(config, registry),
     )
 
 

@@ -10,6 +10,7 @@ from sphinx_framework.study.evaluate.systems import (
     noise_floor,
     with_solver,
 )
+from sphinx_framework.study.objective import objective_of
 
 
 def evaluate_command(arguments: argparse.Namespace) -> int:
@@ -24,5 +25,6 @@ def evaluate_command(arguments: argparse.Namespace) -> int:
     shown = arguments.show or systems[-1].name
     solver = alternative_solver(opened.config, opened.registry)
     if solver is not None:
-        systems += with_solver(opened.config, solver, few_steps=opened.few_steps)
+        walked = objective_of(opened.config, opened.registry) == "paper"
+        systems += with_solver(opened.config, solver, few_steps=opened.few_steps, method=walked)
     return run_study(arguments, opened, systems, "evaluate", shown)

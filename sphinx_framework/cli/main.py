@@ -125,6 +125,13 @@ def _job_commands(commands: "Commands[Parser]") -> None:
     measure.add_argument("--out", required=True, metavar="TOML", help="cost table to write")
     measure.add_argument("--set", action="append", default=[], metavar="A.B=V", dest="overrides")
     measure.add_argument("--device", default="auto")
+    measure.add_argument(
+        "--sizes",
+        default="",
+        metavar="HxW,HxW",
+        help="measure at these sizes, too, each with two targets and with all: predictions at "
+        "other sizes and counts are interpolated, else proportional to pixels and frames",
+    )
     measure.add_argument("--seconds", type=float, default=20.0, help="time to spend")
 
     warm = _command(commands, "warm", "warm:warm", "load weights, compile, serve one request")

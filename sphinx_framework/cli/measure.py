@@ -1,8 +1,8 @@
 """``measure``: a cost table of this machine, for predictions and for the choice of tiles."""
 
 import argparse
-import json
 
+import tomli_w
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -10,6 +10,7 @@ from rich.table import Table
 from sphinx_framework.cli.answer import print_json
 from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
+from sphinx_framework.errors import ConfigError
 from sphinx_framework.output.single import open_file, write_file
 from sphinx_framework.scenes.load import load_scene
 from sphinx_framework.study.step_costs import measure_costs
@@ -21,16 +22,19 @@ def measure(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, arguments.overrides)
     engine = Engine.from_config(config, device=arguments.device)
     scene = load_scene(arguments.scene, size=config.size, fit=config.fit)
-    cost, samples = measure_costs(engine, scene, arguments.seconds)
-    lines = [
-        f"{key} = {json.dumps(value)}"
-        for key, value in cost.model_dump().items()
-        if value is not None
+    others = [
+        load_scene(arguments.scene, size=size, fit=config.fit)
+        for size in _sizes(arguments.sizes)
+        if size != scene.targets.image_size
     ]
-    write_file(out, "[cost]\n" + "\n".join(lines) + "\n")
+    cost, samples = measure_costs(engine, scene, arguments.seconds, others)
+    table = cost.model_dump(mode="json", exclude_none=True, exclude={"sizes"})
+    if cost.sizes:
+        table["sizes"] = [size.model_dump(mode="json") for size in cost.sizes]
+    write_file(out, tomli_w.dumps({"cost": table}))
     if arguments.json:
-        table = [sample.model_dump() for sample in samples]
-        print_json({"cost": cost.model_dump(), "samples": table, "out": arguments.out})
+        steps = [sample.model_dump() for sample in samples]
+        print_json({"cost": cost.model_dump(), "samples": steps, "out": arguments.out})
         return 0
     table_view = Table(
         box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title=cost.measured
@@ -50,3 +54,14 @@ def measure(arguments: argparse.Namespace) -> int:
         f"tiles pay below {cost.break_even():.0%} of a clip; use it with: --cost {arguments.out}"
     )
     return 0
+
+
+def _sizes(text: str) -> list[tuple[int, int]]:
+    """``96x96,192x192``: heights and widths."""
+    sizes = []
+    for word in text.split(",") if text else ():
+        sides = word.strip().split("x")
+        if len(sides) != 2 or not all(side.isdigit() and int(side) > 0 for side in sides):
+            raise ConfigError(f"--sizes {text}: expected HEIGHTxWIDTH, as 96x96,192x192.")
+        sizes.append((int(sides[0]), int(sides[1])))
+    return sizes

@@ -33,6 +33,7 @@ from sphinx_framework.study.evaluate.settings import scene_seed
 from sphinx_framework.study.evaluate.systems import DENSE, System
 from sphinx_framework.study.files import file_stem
 from sphinx_framework.study.machine import machine_name
+from sphinx_framework.study.objective import objective_of
 from sphinx_framework.study.report.figures import require_matplotlib
 from sphinx_framework.study.report.outputs import Study, results, tables, write_study
 from sphinx_framework.study.report.page import Sheet
@@ -138,6 +139,7 @@ def _studied(
         records=records,
         command=command_line(),
         machine=bench.machine,
+        objective=objective_of(opened.config, opened.registry),
         notes=[*notes, *_energy_notes(records)],
     )
     with folder.replacing(last="index.html", keep=_is_record) as new:

@@ -110,12 +110,12 @@ def decide(
             for start, empty in zip(starts, nothing, strict=True)
         ]
     layouts = diffusion.layouts(scene)
-    planner = _planner(components, config)
+    height, width = scene.targets.image_size
+    cost = config.cost.at(height * width)
+    planner = replace(_planner(components, config), cost=cost)
 
     def predict(candidate: tuple[int, ...]) -> float:
-        return request_seconds(
-            config.cost, planner.schedules(mode, layouts, candidate, region, walks)
-        )[0]
+        return request_seconds(cost, planner.schedules(mode, layouts, candidate, region, walks))[0]
 
     budget = budgeted(config, mode, starts, predict)
     starts = starts if budget is None else list(budget.starts)
@@ -130,7 +130,7 @@ def decide(
     unseen = tuple(index for index in unseen if final[index] == config.num_steps)
     said = [
         *_unproven_notes(unseen, config),
-        *(() if budget is None else budget_notes(budget, config.cost, schedules)),
+        *(() if budget is None else budget_notes(budget, cost, schedules)),
         *(n for layout in layouts for n in layout.notes),
         *(n for s in schedules for n in s.notes),
     ]
@@ -143,7 +143,7 @@ def decide(
             f"mode {mode!r} cannot be run as asked: {'; '.join(notes)}.",
             hint="Drop engine.strict, or choose a mode that the model can run.",
         )
-    denoise_seconds, seconds = predictions(config.cost, schedules)
+    denoise_seconds, seconds = predictions(cost, schedules)
     return Decisions(
         quality=report,
         start_steps=chosen,

@@ -108,12 +108,13 @@ def request_seconds(cost: CostModel, schedules: Sequence[Schedule]) -> tuple[flo
             raise ValueError("a budget needs a measured cost model")
         total += seconds
     run = [schedule for schedule in schedules if schedule.actions]
+    frames = sum(schedule.num_frames for schedule in schedules)
     encoded = sum(schedule.num_frames for schedule in run)
     decoded = sum(start < s.num_steps for s in run for start in s.starts)
     stages = {
-        "regression": cost.regression_seconds,
-        "quality": cost.quality_seconds,
-        "plan": cost.plan_seconds,
+        "regression": cost.of_request("regression_seconds", frames),
+        "quality": cost.of_request("quality_seconds", frames),
+        "plan": cost.of_request("plan_seconds", frames),
         "encode": _times(cost.encode_per_frame, encoded),
         "decode": _times(cost.decode_per_frame, decoded),
     }

@@ -6,12 +6,13 @@ overheads below, and says so.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from pydantic import Field
 
 from sphinx_framework.options import Options
+from sphinx_framework.policy.cost_sizes import SizeCost, grown
 from sphinx_framework.policy.schedule import Full, Partial, Schedule
 
 StepKind = Literal["full", "dense", "frames", "tiles"]
@@ -31,7 +32,11 @@ class CostModel(Options):
     full: seconds of a recording full step. dense: a full step that records nothing, over ``full``.
 
     The stages around the loop are those of one measured request: encoding (with conditioning) and
-    decoding by frame, the rest by request. watts: mean power while steps were timed.
+    decoding by frame, the rest by request.
+
+    pixels: of a frame, as measured, or as asked for by :meth:`at`; 0: not known, so sizes do not
+    count. sizes: more measurements, which seconds are interpolated between; without them, time is
+    proportional to pixels and frames. watts: mean power while steps were timed.
     measured: where the numbers come from; empty for the built-in assumption, whose unit is the
     full step (relative cost only, so no latency is predicted).
     """
@@ -59,9 +64,45 @@ class CostModel(Options):
     plan_seconds: float | None = Field(None, description="seconds from scores to schedules")
     watts: float | None = Field(None, description="mean power while steps were timed")
     num_frames: int = Field(0, description="frames of the clip whose steps were timed")
+    pixels: int = Field(0, description="of a frame, as timed; 0: not known, sizes do not count")
     measured: str = Field(
         "", description="where the numbers come from; empty for the built-in assumption"
     )
+    sizes: tuple[SizeCost, ...] = Field(
+        (), description="the same at several sizes and numbers of frames, to predict between"
+    )
+
+    def at(self, pixels: int) -> Self:
+        """The table for frames of another size."""
+        if not self.pixels or pixels == self.pixels:
+            return self
+        changed: dict[str, float] = {"pixels": pixels}
+        if not self.sizes:
+            changed["full"] = self.full * pixels / self.pixels
+        for name in ("encode_per_frame", "decode_per_frame"):
+            now = getattr(self, name)
+            if now is not None:
+                own = [(s.pixels, getattr(s, name)) for s in self.sizes] or [(self.pixels, now)]
+                changed[name] = grown(own, pixels)
+        if not self.sizes:
+            for name in ("regression_seconds", "quality_seconds"):
+                now = getattr(self, name)
+                changed |= {} if now is None else {name: now * pixels / self.pixels}
+        return self.model_copy(update=changed)
+
+    def of_request(self, name: str, frames: int) -> float | None:
+        """Seconds of a stage that is counted by request, over so many frames in all."""
+        now: float | None = getattr(self, name)
+        if now is None or not self.sizes or not frames:
+            return now
+        return grown([(s.amount, getattr(s, name)) for s in self.sizes], self.pixels * frames)
+
+    def _scale(self, frames: int) -> float:
+        """A full step of a clip, over ``full``."""
+        if self.sizes:
+            own = [(s.amount, s.full) for s in self.sizes]
+            return grown(own, self.pixels * frames) / self.full
+        return frames / self.num_frames if self.num_frames else 1.0
 
     def share_seconds(self, kind: StepKind, share: float) -> float:
         """Seconds of one step, in the unit of ``full``."""
@@ -85,8 +126,8 @@ class CostModel(Options):
         return min(1.0, max(0.0, at))
 
     def step_seconds(self, action: Full | Partial, schedule: Schedule) -> float:
-        """Predicted seconds of one action (scaled to the clip's number of frames)."""
-        scale = schedule.num_frames / self.num_frames if self.num_frames else 1.0
+        """Predicted seconds of one action, at the clip's number of frames."""
+        scale = self._scale(schedule.num_frames)
         if isinstance(action, Full):
             return scale * self.share_seconds("full" if action.record else "dense", 1.0)
         share = len(action.frames) / schedule.num_frames

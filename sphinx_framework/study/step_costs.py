@@ -18,6 +18,7 @@ from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.passes import frames_pass, full_pass, tiles_pass
 from sphinx_framework.executors.tiles import TileSet
 from sphinx_framework.policy.cost import CostModel, StepKind, StepSample, fit_cost
+from sphinx_framework.policy.cost_sizes import SizeCost
 from sphinx_framework.protocols import StepPolicy
 from sphinx_framework.types import QualityReport, Scene, StartSteps
 
@@ -162,7 +163,11 @@ def measure_stages(engine: Engine, scene: Scene, runs: int = 3) -> dict[str, flo
     """Seconds of the stages around the loop: medians over whole requests that take one step."""
     plain = {"retry": False, "budget_ms": None, "budget_joules": None, "energy": "none"}
     config = engine.config.model_copy(
-        update={"engine": engine.config.engine.model_copy(update=plain)}
+        update={
+            "engine": engine.config.engine.model_copy(update=plain),
+            "evidence": engine.config.evidence.model_copy(update={"min_opacity": 0.0}),
+            "size": None,  # the scene's own
+        }
     )
     components = replace(engine.components, steps=LastStep(engine.components.steps))
     brief = Engine(components, config, engine.device)
@@ -178,10 +183,43 @@ def measure_stages(engine: Engine, scene: Scene, runs: int = 3) -> dict[str, flo
     }
 
 
+def fewer_targets(scene: Scene, count: int) -> Scene:
+    """The scene with its first targets only."""
+    inputs = len(scene.inputs)
+    return Scene(
+        images=scene.images,
+        inputs=scene.inputs,
+        targets=scene.targets[list(range(count))],
+        name=scene.name,
+        near=scene.near,
+        far=scene.far,
+        order=None if scene.order is None else scene.order[: inputs + count],
+    )
+
+
+def measure_size(engine: Engine, scene: Scene, seconds: float, runs: int = 3) -> SizeCost:
+    """One measurement at the scene's size and number of targets."""
+    subject = prepare(engine, scene)
+    (full,) = timed([_full_call(subject)], engine.device, seconds)
+    height, width = scene.targets.image_size
+    stages = measure_stages(engine, scene, runs)
+    return SizeCost(pixels=height * width, frames=subject.num_frames, full=full, **stages)
+
+
+def _full_call(subject: Subject) -> Callable[[], Any]:
+    """A full step that records nothing, as few-step plans take."""
+    model, x, step, condition = subject.model, subject.x, subject.step, subject.condition
+    return lambda: full_pass(model, x, step, condition).answer()
+
+
 def measure_costs(
-    engine: Engine, scene: Scene, seconds: float
+    engine: Engine, scene: Scene, seconds: float, others: Sequence[Scene] = ()
 ) -> tuple[CostModel, list[StepSample]]:
-    """Time all steps within about ``seconds``, then the other stages, and fit the cost model."""
+    """Time all steps within about ``seconds``, then the other stages, and fit the cost model.
+
+    others: the scene at other sizes, which seconds are measured at, too, with all targets and with
+    the first two.
+    """
     subject = prepare(engine, scene)
     able = engine.components.capabilities
     if not able.frame_subset:
@@ -206,4 +244,18 @@ def measure_costs(
     around = measure_stages(engine, scene)
     if energy.joules is not None:
         around["watts"] = energy.joules / elapsed
-    return fit_cost(samples, subject.num_frames, where).model_copy(update=around), samples
+    fitted = fit_cost(samples, subject.num_frames, where).model_copy(
+        update={**around, "pixels": height * width}
+    )
+    if others:
+        counts = sorted({min(2, len(scene.targets)), len(scene.targets)})
+        tried = [fewer_targets(at, count) for at in (scene, *others) for count in counts]
+        share = seconds / len(tried)
+        sizes = tuple(measure_size(engine, one, share) for one in tried)
+        listed_sizes = ", ".join(sorted({f"{at.targets.image_size}" for at in others}))
+        # The full step of the sizes records nothing; relative to it all steps are predicted.
+        told = f"{where}; sizes {listed_sizes}"
+        ratio = fitted.dense
+        sizes = tuple(s.model_copy(update={"full": s.full / ratio}) for s in sizes)
+        fitted = fitted.model_copy(update={"sizes": sizes, "measured": told})
+    return fitted, samples

@@ -129,10 +129,13 @@ def with_solver(
     solver: str,
     stride: int = 5,
     few_steps: Sequence[int] = (10, 5, 2),
+    *,
+    method: bool = True,
 ) -> list[System]:
     """Diffusion in few steps, and the method, by another solver than the pipeline's.
 
     Euler visits every step, as the paper does; the second-order solver every ``stride``-th.
+    method: without it only diffusion; rules that state plans say steps and solver themselves.
     """
     name = SOLVER_NAMES[solver]
     plain = [
@@ -152,7 +155,7 @@ def with_solver(
         walk = {"plan.stride": stride, "plan.max_steps": None, "plan.refresh_every": 3}
         told = f"every {stride}th step"
     modes: tuple[Mode, ...] = ("coarse", "fine")
-    method = [
+    walked = [
         System(
             name=f"{mode} {config.quality:g}, {told}, {name}",
             family=f"{mode}, {name}",
@@ -161,9 +164,9 @@ def with_solver(
             changes={**walk, "diffusion.solver": solver},
         )
         for mode in modes
-        if stride < config.num_steps
+        if method and stride < config.num_steps
     ]
-    return [*plain, *method]
+    return [*plain, *walked]
 
 
 def grid(

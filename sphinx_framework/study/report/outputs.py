@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sphinx_framework.config import PipelineConfig
+from sphinx_framework.policy.rules import MEANING
 from sphinx_framework.study.evaluate.evaluation import STAGES
 from sphinx_framework.study.evaluate.records import SceneRecord, relative
 from sphinx_framework.study.evaluate.systems import DENSE, System, competitors
 from sphinx_framework.study.files import write_whole
 from sphinx_framework.study.machine import software
-from sphinx_framework.study.report.claims import claim_table, claims
+from sphinx_framework.study.report.claims import claim_table
+from sphinx_framework.study.report.dial import promise
 from sphinx_framework.study.report.equal_time import rival_table, rivals
 from sphinx_framework.study.report.figures import (
     factor_effects,
@@ -26,6 +28,7 @@ from sphinx_framework.study.report.figures import (
 from sphinx_framework.study.report.page import Page, Section, Sheet, figure_png, page_html
 from sphinx_framework.study.report.pareto import front_marks, mean_points
 from sphinx_framework.study.report.summary import Rows, markdown, stage_table, table
+from sphinx_framework.types import Objective
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +55,8 @@ RIVAL_REMARK = (
 class Study:
     """A finished study.
 
-    kind: ``evaluate`` or ``sweep``. notes: what was not measured, and why.
+    kind: ``evaluate`` or ``sweep``. notes: what was not measured, and why. objective: what the
+    qualities are shares of.
     """
 
     kind: str
@@ -62,6 +66,7 @@ class Study:
     command: str
     machine: str
     notes: Sequence[str]
+    objective: Objective = "paper"
 
     @property
     def rows(self) -> Rows:
@@ -95,6 +100,7 @@ def results(study: Study) -> dict[str, Any]:
         "machine": study.machine,
         "software": software(),
         "config": study.config.model_dump(mode="json"),
+        "objective": study.objective,
         "notes": list(study.notes),
         "scenes": [record.scene for record in study.records],
         "systems": {
@@ -127,9 +133,8 @@ def tables(study: Study) -> list[Section]:
         Section(title="Seconds by stage: mean / P95 over scenes", lines=stage_table(rows, STAGES)),
     ]
     if study.kind == "evaluate":
-        lines = claim_table(claims(rows, study.systems))
-        promise = Section(title="The promise, checked", lines=lines, words=True)
-        sections.insert(0, promise)
+        lines = claim_table(promise(rows, study.systems, study.objective))
+        sections.insert(0, Section(title="The promise, checked", lines=lines, words=True))
     return sections
 
 
@@ -153,6 +158,7 @@ def write_study(out: Path, study: Study, sheets: Sequence[Sheet]) -> None:
     """Write all files; each is whole or untouched."""
     title = f"{'Sweep' if study.kind == 'sweep' else 'Evaluation'} of {study.config.name}"
     facts = {
+        "quality": MEANING[study.objective],
         "scenes": f"{len(study.records)}: {study.records[0].scene} to {study.records[-1].scene}",
         "machine": study.machine,
         "software": software(),
