@@ -29,7 +29,9 @@ class RenderRequest(Options):
     """One request; ``None`` leaves a choice to the pipeline's config."""
 
     quality: float | None = Field(
-        default=None, description="share of full diffusion's quality to keep, in (0, 1]"
+        default=None,
+        description="share to keep, in (0, 1]: of full diffusion's score or of the best plan's "
+        "similarity to the truth, as the rules' objective says",
     )
     mode: Mode | None = Field(default=None, description=f"one of {', '.join(MODES)}")
     seed: int = Field(default=0, description=f"of all noise, in 0..{LARGEST_SEED}")
@@ -59,7 +61,7 @@ class RenderRequest(Options):
         if quality is not None and not 0 < quality <= 1:
             raise RefusedWishError(
                 f"quality must lie in (0, 1], got {quality:g}.",
-                "It is the share of full diffusion's quality to keep, for example 0.95.",
+                "It is the share of the best quality to keep, for example 0.95.",
             )
         return quality
 

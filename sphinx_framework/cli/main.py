@@ -22,6 +22,11 @@ from sphinx_framework.output.saving import DEFAULT_FPS, SAVES
 from sphinx_framework.version import __version__
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
+QUALITY_HELP = (
+    "share to keep, (0, 1]: of full diffusion's score (rules of objective paper; 1 is full "
+    "diffusion), or of the best plan's likeness to the truth (objective truth, as lite's; 1 is "
+    "that plan)"
+)
 KINDS_HELP = "regression, diffusion, quality, mask, steps, embedder, poses or scene_reader"
 
 
@@ -191,7 +196,7 @@ def _scene_options(command: argparse.ArgumentParser) -> None:
 
 
 def _render_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--quality", type=float, metavar="Q", help="share of full quality, (0, 1]")
+    command.add_argument("--quality", type=float, metavar="Q", help=QUALITY_HELP)
     command.add_argument("--mode", metavar="M", help="coarse|fine|selective|diffusion|regression")
     command.add_argument("--seed", type=int, default=0, metavar="N")
     command.add_argument(

@@ -26,6 +26,7 @@ from sphinx_framework.errors import ConfigError
 from sphinx_framework.output.results import publish_result
 from sphinx_framework.output.saving import saving
 from sphinx_framework.policy.memory import read_memory
+from sphinx_framework.policy.schedule import METHOD_MODES
 from sphinx_framework.registry import Registry
 from sphinx_framework.request import RenderRequest
 from sphinx_framework.scenes.load import is_claimed, is_unposed, load_scene, load_unposed
@@ -33,6 +34,11 @@ from sphinx_framework.scenes.pose_answers import installed_estimator
 from sphinx_framework.types import Scene
 
 SERVED = {"regression": "as rendered", "refined": "refined"}
+RATIO = "ratio: the render's score over the photos' around it (1: as good); achieved: the result's"
+QUALITY = {
+    "paper": "quality: the share of full diffusion's score to keep; 1 is full diffusion",
+    "truth": "quality: the share of the best plan's likeness to the truth, as calibrated, to keep",
+}
 
 
 def render(arguments: argparse.Namespace) -> int:
@@ -200,19 +206,24 @@ def summary(console: Console, report: Report, out: Path) -> None:
         title_justify="left",
         title=f"{report.scene}: {report.mode}, quality {report.quality_target:g}",
     )
-    for name in ("target", "ratio", "from step", "marked", "steps run", "achieved", "served"):
+    masked = report.mode == "selective"  # the other modes refine whole frames
+    marked = ["marked"] if masked else []
+    for name in ("target", "ratio", "from step", *marked, "steps run", "achieved", "served"):
         table.add_column(name, justify="left" if name == "served" else "right")
     for frame in report.frames:
         table.add_row(
             str(frame.index),
             f"{frame.ratio:.3f}",
             "-" if frame.start_step == report.num_steps else str(frame.start_step),
-            f"{frame.mask_fraction:.0%}",
+            *([f"{frame.mask_fraction:.0%}"] if masked else []),
             str(frame.steps_run),
             f"{frame.achieved_ratio:.3f}",
             SERVED[frame.served] + (", missed" if frame.missed else ""),
         )
     console.print(table)
+    console.print(RATIO, highlight=False)
+    if report.mode in METHOD_MODES:
+        console.print(QUALITY[report.objective], highlight=False)
     counts, seconds = report.counts, report.seconds
     console.print(
         f"{counts.full_steps} full and {counts.partial_steps} partial steps, "
@@ -231,12 +242,7 @@ def summary(console: Console, report: Report, out: Path) -> None:
         console.print(f"{report.energy_joules:.1f} J: {escape(report.energy_note)}")
     missed = sum(frame.missed for frame in report.frames)
     if missed:
-        known = all(frame.full_ratio is not None for frame in report.frames)
-        whole = "what full diffusion reaches on such frames" if known else "the photos' score"
-        console.print(
-            f"{missed} of {len(report.frames)} targets end below {report.quality_target:g} of "
-            f"{whole} (missed)"
-        )
+        console.print(f"{missed} of {len(report.frames)} targets missed: {_missed(report)}")
     _notes(console, report.licences, report.notes, report.warnings)
     console.print(
         f"look at {escape(str(out / 'contact_sheet.png'))} (every stage side by side), "
@@ -246,6 +252,18 @@ def summary(console: Console, report: Report, out: Path) -> None:
     )
 
 
+def _missed(report: Report) -> str:
+    """What missed means in this report."""
+    lost = "refinement lost what the photos prove of them, so they are served as rendered"
+    if report.objective == "truth":
+        return lost
+    known = all(frame.full_ratio is not None for frame in report.frames)
+    whole = "what full diffusion reaches on such frames" if known else "the photos' score"
+    short = f"they end below {report.quality_target:g} of {whole}"
+    withheld = any(f.missed and f.served == "regression" and f.steps_run for f in report.frames)
+    return f"{short}, or {lost}" if withheld else short
+
+
 def _plan_text(console: Console, data: dict[str, Any]) -> None:
     table = Table(
         box=box.SIMPLE_HEAD,
@@ -253,7 +271,9 @@ def _plan_text(console: Console, data: dict[str, Any]) -> None:
         title_justify="left",
         title=f"{data['scene']}: {data['mode']}, quality {data['quality_target']:g}",
     )
-    for name in ("target", "score", "reference", "ratio", "from step", "marked"):
+    masked = data["mode"] == "selective"
+    marked = ["marked"] if masked else []
+    for name in ("target", "score", "reference", "ratio", "from step", *marked):
         table.add_column(name, justify="right")
     for frame in data["frames"]:
         served = frame["start_step"] == data["num_steps"]
@@ -263,9 +283,10 @@ def _plan_text(console: Console, data: dict[str, Any]) -> None:
             f"{frame['reference']:.3f}",
             f"{frame['ratio']:.3f}",
             "as rendered" if served else str(frame["start_step"]),
-            f"{frame['mask_fraction']:.0%}",
+            *([f"{frame['mask_fraction']:.0%}"] if masked else []),
         )
     console.print(table)
+    console.print(RATIO, highlight=False)
     console.print("schedule (F full, D full uncached, P frames, S tiles; slots in brackets):")
     console.print(data["schedule"], highlight=False, markup=False)
     console.print(

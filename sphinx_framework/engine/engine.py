@@ -102,7 +102,8 @@ class Engine:
     def render(self, scene: Scene | Prepared, **wishes: Unpack[Wishes]) -> RenderResult:
         """Render all targets; same scene, config, seed and device give the same bytes.
 
-        quality: in (0, 1], share of full diffusion's quality to keep (default: the config's).
+        quality: in (0, 1], the share to keep (default: the config's): of full diffusion's score, or
+            of the best plan's similarity to the truth, as the rules' objective says.
         mode: ``coarse``, ``fine``, ``selective``, or the baselines ``diffusion``, ``regression``.
         seed: of all noise (default: 0).
         budget_ms, budget_joules: predicted time and energy to stay within (default: the config's).
