@@ -93,8 +93,11 @@ class CostModel(Options):
     def of_request(self, name: str, frames: int) -> float | None:
         """Seconds of a stage that is counted by request, over so many frames in all."""
         now: float | None = getattr(self, name)
-        if now is None or not self.sizes or not frames:
+        if now is None or not self.pixels or not frames:
             return now
+        if not self.sizes:
+            shared = name == "plan_seconds" or not self.num_frames
+            return now if shared else now * frames / self.num_frames
         return grown([(s.amount, getattr(s, name)) for s in self.sizes], self.pixels * frames)
 
     def _scale(self, frames: int) -> float:

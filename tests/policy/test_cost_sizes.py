@@ -1,12 +1,20 @@
 """Predictions grow with pixels and frames as measurements say, attention's growth included."""
 
+import json
+from pathlib import Path
+from statistics import geometric_mean
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sphinx_framework.config import load_config
+from sphinx_framework.frame_plan import FramePlan
 from sphinx_framework.policy.budget import request_seconds
 from sphinx_framework.policy.cost import CostModel
 from sphinx_framework.policy.cost_sizes import SizeCost, grown
+from sphinx_framework.policy.plan import PlanConfig
+from sphinx_framework.policy.plan import plan as laid_out
 from sphinx_framework.policy.schedule import Full, Schedule
 
 SIDE = 96
@@ -107,3 +115,20 @@ def test_seconds_are_positive_and_pass_through_what_was_measured(
 def test_nothing_measured_predicts_nothing() -> None:
     with pytest.raises(ValueError, match="nothing was measured"):
         grown([], 1.0)
+
+
+def test_lites_own_table_grows_as_recorded_requests_did() -> None:
+    """CPU seconds recorded by ``benchmarks/cost_over_sizes.py``, up to one machine factor."""
+    recorded = json.loads(Path(__file__).with_name("lite_request_times.json").read_text())
+    cost = load_config("lite", []).cost
+    ratios = []
+    for row in recorded["requests"]:
+        plan, frames = FramePlan.parse(row["plan"]), row["frames"]
+        starts = [None] * (frames - row["targets"]) + [plan.start] * row["targets"]
+        schedule = laid_out("fine", starts, 50, PlanConfig(), walks=[plan.walk] * frames)
+        told, unknown = request_seconds(cost.at(row["side"] ** 2), [schedule])
+        assert not unknown
+        ratios.append(told / row["seconds"])
+    factor = geometric_mean(ratios)
+    assert len(ratios) >= 12
+    assert all(1 / 1.5 <= ratio / factor <= 1.5 for ratio in ratios)
