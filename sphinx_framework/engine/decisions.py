@@ -1,5 +1,6 @@
 """Stage 2 of the road: from coarse views to one schedule per clip, before diffusion starts."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from jaxtyping import Bool, Float
@@ -8,7 +9,7 @@ from torch import Tensor
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.engine.budgets import budget_notes, budgeted, predictions
 from sphinx_framework.engine.components import Components
-from sphinx_framework.engine.scoring import view_scores
+from sphinx_framework.engine.scoring import target_evidence, view_scores
 from sphinx_framework.engine.solvers import check_solvers
 from sphinx_framework.errors import CapabilityError
 from sphinx_framework.frame_plan import OWN, FramePlan
@@ -25,6 +26,7 @@ from sphinx_framework.types import (
     QualityReport,
     RefineMask,
     Scene,
+    ScoreEvidence,
     StartSteps,
 )
 
@@ -67,10 +69,19 @@ class Decisions:
 
 
 def assess(
-    components: Components, config: PipelineConfig, scene: Scene, coarse: CoarseViews
+    components: Components,
+    config: PipelineConfig,
+    scene: Scene,
+    coarse: CoarseViews,
+    known: Callable[[], ScoreEvidence] | None = None,
 ) -> QualityReport:
-    """Score coarse views and inputs, and relate them at the targets' true positions (eq. 2)."""
-    scores = view_scores(components.quality, scene, coarse)
+    """Score coarse views and inputs, and relate them at the targets' true positions (eq. 2).
+
+    known: what is known of the targets, where the request keeps it for later.
+    """
+    scores = view_scores(
+        components.quality, scene, coarse, known or (lambda: target_evidence(scene, coarse))
+    )
     report = quality_report(*scores, brackets(scene), config.gamma)
     return replace(report, coarse=coarse)
 

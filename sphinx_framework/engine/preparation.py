@@ -74,7 +74,10 @@ def preparing(
     yield CoarseReady(coarse=copied(coarse))
     if report is None:
         with request.timing("quality"), torch.no_grad():
-            report = assess(components, request.config, scene, coarse)
+            rendered = coarse
+            report = assess(
+                components, request.config, scene, coarse, lambda: request.known(rendered)
+            )
         yield request.done("quality")
     with request.timing("plan"), torch.no_grad():
         decisions = decide(

@@ -33,12 +33,15 @@ def photo_evidence(scene: Scene) -> ScoreEvidence:
 
 
 def view_scores(
-    estimator: QualityEstimator, scene: Scene, coarse: CoarseViews
+    estimator: QualityEstimator,
+    scene: Scene,
+    coarse: CoarseViews,
+    known: Callable[[], ScoreEvidence],
 ) -> tuple[Float[Tensor, " T"], Float[Tensor, " N"]]:
     """Scores of the coarse views and of the photos."""
     if takes_evidence(estimator):
         return (
-            estimator.score(coarse.images, coarse.opacity, evidence=target_evidence(scene, coarse)),
+            estimator.score(coarse.images, coarse.opacity, evidence=known()),
             estimator.score(scene.images, evidence=photo_evidence(scene)),
         )
     return estimator.score(coarse.images, coarse.opacity), estimator.score(scene.images)

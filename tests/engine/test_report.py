@@ -48,6 +48,7 @@ FRAME_KEYS = {
     "missed",
     "steps",
     "evidence",
+    "lost",
     "reason",
     "psnr",
     "ssim",

@@ -123,7 +123,12 @@ class LiteQuality:
     ) -> Float[Tensor, " V"]:
         """One score per image, larger is better; opacity is used where the options allow."""
         if evidence is not None and self._config.use_evidence:
-            seen = features(enlarged(images), _taken_apart(evidence))
+            renders = images is evidence.renders
+            seen = (
+                _of_renders(evidence)
+                if renders
+                else features(enlarged(images), _taken_apart(evidence))
+            )
             return plausible_scores(100 * self._judge.score(seen), images)
         known_opacity = opacity if self._config.use_opacity else None
         return plausible_scores(100 * self._network(enlarged(images), known_opacity), images)
@@ -136,11 +141,8 @@ class LiteQuality:
 
         What is no picture at all lost 10 dB.
         """
-        seen = _taken_apart(evidence)
-        if "lite render" not in evidence.memory:
-            evidence.memory["lite render"] = features(seen.images, seen)
-        render = evidence.memory["lite render"]
-        lost = self._judge.lost.plain(compared(features(enlarged(images), seen), render))
+        seen = features(enlarged(images), _taken_apart(evidence))
+        lost = self._judge.lost.plain(compared(seen, _of_renders(evidence)))
         return torch.where(plausibility(images) < 0.5, lost.clamp(min=10), lost)
 
 
@@ -149,6 +151,15 @@ def _taken_apart(evidence: ScoreEvidence) -> Known:
     if "lite" not in evidence.memory:
         evidence.memory["lite"] = known(enlarged_evidence(evidence))
     found: Known = evidence.memory["lite"]
+    return found
+
+
+def _of_renders(evidence: ScoreEvidence) -> Float[Tensor, "V F"]:
+    """Features of the renders themselves, made once a request."""
+    if "lite renders" not in evidence.memory:
+        seen = _taken_apart(evidence)
+        evidence.memory["lite renders"] = features(seen.images, seen)
+    found: Tensor = evidence.memory["lite renders"]
     return found
 
 
