@@ -20,6 +20,7 @@ from sphinx_framework.policy.memory import Footprint
 from sphinx_framework.policy.plan import PlanConfig
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.registry import Registry
+from sphinx_framework.texts import read_text
 
 ROLES: dict[str, str] = {
     "regression": "regression",
@@ -31,6 +32,8 @@ ROLES: dict[str, str] = {
     "poses": "poses",
 }
 OPTIONAL_ROLES = ("embedder", "poses")
+# More than any processor has; beyond, the system refuses to start them and the process dies.
+MOST_THREADS = 1024
 
 
 class ComponentConfig(BaseModel):
@@ -87,7 +90,7 @@ class EngineConfig(Options):
     )
     strict: bool = Field(default=False, description="refuse to do less than the mode asks for")
     threads: int | None = Field(
-        default=None, ge=1, description="CPU threads; none keeps torch's choice"
+        default=None, ge=1, le=MOST_THREADS, description="CPU threads; none keeps torch's choice"
     )
 
 
@@ -210,8 +213,8 @@ def load_cost(source: str | Path) -> CostModel:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(read_text(path))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not a valid TOML file: {error}.") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from None
@@ -252,7 +255,7 @@ def _locate(source: str) -> Path:
     if source in shipped:
         return shipped[source]
     path = Path(source)
-    if path.is_file():
+    if path.is_file() or (path.exists() and not path.is_dir()):
         return path
     if path.suffix == ".toml" or "/" in source:
         raise ConfigError(f"{source}: no such config file.", hint="See: sphinx-nvs configs.")
@@ -283,5 +286,7 @@ def parse_override(override: str) -> tuple[str, Any]:
         raise ConfigError(f"--set {override}: expected KEY.PATH=VALUE, for example plan.stride=5.")
     try:
         return key.strip(), tomllib.loads(f"value = {text}")["value"]
+    except RecursionError:
+        raise ConfigError(f"--set {key.strip()}: its value is nested too deeply.") from None
     except tomllib.TOMLDecodeError:
         return key.strip(), text.strip()

@@ -255,7 +255,7 @@ def _show(
     console: Console, calibration: Calibration, unseen: Sequence[HeldOut], out: Path, fit: Fit
 ) -> None:
     console.print(f"objective {fit.objective}: {MEANING[fit.objective]}", highlight=False)
-    console.print("plans: START (walked as [plan] says) or STARTxSTEPS[:SOLVER]", highlight=False)
+    console.print("plans: START (walked as \\[plan] says) or STARTxSTEPS[:SOLVER]", highlight=False)
     silhouette = calibration.clustering.silhouette
     if silhouette is not None:
         console.print(f"{calibration.clustering.count} clusters: silhouette {silhouette:.2f}")

@@ -19,12 +19,13 @@ from sphinx_framework.output.scene_folder import (
 )
 from sphinx_framework.registry import Registry
 from sphinx_framework.scenes.capture import Capture, shot_cameras
+from sphinx_framework.scenes.capture_checks import check_capture
 from sphinx_framework.scenes.checks import camera_doubts
 from sphinx_framework.scenes.images import read_header
 from sphinx_framework.scenes.load import installed_readers, load_scene
 from sphinx_framework.scenes.photo_checks import photo_doubts
 from sphinx_framework.scenes.pose_answers import installed_estimator
-from sphinx_framework.scenes.readers import read_capture
+from sphinx_framework.scenes.readers import read_capture, scene_path
 from sphinx_framework.scenes.transforms import TRANSFORMS_FILE
 from sphinx_framework.scenes.unposed import (
     file_cameras,
@@ -37,7 +38,7 @@ from sphinx_framework.scenes.unposed import (
 def import_scene(arguments: argparse.Namespace) -> int:
     """Estimate or convert cameras, and write the scene folder."""
     registry = Registry.from_entry_points()
-    source = Path(arguments.source).expanduser()
+    source = scene_path(arguments.source)
     with (
         open_output(arguments.out, scenes=[arguments.source]) as folder,
         unposed_photos(source, arguments.frames) as files,
@@ -97,7 +98,10 @@ def _read(arguments: argparse.Namespace, registry: Registry) -> tuple[SceneFolde
             f"{capture.shots[missing[0]].where}: is an input, and its photo "
             f"{capture.shots[missing[0]].file or '(not named)'} is not there."
         )
-    return from_capture(capture), [*capture.warnings, *_doubts(capture)]
+    first = capture.shots[capture.inputs[0]].file
+    assert first is not None  # no input is without its photo
+    doubts = check_capture(capture, Path(arguments.source), read_header(first).size)
+    return from_capture(capture), [*capture.warnings, *doubts, *_doubts(capture)]
 
 
 def _has_photo(capture: Capture, index: int) -> bool:

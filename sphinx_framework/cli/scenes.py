@@ -12,6 +12,7 @@ from sphinx_framework.protocols import SceneReader
 from sphinx_framework.registry import Registry
 from sphinx_framework.scenes.chunks import is_chunk_folder, read_index
 from sphinx_framework.scenes.load import installed_readers, load_scene
+from sphinx_framework.scenes.readers import scene_path
 from sphinx_framework.study.calibrate.samples import SceneSource
 from sphinx_framework.study.evaluate.datasets import (
     chunk_scenes,
@@ -65,7 +66,7 @@ def scene_names(
     readers = installed_readers(registry)
     for name in given:
         counted = RANGE.match(name)
-        folder = Path(name).expanduser()
+        folder = scene_path(name)
         if counted and not folder.exists():
             first, last = int(counted[2]), int(counted[3])
             if last < first:
@@ -102,7 +103,7 @@ def is_scene_folder(folder: Path, readers: Sequence[SceneReader]) -> bool:
 
 
 def _load(name: str, config: PipelineConfig, registry: Registry) -> Scene:
-    folder = Path(name).expanduser()
+    folder = scene_path(name)
     place = transforms_folder(folder) if folder.is_dir() else None
     if place is not None and not (place / "images").exists() and any(place.glob("images_*")):
         return folder_scene(folder, None, config.size, config.fit)

@@ -80,9 +80,9 @@ def refuse_overlap(
 def _places(scene: str | Path) -> Iterator[Path]:
     """What belongs to a scene: its folder (for a file of cameras, those around it), linked ones."""
     place = _resolved(scene)
-    if not place.exists():
+    if not _is_there(place):
         place = _resolved(str(scene).rpartition(":")[0] or os.devnull)  # FOLDER:KEY
-        if not place.exists() or not _is_ordinary(place):
+        if not _is_there(place) or not (place.is_dir() or place.is_file()):
             return
     if place.suffix.lower() in (".json", ".npy", ".torch") and not place.is_dir():
         place = place.parent
@@ -98,8 +98,11 @@ def _places(scene: str | Path) -> Iterator[Path]:
         yield from (_resolved(link.path) for link in links)
 
 
-def _is_ordinary(place: Path) -> bool:
-    return place.is_dir() or place.is_file()
+def _is_there(place: Path) -> bool:
+    try:
+        return place.exists()
+    except OSError:
+        return False  # no file system has such a name; the reader refuses it
 
 
 def _resolved(path: str | Path) -> Path:

@@ -57,6 +57,23 @@ def check_intrinsics(
     return ()
 
 
+def check_range(near: float | None, far: float | None, where: str = "") -> None:
+    """Refuse a depth range of which one end is missing, or that is none.
+
+    where: the file that states it; empty for what the user asks for.
+
+    Raises:
+        SceneError: naming the file and the keys.
+    """
+    place = f"{where}, 'near', 'far': " if where else ""
+    if (near is None) != (far is None):
+        raise SceneError(f"{place}give both near and far, or neither.")
+    if near is not None and far is not None and not 0 < near < far:
+        raise SceneError(
+            f"{place}the depth range must satisfy 0 < near < far, got near={near:g}, far={far:g}."
+        )
+
+
 def checked(scene: Scene) -> Scene:
     """The scene with warnings about cameras that do not fit together.
 

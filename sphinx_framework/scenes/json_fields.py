@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
+from sphinx_framework.texts import read_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,7 @@ def read_json_object(path: Path) -> Fields:
         SceneError: the file is missing, unreadable, not JSON, or not an object.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8-sig"))
+        values = json.loads(read_text(path, "utf-8-sig"))
     except FileNotFoundError as cause:
         raise SceneError(f"{path}: no such file.") from cause
     except OSError as cause:

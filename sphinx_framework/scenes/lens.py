@@ -33,7 +33,7 @@ def check_model(fields: Fields) -> None:
     model = fields.text_or_none("camera_model")
     if model is not None and model.upper() not in PINHOLE_MODELS:
         raise SceneError(
-            f"{fields.where}: the camera model {model!r} is not a pinhole camera.",
+            f"{fields.where}, 'camera_model': {model!r} is not a pinhole camera.",
             hint="Undistort the images first.",
         )
     if fields.values.get("is_fisheye") is True:
@@ -94,6 +94,24 @@ def distortion_note(shift: float, photos: int) -> str:
     )
 
 
+def check_distortion(
+    intrinsics: Float[Tensor, "3 3"], size: tuple[int, int], given: Mapping[str, float]
+) -> None:
+    """Refuse distortion that moves a corner by more than the image's size.
+
+    Raises:
+        SceneError: naming the terms.
+    """
+    height, width = size
+    shift = corner_shift(intrinsics, size, given)
+    if shift > max(height, width):
+        raise SceneError(
+            f"the distortion {dict(given)} moves a corner by {shift:.4g} pixels, more than the "
+            f"whole image of {width}x{height} (width x height).",
+            hint="Distortion is OpenCV's k1, k2, p1, p2, k3, k4.",
+        )
+
+
 def undistorted(
     image: Float[Tensor, "3 H W"], intrinsics: Float[Tensor, "3 3"], given: Mapping[str, float]
 ) -> Float[Tensor, "3 H W"]:
@@ -109,12 +127,7 @@ def undistorted(
     shift = corner_shift(intrinsics, (height, width), given)
     if shift < _WORTH_TELLING:
         return image
-    if shift > max(height, width):
-        raise SceneError(
-            f"the distortion {dict(given)} moves a corner by {shift:.4g} pixels, more than the "
-            f"whole image of {width}x{height} (width x height).",
-            hint="Distortion is OpenCV's k1, k2, p1, p2, k3, k4.",
-        )
+    check_distortion(intrinsics, (height, width), given)
     import cv2
 
     # OpenCV counts pixels from the middle of the first one, we from its corner.

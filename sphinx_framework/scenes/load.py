@@ -17,9 +17,9 @@ from sphinx_framework.logs import get_logger
 from sphinx_framework.protocols import PoseEstimator, SceneReader
 from sphinx_framework.registry import Registry
 from sphinx_framework.scenes.capture import Capture
-from sphinx_framework.scenes.checks import checked
+from sphinx_framework.scenes.checks import check_range, checked
 from sphinx_framework.scenes.formats import CaptureReader, built_in
-from sphinx_framework.scenes.readers import check_range, read_scene
+from sphinx_framework.scenes.readers import read_scene, scene_path
 from sphinx_framework.scenes.targets import check_count, choose_targets, parse_targets
 from sphinx_framework.scenes.unposed import (
     photo_files,
@@ -133,14 +133,14 @@ def is_claimed(path: str | Path, registry: Registry) -> bool:
 
     One that also claims what is not there claims everything, and is not believed.
     """
-    place = Path(path).expanduser()
+    place = scene_path(path)
     nowhere = place / "no-such-scene"
     return any(r.can_read(place) and not r.can_read(nowhere) for r in installed_readers(registry))
 
 
 def is_unposed(path: str | Path) -> bool:
     """Whether a path is a folder of photos without any cameras, or a video."""
-    place = Path(path).expanduser()
+    place = scene_path(path)
     return is_video(place) or bool(photo_files(place))
 
 
@@ -161,9 +161,9 @@ def load_unposed(
     """
     spec = parse_targets(DEFAULT_PATH if targets is None or targets == "split" else targets)
     check_range(near, far)
-    with unposed_photos(Path(path).expanduser()) as files:
+    with unposed_photos(scene_path(path)) as files:
         photos = read_photo_stack(files)
-    scene = posed_scene(photos, estimator, Path(path).expanduser().resolve().name)
+    scene = posed_scene(photos, estimator, scene_path(path).resolve().name)
     if near is not None:
         scene = replace(scene, near=near, far=far)
     if size is not None and size != scene.inputs.image_size:

@@ -9,6 +9,7 @@ from sphinx_framework.errors import SceneError, shown, suggestion
 from sphinx_framework.geometry.resize import FITS, fit_scene
 from sphinx_framework.protocols import SceneReader
 from sphinx_framework.scenes.capture import Capture, build_scene
+from sphinx_framework.scenes.checks import check_range
 from sphinx_framework.scenes.formats import FORMATS, CaptureReader, built_in
 from sphinx_framework.scenes.images import MAX_PIXELS
 from sphinx_framework.scenes.json_fields import check_indices
@@ -94,8 +95,9 @@ def read_scene(  # noqa: PLR0913 - every argument is an option of the command li
         near=scene.near if near is None else near,
         far=scene.far if far is None else far,
     )
-    check_range(scene.near, scene.far)
-    file = None if capture is None else capture.poses_file
+    own = near is None and far is None
+    check_range(scene.near, scene.far, str(_poses_file(capture) or shown(path)) if own else "")
+    file = _poses_file(capture)
     world = scene_world(file) if spec.kind == "file" and file is not None else None
     scene = choose_targets(scene, spec, fit=fit, convention=convention, world=world)
     check_count(len(scene.targets))
@@ -119,6 +121,10 @@ def read_capture(
     place = scene_path(path)
     chosen = choose_reader(place, reader, built_in() if readers is None else list(readers))
     return _captured(chosen, place, _given(split=split, convention=convention))
+
+
+def _poses_file(capture: Capture | None) -> Path | None:
+    return None if capture is None else capture.poses_file
 
 
 def _captured(reader: SceneReader, path: Path, options: dict[str, Any]) -> Capture | None:
@@ -185,16 +191,6 @@ def _check_options(
     if size is not None and min(size) < 1:
         raise SceneError(f"the size {size} must be at least 1x1 (height, width).")
     check_range(near, far)
-
-
-def check_range(near: float | None, far: float | None) -> None:
-    """Refuse a depth range of which one end is missing, or that is none."""
-    if (near is None) != (far is None):
-        raise SceneError("give both near and far, or neither.")
-    if near is not None and far is not None and not 0 < near < far:
-        raise SceneError(
-            f"the depth range must satisfy 0 < near < far, got near={near:g}, far={far:g}."
-        )
 
 
 def _given(**options: Any) -> dict[str, Any]:
