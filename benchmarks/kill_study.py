@@ -34,7 +34,7 @@ from sphinx_framework.testing.scenes import room_scene
 
 QUALITY = ("--qualities", "0.9", "--device", "cpu")
 FEW = ("--spacing", "2", "--steps", "1,every", "--min-samples", "3", "--min-scenes", "2")
-EVERY = 10
+EVERY = 3  # kills of runs into one folder, each of which goes on where the last was stopped
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -111,17 +111,20 @@ def killed_often(
     took = time.perf_counter() - begun
     print(f"one run takes {took:.1f} s", flush=True)
     whole = digests(place / "whole")
-    stopped = 0
-    for turn in range(1, kills + 1):
+    stopped, left = 0, took
+    for turn in range(kills):
         out = place / f"out-{turn // EVERY}"
+        left = took if turn % EVERY == 0 else left
         child = forked(words(out), said)
-        time.sleep(chance.uniform(0, 1.05) * took)
+        waited = chance.uniform(0, left)
+        time.sleep(waited)
+        left = max(0.3 * took, left - waited)
         os.kill(child, signal.SIGKILL)
         stopped += ended(child) == -signal.SIGKILL
         wrong += [f"kill {turn}: {problem}" for problem in half_files(out, set(whole))]
         if digests(sources) != before:
             wrong.append(f"kill {turn}: a source file changed")
-        if turn % EVERY == EVERY - 1 or turn == kills:
+        if turn % EVERY == EVERY - 1 or turn == kills - 1:
             if ended(forked(words(out), said)):
                 told = said.read_text(errors="replace")[-300:]
                 wrong.append(f"the run after kill {turn}: {told}")
@@ -136,6 +139,7 @@ def main() -> int:
     """Kill as often as asked; print what went wrong, 1 if anything did."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--commands", default="calibrate,evaluate")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(1)  # a pool of threads does not survive a fork
@@ -152,18 +156,20 @@ def main() -> int:
             scene.mkdir(parents=True)
             write_scene_folder(scene, from_scene(room_scene(4, (16, 16), seed=index)))
         config.write_text(PIPELINE.replace("num_steps = 12", "num_steps = 4"))
-        given = ["--config", str(config), "--scenes", str(place / "sources/scenes"), *QUALITY]
+        scenes = place / "sources/scenes"
+        given = ["--config", str(config), *QUALITY]
         commands: dict[str, Callable[[Path], list[str]]] = {
             "calibrate": lambda out: [
-                *("calibrate", *given, *FEW, "--bins", "2"),
+                *("calibrate", *given, "--scenes", str(scenes), *FEW, "--bins", "2"),
                 *("--samples", str(out / "samples"), "--out", str(out / "rules.toml")),
             ],
             "evaluate": lambda out: [
-                *("evaluate", *given, "--few-steps", "2", "--modes", "fine", "--energy", "none"),
-                *("--out", str(out)),
+                *("evaluate", *given, "--scenes", str(scenes / "0"), "--energy", "none"),
+                *("--few-steps", "2", "--modes", "fine", "--out", str(out)),
             ],
         }
-        for command, words in commands.items():
+        for command in arguments.commands.split(","):
+            words = commands[command]
             chance = random.Random(arguments.seed)
             here = place / command
             here.mkdir()
