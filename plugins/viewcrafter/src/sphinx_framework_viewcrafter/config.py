@@ -8,6 +8,7 @@ from sphinx_framework.options import CheckpointOptions, Options
 
 DEFAULT_PROMPT = "Rotating view of a scene"
 
+Solver = Literal["ddim", "dpmpp_2m"]
 Spacing = Literal["uniform_trailing", "uniform"]
 
 
@@ -116,6 +117,10 @@ class ViewCrafterConfig(CheckpointOptions):
     guidance: float = Field(7.5, ge=1, description="classifier-free guidance; 1 runs one branch")
     guidance_rescale: float = Field(
         0.7, ge=0, le=1, description="pull of the guided prediction to the conditional deviation"
+    )
+    solver: Solver = Field(
+        "ddim",
+        description='"ddim" (the authors\'), or "dpmpp_2m" for few steps, which draws no noise',
     )
     eta: float = Field(1.0, ge=0, le=1, description="fresh noise per step; 0 is deterministic DDIM")
     spacing: Spacing = Field("uniform_trailing", description="which training steps are visited")

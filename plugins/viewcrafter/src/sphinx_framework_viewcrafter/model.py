@@ -114,6 +114,7 @@ class ViewCrafter:
             eta=self.config.eta,
             spacing=self.config.spacing,
             final=self.config.final,
+            solver=self.config.solver,
         )
 
     def denoise(
