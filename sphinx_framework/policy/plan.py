@@ -1,4 +1,4 @@
-"""From start steps and a region to a schedule: pure functions over integers and booleans."""
+"""From start steps and a region to a schedule (Sphinx-C, Sphinx-F, Sphinx-S): pure functions."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ class PlanConfig(Options):
     max_start: int | None = Field(
         default=None,
         ge=0,
-        description="latest start of a target; none lets a frame be served as it is",
+        description="latest start of a target (sentinel k = 40 of the paper's code); none lets a frame "
+        "be served as it is",
     )
     input_start: int | None = Field(
         default=None, ge=0, description="step from which input slots are active; none means never"

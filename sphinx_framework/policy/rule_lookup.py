@@ -1,4 +1,4 @@
-"""Reading rules: a scene's cluster, and from a quality ratio to a plan (torch-free)."""
+"""Reading k rules: the scene cluster, and from a quality ratio to a plan (torch-free)."""
 
 import math
 from dataclasses import dataclass

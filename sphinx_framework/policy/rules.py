@@ -1,4 +1,4 @@
-"""The rules: which plan a quality ratio allows, and where that was measured (torch-free).
+"""The k rules: which plan a quality ratio allows, and where that was measured (torch-free).
 
 The format of a rule file (``sphinx-framework/rules/1``, TOML) is described in ``docs/rules.md``.
 """

@@ -67,7 +67,7 @@ class Full(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partial(Action):
-    """Only active frames, or their tiles in the region, are computed; the cache gives the rest."""
+    """Partial denoising: active frames alone, or their tiles; the cache gives the rest."""
 
     sparse: bool = False
 

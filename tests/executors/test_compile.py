@@ -1,4 +1,4 @@
-"""Networks compile under every executor (slow: run with ``-m compile``)."""
+"""Networks are traced whole under every executor; what compilers make of it: ``-m compile``."""
 
 import pytest
 import torch
@@ -13,7 +13,6 @@ from sphinx_framework.executors.tiles import TileSet
 from sphinx_framework.testing.oracle import relative_error
 
 pytestmark = [
-    pytest.mark.compile,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),

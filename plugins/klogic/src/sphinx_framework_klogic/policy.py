@@ -1,4 +1,4 @@
-"""The step policy: ratio -> plan, by the rules of the scene's cluster."""
+"""The k-logic: from a quality ratio to a plan, by the k rules of the scene cluster."""
 
 import math
 
