@@ -10,8 +10,10 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from types import FrameType
+
+from sphinx_framework.process_state import kept_process
 
 IMPORT_SECONDS_VARIABLE = "SPHINX_FRAMEWORK_IMPORT_SECONDS"
 SPEAK_SECONDS = 5.0
@@ -41,8 +43,7 @@ def watched_import(what: str, hint: str, *, longest: float | None = None) -> Ite
     teller.daemon = True
     teller.start()
     try:
-        # What a plugin prints while it loads must not mix with the answer of a command on stdout.
-        with redirect_stdout(sys.stderr), _alarm(limit, what):
+        with kept_process(what), _alarm(limit, what):
             yield
     finally:
         teller.cancel()

@@ -46,6 +46,7 @@ class Witness:
         """
         given = {words: t for words, t in handed.items() if isinstance(t, Tensor)}
         before = {words: writes(tensor) for words, tensor in given.items()}
+        default = torch.get_default_dtype()
         try:
             yield
         except (SphinxError, KeyboardInterrupt, GeneratorExit):
@@ -64,6 +65,13 @@ class Witness:
                 component=self.name,
                 stage=stage,
             ) from None
+        finally:
+            changed = torch.get_default_dtype()
+            if changed != default:  # for everybody, so it is put back whatever happened
+                torch.set_default_dtype(default)
+        if changed != default:
+            got = f"torch's default type set to {changed}"
+            raise self.refusal(stage, got, "settings of the process left alone")
         for words, tensor in given.items():
             if writes(tensor) != before[words]:
                 what = words.replace("_", " ")
@@ -97,6 +105,8 @@ class Witness:
         """Raise unless the answer is a tensor of this shape."""
         if not isinstance(answer, Tensor):
             raise self.refusal(stage, f"{kind_of(answer)} as {what}", "a tensor")
+        if answer.layout != torch.strided:
+            raise self.refusal(stage, f"{what} of {answer.layout}", "a dense tensor")
         if tuple(answer.shape) != shape:
             raise self.refusal(stage, f"{what} of shape {tuple(answer.shape)}", _text(shape))
 

@@ -54,8 +54,8 @@ class PlanConfig(Options):
     max_start: int | None = Field(
         default=None,
         ge=0,
-        description="latest start of a target (sentinel k = 40 of the paper's code); none lets a frame "
-        "be served as it is",
+        description="latest start of a target (the paper's code: sentinel k = 40); none lets a "
+        "frame be served as it is",
     )
     input_start: int | None = Field(
         default=None, ge=0, description="step from which input slots are active; none means never"

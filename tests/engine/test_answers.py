@@ -34,6 +34,11 @@ def sys_exit(answer):
     raise SystemExit(0)
 
 
+def other_default_type(answer):
+    torch.set_default_dtype(torch.float64)
+    return answer
+
+
 class NoException(BaseException):
     """What ``except Exception`` lets through."""
 
@@ -133,6 +138,8 @@ WRONG = [
     ("mask", "mask", lambda m: m[:2], "bad-answer", "plan"),
     ("mask", "mask", lambda m: m.numpy(), "bad-answer", "plan"),
     ("mask", "mask", broken, "component-raised", "plan"),
+    ("mask", "mask", lambda m: m.to_sparse(), "bad-answer", "plan"),
+    ("mask", "mask", other_default_type, "bad-answer", "plan"),
     ("steps", "start_steps", lambda s: replace(s, steps=list(s.steps)), "bad-answer", "plan"),
     ("steps", "start_steps", lambda s: replace(s, steps=None), "bad-answer", "plan"),
     ("steps", "start_steps", lambda s: replace(s, steps=(1, 2, 3, True)), "bad-answer", "plan"),
