@@ -45,12 +45,15 @@ class Compiled:
         self.forward = forward
         self.by_kind: dict[str, Forward] = {}
         self.options = {"fullgraph": True} | options
+        self.makes_constants = True  # until a first call has shown that there are none
 
     def __call__(self, *arguments: Any, ops: DenseExecutor, **named: Any) -> Any:
         kind, simple = _simplified(ops)
-        if not ops.constants:
+        if self.makes_constants and not ops.constants:
             # The first step of a request makes what the others read: it is traced by nobody.
-            return self.forward(*arguments, ops=ops, **named)
+            out = self.forward(*arguments, ops=ops, **named)
+            self.makes_constants = bool(ops.constants)
+            return out
         if kind not in self.by_kind:
             self.by_kind[kind] = torch.compile(_of_kind(self.forward, kind), **self.options)
         out = self.by_kind[kind](*arguments, ops=simple, **named)

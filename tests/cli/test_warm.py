@@ -19,6 +19,8 @@ def test_everything_that_a_first_request_pays_is_paid_and_told(command):
     assert ended.code == 0
     assert list(told["seconds"]) == ["kernels", "weights", "first request", "second request"]
     assert all(seconds > 0 for seconds in told["seconds"].values())
+    assert told["steps"]["full"] >= 1
+    assert sum(told["steps"].values()) >= 2
 
 
 def test_a_missing_scene_is_bad_input(command):

@@ -12,6 +12,7 @@ from networks import MixedModel
 from torch import nn
 
 from sphinx_framework.executors.compiling import compile_networks
+from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.passes import frames_pass, full_pass, tiles_pass
 from sphinx_framework.executors.tiles import TileSet
@@ -136,6 +137,27 @@ def test_the_first_step_of_a_request_is_not_traced(quick):
     quick.compiled = False
     assert fresh.keys() == {"scale"}
     assert quick.compilations - before <= 1
+
+
+class Plain(nn.Module):
+    """Makes no constants."""
+
+    def forward(self, x, ops):
+        return 2 * ops.maps(x)
+
+
+def test_a_network_without_constants_is_compiled_from_its_second_call_on():
+    compilations = []
+
+    def backend(graph, example):
+        compilations.append(graph)
+        return graph.forward
+
+    network = Plain()
+    compile_networks([network], backend=backend)
+    for _ in range(3):
+        network(torch.ones(FRAMES, 8, 4, 4), DenseExecutor(FRAMES))
+    assert len(compilations) == 1
 
 
 def test_a_network_without_an_executor_is_not_compiled():
