@@ -20,13 +20,13 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sphinx_framework.arrays import Numbers, as_images, as_order
-from sphinx_framework.cameras import Cameras as Cameras
 from sphinx_framework.errors import SceneError
 from sphinx_framework.frame_plan import Walk as Walk
-from sphinx_framework.layout import ClipLayout as ClipLayout
-from sphinx_framework.layout import Slot as Slot
-from sphinx_framework.layout import SlotKind as SlotKind
+from sphinx_framework.types.arrays import Numbers, as_images, as_order
+from sphinx_framework.types.cameras import Cameras as Cameras
+from sphinx_framework.types.layout import ClipLayout as ClipLayout
+from sphinx_framework.types.layout import Slot as Slot
+from sphinx_framework.types.layout import SlotKind as SlotKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

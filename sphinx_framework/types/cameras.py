@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework.arrays import Numbers, as_intrinsics, as_poses, as_size
 from sphinx_framework.errors import SceneError
+from sphinx_framework.types.arrays import Numbers, as_intrinsics, as_poses, as_size
 
 ROTATION_TOLERANCE = 1e-3
 
