@@ -39,7 +39,7 @@ LIMITS = (
 )
 
 
-def compose(results: dict[str, Any], rules: dict[str, Any] | None) -> str:
+def compose(results: dict[str, Any], rules: dict[str, Any] | None, note: str = "") -> str:
     """The page's Markdown."""
     systems = results["systems"]
     rows = {name: system["scenes"] for name, system in systems.items()}
@@ -59,6 +59,7 @@ def compose(results: dict[str, Any], rules: dict[str, Any] | None) -> str:
         f"* software: {results['software']}",
         f"* date: {results['date']}",
         f"* command: `{results['command']}`",
+        f"* note: {note}" if note else "",
         "## The promise, checked",
         markdown(claim_table(promise(rows, listed, results["objective"]))),
         "## All systems",
@@ -121,12 +122,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="--out of sphinx-nvs evaluate")
     parser.add_argument("page", type=Path, help="Markdown file to write")
     parser.add_argument("--rules", type=Path, help="rule file that was evaluated")
+    parser.add_argument("--note", default="", help="what changed since the evaluation ran")
     arguments = parser.parse_args()
     results = json.loads((arguments.folder / "results.json").read_text(encoding="utf-8"))
     if results.get("schema") != SCHEMA or results.get("kind") != "evaluate":
         parser.error(f"{arguments.folder}/results.json is not of an evaluation")
     rules = tomllib.loads(arguments.rules.read_text()) if arguments.rules else None
-    text = compose(results, rules)
+    text = compose(results, rules, arguments.note)
     images = arguments.page.parent / "images"
     images.mkdir(parents=True, exist_ok=True)
     for name in FIGURES:
