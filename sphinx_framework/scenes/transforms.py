@@ -27,6 +27,7 @@ Inputs and targets come from, in this order: ``train_test_split_<n>.json`` (``tr
 the last frame are inputs and everything between them is a target.
 """
 
+import posixpath
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,7 +114,8 @@ def _named_split(top: Fields) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
         return None
     key = next((k for k in ("test_filenames", "val_filenames") if k in top), None)
     places = {
-        frame.text_or_none("file_path"): index for index, frame in enumerate(top.objects("frames"))
+        _plain(frame.text_or_none("file_path") or ""): index
+        for index, frame in enumerate(top.objects("frames"))
     }
     inputs = _indices(top, "train_filenames", places)
     if not inputs:
@@ -121,12 +123,17 @@ def _named_split(top: Fields) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     return inputs, () if key is None else _indices(top, key, places)
 
 
-def _indices(top: Fields, key: str, places: dict[str | None, int]) -> tuple[int, ...]:
+def _plain(name: str) -> str:
+    """A file name as it is compared: Windows wrote some, and ``./`` says nothing."""
+    return posixpath.normpath(name.replace("\\", "/"))
+
+
+def _indices(top: Fields, key: str, places: dict[str, int]) -> tuple[int, ...]:
     found = []
     for name in top.texts(key):
-        if name not in places:
+        if _plain(name) not in places:
             raise SceneError(f"{top.where}, {key!r}: no frame has the 'file_path' {name!r}.")
-        found.append(places[name])
+        found.append(places[_plain(name)])
     if len(set(found)) != len(found):
         raise SceneError(f"{top.where}, {key!r}: names a frame twice.")
     return tuple(found)

@@ -199,6 +199,16 @@ def test_named_frames_are_inputs_and_targets(bring):
         bring(lambda c, _: c.update(train_filenames=["images/none.png"]))
 
 
+def test_named_frames_are_found_however_their_names_are_spelt(bring):
+    def change(content, _):
+        names = [frame["file_path"] for frame in content["frames"]]
+        spelt = [f"./{name}" for name in names[::4]]
+        windows = [name.replace("/", "\\") for name in names[1::4]]
+        content.update(train_filenames=spelt, val_filenames=windows)
+
+    assert bring(change).order == (0, 4, 8, 1, 5, 9)
+
+
 def test_a_phones_folder_is_read_in_natural_order_without_hidden_files(tmp_path):
     for name in ("b10.jpg", "b9.jpg", "B1.HEIC", "._b9.jpg", ".thumb.png", "notes.txt"):
         (tmp_path / name).write_bytes(b"")
