@@ -41,35 +41,44 @@ class CostModel(Options):
     full step (relative cost only, so no latency is predicted).
     """
 
-    full: float = Field(1.0, description="seconds of a recording full step")
+    full: float = Field(default=1.0, description="seconds of a recording full step")
     dense: float = Field(
-        1.0, description="a full step that records nothing, over that of one that does"
+        default=1.0, description="a full step that records nothing, over that of one that does"
     )
-    frames_base: float = Field(0.02, description="a step of frames without any, over a full step")
+    frames_base: float = Field(
+        default=0.02, description="a step of frames without any, over a full step"
+    )
     frames_slope: float = Field(
-        1.0, description="growth of a step of frames with their share, over a full step"
+        default=1.0, description="growth of a step of frames with their share, over a full step"
     )
-    tiles_base: float = Field(0.04, description="a step of tiles without any, over a full step")
+    tiles_base: float = Field(
+        default=0.04, description="a step of tiles without any, over a full step"
+    )
     tiles_slope: float = Field(
-        1.6, description="growth of a step of tiles with their share, over a full step"
+        default=1.6, description="growth of a step of tiles with their share, over a full step"
     )
     encode_per_frame: float | None = Field(
-        None, description="seconds to encode and condition a frame"
+        default=None, description="seconds to encode and condition a frame"
     )
-    decode_per_frame: float | None = Field(None, description="seconds to decode a frame")
+    decode_per_frame: float | None = Field(default=None, description="seconds to decode a frame")
     regression_seconds: float | None = Field(
-        None, description="seconds of the regression stage of a request"
+        default=None, description="seconds of the regression stage of a request"
     )
-    quality_seconds: float | None = Field(None, description="seconds of all scores of a request")
-    plan_seconds: float | None = Field(None, description="seconds from scores to schedules")
-    watts: float | None = Field(None, description="mean power while steps were timed")
-    num_frames: int = Field(0, description="frames of the clip whose steps were timed")
-    pixels: int = Field(0, description="of a frame, as timed; 0: not known, sizes do not count")
+    quality_seconds: float | None = Field(
+        default=None, description="seconds of all scores of a request"
+    )
+    plan_seconds: float | None = Field(default=None, description="seconds from scores to schedules")
+    watts: float | None = Field(default=None, description="mean power while steps were timed")
+    num_frames: int = Field(default=0, description="frames of the clip whose steps were timed")
+    pixels: int = Field(
+        default=0, description="of a frame, as timed; 0: not known, sizes do not count"
+    )
     measured: str = Field(
-        "", description="where the numbers come from; empty for the built-in assumption"
+        default="", description="where the numbers come from; empty for the built-in assumption"
     )
     sizes: tuple[SizeCost, ...] = Field(
-        (), description="the same at several sizes and numbers of frames, to predict between"
+        default=(),
+        description="the same at several sizes and numbers of frames, to predict between",
     )
 
     def at(self, pixels: int) -> Self:
