@@ -134,7 +134,11 @@ def _open(arguments: argparse.Namespace) -> tuple[Engine, Scene, float]:
 def asked_pipeline(arguments: argparse.Namespace) -> tuple[PipelineConfig, Registry]:
     """The pipeline of the arguments, checked as far as can be without a scene or models."""
     RenderRequest.asked(
-        quality=arguments.quality, mode=arguments.mode, seed=getattr(arguments, "seed", 0)
+        quality=arguments.quality,
+        mode=arguments.mode,
+        seed=getattr(arguments, "seed", 0),
+        budget_ms=arguments.budget_ms,
+        budget_joules=arguments.budget_joules,
     )
     if arguments.energy is not None:
         check_meter(arguments.energy)
