@@ -6,6 +6,7 @@ plugin need not know of any of this.
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
+from inspect import ismethod
 from threading import RLock
 from types import FunctionType
 from typing import Any
@@ -16,11 +17,8 @@ from torch import nn
 from sphinx_framework.engine.components import Components
 
 HOST = torch.device("cpu")
-# What a component may be asked for that runs its networks.
-CALLS = {
-    "predict", "encode", "decode", "condition", "denoise", "score", "mask", "start_steps", "embed",
-    "embed_text",
-}  # fmt: skip
+# What a component is asked for that runs none of its networks; any other method may run one.
+QUIET = ("layouts", "sampler", "scene_memory")
 DEPTH = 3  # a model holds a wrapper, which holds a record of networks, which holds networks
 
 
@@ -61,7 +59,7 @@ class Guest:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
-        if name not in CALLS:
+        if name in QUIET or name.startswith("_") or not ismethod(found):
             return found
 
         def called(*arguments: Any, **options: Any) -> Any:

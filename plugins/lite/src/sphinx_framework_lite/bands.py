@@ -27,8 +27,14 @@ def chroma(images: Float[Tensor, "*b 3 H W"]) -> Float[Tensor, "*b 2 H W"]:
 def smooth(x: Float[Tensor, "V C H W"], sigma: float) -> Float[Tensor, "V C H W"]:
     """Gaussian blur with replicated edges, as two matrix products: quick at our sizes."""
     height, width = x.shape[-2:]
-    down, across = (_blur_matrix(side, sigma).to(x) for side in (height, width))
+    down, across = (_blur_on(side, sigma, x.device, x.dtype) for side in (height, width))
     return down @ x @ across.mT
+
+
+@lru_cache(maxsize=64)
+def _blur_on(side: int, sigma: float, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """The matrix where it is used: copied there once, not at every blur."""
+    return _blur_matrix(side, sigma).to(device=device, dtype=dtype)
 
 
 @lru_cache(maxsize=64)
@@ -58,10 +64,16 @@ def bands(x: Float[Tensor, "V C H W"]) -> tuple[list[Tensor], Tensor]:
 
 def gradient_magnitude(grey: Float[Tensor, "V 1 H W"]) -> Float[Tensor, "V 1 H W"]:
     """Prewitt gradient magnitude."""
-    kernel = grey.new_tensor([[1, 0, -1], [1, 0, -1], [1, 0, -1]]) / 3
     padded = functional.pad(grey, (1, 1, 1, 1), mode="replicate")
-    both = functional.conv2d(padded, torch.stack([kernel, kernel.T])[:, None])
+    both = functional.conv2d(padded, _prewitt_on(grey.device, grey.dtype))
     return both.square().sum(dim=1, keepdim=True).add(1e-12).sqrt()
+
+
+@lru_cache(maxsize=8)
+def _prewitt_on(device: torch.device, dtype: torch.dtype) -> Float[Tensor, "2 1 3 3"]:
+    """Both kernels where they are used."""
+    kernel = torch.tensor([[1, 0, -1], [1, 0, -1], [1, 0, -1]], dtype=dtype) / 3
+    return torch.stack([kernel, kernel.T])[:, None].to(device)
 
 
 def weighted(values: Float[Tensor, "V 1 H W"], weight: Float[Tensor, "V 1 H W"]) -> Tensor:
