@@ -6,6 +6,7 @@ plugin need not know of any of this.
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
+from functools import wraps
 from inspect import ismethod
 from threading import RLock
 from types import FunctionType
@@ -62,6 +63,7 @@ class Guest:
         if name in QUIET or name.startswith("_") or not ismethod(found):
             return found
 
+        @wraps(found)  # parameters say what a component asks for
         def called(*arguments: Any, **options: Any) -> Any:
             with self._residence.lock:
                 self._residence.enter(self._inner)

@@ -43,8 +43,8 @@ def warped(
         seen = back[:, :3, :3] @ world + back[:, :3, 3:]
         z = seen[:, 2:].clamp(min=1e-6)
         at = (inputs.intrinsics[chosen] @ (seen / z))[:, :2]
-        scale = at.new_tensor([2 / width, 2 / height])[:, None]
-        place = (at * scale - 1).transpose(1, 2).unflatten(1, (height, width))
+        place = torch.stack([at[:, 0] * (2 / width) - 1, at[:, 1] * (2 / height) - 1], dim=-1)
+        place = place.unflatten(1, (height, width))
         inside = (place.abs() < 1).all(dim=-1) & (depth > 0)
         inside &= (seen[:, 2] > 1e-6).unflatten(1, (height, width))
         views.append(

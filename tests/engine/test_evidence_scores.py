@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from sphinx_framework.engine.answers import checked
+from sphinx_framework.engine.residence import Guest, Residence
 from sphinx_framework.geometry.warps import warped
 from sphinx_framework.protocols import LossEstimator, takes_evidence
 from sphinx_framework.testing.fakes import fake_scene
@@ -110,3 +111,9 @@ def test_what_has_no_depth_or_lies_behind_a_photo_is_not_seen_in_it():
     )
     _, inside = warped(scene.images, scene.inputs, away, torch.full((1, 32, 32), 2.0))
     assert float(inside[0].max()) == 0
+
+
+def test_an_estimator_that_waits_on_the_host_asks_for_the_same():
+    guest = Guest(Judge(), Residence(torch.device("cpu")))
+    assert takes_evidence(guest)
+    assert isinstance(guest, LossEstimator)
