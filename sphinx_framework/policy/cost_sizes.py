@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from itertools import groupby
 
+from pydantic import Field
+
 from sphinx_framework.options import Options
 
 Point = tuple[float, float]  # amount, seconds
@@ -16,14 +18,14 @@ class SizeCost(Options):
     pixels: of a frame. frames: latents of the clip. Stages as in :class:`.cost.CostModel`.
     """
 
-    pixels: int
-    frames: int
-    full: float
-    encode_per_frame: float
-    decode_per_frame: float
-    regression_seconds: float
-    quality_seconds: float
-    plan_seconds: float
+    pixels: int = Field(description="of a frame")
+    frames: int = Field(description="latents of the clip")
+    full: float = Field(description="seconds of a recording full step")
+    encode_per_frame: float = Field(description="seconds")
+    decode_per_frame: float = Field(description="seconds")
+    regression_seconds: float = Field(description="seconds of the regression stage")
+    quality_seconds: float = Field(description="seconds of the scores")
+    plan_seconds: float = Field(description="seconds of masks and plan")
 
     @property
     def amount(self) -> int:

@@ -103,7 +103,8 @@ def read_chunk(path: Path, *, index: Path | None = None) -> Capture:
         )
         raise SceneError(
             f"{shown(place)}: {told}.",
-            hint=f"{suggestion(key, keys)}Name one as {shown(place)}:KEY, of: {some or 'none'}.",
+            hint=f"{suggestion(key, keys)}Name one as {shown(place)}:KEY, of: {some or 'none'}; "
+            "a study takes several by --index.",
         )
     capture = chunk_capture(chunks, where[key] or place.name, key)
     if index is None:

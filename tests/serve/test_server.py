@@ -4,6 +4,8 @@ import hashlib
 import io
 import json
 import signal
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -160,3 +162,17 @@ def test_a_video_is_made_and_deleted_by_the_calls_of_the_openai_package(server):
     gone = httpx.delete(link).json()
     assert gone == {"id": done["id"], "object": "video.deleted", "deleted": True}
     assert httpx.get(link).status_code == 404
+
+
+def test_the_example_of_the_openai_package_makes_a_video(server, tmp_path):
+    script = Path(__file__).parents[2] / "examples" / "openai_videos.py"
+    out = tmp_path / "out.mp4"
+    ended = subprocess.run(
+        [sys.executable, script, server.scene, out, "--server", server.url],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert f"{out}: 40x32, {out.stat().st_size} bytes" in ended.stdout

@@ -129,7 +129,8 @@ def test_chunks_with_an_evaluation_index_are_scenes(study, chunks, index):
     assert json.loads(ended.out)["scenes"] == 2
     without = calibrated(study, "--scenes", chunks)
     assert without.code == 2
-    assert "Add --index" in without.told
+    assert "which one is not said" in without.told
+    assert "--index" in without.told
 
 
 def test_an_index_chooses_views_of_scene_folders(study, tmp_path):

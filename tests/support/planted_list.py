@@ -90,6 +90,8 @@ BROKEN = [
     ("quality", "score", lambda f, q, s, *x: -q(*x), "one_finite_positive_score"),
     ("quality", "score", lambda f, q, s, *x: q(*x) * NAN, "one_finite_positive_score"),
     ("quality", "score", planted.undefined_on_flat, "flat_images"),
+    ("quality", "score", planted.evidence_of_the_batch, "evidence_belongs"),
+    ("quality", "score", planted.only_with_warps, "evidence_may_lack"),
     ("quality", "score", lambda f, q, s, *x: q(*x) / q(*x).sum(), "a_batch_scores_like"),
     ("quality", "score", lambda f, q, s, x: q(x), "accepts_the_opacity"),
     ("quality", "score", lambda f, q, s, *x: 1 / q(*x), "a_ruined_photo"),

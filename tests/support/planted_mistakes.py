@@ -205,6 +205,17 @@ def score_calls(fake, score, state, *given):
     return score(*given) + state["runs"]
 
 
+def evidence_of_the_batch(fake, score, state, images, opacity=None, *, evidence=None):
+    """Every image is judged by the renders of all."""
+    known = 1.0 if evidence is None else evidence.renders.mean()
+    return score(images, opacity) * known
+
+
+def only_with_warps(fake, score, state, images, opacity=None, *, evidence=None):
+    """Takes it for granted that a regression stage knows depth."""
+    return score(images, opacity) if evidence is None else evidence.warps.mean((0, 2, 3, 4))
+
+
 def undefined_on_flat(fake, score, state, images, *rest):
     return score(images, *rest) * images.std((1, 2, 3)) / images.std((1, 2, 3))
 

@@ -1,6 +1,8 @@
 """Every check of the contract suites catches a component that breaks it."""
 
 import unittest
+from functools import partial
+from inspect import signature
 from typing import Any
 
 import planted_mistakes as planted
@@ -54,7 +56,13 @@ def wrapped(kind: str, method: str, change: planted.Change) -> Any:
     """A fake whose ``method`` is ``change(fake, original method, state, *arguments)``."""
     fake = FAKES[kind](FakeConfig(), CPU)
     original, state = getattr(fake, method), {}
-    setattr(fake, method, lambda *given, **named: change(fake, original, state, *given, **named))
+
+    def changed(*given, **named):
+        return change(fake, original, state, *given, **named)
+
+    if "evidence" in signature(change).parameters:  # it asks for evidence as an estimator does
+        changed.__signature__ = signature(partial(change, fake, original, state))
+    setattr(fake, method, changed)
     return fake
 
 
