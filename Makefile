@@ -34,6 +34,8 @@ demo: install
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not compile and not gpu and not weights" -n 2 --dist loadfile -q \
 		--ignore tests/road --ignore tests/serve/browser --ignore tests/view
+# Tracing takes a minute, and fills the process with what it traced.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m compile tests/executors tests/kit
 # A browser's driver leaves an event loop behind: processes of their own (skipped without Chromium).
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/serve/browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/view

@@ -28,6 +28,9 @@ WHOLE = ("conv", "norm", "clip_norm", "frame", "frames", "clip", "frame_conv", "
 # Compilations at most, by kind of step, whatever its frames or tiles. Of counts: one, the
 # first that is met, and others below and from 16 on (a CPU's convolutions change their algorithm).
 BUDGET = {"dense": 1, "record": 2, "frames": 4, "tiles": 4}
+# Of a network with every call of the executors, tiles have three counts of their own: cells,
+# frames that hold some, and the most at one place. Six whether 20 or 60 draws are made.
+WHOLE_BUDGET = {**BUDGET, "tiles": 6}
 
 
 class Net(nn.Module):
@@ -106,14 +109,14 @@ class Model:
         return step
 
 
-def check(model, kind, turns):
+def check(model, kind, turns, budget=BUDGET):
     draw, before = random.Random(0), model.compilations
     for _ in range(turns):
         (eager, kept), (compiled, also_kept) = model.both(model.step(kind, draw))
         assert torch.equal(eager, compiled)
         assert kept.keys() == also_kept.keys()
         assert all(torch.equal(kept[slot], also_kept[slot]) for slot in kept)
-    assert 1 <= model.compilations - before <= BUDGET[kind]
+    assert 1 <= model.compilations - before <= budget[kind]
 
 
 @pytest.fixture(scope="module")
@@ -167,4 +170,4 @@ def test_a_network_without_an_executor_is_not_compiled():
 @pytest.mark.compile
 @pytest.mark.parametrize("kind", BUDGET)
 def test_every_executor_call_compiles_a_bounded_number_of_times(kind):
-    check(Model(WHOLE), kind, 20)
+    check(Model(WHOLE), kind, 20, WHOLE_BUDGET)
