@@ -32,7 +32,7 @@ demo: install
 
 # One torch thread per worker: two workers with two threads each would fight over two cores.
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not compile and not gpu and not weights" -n 2 --dist loadfile -q \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not compile and not gpu and not weights and not ray" -n 2 --dist loadfile -q \
 		--ignore tests/road --ignore tests/serve/browser --ignore tests/view
 # Tracing takes a minute, and fills the process with what it traced.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m compile tests/executors tests/kit

@@ -58,7 +58,8 @@ def test_a_replica_killed_in_mid_job_loses_nothing(server):
     for replica in replicas(server).values():  # whichever has the job
         os.kill(replica, signal.SIGKILL)
     ended = server.ended(job)
-    assert (ended["status"], ended["attempt"]) == ("succeeded", 2)
+    assert ended["status"] == "succeeded"
+    assert ended["attempt"] >= 2  # the other replica may take it before that is killed, too
     numbers = [number for number, _, _ in server.events(job)]
     assert numbers == list(range(1, len(numbers) + 1))
 
