@@ -14,9 +14,11 @@ import signal
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
+from forks import forked
 
 from sphinx_framework.cli.main import main as run_command
 from sphinx_framework.output.manifest import MANIFEST, Manifest
@@ -43,17 +45,7 @@ def rendered(scene: Path, out: Path, seed: int) -> int:
 
 def started(scene: Path, out: Path, seed: int, said: Path) -> int:
     """The same in a fork; what it says goes to a file. Returns its process id."""
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        handle = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(handle, 1)
-        os.dup2(handle, 2)
-        code = rendered(scene, out, seed)
-    finally:
-        os._exit(code)
+    return forked(partial(rendered, scene, out, seed), said)
 
 
 def problems(out: Path) -> list[str]:

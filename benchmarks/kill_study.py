@@ -19,6 +19,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -27,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"
 
 from commands import FAKES, PIPELINE
 from distributions import PluginFolder
+from forks import forked
 
 from sphinx_framework.cli.main import main as run_command
 from sphinx_framework.output.scene_folder import from_scene, write_scene_folder
@@ -77,21 +79,6 @@ def half_files(out: Path, whole: set[str]) -> list[str]:
     return wrong
 
 
-def forked(words: list[str], said: Path) -> int:
-    """Run a command in a fork; what it says goes to a file. Returns the process id."""
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        handle = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(handle, 1)
-        os.dup2(handle, 2)
-        code = run_command(words)
-    finally:
-        os._exit(code)
-
-
 def ended(child: int) -> int:
     """The exit code of a fork."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -106,7 +93,7 @@ def killed_often(
     wrong: list[str] = []
     run_command(words(place / "first"))  # loads everything that the forks then have
     begun = time.perf_counter()
-    if ended(forked(words(place / "whole"), said)):
+    if ended(forked(partial(run_command, words(place / "whole")), said)):
         return 0, [f"the first run: {said.read_text(errors='replace')[-300:]}"]
     took = time.perf_counter() - begun
     print(f"one run takes {took:.1f} s", flush=True)
@@ -115,7 +102,7 @@ def killed_often(
     for turn in range(kills):
         out = place / f"out-{turn // EVERY}"
         left = took if turn % EVERY == 0 else left
-        child = forked(words(out), said)
+        child = forked(partial(run_command, words(out)), said)
         waited = chance.uniform(0, left)
         time.sleep(waited)
         left = max(0.3 * took, left - waited)
@@ -125,7 +112,7 @@ def killed_often(
         if digests(sources) != before:
             wrong.append(f"kill {turn}: a source file changed")
         if turn % EVERY == EVERY - 1 or turn == kills - 1:
-            if ended(forked(words(out), said)):
+            if ended(forked(partial(run_command, words(out)), said)):
                 told = said.read_text(errors="replace")[-300:]
                 wrong.append(f"the run after kill {turn}: {told}")
             wrong += [f"after kill {turn}: {problem}" for problem in half_files(out, set(whole))]

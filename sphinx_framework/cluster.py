@@ -60,17 +60,20 @@ def require_room(ray: Any, wanted: Mapping[str, float], what: str) -> None:
 
 
 def spread(
-    make: Make, tasks: Sequence[tuple[Any, ...]], *, threads: int, device: str
+    make: Make, tasks: Sequence[tuple[Any, ...]], *, threads: int | None, device: str
 ) -> Iterator[tuple[int, Any]]:
     """Run ``make()(*task)`` for every task; its index and result in the order of completion.
 
-    Every actor calls ``make`` once and uses ``threads`` torch threads, so that results have the
-    bytes of one process with as many. As many actors run as the cluster has room for. A task whose
-    actor dies is tried again by a new one.
+    Every actor calls ``make`` once and uses ``threads`` torch threads (``None``: as many as this
+    process), so that results have the bytes of one process with as many. As many actors run as the
+    cluster has room for. A task whose actor dies is tried again by a new one.
 
     Raises :class:`SphinxError` as the work raises it, :class:`JobError` for a task that kills its
     actors, :class:`ConfigError` without Ray or room for one actor.
     """
+    import torch
+
+    threads = threads or torch.get_num_threads()
     gpus = 1.0 if device.startswith("cuda") else 0.0
     with joined("--engine ray") as (ray, _):
         require_room(ray, {"CPU": threads, "GPU": gpus}, f"Tasks of {threads} threads")

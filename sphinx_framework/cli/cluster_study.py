@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from sphinx_framework.cluster import spread
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.study.files import file_stem
@@ -36,9 +34,8 @@ def measured_on_cluster(
     """
     folder.mkdir(parents=True, exist_ok=True)
     tasks = [(name, recorded(folder, name)) for name in names]
-    threads = config.engine.threads or torch.get_num_threads()
     task = partial(_in_own_folder, make)
-    for index, text in spread(task, tasks, threads=threads, device=device):
+    for index, text in spread(task, tasks, threads=config.engine.threads, device=device):
         name = names[index]
         if text != tasks[index][1]:
             write(folder / f"{file_stem(name)}.json", text)

@@ -64,8 +64,9 @@ def render_many(arguments: argparse.Namespace) -> int:
         for name, out in out_folders(names, root).items()
     ]
     with many_progress(len(names), console) as progress:
-        outcomes = _on_cluster(arguments, config, tasks, progress)
-        if outcomes is None:
+        if arguments.engine == "ray":
+            outcomes = _on_cluster(arguments, config, tasks, progress)
+        else:
             render_one = _renderer(arguments, config, registry, chosen, progress.events)
             outcomes = []
             for (one,) in tasks:
@@ -86,14 +87,10 @@ def _on_cluster(
     config: PipelineConfig,
     tasks: list[tuple[argparse.Namespace]],
     progress: ManyProgress,
-) -> list[Outcome] | None:
-    """Outcomes of tasks of a cluster, a scene a task; nothing where none is asked for."""
-    if arguments.engine == "local":
-        return None
-    import torch
-
+) -> list[Outcome]:
+    """Outcomes of tasks of a cluster, a scene a task."""
     found: dict[int, Outcome] = {}
-    threads = config.engine.threads or torch.get_num_threads()
+    threads = config.engine.threads
     make = partial(_renderer, arguments)
     for index, outcome in spread(make, tasks, threads=threads, device=arguments.device):
         found[index] = outcome

@@ -3,19 +3,22 @@
 import pickle
 import random
 import unittest
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from sphinx_framework.engine import answers
 from sphinx_framework.errors import InputError
 from sphinx_framework.testing.fakes import FakeConfig, FakeRegression
 from sphinx_framework.testing.scenes import moved_world, track_scene
 from sphinx_framework.types import CoarseViews, Scene
+
+Value = TypeVar("Value", bound=Tensor | None)
 
 GUIDE = "docs/writing-a-plugin.md"
 
@@ -188,21 +191,15 @@ def _settings() -> dict[str, object]:
     }
 
 
-def scene_tensors(scene: Scene) -> dict[str, Tensor | None]:
+def scene_tensors(scene: Scene) -> dict[str, Tensor]:
     """The tensors of a scene by the names that a failure shows."""
-    return {
-        "the input photos": scene.images,
-        "the input poses": scene.inputs.world_from_camera,
-        "the input intrinsics": scene.inputs.intrinsics,
-        "the target poses": scene.targets.world_from_camera,
-        "the target intrinsics": scene.targets.intrinsics,
-    }
+    return _the(answers.scene_tensors(scene))
 
 
 def coarse_tensors(coarse: CoarseViews) -> dict[str, Tensor | None]:
     """The tensors of coarse views by the names that a failure shows."""
-    return {
-        "the coarse images": coarse.images,
-        "the opacity": coarse.opacity,
-        "the depth": coarse.depth,
-    }
+    return _the(answers.coarse_tensors(coarse))
+
+
+def _the(tensors: Mapping[str, Value]) -> dict[str, Value]:
+    return {f"the {name.replace('_', ' ')}": t for name, t in tensors.items()}
