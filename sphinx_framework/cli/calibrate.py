@@ -2,13 +2,14 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from sphinx_framework.cli.answer import print_json
+from sphinx_framework.cli.calibrate_answer import as_json, show
 from sphinx_framework.cli.calibrate_policy import train_policy
 from sphinx_framework.cli.cluster_study import MeasureInto, measured_on_cluster
 from sphinx_framework.cli.outputs import open_output
@@ -21,12 +22,11 @@ from sphinx_framework.engine.solvers import known_solvers
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.output.folder import OutputFolder
 from sphinx_framework.output.single import open_file, write_file
-from sphinx_framework.policy.rule_table import RuleTable, row_plan
 from sphinx_framework.policy.rules import MEANING
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.registry import Registry
-from sphinx_framework.study.calibrate.calibration import Calibration, calibrated, rules_of
-from sphinx_framework.study.calibrate.fit import UNKNOWN, Fit, thin_rows
+from sphinx_framework.study.calibrate.calibration import calibrated, rules_of
+from sphinx_framework.study.calibrate.fit import Fit
 from sphinx_framework.study.calibrate.held_out import HeldOut, held_out
 from sphinx_framework.study.calibrate.policies import observed
 from sphinx_framework.study.calibrate.samples import (
@@ -37,7 +37,6 @@ from sphinx_framework.study.calibrate.samples import (
     samples_digest,
 )
 from sphinx_framework.study.objective import objective_of
-from sphinx_framework.types import Objective
 
 EVERY = "every"
 MODES: tuple[Mode, ...] = ("coarse", "fine", "selective")
@@ -78,9 +77,9 @@ def calibrate(arguments: argparse.Namespace) -> int:
     write_file(out, rules.to_toml())
     out = Path(arguments.out)
     if arguments.json:
-        print_json(_as_json(out, samples, calibration, unseen, fit.objective))
+        print_json(as_json(out, samples, calibration, unseen, fit.objective))
     else:
-        _show(Console(), calibration, unseen, out, fit)
+        show(Console(), samples, calibration, unseen, out, fit.objective)
     return 0
 
 
@@ -217,68 +216,3 @@ def _notes(
         f"mean (lower bound at {fit.confidence:g}) and in {fit.scenes_met:.0%} of its scenes; "
         f"samples {samples_digest(samples)}{''.join(f'; {part.text()}' for part in unseen)}"
     )
-
-
-def _as_json(
-    out: Path,
-    samples: list[SceneSample],
-    calibration: Calibration,
-    unseen: Sequence[HeldOut],
-    objective: Objective,
-) -> dict[str, object]:
-    tables = [
-        {
-            "quality": rule.quality,
-            "cluster": rule.cluster,
-            "rows": rule.rows,
-            "plans": [row_plan(rule, row).text() for row in range(len(rule.rows))],
-            "samples": rule.samples,
-            "lower_bound": rule.lower_bound,
-            "full_ratio": rule.full_ratio,
-            "thin_rows": thin_rows(rule),
-        }
-        for rule in calibration.rules
-    ]
-    return {
-        "out": str(out),
-        "scenes": len(samples),
-        "samples": samples_digest(samples),
-        "clusters": calibration.clustering.count,
-        "silhouette": calibration.clustering.silhouette,
-        "tables": tables,
-        "objective": objective,
-        "held_out": [asdict(part) for part in unseen],
-    }
-
-
-def _show(
-    console: Console, calibration: Calibration, unseen: Sequence[HeldOut], out: Path, fit: Fit
-) -> None:
-    console.print(f"objective {fit.objective}: {MEANING[fit.objective]}", highlight=False)
-    console.print("plans: START (walked as \\[plan] says) or STARTxSTEPS[:SOLVER]", highlight=False)
-    silhouette = calibration.clustering.silhouette
-    if silhouette is not None:
-        console.print(f"{calibration.clustering.count} clusters: silhouette {silhouette:.2f}")
-    for rule in calibration.rules:
-        where = "all scenes" if rule.cluster is None else f"cluster {rule.cluster}"
-        console.print(f"quality {rule.quality:g}, {where}:")
-        for line in _rows(rule):
-            console.print(f"  {line}", highlight=False)
-        if rule.notes:
-            console.print(f"  {rule.notes}", highlight=False)
-    for part in unseen:
-        console.print(part.text(), highlight=False)
-    if not unseen:
-        console.print("too few scenes to judge the rules on held-out ones", highlight=False)
-    console.print(f"wrote {out}; use it with: --set steps.rules={out}", markup=False)
-
-
-def _rows(rule: RuleTable) -> list[str]:
-    lines = []
-    rows = zip(rule.rows, rule.samples, rule.lower_bound, strict=True)
-    for row, ((low, high, _), count, bound) in enumerate(rows):
-        told = f"ratio {low:.3f} to {high:.3f}: " if high < 10 else f"ratio {low:.3f} and more: "
-        told += f"plan {row_plan(rule, row).text():<14} {count} targets"
-        told += f", keeps at least {bound:.3f}" if bound > UNKNOWN else ", too few"
-        lines.append(told)
-    return lines

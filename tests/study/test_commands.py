@@ -37,6 +37,7 @@ def test_calibrated_rules_are_used_by_the_step_policy(study):
     rules = tomllib.loads((study.out / "mine.toml").read_text())
     assert rules["provenance"]["dataset"] == "3 scenes: fake:set/0-2"
     assert told["samples"] in rules["provenance"]["notes"]
+    assert {"0x4", "0x1", "4"} <= {point["plan"] for point in told["plans"]}
     assert told["held_out"] == []  # three scenes are fewer than folds
     use = ("--set", "steps.use=klogic", "--set", f"steps.rules={study.out / 'mine.toml'}")
     report = json.loads(study.plan("--json", "--quality", 0.9, *use).out)

@@ -11,6 +11,7 @@ from sphinx_framework.policy.rule_table import plan_of, row_plan
 from sphinx_framework.policy.rules import SCHEMA, Rules
 from sphinx_framework.study.calibrate.bounds import lower_bounds
 from sphinx_framework.study.calibrate.fit import Fit, Observed, fit_rules, thin_rows
+from sphinx_framework.study.calibrate.grid import grid_points
 from sphinx_framework.study.calibrate.samples import SceneSample, TargetSample
 
 STEPS = 50
@@ -259,3 +260,39 @@ def test_a_plan_is_read_back_from_its_text():
         assert FramePlan.parse(text).text() == text
     with pytest.raises(ValueError, match="is no plan"):
         FramePlan.parse("early")
+
+
+ROW = dict.fromkeys(PLANS, 0.5) | {"0x1": 0.9, "20x2": 0.8, "40x1": 0.95, "50": 0.94}
+
+
+@pytest.fixture
+def grid():
+    return [
+        scene("a", [0.4, 0.6], [ROW.values(), (ROW | {"40x1": 1.15}).values()]),
+        scene("b", [0.5], [ROW.values()]),
+    ]
+
+
+def test_points_rise_in_cost_and_hold_means_over_targets(grid):
+    points = grid_points(grid, "truth")
+    assert [point.cost for point in points] == sorted(point.cost for point in points)
+    by_plan = {point.plan: point for point in points}
+    assert by_plan["40x1"].quality == pytest.approx(0.4 * (0.95 + 1.15 + 0.95) / 3)
+    assert by_plan["40x1"].share == 1
+    assert by_plan[FULL].share == pytest.approx(3 / 3.05)
+
+
+def test_the_front_holds_what_no_cheaper_plan_equals(grid):
+    front = [point.plan for point in grid_points(grid, "truth") if point.front]
+    assert front == ["50", "40x1"]
+
+
+def test_targets_that_no_plan_decides_about_do_not_count(grid):
+    held = [
+        s.model_copy(
+            update={"targets": tuple(t.model_copy(update={"held": True}) for t in s.targets)}
+        )
+        for s in grid
+    ]
+    assert grid_points(held, "truth") == ()
+    assert grid_points([*grid, held[1]], "paper") == grid_points(grid, "paper")
