@@ -15,7 +15,16 @@ import sphinx_framework
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "sphinx_framework"
 SOURCES = sorted([*CORE.rglob("*.py"), *ROOT.glob("plugins/*/src/**/*.py")])
-TORCH_FREE = ("errors", "plugin", "registry", "logs", "cli.main", "cli.program", "cli.plugins")
+TORCH_FREE = (
+    "errors",
+    "plugin",
+    "registry",
+    "registry.discovery",
+    "logs",
+    "cli.main",
+    "cli.program",
+    "cli.plugins",
+)
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(sphinx_framework.__path__, "sphinx_framework.")
@@ -64,7 +73,8 @@ def test_no_test_file_is_longer_than_300_lines():
 
 @pytest.mark.parametrize("name", TORCH_FREE)
 def test_light_modules_import_nothing_heavy(name):
-    path = CORE / (name.replace(".", "/") + ".py")
+    module = CORE / name.replace(".", "/")
+    path = module / "__init__.py" if module.is_dir() else module.with_suffix(".py")
     heavy = {"torch", "numpy", "numba", "PIL", "av"}
     assert not {module.split(".")[0] for module in imports_of(tree_of(path))} & heavy
 

@@ -29,7 +29,7 @@ def test_the_distributions_of_this_project_are_those_of_the_repository():
     import tomllib
     from pathlib import Path
 
-    from sphinx_framework.discovery import OURS
+    from sphinx_framework.registry.discovery import OURS
 
     files = (Path(__file__).parents[1] / "plugins").glob("*/pyproject.toml")
     names = {tomllib.loads(file.read_text())["project"]["name"] for file in files}

@@ -218,7 +218,7 @@ def test_a_plugin_that_hangs_at_import_is_named_and_the_others_work(
     plugin_folder, monkeypatch, capfd
 ):
     monkeypatch.setenv("SPHINX_FRAMEWORK_IMPORT_SECONDS", "0.3")
-    monkeypatch.setattr("sphinx_framework.import_watch.SPEAK_SECONDS", 0.1)
+    monkeypatch.setattr("sphinx_framework.registry.import_watch.SPEAK_SECONDS", 0.1)
     plugin_folder.offer("alpha", ("mask", "first"))
     plugin_folder.install("hangs", "import time\ntime.sleep(60)")
     plugin_folder.offer("omega", ("mask", "last"))
@@ -235,7 +235,7 @@ def test_a_plugin_that_swallows_every_error_and_hangs_is_interrupted_again(
     plugin_folder, monkeypatch
 ):
     monkeypatch.setenv("SPHINX_FRAMEWORK_IMPORT_SECONDS", "0.2")
-    monkeypatch.setattr("sphinx_framework.import_watch._AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr("sphinx_framework.registry.import_watch._AGAIN_SECONDS", 0.2)
     plugin_folder.install(
         "stubborn",
         """

@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import Any
 
 from sphinx_framework.errors import BrokenPluginError, JobError, SphinxError
-from sphinx_framework.import_watch import ImportHangsError, watched_import
 from sphinx_framework.plugin import CommandSpec
 from sphinx_framework.registry import Registry
+from sphinx_framework.registry.import_watch import ImportHangsError, watched_import
 
 Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
 HINT = "See the traceback with --debug, and report it to the plugin's author."

@@ -11,10 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from sphinx_framework.cli.answer import print_json
-from sphinx_framework.discovery import PluginRecord
 from sphinx_framework.errors import UnknownComponentError, suggestion
 from sphinx_framework.plugin import CommandSpec, ComponentSpec
 from sphinx_framework.registry import Registry
+from sphinx_framework.registry.discovery import PluginRecord
 
 
 def plugins(arguments: argparse.Namespace) -> int:

@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
-from sphinx_framework.discovery import CORE, OURS
 from sphinx_framework.errors import JobError, SceneError, SphinxError
 from sphinx_framework.geometry.resize import fit_scene
 from sphinx_framework.logs import get_logger
 from sphinx_framework.protocols import PoseEstimator, SceneReader
 from sphinx_framework.registry import Registry
+from sphinx_framework.registry.discovery import CORE, OURS
 from sphinx_framework.scenes.capture import Capture
 from sphinx_framework.scenes.checks import check_range, checked
 from sphinx_framework.scenes.formats import CaptureReader, built_in

@@ -9,8 +9,8 @@ import pytest
 
 from sphinx_framework.cli.configs import pipeline_document
 from sphinx_framework.config import shipped_configs
-from sphinx_framework.discovery import OURS
 from sphinx_framework.registry import Registry
+from sphinx_framework.registry.discovery import OURS
 
 REPOSITORY = Path(__file__).parents[2]
 SCHEMA = "pipeline.schema.json"

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from sphinx_framework.process_state import kept_process
+from sphinx_framework.registry.process_state import kept_process
 
 IMPORT_SECONDS_VARIABLE = "SPHINX_FRAMEWORK_IMPORT_SECONDS"
 SPEAK_SECONDS = 5.0

@@ -12,7 +12,6 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from sphinx_framework.discovery import PLUGINS_VARIABLE, USUAL, Discovery, PluginRecord
 from sphinx_framework.errors import (
     BrokenPluginError,
     ConfigError,
@@ -20,10 +19,11 @@ from sphinx_framework.errors import (
     UnknownComponentError,
     suggestion,
 )
-from sphinx_framework.hooks import Hooks
-from sphinx_framework.import_watch import ImportHangsError, allowed_seconds, watched_import
 from sphinx_framework.options import Options
 from sphinx_framework.plugin import KINDS, NO_PARTS, CommandSpec, ComponentSpec, Parts
+from sphinx_framework.registry.discovery import PLUGINS_VARIABLE, USUAL, Discovery, PluginRecord
+from sphinx_framework.registry.hooks import Hooks
+from sphinx_framework.registry.import_watch import ImportHangsError, allowed_seconds, watched_import
 
 # A component's module may import all of torch and more; the declaring one is light.
 HEAVIER = 4

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
-from sphinx_framework.hooks import Hooks
-from sphinx_framework.import_watch import watched_import
 from sphinx_framework.plugin import (
     API_VERSION,
     ENTRY_POINT_GROUP,
@@ -22,6 +20,8 @@ from sphinx_framework.plugin import (
     CommandSpec,
     ComponentSpec,
 )
+from sphinx_framework.registry.hooks import Hooks
+from sphinx_framework.registry.import_watch import watched_import
 from sphinx_framework.version import __version__
 
 PLUGINS_VARIABLE = "SPHINX_FRAMEWORK_PLUGINS"
