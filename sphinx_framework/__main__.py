@@ -1,8 +1,7 @@
-"""``python -m sphinx_framework`` is ``sphinx-nvs``."""
+"""``python -m sphinx_framework`` is ``sphinx-nvs``: the door names the program, as commands do."""
 
 import sys
-
-from sphinx_framework.cli.program import program
+from importlib import import_module
 
 if __name__ == "__main__":
-    sys.exit(program())
+    sys.exit(import_module("sphinx_framework.cli.program").program())

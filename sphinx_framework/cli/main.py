@@ -64,13 +64,13 @@ def build_parser(given: Sequence[str] = ()) -> argparse.ArgumentParser:
     return parser
 
 
-def _function(run: str | Callable[[argparse.Namespace], int]) -> Callable[[Any], int]:
+def function_of(run: str | Callable[[argparse.Namespace], int]) -> Callable[[Any], int]:
+    """What a command runs: imported now, where it was declared as ``"module:function"``."""
     if not isinstance(run, str):
         return run
     module, function = run.split(":")
-    command: Callable[[Any], int] = getattr(
-        import_module(f"sphinx_framework.cli.{module}"), function
-    )
+    home = module if "." in module else f"sphinx_framework.cli.{module}"
+    command: Callable[[Any], int] = getattr(import_module(home), function)
     return command
 
 
@@ -180,7 +180,7 @@ def _command(
     run: str | Callable[[argparse.Namespace], int],
     summary: str,
 ) -> argparse.ArgumentParser:
-    """Declare a command; ``run``: ``"module:function"`` of this package, or what to call."""
+    """Declare a command; ``run``: ``"module:function"`` of this package or elsewhere, or itself."""
     command = commands.add_parser(
         name, help=summary, description=summary, epilog=epilog(name), formatter_class=Help
     )
@@ -256,7 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_freed_memory()
     try:
         with only_the_answer() if parsed.json else nullcontext():
-            return int(_function(parsed.run)(parsed))
+            return int(function_of(parsed.run)(parsed))
     except SphinxError as error:
         if parsed.debug:
             traceback.print_exc()

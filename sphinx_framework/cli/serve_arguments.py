@@ -33,7 +33,13 @@ NUMBERS: tuple[tuple[str, type, str], ...] = (
 
 def add_serve_commands(add: Add) -> None:
     """Declare the commands; ``add(name, function, summary)`` makes one."""
-    _serve(add("serve", "serve:serve", "HTTP jobs: durable, progressive, with a page"))
+    _serve(
+        add(
+            "serve",
+            "sphinx_framework.serve.command:serve",
+            "HTTP jobs: durable, progressive, with a page",
+        )
+    )
     _submit(add("submit", "submit:submit", "send a job to a server and fetch its result"))
 
 

@@ -1,7 +1,6 @@
 """Dispatch and exit codes."""
 
 import shlex
-from importlib import import_module
 
 import pytest
 
@@ -87,8 +86,7 @@ def test_examples_that_only_tell_something_run(capsys, example):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_leads_to_a_function(name):
-    module, function = COMMANDS[name].get_default("run").split(":")
-    assert callable(getattr(import_module(f"sphinx_framework.cli.{module}"), function))
+    assert callable(cli.function_of(COMMANDS[name].get_default("run")))
 
 
 @pytest.mark.parametrize(

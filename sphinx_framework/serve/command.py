@@ -1,4 +1,4 @@
-"""``serve``."""
+"""``sphinx-nvs serve``: what was asked for, checked; the extra is imported when it runs."""
 
 import argparse
 import os
