@@ -12,6 +12,8 @@ from torch import Tensor
 
 from sphinx_framework.errors import JobError, SphinxError
 
+# How torch's allocator of host memory says it, by its builds; the error has no class of its own.
+_HOST_IS_FULL = ("not enough memory", "can't allocate memory")
 ROUNDING = 1e-3  # of colours and opacity around [0, 1]: what half precision leaves
 
 
@@ -19,7 +21,7 @@ def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that a device, or the host, has no memory left."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "not enough memory" in str(error)
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _HOST_IS_FULL)
 
 
 @dataclass(frozen=True, slots=True)

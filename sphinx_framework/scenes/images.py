@@ -4,6 +4,7 @@ import io
 import stat
 import struct
 import warnings
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,13 +20,19 @@ from torch import Tensor
 from sphinx_framework.errors import SceneError, shown
 
 # Pillow reports damaged files through all of these, depending on the format.
-_DAMAGED = (
+DAMAGED = (
     OSError,
     SyntaxError,
     ValueError,
     EOFError,
-    IndexError,
+    LookupError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    MemoryError,
+    TypeError,
     struct.error,
+    zlib.error,
     Image.DecompressionBombError,
 )
 _DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
@@ -154,7 +161,7 @@ def _opened(path: Photo, formats: Sequence[str], max_pixels: int) -> Iterator[Im
         raise SceneError(
             f"{shown(path)}: no such image file.", hint="Check the file names in the scene's JSON."
         ) from cause
-    except _DAMAGED as cause:
+    except DAMAGED as cause:
         raise SceneError(
             f"{shown(path)}: cannot be read as an image ({_reason(cause, path)}).",
             hint="The file may be cut short or of an unknown format; export it again as one of "

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.targets import parse_targets
@@ -146,8 +146,8 @@ class Acceptance:
             if cameras is not None:
                 durable_write(folder / CAMERAS, cameras.read_bytes())
 
-        await asyncio.to_thread(write)
         try:
+            await asyncio.to_thread(write)
             return await self.database.run(self._commit, values), False
         except IntegrityError:
             self.data.remove(folder)
@@ -155,7 +155,7 @@ class Acceptance:
             if replay is None:
                 raise
             return replay, True
-        except Problem:
+        except (Problem, OSError, OperationalError):  # after a DoubtError the job may be there
             self.data.remove(folder)
             raise
 

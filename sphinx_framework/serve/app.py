@@ -13,6 +13,7 @@ from sphinx_framework.serve.log import Log
 from sphinx_framework.serve.problems import Problem
 from sphinx_framework.serve.routes import jobs, results, scenes, system, videos
 from sphinx_framework.serve.service import Service
+from sphinx_framework.serve.storage import STORAGE_ERRORS, storage_problem
 from sphinx_framework.version import __version__
 
 
@@ -59,6 +60,13 @@ def _handle_errors(app: FastAPI, log: Log) -> None:
             return respond(Problem("not-found", "There is nothing at this path."), request)
         problem = Problem("malformed-request", str(error.detail), status=error.status_code)
         return respond(problem, request)
+
+    async def on_storage(request: Request, error: Exception) -> JSONResponse:
+        log.error("storage failed", reason=type(error).__name__)
+        return respond(storage_problem(error), request)
+
+    for kind in STORAGE_ERRORS:
+        app.exception_handler(kind)(on_storage)
 
     @app.exception_handler(Exception)
     async def on_bug(request: Request, error: Exception) -> JSONResponse:

@@ -46,7 +46,10 @@ def members(archive: Path, limits: Limits) -> Iterator[Member]:
         yield from _zip_members(archive, limits)
     elif head[:2] == b"\x1f\x8b":
         with gzip.open(archive) as unzipped:
-            yield from _tar_members(_Counted(unzipped, limits), limits)
+            counted = _Counted(unzipped, limits)
+            yield from _tar_members(counted, limits)
+            while counted.read(1 << 16):
+                pass  # to the end, where the checksum is
     elif head[257:262] == b"ustar":
         with open(archive, "rb") as file:
             yield from _tar_members(file, limits)
@@ -76,6 +79,8 @@ def _zip_members(archive: Path, limits: Limits) -> Iterator[Member]:
             infos = opened.infolist()
             if len(infos) > limits.entries:
                 raise _too_many(limits)
+            if infos and min(info.header_offset for info in infos) > 0:
+                raise zipfile.BadZipFile("something lies before the first member")
             names = [_checked_zip_name(raw, info) for info in infos]
             for name, info in zip(names, infos, strict=True):
                 yield Member(name, info.is_dir(), _Opening(opened, info))

@@ -1,6 +1,7 @@
 """Names in archives: safe ones, or the whole archive is refused."""
 
 import re
+import unicodedata
 
 from sphinx_framework.serve.problems import Problem, clean
 
@@ -44,7 +45,7 @@ class Names:
 
     def add(self, name: str, *, folder: bool) -> None:
         """Take a checked name; raises :class:`Problem` when it clashes with one before."""
-        folded = name.casefold()
+        folded = unicodedata.normalize("NFC", name).casefold()
         if folded == "":
             return
         if folded in self._seen and not (folder and self._seen[folded]):

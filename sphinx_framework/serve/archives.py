@@ -10,6 +10,7 @@ from pathlib import Path
 from sphinx_framework.serve.archive_members import Limits, Member, members, too_large
 from sphinx_framework.serve.archive_names import Names, wanted
 from sphinx_framework.serve.problems import Problem, clean
+from sphinx_framework.serve.storage import is_full
 
 LARGEST_JSON = 4 << 20
 SCENE_FILES = ("transforms.json", "cameras.json")
@@ -46,6 +47,8 @@ def unpack(archive: Path, folder: Path, limits: Limits) -> str:
     except UnicodeError:
         raise Problem("archive-unsafe", "A member's name is not UTF-8.") from None
     except _DAMAGED as error:
+        if is_full(error):
+            raise
         reason = clean(type(error).__name__, 60)
         raise Problem("scene-invalid", f"The archive is damaged ({reason}).") from None
     return _lift(folder)

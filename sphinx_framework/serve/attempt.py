@@ -25,6 +25,7 @@ from sphinx_framework.serve.job_report import mask_cells, measured, plan_view, r
 from sphinx_framework.serve.ladder import cost_ladder
 from sphinx_framework.serve.problems import job_error
 from sphinx_framework.serve.workbench import Known, Workbench
+from sphinx_framework.witness import out_of_memory
 
 PROGRESS_SECONDS = 0.1
 REMEMBERED = 1000
@@ -176,7 +177,7 @@ def failure(error: Exception) -> dict[str, str]:
             return job_error("not-finite", f"The model computed NaN or infinity in {error}.")
         case SceneError():
             return job_error("scene-invalid", error.message, error.hint)
-        case torch.OutOfMemoryError() | MemoryError():
+        case _ if out_of_memory(error):
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             return job_error("out-of-memory", "The device has not enough memory for this job.")

@@ -7,13 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.serve.tables import metadata
 
 T = TypeVar("T")
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
+
+
+class DoubtError(Exception):
+    """A commit was sent and its answer was lost: only a new start can tell what is stored."""
 
 
 @dataclass(slots=True)
@@ -25,19 +30,24 @@ class Transaction:
 
 
 class Database:
-    """Runs transactions one after the other; events reach readers only after the commit."""
+    """Runs transactions one after the other; events reach readers only after the commit.
+
+    trouble: is told why a transaction of the server's own has to wait. doubt: is told when it is
+    not known what is stored; from then on nothing runs any more.
+    """
 
     def __init__(self, url: str, publish: Callable[[str, int, bytes], None]) -> None:
         """Open the database and make its tables; raises :class:`ConfigError` for a bad URL."""
         self._publish = publish
+        self.trouble: Callable[[str], None] = lambda _: None
+        self.doubt: Callable[[], None] = lambda: None
+        self.closing = False
+        self._in_doubt = False
         self._thread = ThreadPoolExecutor(1, "database")
+        self._local = url.startswith("sqlite")
         try:
-            sqlite = url.startswith("sqlite")
-            options: dict[str, Any] = {}
-            if sqlite:
-                options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
-            self._engine = create_engine(url, **options)
-            if sqlite:
+            self._engine = create_engine(url, **_options(self._local))
+            if self._local:
                 event.listen(self._engine, "connect", _durable)
             self._thread.submit(metadata.create_all, self._engine).result()
         except (SQLAlchemyError, ImportError, ValueError) as error:
@@ -53,15 +63,51 @@ class Database:
         loop = asyncio.get_running_loop()
 
         def transact() -> T:
-            with self._engine.begin() as connection:
-                transaction = Transaction(connection)
-                value = work(transaction, *arguments)
-            if transaction.published:
-                loop.call_soon_threadsafe(self._tell, transaction.published)
+            value, published = self._transact(work, arguments)
+            if published:
+                loop.call_soon_threadsafe(self._tell, published)
             return value
 
         # An accepted transaction ends, even if the request that wanted it is gone.
-        return await asyncio.shield(loop.run_in_executor(self._thread, transact))
+        try:
+            return await asyncio.shield(loop.run_in_executor(self._thread, transact))
+        except DoubtError:
+            self.doubt()
+            raise
+
+    async def persist(self, work: Callable[..., T], *arguments: Any) -> T:
+        """As :meth:`run`, for what has happened and must be stored: tried until it can be."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await self.run(work, *arguments)
+            except (OperationalError, InterfaceError) as error:
+                if self.closing:
+                    raise
+                self.trouble(str(error.orig).splitlines()[0] if error.orig else "")
+            await asyncio.sleep(pause)
+            pause = min(LONGEST_PAUSE, 2 * pause)
+
+    def at_once(self, work: Callable[..., T], *arguments: Any) -> T:
+        """As :meth:`run`, before there is a loop; it publishes nothing."""
+        return self._thread.submit(lambda: self._transact(work, arguments)[0]).result()
+
+    def _transact(
+        self, work: Callable[..., T], arguments: tuple[Any, ...]
+    ) -> tuple[T, list[tuple[str, int, bytes]]]:
+        if self._in_doubt:
+            raise DoubtError
+        with self._engine.connect() as connection:  # what fails before the commit never happened
+            transaction = Transaction(connection)
+            value = work(transaction, *arguments)
+            try:
+                connection.commit()
+            except DBAPIError as error:
+                if self._local or not error.connection_invalidated:
+                    raise
+                self._in_doubt = True
+                raise DoubtError from error
+        return value, transaction.published
 
     def _tell(self, published: list[tuple[str, int, bytes]]) -> None:
         for job, seq, block in published:
@@ -71,6 +117,12 @@ class Database:
         """Finish what is waiting and close."""
         self._thread.shutdown(wait=True)
         self._engine.dispose()
+
+
+def _options(local: bool) -> dict[str, Any]:
+    if local:
+        return {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+    return {"pool_pre_ping": True}  # a database that was started again is found by the next call
 
 
 def _durable(connection: Any, _: Any) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -19,6 +19,7 @@ from sphinx_framework.serve.predict import REMEMBERED, Predictor, work_of
 from sphinx_framework.serve.problems import job_error
 from sphinx_framework.serve.queue import Job, Queue
 from sphinx_framework.serve.settings import Settings
+from sphinx_framework.serve.storage import STORAGE_ERRORS
 from sphinx_framework.serve.store import Row
 
 WATCH_SECONDS = 0.25
@@ -50,6 +51,7 @@ class Dispatcher:
         self._to_cancel: set[str] = set()
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self.failed: Callable[[BaseException], None]
         pool.told, pool.ended, pool.restarts = self.told, self.ended, metrics.restarts.inc
 
     async def recover(self) -> None:
@@ -71,6 +73,13 @@ class Dispatcher:
             asyncio.create_task(self._hand_out()),
             asyncio.create_task(self._watch()),
         ]
+        for task in self._tasks:
+            task.add_done_callback(self._over_itself)
+
+    def _over_itself(self, task: asyncio.Task[None]) -> None:
+        """Without one of these tasks jobs would wait forever: then the server ends instead."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.failed(error)
 
     def add(self, row: Row) -> None:
         """Queue a stored job."""
@@ -90,7 +99,9 @@ class Dispatcher:
             self.metrics.ended(row)
         if row["status"] == "running":
             if self.queue.prepared.pop(identity, None) is not None:  # no worker has it
-                self._over(await self.database.run(lifecycle.finish, identity, "canceled"), None)
+                self._over(
+                    await self.database.persist(lifecycle.finish, identity, "canceled"), None
+                )
                 return row
             self._to_cancel.add(identity)
             for worker in self.pool.workers:
@@ -122,11 +133,11 @@ class Dispatcher:
         self.queue.take(job)
         self._begin(worker, job)
         worker.preparing = job
-        row = await self.database.run(lifecycle.start, job.identity)
+        row = await self.database.persist(lifecycle.start, job.identity)
         if row is None:  # canceled meanwhile
             self.queue.remove(job.identity)
             worker.drop(job.identity)
-            ended = await self.database.run(store.peek, job.identity)
+            ended = await self.database.persist(store.peek, job.identity)
             if ended is not None:
                 self.metrics.ended(ended)
             return
@@ -143,7 +154,7 @@ class Dispatcher:
         self.queue.take(job)
         self._begin(worker, job)
         worker.refining[job.identity] = job
-        row = await self.database.run(store.require, job.identity)
+        row = await self.database.persist(store.require, job.identity)
         self._send(worker, job, {"refine": order_of(row, self.data)})
 
     def _begin(self, worker: Worker, job: Job) -> None:
@@ -166,7 +177,7 @@ class Dispatcher:
             job.told_waiting = True
             place = {"stage": "waiting", "step": 0, "total": 1}
             message = {"job": job.identity, "attempt": job.attempt, "kind": "progress", **place}
-            await self.database.run(lifecycle.tell, message)
+            await self.database.persist(lifecycle.tell, message)
 
     async def told(self, worker: Worker, message: dict[str, Any]) -> None:
         """A worker's message; files it names are on disk already."""
@@ -185,7 +196,7 @@ class Dispatcher:
         elif kind in ("done", "failed", "canceled"):
             status = {"done": "succeeded"}.get(kind, kind)
             worker.drop(identity)
-            row = await self.database.run(
+            row = await self.database.persist(
                 lifecycle.finish,
                 identity,
                 status,
@@ -196,7 +207,7 @@ class Dispatcher:
             self._over(row, message.get("measured"), message.get("calls", ()))
             self.wake()
         else:
-            await self.database.run(lifecycle.tell, message)
+            await self.database.persist(lifecycle.tell, message)
             self.metrics.told(message)
             if message.get("stage") == "denoise":
                 worker.stepping = True
@@ -223,12 +234,12 @@ class Dispatcher:
         for job in jobs:
             if verdict is not None and verdict[0] == job.identity:
                 error = job_error(verdict[1], VERDICTS[verdict[1]])
-                row = await self.database.run(lifecycle.finish, job.identity, "failed", error)
+                row = await self.database.persist(lifecycle.finish, job.identity, "failed", error)
             elif verdict is None and job.identity in guilty:
                 most = self.settings.max_attempts
-                row = await self.database.run(lifecycle.lost, job.identity, most)
+                row = await self.database.persist(lifecycle.lost, job.identity, most)
             else:
-                row = await self.database.run(lifecycle.displaced, job.identity)
+                row = await self.database.persist(lifecycle.displaced, job.identity)
             if row["status"] == "queued":
                 self.queue.remove(job.identity)
                 self.metrics.requeued.labels("worker-lost").inc()
@@ -278,7 +289,8 @@ class Dispatcher:
         left = list(self.queue.running)
         for worker in self.pool.workers:
             worker.abandon()
-        with suppress(asyncio.CancelledError):
+        self.database.closing = True
+        with suppress(asyncio.CancelledError, *STORAGE_ERRORS):  # else the next start does it
             for identity in left:
                 await self.database.run(_requeue, identity, "server-stopping")
         await self.pool.close()

@@ -1,6 +1,7 @@
 """What every request passes first: host, key, origin; and what every answer gets last."""
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -22,6 +23,8 @@ LINGER_SECONDS = 5.0
 CORS_METHODS = "GET, HEAD, POST, DELETE"
 CORS_HEADERS = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID"
 CORS_EXPOSED = "Location, Retry-After, Idempotency-Replayed, ETag"
+
+_HOST = re.compile(r"(\[[0-9a-f:.]*\]|[^:\[\]]*)(?::[0-9]{1,5})?", re.ASCII)
 
 
 class Guard:
@@ -82,11 +85,12 @@ class Guard:
                     headers={"WWW-Authenticate": 'Bearer realm="sphinx-nvs"'},
                 )
         scope["state"]["known"] = owner is not None
-        origin = headers.get("origin")
-        if scope["method"] in ("POST", "DELETE") and origin is not None:
-            own = f"{scope['scheme']}://{host}"
-            if origin.lower() != own.lower() and origin not in self.settings.cors:
-                raise Problem("forbidden-origin", "Pages of this origin may not change anything.")
+        if scope["method"] in ("POST", "DELETE"):
+            own = f"{scope['scheme']}://{host}".lower()
+            for origin in headers.getlist("origin"):
+                if origin.lower() != own and origin not in self.settings.cors:
+                    detail = "Pages of this origin may not change anything."
+                    raise Problem("forbidden-origin", detail)
         return owner or ANONYMOUS
 
     def _cors(self, headers: Headers) -> dict[str, str]:
@@ -184,8 +188,5 @@ async def _preflight(exchange: _Exchange) -> None:
 
 def _bare(host: str) -> str:
     """A Host header without its port."""
-    host = host.strip().lower()
-    if host.startswith("["):
-        return host.split("]")[0] + "]"
-    name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() else host
+    match = _HOST.fullmatch(host.strip().lower())
+    return match[1] if match else host

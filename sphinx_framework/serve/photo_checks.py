@@ -1,28 +1,15 @@
 """Photos of an upload: PNG, JPEG or WebP by content, one frame, not too large, decodable."""
 
-import struct
 import warnings
-import zlib
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from sphinx_framework.scenes.images import DAMAGED
 from sphinx_framework.serve.problems import Problem, clean
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
-_DAMAGED = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    LookupError,
-    struct.error,
-    zlib.error,
-    MemoryError,
-    OverflowError,
-    Image.DecompressionBombError,
-)
 
 
 def check_photos(folder: Path, max_pixels: int, max_total: int) -> None:
@@ -53,7 +40,7 @@ def _header(photo: Path, name: str, max_pixels: int) -> int:
                 frames = getattr(image, "n_frames", 1)
         except UnidentifiedImageError:
             raise _bad(name, "is not a PNG, JPEG or WebP image") from None
-        except _DAMAGED:
+        except DAMAGED:
             raise _bad(name, "cannot be read as an image") from None
     if pixels > max_pixels:
         raise _bad(name, f"has {pixels} pixels; at most {max_pixels} are allowed")
@@ -68,7 +55,7 @@ def _decode(photo: Path, name: str) -> None:
         try:
             with Image.open(photo, formats=FORMATS) as image:
                 image.load()
-        except _DAMAGED:
+        except DAMAGED:
             raise _bad(name, "is damaged or cut short") from None
 
 

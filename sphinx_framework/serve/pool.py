@@ -88,7 +88,10 @@ class Worker:
         failures = 0
         while True:
             self._forget()
-            was_ready = await self._one_process()
+            try:
+                was_ready = await self._one_process()
+            except OSError as error:
+                was_ready = self._not_started(error)
             self.process = None
             if self.pool.closing:
                 return
@@ -96,6 +99,11 @@ class Worker:
             failures = 0 if was_ready else failures + 1
             if failures:
                 await asyncio.sleep(min(LONGEST_PAUSE, 0.5 * 2**failures))
+
+    def _not_started(self, error: OSError) -> bool:
+        """The machine has no memory, files or processes left at the moment; it may later."""
+        self.pool.log.error("worker cannot start", reason=type(error).__name__)
+        return False
 
     async def _one_process(self) -> bool:
         self.process = await self.pool.start_process(self.index, self.pool.environment)

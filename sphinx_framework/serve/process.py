@@ -107,10 +107,14 @@ class LocalProcess:
                 yield json.loads(line)
 
     def kill(self) -> None:
-        """Send SIGKILL."""
+        """Send SIGKILL.
+
+        Not by ``send_signal``: that asks first whether the process has ended, and so may reap it
+        before asyncio does, which then neither knows its exit code nor stays silent.
+        """
         if self._process.returncode is None:
             with suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGKILL)
+                os.kill(self._process.pid, signal.SIGKILL)
 
     async def ended(self) -> int | None:
         """Kill it, reap it, and close the socket."""

@@ -3,6 +3,7 @@
 import json
 import re
 import unicodedata
+from collections import Counter
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -91,13 +92,23 @@ def parse_json(data: bytes) -> Any:
         raise ValueError(f"{name} is not JSON")
 
     try:
-        return json.loads(data.decode("utf-8"), parse_constant=refuse)
+        text = data.decode("utf-8")
+        return json.loads(text, parse_constant=refuse, object_pairs_hook=_each_once)
     except UnicodeDecodeError:
         raise Problem("malformed-request", "The JSON is not UTF-8.") from None
     except RecursionError:
         raise Problem("malformed-request", "The JSON is nested too deeply.") from None
     except ValueError as error:
         raise Problem("malformed-request", f"The JSON cannot be read: {error}.") from None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's fields: of two with one name, readers of JSON take either."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"{twice[:100]!r} is given twice")
+    return found
 
 
 def parse_request(data: bytes) -> JobRequest:

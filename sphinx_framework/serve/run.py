@@ -22,10 +22,10 @@ from sphinx_framework.errors import ConfigError
 from sphinx_framework.registry import Registry
 from sphinx_framework.serve.acceptance import Acceptance
 from sphinx_framework.serve.app import build_app
-from sphinx_framework.serve.database import Database
 from sphinx_framework.serve.datadir import DataDirectory
 from sphinx_framework.serve.dispatcher import Dispatcher
 from sphinx_framework.serve.guard import Guard
+from sphinx_framework.serve.home import open_database
 from sphinx_framework.serve.http import limited_protocol
 from sphinx_framework.serve.hub import Hub
 from sphinx_framework.serve.keys import ApiKeys
@@ -128,13 +128,16 @@ class _Server:
             "batch": settings.batch,
         }
         self.hub, self.metrics = Hub(), Metrics()
-        self.database = Database(settings.database_url, self.hub.publish)
+        self.database = open_database(settings, data, self.hub.publish)
         self.pool = Pool(settings.workers, setup, settings.threads, log, start_process)
         self.dispatcher = Dispatcher(settings, data, self.database, self.pool, self.metrics, log)
         scenes = Scenes(settings, data, config, registry)
         self.retention = Retention(self.dispatcher, scenes)
         self.acceptance = Acceptance(self.dispatcher, scenes, self.retention)
         self.pool.ready, self.pool.fatal = self._on_ready, self._on_fatal
+        self.dispatcher.failed = self._on_failure
+        self.database.trouble = lambda reason: log.error("database: trying again", reason=reason)
+        self.database.doubt = self._on_doubt
         service = Service(
             settings=settings,
             config=config,
@@ -246,6 +249,18 @@ class _Server:
                 )
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
+
+    def _on_failure(self, error: BaseException) -> None:
+        """What should never happen: what is stored is right, and the next start goes on from it."""
+        self.log.error("the server ends: it failed", reason=repr(error)[:300])
+        self.exit_code = FAILED
+        self._ending.set()
+
+    def _on_doubt(self) -> None:
+        if not self._ending.is_set():
+            self.log.error("the server ends: the database went away during a commit")
+            self.exit_code = FAILED
+            self._ending.set()
 
     def _on_fatal(self, message: dict[str, Any]) -> None:
         """A worker cannot build its models; before the first one could, that ends the server."""

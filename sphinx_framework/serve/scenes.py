@@ -158,14 +158,7 @@ class Scenes:
             return open_scene(path, self.registry, self.config, **options)
         except SceneError as error:
             raise Problem("scene-invalid", error.message, hint=error.hint) from None
-        except (
-            ValueError,
-            ArithmeticError,
-            RuntimeError,
-            LookupError,
-            TypeError,
-            OSError,
-        ) as error:
+        except Exception as error:
             # What no check foresaw is still the scene's fault, and never a 500.
             raise Problem(
                 "scene-invalid", f"The scene cannot be read ({type(error).__name__})."

@@ -64,7 +64,16 @@ class Settings(BaseModel):
     @property
     def database_url(self) -> str:
         """The database: ``--db``, or a SQLite file in the data directory."""
-        return self.db or f"sqlite:///{self.data / 'jobs.sqlite3'}"
+        return self.db or self._own_database
+
+    @property
+    def database_elsewhere(self) -> bool:
+        """Whether the database is not the one in the data directory."""
+        return self.db is not None and self.db != self._own_database
+
+    @property
+    def _own_database(self) -> str:
+        return f"sqlite:///{self.data / 'jobs.sqlite3'}"
 
     @property
     def host_names(self) -> frozenset[str]:

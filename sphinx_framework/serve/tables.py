@@ -1,4 +1,4 @@
-"""The database: jobs, their events and their files."""
+"""The database: jobs, their events, their files, and whose it is."""
 
 from sqlalchemy import (
     JSON,
@@ -16,6 +16,14 @@ from sqlalchemy import (
 )
 
 metadata = MetaData()
+
+# Which data directory the database belongs to, where it does not lie in it.
+home = Table(
+    "home",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("token", String(64), nullable=False),
+)
 
 jobs = Table(
     "jobs",

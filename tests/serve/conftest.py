@@ -9,3 +9,12 @@ def server(tmp_path_factory):
     made = FakeServer(tmp_path_factory.mktemp("serve"), *flags).start()
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    from postgres import Postgres
+
+    made = Postgres()
+    yield made
+    made.close()

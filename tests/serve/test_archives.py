@@ -207,3 +207,23 @@ def test_a_checked_name_stays_below_its_folder(name):
     assert not bare.startswith("/")
     assert ".." not in bare.split("/")
     assert wanted(bare) in (True, False)
+
+
+def test_a_tar_whose_checksum_is_wrong_is_damaged(unpacked):
+    data = bytearray(tarred(SCENE, "w:gz"))
+    data[-8] ^= 1  # of the stream's CRC, behind the last member
+    with pytest.raises(Problem, match="damaged"):
+        unpacked(bytes(data))
+
+
+def test_a_zip_behind_something_else_is_damaged(unpacked):
+    """It would be two archives at once: readers that start at the front see another one."""
+    with pytest.raises(Problem, match="damaged"):
+        unpacked(zipped({"transforms.json": b"[]"}) + zipped(SCENE))
+
+
+def test_names_that_differ_in_their_unicode_form_only_are_equal():
+    names = Names()
+    names.add("caf\N{LATIN SMALL LETTER E WITH ACUTE}.png", folder=False)
+    with pytest.raises(Problem, match="occurs twice"):
+        names.add("cafe\N{COMBINING ACUTE ACCENT}.png", folder=False)

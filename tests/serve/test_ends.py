@@ -8,10 +8,13 @@ import pytest
 from servers import FakeServer
 
 MISBEHAVING = """
+import resource
 import time
 import torch
 from sphinx_framework.plugin import hookimpl
 from sphinx_framework.testing.fakes import FakeRegression
+
+AT_MOST = 1 << 36
 
 class Odd(FakeRegression):
     "Does what the seed-like first pixel of the photos asks for."
@@ -27,6 +30,18 @@ class Odd(FakeRegression):
         if what == 14:
             raise RuntimeError("in /some/secret/path")
         coarse = super().predict(scene)
+        if what == 16:
+            kept = []
+            while len(kept) < 60:  # 3 GB, if nobody minds
+                kept.append(torch.ones(12_500_000))
+                time.sleep(0.02)
+        if what == 17:
+            before, most = resource.getrlimit(resource.RLIMIT_AS)
+            resource.setrlimit(resource.RLIMIT_AS, (AT_MOST, most))
+            try:
+                torch.ones(AT_MOST)
+            finally:
+                resource.setrlimit(resource.RLIMIT_AS, (before, most))
         if what == 15:
             coarse.images[0, 0, 0, 0] = float("nan")  # the engine refuses it by kind
         return coarse
@@ -45,7 +60,7 @@ def sphinx_framework_components():
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory):
     folder = tmp_path_factory.mktemp("odd")
-    flags = ("--job-timeout-seconds", "5", "--max-attempts", "2")
+    flags = ("--job-timeout-seconds", "5", "--max-attempts", "2", "--worker-memory-mb", "900")
     made = FakeServer(folder, *flags, plugin=MISBEHAVING).start()
     yield made
     made.stop()
@@ -59,6 +74,8 @@ def odd(tmp_path_factory):
         (15, "not-finite", 1),
         (11, "timeout", 1),
         (12, "worker-lost", 2),
+        (16, "out-of-memory", 1),
+        (17, "out-of-memory", 1),
     ],
 )
 def test_a_failing_model_fails_its_job_with_a_type_and_the_next_is_served(

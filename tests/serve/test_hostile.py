@@ -106,6 +106,18 @@ def test_a_stated_length_beyond_the_limit_is_refused_before_the_body(server):
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.parametrize(
+    "host", ["[::1]evil", "[::1]:80x", "127.0.0.1@evil", "127.0.0.1, evil", "localhost:1:2", "[::1"]
+)
+def test_a_host_that_only_begins_like_ours_is_refused(server, host):
+    refused(server, httpx.get(server.url + "/healthz", headers={"Host": host}), 421)
+
+
+def test_every_origin_of_a_request_must_be_known(server):
+    lines = ("Origin: http://127.0.0.1", "Origin: http://evil", "Content-Length: 0")
+    assert talk(server, head(*lines)).startswith(b"HTTP/1.1 403")
+
+
 @pytest.mark.parametrize("kind", ["", "text/plain", "image/png", "application/json, text/x"])
 def test_other_content_types_are_415(server, kind):
     answer = httpx.post(server.url + "/v1/jobs", content=b"{}", headers={"Content-Type": kind})
@@ -136,6 +148,9 @@ def test_other_methods_are_405_and_say_what_is_allowed(server, method, path):
         b'{"a":' * 50_000,
         b"[" * 200_000,
         b'{"scene": "procedural:demo", "scene": "/etc/passwd"}',
+        b'{"scene": "procedural:demo", "seed": 1, "seed": 1}',
+        b'\xef\xbb\xbf{"scene": "procedural:demo"}',
+        b"{" + b",".join(b'"%d": 1' % n for n in range(90_000)) + b', "7": 2}',
         b"\xff\xfe{\x00}\x00",
         b"\x80",
         b'{"__proto__": {"scene": 1}, "constructor": 2}',
@@ -148,14 +163,17 @@ def test_hostile_json_is_refused(server, body):
     refused(server, answer, 400, 413, 422)
 
 
-def png_of_stated_size(width, height):
+RGB, PALETTE = 2, 3
+
+
+def png_of_stated_size(width, height, colours=RGB):
     """A small PNG whose header states a large picture, with all of its rows (they compress)."""
 
     def chunk(kind, data):
         body = kind + data
         return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, colours, 0, 0, 0)
     rows = zlib.compress(b"\0" * 1000)  # far from all: nobody may get so far as to miss them
     return (
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
@@ -205,6 +223,7 @@ def peak_of(pid):
         b"\xff\xd8\xff\xe0" + bytes(20),
         b"RIFF\x10\0\0\0WEBPVP8 " + bytes(8),
         png_of_stated_size(0, 7),
+        png_of_stated_size(9, 7, colours=PALETTE),  # and then has none
         png_of_stated_size(2**31 - 1, 2**31 - 1),
         b"",
     ],

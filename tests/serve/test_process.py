@@ -1,8 +1,14 @@
-"""Where worker processes run."""
+"""Where worker processes run, and how they end."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
 
 import pytest
 
-from sphinx_framework.serve.process import VISIBLE, own_gpu
+from sphinx_framework.serve.process import VISIBLE, LocalProcess, own_gpu
 
 
 @pytest.mark.parametrize(
@@ -19,3 +25,31 @@ from sphinx_framework.serve.process import VISIBLE, own_gpu
 )
 def test_workers_take_turns_on_the_gpus_that_the_server_may_use(given, count, seen):
     assert [own_gpu(index, given, count).get(VISIBLE) for index in range(3)] == seen
+
+
+def test_a_process_that_just_ended_is_killed_without_a_word_and_keeps_its_code(caplog):
+    async def one():
+        ours, theirs = socket.socketpair()
+        theirs.close()
+        process = await asyncio.create_subprocess_exec("sleep", "60")
+        made = LocalProcess(process, *await asyncio.open_connection(sock=ours))
+        os.kill(process.pid, signal.SIGTERM)
+        while not _is_over(process.pid):
+            pass  # and meanwhile the loop cannot hear of it
+        return await made.ended()
+
+    async def many():
+        return [await one() for _ in range(20)]
+
+    with caplog.at_level(logging.WARNING):
+        codes = asyncio.run(many())
+    assert codes == [-signal.SIGTERM] * 20
+    assert "Unknown child" not in caplog.text
+
+
+def _is_over(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:  # it is not there any more
+        return True

@@ -11,10 +11,10 @@ COUNT = itertools.count()
 
 
 class Books:
-    """A database in a file, and what was published of it."""
+    """A database, and what was published of it."""
 
-    def __init__(self, path):
-        self.url = f"sqlite:///{path}"
+    def __init__(self, url):
+        self.url = url
         self.published = []
         self.database = Database(self.url, lambda *event: self.published.append(event))
 
@@ -52,9 +52,14 @@ class Books:
         return self.run(journal.read, job, 0)
 
 
-@pytest.fixture
-def books(tmp_path):
-    made = Books(tmp_path / "jobs.sqlite3")
+@pytest.fixture(params=["sqlite", "postgres"])
+def books(request, tmp_path):
+    if request.param == "sqlite":
+        made = Books(f"sqlite:///{tmp_path / 'jobs.sqlite3'}")
+    else:
+        postgres = request.getfixturevalue("postgres")
+        made = Books(postgres.url)
+        postgres.execute("TRUNCATE jobs, events, files, home")
     yield made
     made.database.close()
 

@@ -1,10 +1,14 @@
 """What the routes share: the service, the caller, documented problems."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from sphinx_framework.serve.problems import Problem
 from sphinx_framework.serve.service import Service
+from sphinx_framework.serve.storage import STORAGE_ERRORS, storage_problem
 
 PROBLEM = {
     "type": "object",
@@ -29,6 +33,17 @@ def service_of(request: Request) -> Service:
 def owner_of(request: Request) -> str:
     """The caller's name, as the guard found it."""
     return str(request.scope["state"]["owner"])
+
+
+@contextmanager
+def counted(here: Service) -> Iterator[None]:
+    """Count what a client is refused, also where the server's storage is the reason."""
+    try:
+        yield
+    except (Problem, *STORAGE_ERRORS) as error:
+        problem = error if isinstance(error, Problem) else storage_problem(error)
+        here.metrics.rejected.labels(problem.name).inc()
+        raise problem from error.__cause__
 
 
 Here = Annotated[Service, Depends(service_of)]

@@ -11,7 +11,7 @@ from sphinx_framework.serve.acceptance import Caller
 from sphinx_framework.serve.body import media_type, read_body, read_form
 from sphinx_framework.serve.problems import Problem
 from sphinx_framework.serve.requests import LARGEST_REQUEST, JobRequest
-from sphinx_framework.serve.routes.common import Here, Owner, documented
+from sphinx_framework.serve.routes.common import Here, Owner, counted, documented
 from sphinx_framework.serve.service import Service
 from sphinx_framework.serve.store import Row
 from sphinx_framework.serve.stream import EventStream
@@ -56,12 +56,9 @@ BODY = {
 )
 async def accept(request: Request, here: Here, owner: Owner) -> Response:
     """Accept a job: a scene by name (JSON), or an upload (form)."""
-    try:
+    with counted(here):
         caller = Caller(owner, idempotency_key(request))
         row, replayed = await accept_body(request, here, caller)
-    except Problem as problem:
-        here.metrics.rejected.labels(problem.name).inc()
-        raise
     headers = {"Location": f"/v1/jobs/{row['id']}"}
     if replayed:
         headers["Idempotency-Replayed"] = "true"

@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response, StreamingRes
 from sphinx_framework.serve import store
 from sphinx_framework.serve.lifecycle import file_url
 from sphinx_framework.serve.problems import Problem
+from sphinx_framework.serve.ranges import keep_one_range
 from sphinx_framework.serve.routes.common import Here, Owner, documented
 from sphinx_framework.serve.service import Service
 from sphinx_framework.serve.store import Row
@@ -72,7 +73,12 @@ def file_response(path: Path, entry: Row, request: Request) -> Response:
     tags = [part.strip().removeprefix("W/") for part in given.split(",")]
     if tag in tags or given.strip() == "*":
         return Response(status_code=304, headers=headers)
-    return FileResponse(path, headers=headers, media_type=entry["media_type"])
+    try:
+        found = path.stat()
+    except OSError:  # deleted since the database was asked
+        raise Problem("not-found", "The job has no such file.") from None
+    keep_one_range(request, found.st_size, tag)
+    return FileResponse(path, headers=headers, media_type=entry["media_type"], stat_result=found)
 
 
 async def _result_files(here: Service, owner: str, identity: str) -> list[Row]:

@@ -11,7 +11,7 @@ from sphinx_framework.serve.acceptance import Caller
 from sphinx_framework.serve.body import Part, media_type, read_form
 from sphinx_framework.serve.problems import Problem
 from sphinx_framework.serve.requests import LARGEST_REQUEST, parse_json
-from sphinx_framework.serve.routes.common import Here, Owner, documented
+from sphinx_framework.serve.routes.common import Here, Owner, counted, documented
 from sphinx_framework.serve.routes.jobs import FORM, idempotency_key
 from sphinx_framework.serve.routes.results import file_response
 from sphinx_framework.serve.service import Service
@@ -66,11 +66,8 @@ def _documented(*statuses: int, media: str = "application/json") -> dict[Any, An
 @router.post("", openapi_extra=BODY, responses=_documented(413, 415, 422, 429, 503, 507))
 async def create(request: Request, here: Here, owner: Owner) -> JSONResponse:
     """Make a video of a scene's archive."""
-    try:
+    with counted(here):
         row = await _accept(request, here, owner)
-    except Problem as problem:
-        here.metrics.rejected.labels(problem.name).inc()
-        raise
     return JSONResponse(video(here, row))
 
 
