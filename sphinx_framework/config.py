@@ -102,6 +102,13 @@ class CompositeConfig(Options):
         description="add to decoded frames what the autoencoder loses of the regression render, "
         "weighted by its opacity; costs one more decode of the refined frames",
     )
+    render_share: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of the regression render in a refined frame, times how late it started: "
+        "none at step 0, so full diffusion stays what it is",
+    )
 
 
 class PipelineConfig(Options):

@@ -1,4 +1,4 @@
-"""The last touch: what the autoencoder loses comes back, kept regression pixels stay exact."""
+"""The last touch: lost detail comes back, a share of the render, kept pixels stay exact."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -46,3 +46,20 @@ def with_carried_detail(
     clamped.
     """
     return decoded + opacity[:, None] * (encoded - autoencoded)
+
+
+def with_render_share(
+    refined: Float[Tensor, "T 3 H W"],
+    render: Float[Tensor, "T 3 H W"],
+    share: float,
+    lateness: Float[Tensor, " T"],
+) -> Float[Tensor, "T 3 H W"]:
+    """The mean of two estimates of a frame, its refinement and its render.
+
+    Their errors differ, so the mean can be better than both; a network of few steps also smooths
+    what it does not know, where the render has texture. share: of the render, in [0, 1), in a frame
+    that starts at the very end. lateness: start step over the number of steps, in [0, 1]; frames of
+    0 owe nothing to the render and stay as they are.
+    """
+    weight = (share * lateness)[:, None, None, None]
+    return torch.where(weight > 0, refined + weight * (render - refined), refined)

@@ -236,6 +236,30 @@ def test_with_carried_detail_pixels_outside_of_the_region_are_still_the_regressi
     assert not torch.equal(result.images, result.coarse.images)
 
 
+def test_the_share_of_the_render_grows_with_the_start_and_is_none_at_step_0():
+    starts = (0, 10, 30, 50)
+    shared = engine_with(parts={"steps": FixedSteps(starts)}, composite={"render_share": 0.5})
+    plain, mixed = (
+        engine.render(fake_scene(), mode="fine") for engine in (fixed_engine(starts), shared)
+    )
+    render = plain.coarse.images
+    for index, start in enumerate(starts):
+        weight = 0.5 * start / 50
+        wanted = (1 - weight) * plain.images[index] + weight * render[index]
+        torch.testing.assert_close(mixed.images[index], wanted, rtol=0, atol=1e-6)
+    assert torch.equal(mixed.images[0], plain.images[0])
+    dense = [e.render(fake_scene(), mode="diffusion") for e in (fake_engine(), shared)]
+    assert torch.equal(dense[0].images, dense[1].images)
+
+
+def test_with_a_share_of_the_render_pixels_outside_of_the_region_are_still_the_regression_models():
+    parts = {"steps": FixedSteps((10,) * 4), "mask": FixedMask(*[(9, 14, 17, 22)] * 4)}
+    engine = engine_with(parts=parts, composite={"render_share": 0.5})
+    result = engine.render(fake_scene(), mode="selective")
+    assert torch.equal(result.images[:, :, 24:], result.coarse.images[:, :, 24:])
+    assert not torch.equal(result.images, result.coarse.images)
+
+
 def test_without_known_opacity_no_detail_is_carried_and_the_report_says_so():
     class Unknown(FakeRegression):
         def predict(self, scene):

@@ -1,6 +1,7 @@
 """Copy averaged weights of finished runs into the package, as float16 safetensors.
 
 python training/export.py --runs R            # what is there; random weights for the rest
+python training/export.py --runs R --only denoiser --mean OLD.safetensors
 """
 
 import argparse
@@ -29,6 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--only", nargs="*", default=list(NETWORKS))
+    parser.add_argument("--mean", type=Path, help="average the run's weights with these")
     options = parser.parse_args()
     out = Path(__file__).parents[1] / "src" / "sphinx_framework_lite" / "weights"
     total = 0
@@ -38,6 +40,9 @@ def main() -> None:
             state = load_file(source)
         else:
             state = build(NETWORKS[name], name, "random", torch.device("cpu")).state_dict()
+        if options.mean is not None:
+            other = load_file(options.mean)
+            state = {k: (v.float() + other[k].float()) / 2 for k, v in state.items()}
         # The scores' few numbers keep full precision: their features need it.
         keep = torch.float32 if name in ("quality", "evidence") else torch.float16
         state = {k: v.to(keep).contiguous() for k, v in state.items()}
