@@ -4,7 +4,9 @@
 
 Prints PSNR, SSIM, GMS and feature distance of the composed frames (as the product serves them) of
 clips of ``prepare_refinement.py --held-out``: the regression stage, then every file of weights from
-every start. Targets that the product serves as rendered (mean opacity below .4) are left out.
+every start, alone or mixed with the render (``--weights-of-render``: as ``composite.render_share``
+times the share of the steps before the start). Targets that the product serves as rendered (mean
+opacity below .4) are left out.
 """
 
 import argparse
@@ -52,6 +54,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, nargs="+", required=True)
     parser.add_argument("--starts", type=int, nargs="+", default=[25, 30, 35, 40])
     parser.add_argument("--steps", type=int, default=1, choices=(1, 2))
+    parser.add_argument("--weights-of-render", type=float, nargs="+", default=[0.0], dest="shares")
     options = parser.parse_args()
     torch.set_num_threads(1)
     decoder = build(Autoencoder, "autoencoder", "packaged", torch.device("cpu"))
@@ -82,8 +85,11 @@ def main() -> None:
                 generator = torch.Generator().manual_seed(clip)
                 clean = stepped(network, batch, sigmas, start, options.steps, generator)
                 images = (decoder.decode(clean[kept]) + carried).clamp(0, 1)
-                name = f"{path.parent.name}/{path.stem} start {start}"
-                rows.setdefault(name, []).append(measured(images, row["truth"][kept]))
+                for share in options.shares:
+                    told = f", {share:g} of the render" if share else ""
+                    name = f"{path.parent.name}/{path.stem} start {start}{told}"
+                    mixed = images + share * (render - images)
+                    rows.setdefault(name, []).append(measured(mixed, row["truth"][kept]))
     base = torch.cat(rows["regression"])
     print(f"{len(rows['regression'])} clips, {len(base)} frames")
     for name, found in rows.items():
