@@ -3,7 +3,8 @@
     python training/check_score.py --stored D/score_held D/score_captures
 
 Reads what ``score_scenes.py`` stored of scenes that nothing was trained on, and asks the installed
-``lite`` estimator as the engine does. The last column is the score without evidence.
+``lite`` estimator as the engine does. The second column leaves out what evidence proves to be damage
+(``policy/defects.py``), the third one is the score without evidence.
 """
 
 import argparse
@@ -17,12 +18,14 @@ from similarity import quality
 from torch import Tensor
 from train_score import stored_evidence
 
+from sphinx_framework.policy.defects import undamaged_share
 from sphinx_framework.types import ScoreEvidence
 from sphinx_framework_lite.config import QualityConfig
 from sphinx_framework_lite.quality import LiteQuality
 
 LADDER_TARGETS = (0, 3)
 Found = dict[str, list[float]]
+WHOLE, UNPRICED, BLIND = range(3)
 
 
 def in_order(scores: list[Tensor]) -> list[float]:
@@ -31,7 +34,7 @@ def in_order(scores: list[Tensor]) -> list[float]:
     return falls.all(dim=0).float().tolist()
 
 
-def of_scene(path: Path, estimator: LiteQuality, known: bool) -> Found:
+def of_scene(path: Path, estimator: LiteQuality, kind: int) -> Found:
     """Every measure of one stored scene, one number an image."""
     with np.load(path) as file:
         scene = {name: file[name] for name in file.files}
@@ -40,13 +43,18 @@ def of_scene(path: Path, estimator: LiteQuality, known: bool) -> Found:
     number = int(path.stem)
 
     def score(images: Tensor, evidence: ScoreEvidence) -> Tensor:
-        return estimator.score(images, evidence=evidence if known else None)
+        if kind == BLIND:
+            return estimator.score(images)
+        found = estimator.score(images, evidence=evidence)
+        return found if kind == WHOLE else found / undamaged_share(images, evidence)
 
     systems = [torch.from_numpy(frames).float() / 255 for frames in scene["systems"]] + [truth]
     scores = torch.stack([score(images, whole) for images in systems])
     similar = torch.stack([quality(images, truth) for images in systems])
     pairs = zip(scores.T, similar.T, strict=True)
     found: Found = {"Spearman within a frame": [float(spearmanr(a, b)[0]) for a, b in pairs]}
+    shares = torch.cat([undamaged_share(images, whole) for images in systems])
+    found["frames and truths of which nothing is taken"] = (shares > 0.9999).float().tolist()
     chosen = [target for target in LADDER_TARGETS if target < len(truth)]
     some, base = whole.rows(chosen), truth[chosen]
     top = score(base, some)
@@ -74,6 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stored", type=Path, nargs="+", required=True)
     parser.add_argument("--weights", default="packaged")
+    parser.add_argument("--only-with", action="store_true", help="leave the other columns out")
     options = parser.parse_args()
     torch.set_num_threads(1)
     config = QualityConfig.model_construct(weights=options.weights)
@@ -81,16 +90,16 @@ def main() -> None:
     for folder in options.stored:
         tables: list[Found] = []
         paths = sorted(folder.glob("[0-9]*.npz"))
-        for known in (True, False):
+        for kind in (WHOLE,) if options.only_with else (WHOLE, UNPRICED, BLIND):
             table: Found = {}
             for path in paths:
-                for name, values in of_scene(path, estimator, known).items():
+                for name, values in of_scene(path, estimator, kind).items():
                     table.setdefault(name, []).extend(values)
             tables.append(table)
         print(f"{folder.name}: {len(paths)} scenes")
         for name in tables[0]:
-            columns = [float(np.mean(table[name])) for table in tables]
-            print(f"  {name:<52}{columns[0]:8.3f}{columns[1]:8.3f}  of {len(tables[0][name])}")
+            columns = "".join(f"{float(np.mean(table[name])):8.3f}" for table in tables)
+            print(f"  {name:<52}{columns}  of {len(tables[0][name])}")
 
 
 if __name__ == "__main__":

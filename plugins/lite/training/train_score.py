@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from damage import LADDERS, SHARPER, ladder, sharpened
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from scipy.stats import spearmanr
 from similarity import psnr, quality
 from torch import Tensor
@@ -246,6 +246,9 @@ def main() -> None:
     parser.add_argument("--held", type=Path, nargs="+", required=True, help="only measured")
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument(
+        "--keep-score", type=Path, help="weights whose score stays; only the guard's head is fitted"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -255,8 +258,13 @@ def main() -> None:
     ]
     print(f"{len(data['aim'])} examples of {int(data['scene'].max()) + 1} scenes", flush=True)
     network = EvidenceNetwork()
+    if options.keep_score is not None:
+        kept = load_file(options.keep_score)
+        own = {name[6:]: kept[name] for name in kept if name.startswith("score.")}
+        network.score.load_state_dict(own)
     for seed, (score, lost) in enumerate(zip(network.score.heads, network.lost.heads, strict=True)):
-        fit(score, data, options.steps, seed)
+        if options.keep_score is None:
+            fit(score, data, options.steps, seed)
         fit_guard(lost, data, options.steps, seed)
     for part in (data, *held):
         with torch.no_grad():

@@ -4,8 +4,12 @@ from pathlib import Path
 import pytest
 import torch
 from fake_hub import COMMIT, FakeHub
+from torch.nn import functional
 
 from sphinx_framework.errors import JobError, WeightsError
+from sphinx_framework.protocols import takes_evidence
+from sphinx_framework.testing.scenes import room_scene
+from sphinx_framework.types import ScoreEvidence
 from sphinx_framework_musiq.config import MusiqConfig
 
 CPU = torch.device("cpu")
@@ -68,6 +72,43 @@ def test_what_is_no_picture_cannot_score_high_nor_nan(estimator, monkeypatch) ->
     assert picture == 70
     assert 0 < black < 7
     assert 0 < white < 7
+
+
+@pytest.fixture(scope="module")
+def known():
+    """Truths, and what is known of them, as smooth as photographs."""
+    scene = room_scene(3, (256, 256))
+    photos, truth = (
+        functional.avg_pool2d(images, 4) for images in (scene.images, scene.target_images)
+    )
+    renders = functional.avg_pool2d(truth, 3, 1, 1, count_include_pad=False)
+    return truth, ScoreEvidence(inputs=photos, renders=renders)
+
+
+def test_with_evidence_no_picture_scores_above_a_tenth_of_the_truth(estimator, known) -> None:
+    truth, evidence = known
+    random = torch.Generator().manual_seed(0)
+    cells = torch.rand(len(truth), 3, 8, 8, generator=random)
+    top = estimator.score(truth, evidence=evidence)
+    for images in (
+        torch.zeros_like(truth),
+        torch.full_like(truth, 0.4),
+        functional.interpolate(cells, truth.shape[-2:]),
+        torch.rand(truth.shape, generator=random),
+    ):
+        assert bool((estimator.score(images, evidence=evidence) < 0.1 * top).all())
+
+
+def test_evidence_takes_damage_off_the_score_and_nothing_off_a_clean_picture(
+    estimator, known
+) -> None:
+    truth, evidence = known
+    assert takes_evidence(estimator)
+    grain = torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))
+    noisy = (truth + 0.1 * grain).clamp(0, 1)
+    assert bool((estimator.score(noisy, evidence=evidence) < 0.9 * estimator.score(noisy)).all())
+    for images in (truth, evidence.renders):
+        assert torch.equal(estimator.score(images, evidence=evidence), estimator.score(images))
 
 
 def test_random_weights_are_those_of_the_seed(estimator) -> None:

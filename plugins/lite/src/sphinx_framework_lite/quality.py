@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sphinx_framework.plugin import NO_PARTS, Parts
+from sphinx_framework.policy.defects import undamaged_share
 from sphinx_framework.policy.plausibility import plausibility, plausible_scores
 from sphinx_framework.types import ScoreEvidence
 from sphinx_framework_lite.config import QualityConfig
@@ -90,20 +91,22 @@ class EvidenceNetwork(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.score = Heads(FEATURES)
-        self.lost = Heads(2 * FEATURES)
+        self.lost = Heads(3 * FEATURES)
 
 
 def compared(seen: Float[Tensor, "V F"], render: Float[Tensor, "V F"]) -> Float[Tensor, "V G"]:
-    """Features of an image beside its render's, for the head that says what was lost."""
-    return torch.cat([seen - render, render], dim=1)
+    """How features changed, how much, and the render's, for the head that says what was lost."""
+    change = seen - render
+    return torch.cat([change, change.abs(), render], dim=1)
 
 
 class LiteQuality:
     """Scores in (0, 100): trained to rank by similarity to ground truth, photos near the top.
 
     With evidence an image is judged by what the photos and their render prove; without any, by its
-    own statistics. What is no picture at all (black, one colour, flat blocks, white noise) keeps a
-    fiftieth.
+    own statistics, and pays for noise, compression, blocks, sharpening and casts that neither show
+    (:mod:`sphinx_framework.policy.defects`). What is no picture at all (black, one colour, flat
+    blocks, white noise) keeps a fiftieth.
     """
 
     def __init__(
@@ -129,7 +132,8 @@ class LiteQuality:
                 if renders
                 else features(enlarged(images), _taken_apart(evidence))
             )
-            return plausible_scores(100 * self._judge.score(seen), images)
+            score = plausible_scores(100 * self._judge.score(seen), images)
+            return score if renders else score * undamaged_share(images, evidence)
         known_opacity = opacity if self._config.use_opacity else None
         return plausible_scores(100 * self._network(enlarged(images), known_opacity), images)
 

@@ -8,7 +8,9 @@ from torch import Tensor
 
 from sphinx_framework.errors import JobError
 from sphinx_framework.plugin import NO_PARTS, Parts
+from sphinx_framework.policy.defects import undamaged_share
 from sphinx_framework.policy.plausibility import plausible_scores
+from sphinx_framework.types import ScoreEvidence
 from sphinx_framework_musiq.config import MusiqConfig
 from sphinx_framework_musiq.network import musiq_network
 
@@ -16,8 +18,8 @@ from sphinx_framework_musiq.network import musiq_network
 class MusiqQuality:
     """``musiq``: multi-scale image quality transformer (KonIQ-10k weights: about 0 to 100).
 
-    It looks at the images only: opacity does not enter. What is no picture at all (black, one
-    colour, flat blocks, white noise) keeps a fiftieth of its score at most.
+    The network looks at the images only: opacity does not enter. What is no picture at all (black,
+    one colour, flat blocks, white noise) keeps a fiftieth of its score at most.
     """
 
     def __init__(self, config: MusiqConfig, device: torch.device, parts: Parts = NO_PARTS) -> None:
@@ -27,9 +29,16 @@ class MusiqQuality:
 
     @torch.no_grad()
     def score(
-        self, images: Float[Tensor, "V 3 H W"], opacity: Float[Tensor, "V H W"] | None = None
+        self,
+        images: Float[Tensor, "V 3 H W"],
+        opacity: Float[Tensor, "V H W"] | None = None,
+        *,
+        evidence: ScoreEvidence | None = None,
     ) -> Float[Tensor, " V"]:
         """Score images, clamped to [0, 1]; larger is better.
+
+        With evidence an image pays for noise, compression, blocks, sharpening and casts that the
+        photos and its render do not show; the network does not see them.
 
         Raises :class:`JobError` when an image holds NaN.
         """
@@ -44,4 +53,8 @@ class MusiqQuality:
             for chunk in images.split(self.config.batch)
         ]
         # On one colour the network's result is arbitrary or NaN.
-        return plausible_scores(torch.cat(scores).flatten(), images.to(self.device).float())
+        images = images.to(self.device).float()
+        plausible = plausible_scores(torch.cat(scores).flatten(), images)
+        if evidence is None:
+            return plausible
+        return plausible * undamaged_share(images, evidence)

@@ -1,0 +1,119 @@
+"""Measures of damage that an image shows by itself: noise, compression, blocks, sharpness.
+
+Pure arithmetic on images in [0, 1], one number each. None of them means anything alone, for sand
+looks like noise: :mod:`sphinx_framework.policy.defects` compares them with those of the photos and
+of the render.
+"""
+
+import math
+from functools import lru_cache
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+LUMA = (0.299, 0.587, 0.114)
+LEVEL = 1 / 255
+# Windows of the noise measure, and which of them counts: the smoothest fifth.
+WINDOW = 8
+SMOOTHEST = 0.2
+# Deviations below which a difference means nothing; in grey pictures any tint is one.
+LUMA_FLOOR, TINT_FLOOR = 0.002, 0.006
+# Where colours are clipped there is no noise to see.
+DARKEST, BRIGHTEST = 0.03, 0.97
+# Blocks of JPEG and of most video codecs.
+BLOCK = 8
+EDGE = 0.1
+# Of larger images the upper left part tells enough.
+WIDEST = 512
+BANDS = (0.6, 1.2, 2.4)
+
+
+def luma(images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, "V 1 H W"]:
+    """Rec. 601 luma."""
+    weights = images.new_tensor(LUMA)[:, None, None]
+    return (images * weights).sum(dim=1, keepdim=True)
+
+
+def tints(images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, "V 2 H W"]:
+    """Two differences of channels, scaled so that white noise keeps its deviation."""
+    red, green, blue = images.unbind(dim=1)
+    first = (red - green) / math.sqrt(2)
+    return torch.stack([first, (blue - 0.5 * (red + green)) / math.sqrt(1.5)], dim=1)
+
+
+def noise(images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, "V 2"]:
+    """Log deviation of white noise in the smoothest windows: of luma, and of tints."""
+    kernel = images.new_tensor([[1, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 6
+    grey = luma(images)
+    planes = torch.cat([grey, tints(images)], dim=1)
+    high = functional.conv2d(planes.flatten(0, 1)[:, None], kernel[None, None]).square()
+    high = high.reshape(*planes.shape[:2], *high.shape[-2:])
+    powers = functional.avg_pool2d(high, WINDOW, WINDOW // 2)
+    mean = functional.avg_pool2d(grey[..., 1:-1, 1:-1], WINDOW, WINDOW // 2)
+    usable = (mean > DARKEST) & (mean < BRIGHTEST)
+    usable = usable | (usable.float().mean((2, 3), keepdim=True) < 0.1)
+    both = torch.cat([powers[:, :1], powers[:, 1:].mean(1, keepdim=True)], dim=1)
+    levels = torch.where(usable, both, math.nan).flatten(2).nanquantile(SMOOTHEST, dim=2).sqrt()
+    return (levels + levels.new_tensor([LUMA_FLOOR, TINT_FLOOR])).log()
+
+
+@lru_cache(maxsize=1)
+def _cosines() -> Float[Tensor, "63 1 8 8"]:
+    """The orthonormal transform of JPEG without its mean, as kernels."""
+    n = torch.arange(float(BLOCK))
+    rows = 0.5 * torch.cos(math.pi * (2 * n[None] + 1) * n[:, None] / (2 * BLOCK))
+    rows[0] /= math.sqrt(2)
+    return torch.einsum("ux,vy->uvxy", rows, rows).flatten(0, 1)[1:, None]
+
+
+def emptied(images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, " V"]:
+    """Share of 8x8 cosine coefficients that quantisation emptied: of one grid, above the others.
+
+    Compression leaves many coefficients of its own grid empty and none of any other; smooth
+    pictures leave as many on every grid.
+    """
+    found = []
+    for grey in luma(images)[..., :WIDEST, :WIDEST]:
+        small = functional.conv2d(grey[None], _cosines().to(grey))[0].abs() < LEVEL
+        down, across = (side // BLOCK for side in small.shape[1:])
+        share = small[:, : down * BLOCK, : across * BLOCK].float().mean(0)
+        grids = share.reshape(down, BLOCK, across, BLOCK).mean((0, 2)).flatten()
+        found.append(grids.max() - grids.median())
+    return torch.stack(found)
+
+
+def lattice(images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, " V"]:
+    """How much larger the steps across every eighth line are than beside it: blocks; both axes."""
+    found = []
+    grey = luma(images)[:, 0]
+    for lines in (grey, grey.mT):
+        steps = (lines[..., 1:] - lines[..., :-1]).abs().clamp(max=EDGE)
+        peaks = (steps[..., 1:-1] - 0.5 * (steps[..., 2:] + steps[..., :-2])).mean(1)
+        count = peaks.shape[1] // BLOCK
+        # One strong line of the picture is no lattice: the median over lines of a phase.
+        phases = peaks[:, : count * BLOCK].reshape(-1, count, BLOCK).median(1).values
+        found.append(phases.amax(1) - phases.median(1).values)
+    return 0.5 * (found[0] + found[1])
+
+
+def blurred(maps: Float[Tensor, "V 1 H W"], sigma: float) -> Float[Tensor, "V 1 H W"]:
+    """Gaussian blur with replicated edges."""
+    radius = max(1, round(3 * sigma))
+    places = torch.arange(-radius, radius + 1, dtype=maps.dtype, device=maps.device)
+    bell = torch.exp(-0.5 * (places / sigma) ** 2)
+    bell = bell / bell.sum()
+    padded = functional.pad(maps, (radius,) * 4, mode="replicate")
+    across = functional.conv2d(padded, bell.reshape(1, 1, 1, -1))
+    return functional.conv2d(across, bell.reshape(1, 1, -1, 1))
+
+
+def sharpness(images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, "V 2"]:
+    """Log power of the finest band of luma, and of the second over the third one."""
+    rest, powers = luma(images), []
+    for sigma in BANDS:
+        low = blurred(rest, sigma)
+        powers.append(((rest - low).square().mean((1, 2, 3)) + 1e-6).log())
+        rest = low
+    return torch.stack([powers[0], powers[1] - powers[2]], dim=1)

@@ -1,0 +1,102 @@
+"""What evidence proves to be damage: the share of a score that a picture keeps.
+
+A score may like what damages a picture: grain and compression look like detail, sharpening like
+sharpness. What the photos and the render do not show, the scene does not have, so an image pays for
+noise, compression, blocks and sharpening above theirs, and for a colour cast against its render. A
+render pays nothing, nor does a refinement that is as clean as the photos: their scores stay what
+the estimator said.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sphinx_framework.policy.damage_measures import (
+    blurred,
+    emptied,
+    lattice,
+    luma,
+    noise,
+    sharpness,
+)
+from sphinx_framework.types import ScoreEvidence
+
+# Windows, blocks and bands need neighbourhoods; smaller images pay for nothing.
+SMALLEST = 24
+LEAST_WEIGHT = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What an excess costs: nothing up to ``free``, then ``price`` each, in the score's log."""
+
+    free: float
+    price: float
+
+    def of(self, excess: Tensor) -> Tensor:
+        return self.price * (excess - self.free).clamp(min=0)
+
+
+# Fitted to ladders of damage on scenes and photographs for training, so that neither their truths
+# nor the systems' frames of them pay (plugins/lite/training/README.md).
+NOISE = Price(free=0.12, price=0.2)
+TINTED_NOISE = Price(free=0.3, price=0.2)
+COMPRESSED = Price(free=0.05, price=0.4)
+BLOCKED = Price(free=0.004, price=4.0)
+FINE = Price(free=0.2, price=0.08)
+SLOPE = Price(free=0.12, price=0.15)
+CAST = Price(free=0.06, price=0.5)
+HALOED = Price(free=0.0, price=0.2)
+# Above this coherence a change is nothing but the render's own detail once more. What the shipped
+# model adds has 0.4; a render that is the truth exactly, only softer, cannot be told from this.
+COHERENT = 0.95
+
+
+def undamaged_share(
+    images: Float[Tensor, "V 3 H W"], evidence: ScoreEvidence
+) -> Float[Tensor, " V"]:
+    """Share of a score to keep per image, in (0, 1]; 1 for the renders themselves."""
+    if min(images.shape[-2:]) < SMALLEST or images is evidence.renders:
+        return torch.ones_like(images[:, 0, 0, 0])
+    images = images.detach().nan_to_num().clamp(0, 1)
+    return torch.exp(-_alone(images, evidence) - _against_the_render(images, evidence))
+
+
+def _measures(images: Tensor) -> Float[Tensor, "V 6"]:
+    rows = [noise(images), emptied(images)[:, None], lattice(images)[:, None], sharpness(images)]
+    return torch.cat(rows, dim=1)
+
+
+def _alone(images: Tensor, evidence: ScoreEvidence) -> Float[Tensor, " V"]:
+    """What is worse than in every photo and in the render."""
+    if "defects" not in evidence.memory:
+        photos = _measures(evidence.inputs.to(images)).amax(0)
+        evidence.memory["defects"] = torch.maximum(_measures(evidence.renders.to(images)), photos)
+    excess = _measures(images) - evidence.memory["defects"]
+    grain = torch.maximum(NOISE.of(excess[:, 0]), TINTED_NOISE.of(excess[:, 1]))
+    blocks = COMPRESSED.of(excess[:, 2]) + BLOCKED.of(excess[:, 3])
+    return grain + blocks + FINE.of(excess[:, 4]) + SLOPE.of(excess[:, 5])
+
+
+def _against_the_render(images: Tensor, evidence: ScoreEvidence) -> Float[Tensor, " V"]:
+    """Casts, and detail of the render that was only made stronger; where the render is certain."""
+    renders = evidence.renders.to(images)
+    weight = torch.ones_like(renders[:, :1])
+    if evidence.opacity is not None:
+        weight = evidence.opacity.to(images)[:, None].clamp(0, 1)
+
+    def total(maps: Tensor) -> Tensor:
+        return (maps * weight).sum((2, 3))
+
+    sure = weight.mean((1, 2, 3))
+    gains = ((total(images) + 1) / (total(renders) + 1)).log()
+    cast = CAST.of((gains.amax(1) - gains.amin(1)) * sure)
+    grey = luma(renders)
+    detail, change = grey - blurred(grey, 1.0), luma(images) - grey
+    both, own, all_ = (total(m)[:, 0] for m in (detail * change, detail.square(), change.square()))
+    more = both / (own + LEAST_WEIGHT)
+    coherence = both / (own * all_ + 1e-9).sqrt()
+    halo = ((coherence - COHERENT) / (1 - COHERENT)).clamp(0, 1) * more.clamp(min=0)
+    return cast + HALOED.of(halo)
