@@ -95,7 +95,6 @@ def test_none_of_its_frames_is_served(engine, scene, other, kind):
         assert "lost" in frame.reason or "of what the inputs prove" in frame.reason
         assert frame.missed
         assert torch.equal(result.images[frame.index], result.coarse.images[frame.index])
-    assert result.report.counts.missed == len(TARGETS)
 
 
 def test_one_that_makes_nan_ends_the_request_with_its_name(engine, scene):

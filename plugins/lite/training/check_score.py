@@ -3,8 +3,8 @@
     python training/check_score.py --stored D/score_held D/score_captures
 
 Reads what ``score_scenes.py`` stored of scenes that nothing was trained on, and asks the installed
-``lite`` estimator as the engine does. The second column leaves out what evidence proves to be damage
-(``policy/defects.py``), the third one is the score without evidence.
+``lite`` estimator as the engine does. The second column leaves out what evidence proves to be
+damage (``policy/defects.py``), the third one is the score without evidence.
 """
 
 import argparse
