@@ -91,7 +91,7 @@ def test_none_of_its_frames_is_served(engine, scene, other, kind):
     result = painted(engine, scene, lambda render: PLANTED[kind](render, other))
     assert [frame.steps_run > 0 for frame in result.report.frames] == [True] * len(TARGETS)
     for frame in result.report.frames:
-        assert frame.served == "regression"
+        assert frame.served == "regression", (frame.evidence, frame.lost)
         assert "lost" in frame.reason or "of what the inputs prove" in frame.reason
         assert frame.missed
         assert torch.equal(result.images[frame.index], result.coarse.images[frame.index])

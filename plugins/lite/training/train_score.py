@@ -178,18 +178,42 @@ def fit_guard(head: Head, data: dict[str, Tensor], steps: int, seed: int) -> Non
         optimiser.step()
 
 
-def report_guard(head: Heads, data: dict[str, Tensor]) -> None:
-    """Print what the head catches at 2 % false alarms over the systems' proven frames."""
+def judged(head: Heads, data: dict[str, Tensor]) -> Tensor:
+    """What the head says that every proven frame of the systems lost, in their order."""
     rows, renders = of_renders(data)
     with torch.no_grad():
-        found = head.plain(compared(data["features"][rows], renders))
-    kept = (data["kind"][rows] == SYSTEM) & (data["opacity"][rows] >= PROVEN)
-    found, lost = found[kept], data["lost"][rows][kept]
+        return head.plain(compared(data["features"][rows], renders))[proven(data)]
+
+
+def proven(data: dict[str, Tensor]) -> Tensor:
+    """Which of the targets' rows are a system's frame of which the inputs prove enough."""
+    rows, _ = of_renders(data)
+    return (data["kind"][rows] == SYSTEM) & (data["opacity"][rows] >= PROVEN)
+
+
+def report_guard(found: Tensor, lost: Tensor) -> None:
+    """Print what the guard catches at some limits, and at 2 % false alarms."""
     bad = lost > 1
     print(f"{len(bad)} frames, {int(bad.sum())} lost more than 1 dB")
     for limit in (*LIMITS, float(found[~bad].quantile(0.98))):
         caught, false = ((found[rows] > limit).float().mean() for rows in (bad, ~bad))
         print(f"  above {limit:.2f} dB: catches {caught:.0%} at {false:.1%} false alarms")
+
+
+def cross_validate(data: dict[str, Tensor], steps: int, folds: int) -> None:
+    """Report the guard on scenes that its heads did not see: what its limit is chosen by."""
+    order = torch.randperm(int(data["scene"].max()) + 1, generator=torch.Generator().manual_seed(5))
+    fold = (order % folds)[data["scene"]]
+    found, lost = [], []
+    for part in range(folds):
+        own = {name: values[fold == part] for name, values in data.items()}
+        rest = {name: values[fold != part] for name, values in data.items()}
+        network = EvidenceNetwork()
+        for seed, head in enumerate(network.lost.heads):
+            fit_guard(head, rest, steps, seed)  # type: ignore[arg-type]
+        found.append(judged(network.lost, own))
+        lost.append(own["lost"][of_renders(own)[0]][proven(own)])
+    report_guard(torch.cat(found), torch.cat(lost))
 
 
 def fit(head: Head, data: dict[str, Tensor], steps: int, seed: int) -> None:
@@ -249,10 +273,14 @@ def main() -> None:
     parser.add_argument(
         "--keep-score", type=Path, help="weights whose score stays; only the guard's head is fitted"
     )
+    parser.add_argument("--folds", type=int, default=0, help="only cross-validate the guard")
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     data = gathered(options.scenes, options.run / "features", some_without=True)
+    if options.folds:
+        cross_validate(data, options.steps, options.folds)
+        return
     held = [
         gathered(folder, options.run / folder.name, some_without=False) for folder in options.held
     ]
@@ -269,7 +297,7 @@ def main() -> None:
     for part in (data, *held):
         with torch.no_grad():
             report(network.score(part["features"]), part)
-        report_guard(network.lost, part)
+        report_guard(judged(network.lost, part), part["lost"][of_renders(part)[0]][proven(part)])
     save_file(network.state_dict(), options.run / "weights.safetensors")
 
 
