@@ -1,8 +1,13 @@
-"""The program ``sphinx-nvs``: Ctrl-C at any moment, also while it starts or ends, is one word."""
+"""The program ``sphinx-nvs``: Ctrl-C at any moment, also while it starts or ends, is one word.
+
+Threads that others left behind do not keep it from ending.
+"""
 
 import os
 import signal
 import sys
+
+from sphinx_framework.cli.strays import end_in_time
 
 STOPPED = 1
 
@@ -23,4 +28,5 @@ def program() -> int:
     finally:
         # The work is done and told: interrupting the interpreter's end would be but a traceback.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_in_time(code)
     return code

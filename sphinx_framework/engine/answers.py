@@ -14,6 +14,13 @@ from torch import Tensor
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.engine.components import Components
 from sphinx_framework.engine.denoising_answers import CheckedDiffusion
+from sphinx_framework.engine.handed import (
+    coarse_tensors,
+    evidence_tensors,
+    owned_views,
+    scene_tensors,
+    unknowing,
+)
 from sphinx_framework.protocols import LossEstimator, takes_evidence
 from sphinx_framework.types import (
     CoarseViews,
@@ -25,6 +32,7 @@ from sphinx_framework.types import (
     Walk,
 )
 from sphinx_framework.witness import Witness, kind_of
+from sphinx_framework.witness.handed import owned
 
 
 def checked(components: Components, config: PipelineConfig) -> Components:
@@ -68,7 +76,7 @@ class CheckedRegression:
         count, size = len(scene.targets), scene.targets.image_size
         kept = () if memory is None else (memory,)
         with witness.asked(stage, **scene_tensors(scene)):
-            coarse = self._inner.predict(scene, *kept)
+            coarse = self._inner.predict(unknowing(scene), *kept)
         if not isinstance(coarse, CoarseViews):
             raise witness.refusal(stage, kind_of(coarse), "CoarseViews")
         device = scene.images.device
@@ -82,7 +90,7 @@ class CheckedRegression:
         if coarse.gaussians is not None:
             self._check_gaussians(coarse.gaussians)
         _check_texts(witness, stage, "warnings", coarse.warnings)
-        return coarse
+        return owned_views(coarse)
 
     def _check_depths(
         self, coarse: CoarseViews, targets: int, inputs: int, size: tuple[int, int]
@@ -149,8 +157,7 @@ class CheckedQuality:
             scores = self._inner.score(images, *rest, **named)
         self._witness.placed(scores, "scores", "quality", (len(images),), None, None)
         self._witness.in_range(scores, "scores", "quality", None)
-        answer: Tensor = scores
-        return answer
+        return owned(scores)
 
 
 class CheckedEvidence(CheckedQuality):
@@ -161,8 +168,7 @@ class CheckedEvidence(CheckedQuality):
         evidence: ScoreEvidence | None = None,
     ) -> Tensor:  # fmt: skip
         """Pass on and check, the photos and renders of the evidence included."""
-        known = {} if evidence is None else {"inputs": evidence.inputs, "renders": evidence.renders}
-        with self._witness.asked("quality", **known):
+        with self._witness.asked("quality", **evidence_tensors(evidence)):
             return super().score(images, opacity, evidence=evidence)
 
 
@@ -171,11 +177,10 @@ class CheckedLoss(CheckedEvidence):
 
     def lost(self, images: Tensor, evidence: ScoreEvidence) -> Tensor:
         """Pass on and check."""
-        with self._witness.asked("quality", images=images, renders=evidence.renders):
+        with self._witness.asked("quality", images=images, **evidence_tensors(evidence)):
             lost = self._inner.lost(images, evidence)
         self._witness.tensor(lost, "losses", "quality", (len(images),), None, None)
-        answer: Tensor = lost
-        return answer
+        return owned(lost)
 
 
 class CheckedMask:
@@ -188,11 +193,10 @@ class CheckedMask:
         """Pass on and check."""
         given = {**scene_tensors(scene), **coarse_tensors(coarse)}
         with self._witness.asked("plan", **given):
-            mask = self._inner.mask(coarse, scene, cluster)
+            mask = self._inner.mask(coarse, unknowing(scene), cluster)
         shape = (len(scene.targets), *scene.targets.image_size)
         self._witness.tensor(mask, "masks", "plan", shape, torch.bool, None)
-        answer: Tensor = mask
-        return answer
+        return owned(mask)
 
 
 class CheckedSteps:
@@ -206,9 +210,15 @@ class CheckedSteps:
     ) -> StartSteps:
         """Pass on and check."""
         witness, count = self._witness, len(scene.targets)
-        given = {**scene_tensors(scene), "scores": report.score, "ratios": report.ratio}
-        with witness.asked("plan", **given):
-            chosen = self._inner.start_steps(report, scene, quality, num_steps)
+        own = {
+            "scores": report.score,
+            "ratios": report.ratio,
+            "references": report.reference,
+            "scores_of_photos": report.input_score,
+        }
+        views = {} if report.coarse is None else coarse_tensors(report.coarse)
+        with witness.asked("plan", **scene_tensors(scene), **own, **views):
+            chosen = self._inner.start_steps(report, unknowing(scene), quality, num_steps)
         if not isinstance(chosen, StartSteps):
             raise witness.refusal("plan", kind_of(chosen), "StartSteps")
         steps: Any = chosen.steps
@@ -249,26 +259,6 @@ class CheckedSteps:
                 raise self._witness.refusal(
                     "plan", f"a walk of {walk.steps!r} steps", "a positive number, or None", frame
                 )
-
-
-def scene_tensors(scene: Scene) -> dict[str, Tensor]:
-    """The tensors of a scene by the words of a message."""
-    return {
-        "input_photos": scene.images,
-        "input_poses": scene.inputs.world_from_camera,
-        "input_intrinsics": scene.inputs.intrinsics,
-        "target_poses": scene.targets.world_from_camera,
-        "target_intrinsics": scene.targets.intrinsics,
-    }
-
-
-def coarse_tensors(coarse: CoarseViews) -> dict[str, Tensor | None]:
-    """The tensors of coarse views by the words of a message."""
-    return {
-        "coarse_images": coarse.images,
-        "opacity": coarse.opacity,
-        "depth": coarse.depth,
-    }
 
 
 def _check_texts(witness: Witness, stage: str, what: str, texts: Any) -> None:

@@ -6,10 +6,14 @@ from typing import Any
 
 from torch import Tensor
 
+from sphinx_framework.engine.handed import coarse_tensors, scene_tensors, unknowing
 from sphinx_framework.engine.layout_checks import layout_problem
 from sphinx_framework.protocols import BatchingModel, SolverStep
 from sphinx_framework.types import ClipLayout, CoarseViews, Scene
 from sphinx_framework.witness import Witness, kind_of
+from sphinx_framework.witness.handed import owned
+
+LARGEST_NUMBER = 4  # bytes
 
 
 class CheckedDiffusion:
@@ -50,7 +54,7 @@ class CheckedDiffusion:
     def layouts(self, scene: Scene) -> tuple[ClipLayout, ...]:
         """Pass on and check: every target is made by exactly one slot of one clip."""
         with self._witness.asked("plan", input_photos=scene.images):
-            layouts = self._inner.layouts(scene)
+            layouts = self._inner.layouts(unknowing(scene))
         counts = (len(scene.inputs), len(scene.targets))
         problem = layout_problem(layouts, *counts, self._max_frames)
         if problem is not None:
@@ -66,8 +70,13 @@ class CheckedDiffusion:
         channels = latents.shape[1] if isinstance(latents, Tensor) and latents.ndim == 4 else "C"
         shape = (_count(latents), channels, *sides)
         self._witness.tensor(latents, "latents", "encode", shape, None, images.device)
-        answer: Tensor = latents
-        return answer
+        self._of_a_network(latents, "latents", "encode")
+        return owned(latents)
+
+    def _of_a_network(self, answer: Tensor, what: str, stage: str) -> None:
+        """Double precision, from a constant of numpy's perhaps, would slow all that follows."""
+        if answer.element_size() > LARGEST_NUMBER:
+            raise self._witness.refusal(stage, f"{what} of {answer.dtype}", "at most float32")
 
     def sampler(self, num_steps: int) -> "CheckedSampler":
         """Pass on; the answer stands behind a guard of its own."""
@@ -87,16 +96,9 @@ class CheckedDiffusion:
     ) -> Any:
         """Pass on, with the sampler as the model made it; what it is, only the model knows."""
         own = sampler.inner if isinstance(sampler, CheckedSampler) else sampler
-        handed = {
-            "input_photos": scene.images,
-            "input_intrinsics": scene.inputs.intrinsics,
-            "target_poses": scene.targets.world_from_camera,
-            "coarse_images": coarse.images,
-            "opacity": coarse.opacity,
-            "clean_latents": clean,
-        }
+        handed = {**scene_tensors(scene), **coarse_tensors(coarse), "clean_latents": clean}
         with self._witness.asked("encode", **handed):
-            return self._inner.condition(scene, coarse, layout, clean, own)
+            return self._inner.condition(unknowing(scene), coarse, layout, clean, own)
 
     def denoise(self, x: Tensor, step: int, condition: Any, ops: Any) -> Tensor:
         """Pass on and check what costs no look at numbers: a GPU would wait at every step."""
@@ -108,8 +110,7 @@ class CheckedDiffusion:
         """The prediction for ``x``, checked without a look at its numbers."""
         what = f"prediction of step {step}"
         self._witness.placed(answer, what, "denoise", tuple(x.shape), x.dtype, x.device)
-        checked: Tensor = answer
-        return checked
+        return owned(answer)
 
     def predictions(
         self, answers: Any, states: Sequence[Tensor], steps: Sequence[int]
@@ -147,8 +148,8 @@ class CheckedDiffusion:
         shape = (_count(images), 3, *sides)
         self._witness.placed(images, "images", "decode", shape, None, latents.device)
         self._witness.in_range(images, "images", "decode", 1)
-        answer: Tensor = images
-        return answer
+        self._of_a_network(images, "images", "decode")
+        return owned(images)
 
     def check_count(self, stage: str, answer: Tensor, count: int, what: str, given: int) -> None:
         """Raise unless the codec answered with as many rows as the clip's layout says."""

@@ -1,5 +1,6 @@
 """Every check of the contract suites catches a component that breaks it."""
 
+import os
 import unittest
 from functools import partial
 from inspect import signature
@@ -12,6 +13,7 @@ from engines import CPU
 from planted_list import BROKEN
 from planted_mistakes import views
 from planted_readers import KnowingPoses, acceptance_reader, sample
+from planted_subtle_list import SUBTLE
 
 from sphinx_framework.plugin import Capabilities
 from sphinx_framework.testing.contracts import (
@@ -46,10 +48,12 @@ CLAIM = "no_clip_is_longer_than_the_claim"  # of max_frames, which the fake does
 @pytest.fixture(autouse=True)
 def settings_of_the_process():
     """Put back what broken components change for everybody."""
-    threads = torch.get_num_threads()
+    threads, folder = torch.get_num_threads(), os.getcwd()
     yield
+    os.chdir(folder)
     torch.set_default_dtype(torch.float32)
     torch.set_num_threads(threads)
+    torch.set_grad_enabled(True)
 
 
 def wrapped(kind: str, method: str, change: planted.Change) -> Any:
@@ -87,10 +91,13 @@ def checks_of(kind: str) -> list[str]:
     return [name.removeprefix("test_") for name in names]
 
 
+PLANTED = [*BROKEN, *SUBTLE]
+
+
 @pytest.mark.parametrize(
     ("kind", "method", "change", "check"),
-    BROKEN,
-    ids=[f"{kind}-{check}-{i}" for i, (kind, _, _, check) in enumerate(BROKEN)],
+    PLANTED,
+    ids=[f"{kind}-{check}-{i}" for i, (kind, _, _, check) in enumerate(PLANTED)],
 )
 def test_a_broken_component_is_caught(kind, method, change, check):
     (full,) = [name for name in checks_of(kind) if name.startswith(check)]
@@ -100,7 +107,7 @@ def test_a_broken_component_is_caught(kind, method, change, check):
 @pytest.mark.parametrize("kind", FAKES)
 def test_every_check_has_a_component_that_it_catches(kind):
     for check in set(checks_of(kind)) - {CLAIM}:
-        assert any(k == kind and check.startswith(c) for k, _, _, c in BROKEN), (kind, check)
+        assert any(k == kind and check.startswith(c) for k, _, _, c in PLANTED), (kind, check)
 
 
 def test_a_failure_says_what_was_expected_what_came_and_where_to_read():

@@ -1,5 +1,6 @@
 """What every contract suite shares: scenes of several kinds, and checks whose failures teach."""
 
+import os
 import pickle
 import random
 import unittest
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sphinx_framework.engine import answers
+from sphinx_framework.engine import handed
 from sphinx_framework.errors import InputError
 from sphinx_framework.testing.fakes import FakeConfig, FakeRegression
 from sphinx_framework.testing.scenes import moved_world, track_scene
@@ -31,13 +32,22 @@ class Contract:
     """Sizes that a component may override where the defaults are illegal for it.
 
     device: where the component was built; everything that a suite hands over lies there.
+    any_size: whether the role is asked about images whose sides are multiples of nothing.
     """
 
     size: tuple[int, int] = (64, 64)
     inputs: int = 2
     targets: int = 3
     device: torch.device = torch.device("cpu")
+    any_size: bool = True
     paragraph: str = "Prove it"
+
+    def __init_subclass__(cls, **named: Any) -> None:
+        """Checks ask as the engine does: without gradients."""
+        super().__init_subclass__(**named)
+        for name, method in list(vars(cls).items()):
+            if name.startswith("test_"):
+                setattr(cls, name, torch.no_grad()(method))
 
     def make(self) -> Any:
         """Build the component under test."""
@@ -84,8 +94,10 @@ class Contract:
         self.expect(torch.isfinite(tensor).all(), f"finite {what}", "NaN or infinity")
 
     def expect_tensor(self, tensor: Any, what: str) -> None:
-        """A tensor on the device where the component was built, index included."""
+        """A plain tensor on the device where the component was built, index included."""
         self.expect(isinstance(tensor, Tensor), f"{what} as a tensor", type(tensor).__name__)
+        self.expect(_plain(tensor), f"{what} as a plain tensor", type(tensor).__name__)
+        self.expect(not tensor.requires_grad, f"{what} without gradients", "requires_grad")
         wanted = torch.empty(0, device=self.device).device
         self.expect(tensor.device == wanted, f"{what} on {wanted}", f"{what} on {tensor.device}")
 
@@ -110,7 +122,8 @@ class Contract:
     def leaves_alone(self, **tensors: Tensor | None) -> Iterator[None]:
         """Neither writes into the named tensors nor changes what the process shares.
 
-        That is: the global random generators, torch's default type, its threads and grad mode.
+        That is: the global random generators, torch's default type, its threads and grad mode, and
+        the current folder.
         """
         before = {name: t.clone() for name, t in tensors.items() if t is not None}
         settings = _settings()
@@ -132,7 +145,7 @@ class Contract:
         )
         self.expect(
             _settings() == settings,
-            f"torch's settings of the process left alone {settings}",
+            f"the settings of the process left alone {settings}",
             _settings(),
         )
 
@@ -146,16 +159,29 @@ class Contract:
         yield self.scene(1, targets=1)
         yield self.scene(2, targets=self.targets + 2, inputs=self.inputs + 1)
         yield self.scene(3, size=(height, width + width // 2))
+        upright = self.scene(4, inputs=1, size=(height + height // 2, width))
+        yield replace(upright, near=None, far=None, order=None)
+        if self.any_size:
+            yield self.scene(5, size=(height - 3, width + 5))
 
     @contextmanager
-    def or_refused(self, scene: Scene) -> Iterator[None]:
+    def or_refused(self, scene: Scene, *, longer: bool = False) -> Iterator[None]:
         """Let a component refuse what differs from the suite's own counts and size."""
-        usual = (len(scene.inputs), tuple(scene.images.shape[-2:])) == (self.inputs, self.size)
+        usual = not longer and (len(scene.inputs), tuple(scene.images.shape[-2:])) == (
+            self.inputs,
+            self.size,
+        )
         try:
             yield
         except InputError:
             if usual:
                 raise
+
+
+def _plain(tensor: Tensor) -> bool:
+    """A tensor of torch's own; or one of a backend, which dispatches for itself."""
+    kind = type(tensor)
+    return kind in (Tensor, torch.nn.Parameter) or "__torch_dispatch__" in vars(kind)
 
 
 def _global_random_states() -> tuple[bytes, ...]:
@@ -182,23 +208,24 @@ def _random_states_of_its_own() -> Iterator[tuple[bytes, ...]]:
 
 
 def _settings() -> dict[str, object]:
-    """What torch keeps for the whole process and a component has no business to change."""
+    """What belongs to the whole process and a component has no business to change."""
     return {
         "default type": torch.get_default_dtype(),
         "threads": torch.get_num_threads(),
         "grad": torch.is_grad_enabled(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "folder": os.getcwd(),
     }
 
 
 def scene_tensors(scene: Scene) -> dict[str, Tensor]:
     """The tensors of a scene by the names that a failure shows."""
-    return _the(answers.scene_tensors(scene))
+    return _the(handed.scene_tensors(scene))
 
 
 def coarse_tensors(coarse: CoarseViews) -> dict[str, Tensor | None]:
     """The tensors of coarse views by the names that a failure shows."""
-    return _the(answers.coarse_tensors(coarse))
+    return _the(handed.coarse_tensors(coarse))
 
 
 def _the(tensors: Mapping[str, Value]) -> dict[str, Value]:

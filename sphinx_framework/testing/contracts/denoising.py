@@ -1,6 +1,7 @@
 """What the contract of a diffusion model asks of ``denoise``, whatever executor runs it."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,12 +10,8 @@ from torch import Tensor
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.plugin import Capabilities
 from sphinx_framework.protocols import DiffusionModel
-from sphinx_framework.testing.contracts.base import (
-    Contract,
-    NotApplicable,
-    coarse_tensors,
-    scene_tensors,
-)
+from sphinx_framework.testing.contracts.base import NotApplicable, coarse_tensors, scene_tensors
+from sphinx_framework.testing.contracts.demands import Demands
 from sphinx_framework.testing.contracts.requests import HeldRequest, prepared_request
 from sphinx_framework.testing.oracle import RELATIVE_TOLERANCE, fresh_cache_errors, relative_error
 
@@ -23,7 +20,7 @@ PAPER_STEPS = 50  # of the grid that pipelines use
 LARGEST_PREDICTION = 8.0  # of the state's norm; (x - clean) / sigma is far larger at the end
 
 
-class DenoisingChecks(Contract):
+class DenoisingChecks(Demands):
     """Checks of ``condition`` and ``denoise``; mixed into :class:`DiffusionContract`.
 
     capabilities: those the spec claims.
@@ -106,7 +103,7 @@ class DenoisingChecks(Contract):
                     scene, coarse, request.layout, request.clean, model.sampler(self.num_steps)
                 )
             x = request.x.clone()
-            with self.leaves_alone(x=x), torch.no_grad():
+            with self.leaves_alone(x=x):
                 model.denoise(x, request.step, request.condition, DenseExecutor(len(x)))
 
     def test_what_is_computed_once_depends_on_no_step(self) -> None:
@@ -124,7 +121,10 @@ class DenoisingChecks(Contract):
     def test_requests_share_no_state(self) -> None:
         model: DiffusionModel[Any, Any] = self.make()
         first = self.request(model, 0)
-        expected = self._dense(model, first.anew())
+        answer = self._dense(model, first.anew())
+        with self.stay("predictions", answer):
+            self._dense(model, first.anew(), first.step + 1)
+        expected = answer.clone()
         second = self.request(model, 1, num_steps=self.num_steps + 5)
         self._dense(model, second)
         model.sampler(self.num_steps + 3)
@@ -141,6 +141,32 @@ class DenoisingChecks(Contract):
             "the same prediction when the same request is prepared again",
             f"one that differs by {relative_error(anew, expected):.2e}",
         )
+
+    def test_knows_photos_by_what_they_show(self) -> None:
+        model: DiffusionModel[Any, Any] = self.make()
+        scene = self.scene(0)
+        before = self._dense(model, self.request(model, scene=scene)).clone()
+        kept = scene.images.clone()
+        scene.images.copy_(self.scene(1).images)
+        came = self._dense(model, self.request(model, scene=scene)).clone()
+        again = self._dense(
+            model, self.request(model, scene=replace(scene, images=scene.images.clone()))
+        )
+        scene.images.copy_(kept)
+        self.expect(
+            torch.equal(came, again) and not torch.equal(came, before),
+            "a prediction for what the memory of the photos holds now",
+            "one for what it held before (a store is keyed by content, not by address)",
+        )
+
+    def test_requests_in_threads_equal_those_alone(self) -> None:
+        model: DiffusionModel[Any, Any] = self.make()
+
+        def asked(seed: int) -> Tensor:
+            with torch.no_grad():
+                return self._dense(model, self.request(model, seed))
+
+        self.expect_in_threads([lambda: asked(0), lambda: asked(1)], "predictions")
 
     def test_the_world_frame_is_arbitrary(self) -> None:
         model: DiffusionModel[Any, Any] = self.make()

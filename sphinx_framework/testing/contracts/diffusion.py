@@ -15,11 +15,15 @@ from sphinx_framework.testing.contracts.sampler import SamplerChecks
 from sphinx_framework.testing.oracle import relative_error
 from sphinx_framework.types import ClipLayout
 
+NETWORK_TYPES = (torch.float32, torch.float16, torch.bfloat16)
+LONG = 24  # targets; no table of a network's should end before
+
 
 class DiffusionContract(DenoisingChecks, SamplerChecks):
     """Stage 2; ``capabilities`` are those the spec claims."""
 
     num_steps: int = 10
+    any_size = False
     paragraph = "A diffusion model"
 
     def test_layouts_make_every_target_once(self) -> None:
@@ -50,6 +54,21 @@ class DiffusionContract(DenoisingChecks, SamplerChecks):
         longest = max(len(layout) for layout in layouts)
         self.expect(longest <= most, f"clips of at most max_frames = {most} frames", longest)
 
+    def test_a_long_clip_and_a_later_one(self) -> None:
+        model: DiffusionModel[Any, Any] = self.make()
+        most = self.capabilities.max_frames
+        count = LONG if most is None else most + 1
+        scene = self.scene(targets=count)
+        with self.or_refused(scene, longer=True):
+            layouts = model.layouts(scene)
+            problem = layout_problem(layouts, self.inputs, count, most)
+            if problem is not None:
+                self.expect(False, problem[1], problem[0])
+            request = self.request(model, scene=scene, layout=layouts[-1])
+            came = self._dense(model, request)
+            what = f"denoised latents of the last of {len(layouts)} clips of {count} targets"
+            self.expect_shape(came, tuple(request.x.shape), what)
+
     def test_codec_shapes(self) -> None:
         model: DiffusionModel[Any, Any] = self.make()
         factor = model.latent_factor
@@ -63,9 +82,15 @@ class DiffusionContract(DenoisingChecks, SamplerChecks):
                         latents = model.encode(images)
                     shape = (count, latents.shape[1], height // factor, width // factor)
                     self.expect_shape(latents, shape, "latents")
+                    self._expect_type(latents, "latents")
                     with self.leaves_alone(latents=latents):
                         decoded = model.decode(latents)
                     self.expect_shape(decoded, tuple(images.shape), "decoded images")
+                    self._expect_type(decoded, "decoded images")
+
+    def _expect_type(self, tensor: Tensor, what: str) -> None:
+        names = " or ".join(str(kind) for kind in NETWORK_TYPES)
+        self.expect(tensor.dtype in NETWORK_TYPES, f"{what} of {names}", tensor.dtype)
 
     @staticmethod
     def _encodable(
@@ -97,15 +122,19 @@ class DiffusionContract(DenoisingChecks, SamplerChecks):
         layout = model.layouts(scene)[0]
         images = layout.stacked(scene.images, self.coarse(scene).images)
         with torch.no_grad():
-            first, second = model.encode(images), model.encode(images)
+            first = model.encode(images)
+            with self.stay("latents", first):
+                model.encode(1 - images)
+            second = model.encode(images)
         self.expect(
             torch.equal(first, second), "equal latents of equal images (no sampling)", "others"
         )
+        self.expect_by_content(lambda: model.encode(images), images, 1 - images, "latents")
         if layout.latents is not None:
             return
         with torch.no_grad():
-            alone = model.encode(images[:1])
-        error = relative_error(alone, first[:1])
+            alone = torch.cat([model.encode(image[None]) for image in images])
+        error = relative_error(alone, first)
         self.expect(error < 1e-3, "a frame's latents from that frame alone", error)
 
     def test_decoding_is_deterministic_and_frame_by_frame(self) -> None:
@@ -115,11 +144,16 @@ class DiffusionContract(DenoisingChecks, SamplerChecks):
         images = layout.stacked(scene.images, self.coarse(scene).images)
         with torch.no_grad():
             latents = model.encode(images)
-            first = model.decode(latents).clone()
-            model.decode(0.5 * latents)
+            first = model.decode(latents)
+            with self.stay("decoded images", first):
+                model.decode(0.5 * latents)
             self.expect(
                 torch.equal(first, model.decode(latents)), "equal images of equal latents", "others"
             )
+            self.expect_by_content(
+                lambda: model.decode(latents), latents, 0.5 * latents.flip(-1), "images"
+            )
             if layout.latents is None:
-                difference = float((model.decode(latents[:1]) - first[:1]).abs().max())
+                alone = torch.cat([model.decode(latent[None]) for latent in latents])
+                difference = float((alone - first).abs().max())
                 self.expect(difference < 0.01, "a frame's pixels from that frame alone", difference)

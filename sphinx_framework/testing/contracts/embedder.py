@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from sphinx_framework.protocols import Embedder
-from sphinx_framework.testing.contracts.base import Contract
+from sphinx_framework.testing.contracts.demands import Demands
 
 
-class EmbedderContract(Contract):
+class EmbedderContract(Demands):
     """The scene embedding."""
 
     paragraph = "An embedder"
@@ -19,7 +19,8 @@ class EmbedderContract(Contract):
             vector = embedder.embed(images)
             self._unit(vector, "")
             kept = vector.clone()
-            embedder.embed(self.scene(1).images)
+            with self.stay("vectors", vector):
+                embedder.embed(self.scene(1).images)
             again = embedder.embed(images)
         self.expect(
             torch.equal(kept, again),
@@ -38,9 +39,15 @@ class EmbedderContract(Contract):
     def test_the_length_does_not_depend_on_the_photos(self) -> None:
         embedder: Embedder = self.make()
         height, width = self.size
-        scenes = [self.scene(inputs=n) for n in (1, 2, 3)]
-        scenes.append(self.scene(size=(height, width + width // 2)))
-        lengths = {len(embedder.embed(scene.images)) for scene in scenes}
+        sizes = ((height, width + width // 2), (height + height // 2, width - 3))
+        scenes = [
+            *(self.scene(inputs=count) for count in (1, 2, 3, 9)),
+            *(self.scene(size=size) for size in sizes),
+        ]
+        vectors = [embedder.embed(scene.images) for scene in scenes]
+        for vector in vectors:
+            self._unit(vector, " of other photos")
+        lengths = {len(vector) for vector in vectors}
         self.expect(len(lengths) == 1, "one length for any number and size of photos", lengths)
 
     def test_flat_photos_have_a_finite_vector(self) -> None:
@@ -57,3 +64,21 @@ class EmbedderContract(Contract):
             "another vector when the second photo is another",
             "the same vector",
         )
+
+    def test_knows_photos_by_what_they_show(self) -> None:
+        embedder: Embedder = self.make()
+        images = self.scene(0).images.clone()
+        other = 1 - 0.5 * self.scene(1).images
+        self.expect_by_content(lambda: embedder.embed(images), images, other, "a vector")
+
+    def test_requests_in_threads_equal_those_alone(self) -> None:
+        embedder: Embedder = self.make()
+        first, second = self.scene(0).images, self.scene(1).images
+        self.expect_in_threads(
+            [lambda: _embedded(embedder, first), lambda: _embedded(embedder, second)], "a vector"
+        )
+
+
+@torch.no_grad()
+def _embedded(embedder: Embedder, images: Tensor) -> Tensor:
+    return embedder.embed(images)

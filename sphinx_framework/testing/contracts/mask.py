@@ -5,10 +5,11 @@ from dataclasses import replace
 import torch
 
 from sphinx_framework.protocols import MaskPolicy
-from sphinx_framework.testing.contracts.base import Contract, coarse_tensors, scene_tensors
+from sphinx_framework.testing.contracts.base import coarse_tensors, scene_tensors
+from sphinx_framework.testing.contracts.demands import Demands
 
 
-class MaskContract(Contract):
+class MaskContract(Demands):
     """Where to refine; True marks."""
 
     paragraph = "A mask policy"
@@ -17,7 +18,7 @@ class MaskContract(Contract):
         policy: MaskPolicy = self.make()
         for scene in self.variations():
             size = tuple(scene.images.shape[-2:])
-            for cluster in (None, 0, 1):
+            for cluster in (None, 0, 1, 7):
                 mask = policy.mask(self.coarse(scene), scene, cluster)
                 self.expect_tensor(mask.to(self.device), "a mask")
                 self.expect(mask.dtype == torch.bool, "a mask of bool", mask.dtype)
@@ -28,6 +29,8 @@ class MaskContract(Contract):
         policy: MaskPolicy = self.make()
         for scene in self.variations():
             mask = policy.mask(self.coarse(scene, opacity=False), scene, None)
+            self.expect_tensor(mask.to(self.device), "a mask")
+            self.expect(mask.dtype == torch.bool, "a mask of bool", mask.dtype)
             shape = (len(scene.targets), *scene.images.shape[-2:])
             self.expect(tuple(mask.shape) == shape, f"shape {shape}", tuple(mask.shape))
 
@@ -49,15 +52,46 @@ class MaskContract(Contract):
         coarse = self.coarse(scene)
         policy: MaskPolicy = self.make()
         with self.leaves_alone(**scene_tensors(scene), **coarse_tensors(coarse)):
-            first = policy.mask(coarse, scene, None).clone()
+            first = policy.mask(coarse, scene, None)
             again = policy.mask(coarse, scene, None).clone()
             other = self.scene(1)
             darker = replace(self.coarse(other, opacity=False), images=0.5 * other.images[:1])
-            policy.mask(replace(darker, images=darker.images.expand(self.targets, -1, -1, -1)),
-                        other, None)  # fmt: skip
+            darker = replace(darker, images=darker.images.expand(self.targets, -1, -1, -1))
+            with self.stay("masks", first):
+                policy.mask(darker, other, None)
             second = policy.mask(coarse, scene, None)
         self.expect(
             torch.equal(first, again) and torch.equal(first, second),
             "equal masks of equal views, whatever came in between",
             "another mask",
+        )
+
+    def test_knows_views_by_what_they_show(self) -> None:
+        policy: MaskPolicy = self.make()
+        scene = self.scene()
+        views = self.coarse(scene)
+        assert views.opacity is not None
+        coarse = replace(views, images=views.images.clone(), opacity=views.opacity.clone())
+        assert coarse.opacity is not None
+        policy.mask(coarse, scene, None)
+        coarse.images.copy_(1 - coarse.images.flip(-1))
+        coarse.opacity.copy_(coarse.opacity.flip(-1))
+        came = policy.mask(coarse, scene, None)
+        elsewhere = replace(coarse, images=coarse.images.clone(), opacity=coarse.opacity.clone())
+        self.expect(
+            torch.equal(came, policy.mask(elsewhere, scene, None)),
+            "masks of what the memory of the views holds now",
+            "masks of what it held before (a store is keyed by content, not by address)",
+        )
+
+    def test_requests_in_threads_equal_those_alone(self) -> None:
+        policy: MaskPolicy = self.make()
+        scenes = [self.scene(0), self.scene(1)]
+        whole, holed = self.coarse(scenes[0], opacity=False), self.coarse(scenes[1])
+        self.expect_in_threads(
+            [
+                lambda: policy.mask(whole, scenes[0], None),
+                lambda: policy.mask(holed, scenes[1], None),
+            ],
+            "masks",
         )

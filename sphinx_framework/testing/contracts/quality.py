@@ -8,12 +8,12 @@ from torch.nn import functional
 
 from sphinx_framework.engine.scoring import photo_evidence, target_evidence
 from sphinx_framework.protocols import QualityEstimator, takes_evidence
-from sphinx_framework.testing.contracts.base import Contract
+from sphinx_framework.testing.contracts.demands import Demands
 from sphinx_framework.testing.oracle import relative_error
 from sphinx_framework.testing.scenes import room_scene
 
 
-class QualityContract(Contract):
+class QualityContract(Demands):
     """The no-reference score; larger is better."""
 
     tolerance: float = 1e-3
@@ -24,13 +24,16 @@ class QualityContract(Contract):
         for scene in self.variations():
             with self.or_refused(scene):
                 self._scores(estimator, scene.images)
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.rand((2, 3, *self.size), generator=generator)
+        self._scores(estimator, torch.cat([noise, noise.round()]).to(self.device))
 
     def test_flat_images_have_a_score_too(self) -> None:
         flat = torch.stack([torch.full((3, *self.size), value) for value in (0.0, 0.5, 1.0)])
         self._scores(self.make(), flat.to(self.device))
 
     def test_a_batch_scores_like_its_members(self) -> None:
-        images = self.scene().images
+        images = torch.cat([self.scene(seed).images for seed in range(3)])
         estimator: QualityEstimator = self.make()
         singles = torch.cat([estimator.score(image[None]) for image in images])
         error = relative_error(estimator.score(images), singles)
@@ -39,8 +42,13 @@ class QualityContract(Contract):
     def test_accepts_the_opacity_of_renders(self) -> None:
         scene = self.scene()
         coarse = self.coarse(scene)
-        score = self.make().score(coarse.images, coarse.opacity)
-        self.expect_shape(score, (self.targets,), "score")
+        assert coarse.opacity is not None
+        estimator: QualityEstimator = self.make()
+        nothing = torch.zeros_like(coarse.opacity)
+        for opacity in (coarse.opacity, nothing, nothing + 1):
+            with self.leaves_alone(images=coarse.images, opacity=opacity):
+                score = estimator.score(coarse.images, opacity)
+            self.expect_shape(score, (self.targets,), "score")
 
     def test_evidence_may_lack_opacity_and_warps(self) -> None:
         estimator: QualityEstimator = self.make()
@@ -88,13 +96,27 @@ class QualityContract(Contract):
         images = self.scene().images
         others = self.scene(1).images
         with self.leaves_alone(images=images):
-            first = estimator.score(images).clone()
-            estimator.score(others)
-            second = estimator.score(images)
+            first = estimator.score(images)
+            with self.stay("scores", first):
+                estimator.score(others)
+                second = estimator.score(images)
         self.expect(
             torch.equal(first, second),
             "equal scores of equal images, whatever was scored in between",
             "other scores",
+        )
+
+    def test_knows_images_by_what_they_show(self) -> None:
+        estimator: QualityEstimator = self.make()
+        images = self.scene().images.clone()
+        other = 0.5 * images.flip(-1) + 0.2
+        self.expect_by_content(lambda: estimator.score(images), images, other, "scores")
+
+    def test_requests_in_threads_equal_those_alone(self) -> None:
+        estimator: QualityEstimator = self.make()
+        first, second = self.scene(0).images, self.scene(1).images
+        self.expect_in_threads(
+            [lambda: _score(estimator, first), lambda: _score(estimator, second)], "scores"
         )
 
     def _scores(self, estimator: QualityEstimator, images: Tensor) -> None:
@@ -105,3 +127,8 @@ class QualityContract(Contract):
             "positive scores (the ratio of paper eq. 2 divides by them)",
             float(score.min()),
         )
+
+
+@torch.no_grad()
+def _score(estimator: QualityEstimator, images: Tensor) -> Tensor:
+    return estimator.score(images)

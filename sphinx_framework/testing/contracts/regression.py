@@ -7,7 +7,8 @@ from torch import Tensor
 
 from sphinx_framework.errors import InputError
 from sphinx_framework.protocols import RegressionModel
-from sphinx_framework.testing.contracts.base import Contract, NotApplicable, scene_tensors
+from sphinx_framework.testing.contracts.base import NotApplicable, scene_tensors
+from sphinx_framework.testing.contracts.demands import Demands
 from sphinx_framework.testing.oracle import relative_error
 from sphinx_framework.testing.scenes import yawed
 from sphinx_framework.types import CoarseViews, Gaussians, Scene
@@ -15,7 +16,7 @@ from sphinx_framework.types import CoarseViews, Gaussians, Scene
 FRAME_TOLERANCE = 0.02
 
 
-class RegressionContract(Contract):
+class RegressionContract(Demands):
     """Stage 1."""
 
     paragraph = "A regression model"
@@ -25,6 +26,9 @@ class RegressionContract(Contract):
         for scene in self.variations():
             with self.or_refused(scene):
                 self._well_formed(scene, model.predict(scene))
+        scene = self.scene()
+        at_an_input = replace(scene, targets=scene.inputs, order=None)
+        self._well_formed(at_an_input, model.predict(at_an_input))
 
     def _well_formed(self, scene: Scene, coarse: CoarseViews) -> None:
         size = tuple(scene.images.shape[-2:])
@@ -90,14 +94,43 @@ class RegressionContract(Contract):
         scene = self.scene(0)
         # Other photos from the same cameras: what is cached by size or camera would be seen.
         other = replace(scene, images=1 - scene.images.flip(-1))
-        first = model.predict(scene).images
-        between = model.predict(other).images
-        again = model.predict(scene).images
+        answer = model.predict(scene)
+        first = answer.images
+        with self.stay("coarse views", first, answer.opacity, answer.depth):
+            between = model.predict(other).images
+            again = model.predict(scene).images
         self.expect(torch.equal(first, again), "a scene to render as before", "other images")
         self.expect(
             relative_error(between, first) > 1e-3,
             "other photos to give other views",
             "the views of the scene before",
+        )
+
+    def test_knows_photos_by_what_they_show(self) -> None:
+        model = self._of_the_photos()
+        scene = self.scene(0)
+        self.expect_by_content(
+            lambda: model.predict(scene).images, scene.images, 1 - scene.images.flip(-1), "views"
+        )
+
+    def test_does_not_look_at_the_truth(self) -> None:
+        model: RegressionModel = self.make()
+        scene = self.scene()
+        truth = torch.rand(
+            (self.targets, 3, *self.size), generator=torch.Generator().manual_seed(0)
+        )
+        knowing = replace(scene, target_images=truth.to(self.device))
+        self.expect(
+            torch.equal(model.predict(knowing).images, model.predict(scene).images),
+            "the same views where a scene knows its truth (target_images are for evaluation only)",
+            "other views",
+        )
+
+    def test_requests_in_threads_equal_those_alone(self) -> None:
+        model: RegressionModel = self.make()
+        first, second = self.scene(0), self.scene(1)
+        self.expect_in_threads(
+            [lambda: _rendered(model, first), lambda: _rendered(model, second)], "views"
         )
 
     def test_the_world_frame_is_arbitrary(self) -> None:
@@ -178,6 +211,11 @@ class RegressionContract(Contract):
     def _close(self, came: Tensor, expected: Tensor, tolerance: float, what: str) -> None:
         error = _mean_error(came, expected)
         self.expect(error <= tolerance, what, f"mean absolute difference {error:.4f}")
+
+
+@torch.no_grad()
+def _rendered(model: RegressionModel, scene: Scene) -> Tensor:
+    return model.predict(scene).images
 
 
 def _mean_error(came: Tensor, expected: Tensor) -> float:

@@ -15,7 +15,7 @@ from sphinx_framework.types import ClipLayout, CoarseViews, Scene
 
 @dataclass(frozen=True, kw_only=True)
 class HeldRequest:
-    """State of the first clip; ``step`` is the middle of the walk, ``x`` the state there."""
+    """State of a clip; ``step`` is the middle of the walk, ``x`` the state there."""
 
     layout: ClipLayout
     clean: Float[Tensor, "T C h w"]
@@ -56,10 +56,15 @@ class HeldRequest:
 
 @torch.no_grad()
 def prepared_request(
-    model: DiffusionModel[Any, Any], scene: Scene, coarse: CoarseViews, num_steps: int, seed: int
+    model: DiffusionModel[Any, Any],
+    scene: Scene,
+    coarse: CoarseViews,
+    num_steps: int,
+    seed: int,
+    layout: ClipLayout | None = None,
 ) -> HeldRequest:
-    """Encode a scene's first clip, draw its noise and make its condition."""
-    layout = model.layouts(scene)[0]
+    """Encode a clip of a scene, the first if none is named; draw its noise, make its condition."""
+    layout = layout or model.layouts(scene)[0]
     clean = model.encode(layout.stacked(scene.images, coarse.images))
     sampler = model.sampler(num_steps)
     generator = torch.Generator().manual_seed(seed + 1)

@@ -1,6 +1,7 @@
 """What the contract of a diffusion model asks of its sampler: levels, moves, solver, noise."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -9,7 +10,8 @@ from sphinx_framework.protocols import Sampler, SolverStep
 from sphinx_framework.testing.contracts.base import Contract
 from sphinx_framework.testing.oracle import relative_error
 
-SHAPE = (1, 4, 48, 48)
+SHAPE = (3, 4, 48, 48)
+PAPER_STEPS = 50  # of the grid that pipelines use
 
 
 def _giving(noise: Tensor) -> Callable[[], Tensor]:
@@ -33,7 +35,7 @@ class SamplerChecks(Contract):
         return [noise.to(self.device) for noise in drawn]
 
     def test_noise_falls_over_the_grid_and_ends_at_nothing(self) -> None:
-        for count in (self.num_steps, self.num_steps + 5):
+        for count in (self.num_steps, self.num_steps + 5, PAPER_STEPS, 2, 1):
             grid = self.grid(count)
             self.expect(grid.num_steps == count, f"a grid of {count} steps", grid.num_steps)
             one, nothing = torch.ones(SHAPE), torch.zeros(SHAPE)
@@ -65,8 +67,12 @@ class SamplerChecks(Contract):
         grid = self.grid()
         clean, noise, fresh = self._draws(3)
         last = self.num_steps
-        for step, next_step in ((0, 1), (0, 3), (2, 3), (1, last - 1), (last - 2, last - 1)):
-            x = grid.noised(clean, noise, step)
+        moves = ((0, 1), (0, 3), (2, 3), (1, last - 1), (last - 2, last - 1), (0, last), (3, last))
+        for step, next_step in moves:
+            with self.leaves_alone(clean=clean, noise=noise):
+                x = grid.noised(clean, noise, step)
+            self.expect_shape(x, SHAPE, f"the state at step {step}")
+            self.expect(x.dtype == clean.dtype, f"states of {clean.dtype}", x.dtype)
             with self.leaves_alone(x=x, denoised=clean):
                 move = SolverStep(
                     step=step, next_step=next_step, previous=None, draw=_giving(fresh)
@@ -86,6 +92,29 @@ class SamplerChecks(Contract):
             self.expect(
                 torch.equal(came, again), "randomness from move.draw() alone", "another result"
             )
+            one = replace(move, draw=_giving(fresh[-1:]))
+            alone = grid.advance(x[-1:], clean[-1:], one)
+            error = relative_error(alone, came[-1:])
+            self.expect(error < 1e-4, "a row's move from that row alone", error)
+
+    def test_every_solver_that_it_names_walks_to_the_end(self) -> None:
+        grid = self.grid()
+        names = tuple(getattr(grid, "solvers", ()))
+        clean, noise, fresh = self._draws(3)
+        x = grid.noised(clean, noise, 1)
+        move = SolverStep(step=1, next_step=4, previous=(0, 0.5 * clean), draw=_giving(fresh))
+        before = grid.advance(x, clean, move)
+        for name in names:
+            other = grid.with_solver(name)  # type: ignore[attr-defined]
+            self.expect(
+                torch.equal(grid.advance(x, clean, move), before),
+                "with_solver to answer with another sampler and leave this one alone",
+                f"a sampler that {name!r} has changed",
+            )
+            last = replace(move, step=4, next_step=self.num_steps, previous=(1, clean))
+            state = other.noised(clean, noise, 4)
+            error = relative_error(other.advance(state, clean, last), clean)
+            self.expect(error < self.end_tolerance, f"{name} to end at the clean state", error)
 
     def test_a_steady_estimate_makes_the_past_irrelevant(self) -> None:
         grid = self.grid()

@@ -1,16 +1,20 @@
 """The contract of step policies (k-logic)."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
+from torch import Tensor
 
+from sphinx_framework.errors import InputError
 from sphinx_framework.protocols import StepPolicy
-from sphinx_framework.testing.contracts.base import Contract
-from sphinx_framework.types import CoarseViews, QualityReport, StartSteps
+from sphinx_framework.testing.contracts.base import coarse_tensors, scene_tensors
+from sphinx_framework.testing.contracts.demands import Demands
+from sphinx_framework.types import CoarseViews, QualityReport, Scene, StartSteps, Walk
 
 
-class StepsContract(Contract):
+class StepsContract(Demands):
     """The k-logic: a later start for a better view, an earlier one for a higher quality."""
 
     qualities: tuple[float, ...] = (0.95, 1.0)
@@ -21,27 +25,35 @@ class StepsContract(Contract):
         self, ratios: list[float], quality: float, num_steps: int | None = None
     ) -> tuple[int, ...]:
         """Start steps for given ratios, of views that look the same."""
-        ratio = torch.tensor(ratios, device=self.device)
-        ones = torch.ones_like(ratio)
-        view = self.coarse(self.scene(targets=1))
-        assert view.opacity is not None
-        report = QualityReport(
-            score=ratio,
-            reference=ones,
-            ratio=ratio,
-            input_score=torch.ones(2, device=self.device),
-            coarse=CoarseViews(
-                images=view.images.expand(len(ratios), -1, -1, -1),
-                opacity=view.opacity.expand(len(ratios), -1, -1),
-            ),
-        )
-        scene = self.scene(targets=len(ratios))
+        report, scene = self._asked(ratios)
         policy: StepPolicy = self.make()
-        with self.leaves_alone(ratio=ratio, reference=ones):
+        assert report.coarse is not None
+        given = {**scene_tensors(scene), **coarse_tensors(report.coarse)}
+        own = {
+            name: getattr(report, name) for name in ("score", "reference", "ratio", "input_score")
+        }
+        with self.leaves_alone(**own, **given):
             chosen = policy.start_steps(report, scene, quality, num_steps or self.num_steps)
         self.expect(isinstance(chosen, StartSteps), "StartSteps", type(chosen).__name__)
         self._well_formed(chosen, len(ratios))
         return chosen.steps
+
+    def _asked(self, ratios: list[float]) -> tuple[QualityReport, Scene]:
+        """What a policy is handed: views that look the same, with these ratios."""
+        ratio = torch.tensor(ratios, device=self.device)
+        view = self.coarse(self.scene(targets=1))
+        assert view.opacity is not None
+        report = QualityReport(
+            score=ratio.clone(),
+            reference=torch.ones_like(ratio),
+            ratio=ratio,
+            input_score=torch.ones(2, device=self.device),
+            coarse=CoarseViews(
+                images=view.images.repeat(len(ratios), 1, 1, 1),
+                opacity=view.opacity.repeat(len(ratios), 1, 1),
+            ),
+        )
+        return report, self.scene(targets=len(ratios))
 
     def _well_formed(self, chosen: StartSteps, count: int) -> None:
         """Everything but the steps themselves."""
@@ -58,6 +70,13 @@ class StepsContract(Contract):
             f"full_ratio as {count} positive numbers, or None",
             full,
         )
+        walks: object = chosen.walks
+        self.expect(
+            walks is None
+            or (isinstance(walks, tuple) and len(walks) == count and all(map(_is_walk, walks))),
+            f"walks as {count} Walks of at least one step, or None",
+            walks,
+        )
         self.expect(
             chosen.objective in ("paper", "truth"), "objective 'paper' or 'truth'", chosen.objective
         )
@@ -67,8 +86,40 @@ class StepsContract(Contract):
     def test_one_step_in_range_per_target(self) -> None:
         ratios = [0.0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.999, 1.0, 1.4]
         for quality in self.qualities:
-            for num_steps in (self.num_steps, 20, 7):
+            for num_steps in (self.num_steps, 20, 7, 1):
                 self._in_range(self.starts(ratios, quality, num_steps), ratios, num_steps)
+
+    def test_any_quality_has_an_answer_or_a_refusal(self) -> None:
+        ratios = [0.2, 0.9]
+        for quality in (0.01, 0.5, 0.9, 0.999):
+            try:
+                self._in_range(self.starts(ratios, quality), ratios)
+            except InputError:  # rules may not know it, and say so
+                continue
+
+    def test_the_views_may_be_unknown(self) -> None:
+        ratios = [0.2, 0.9, 0.7]
+        policy: StepPolicy = self.make()
+        report, scene = self._asked(ratios)
+        bare = replace(report, coarse=None)
+        try:
+            chosen = policy.start_steps(bare, scene, self.qualities[0], self.num_steps)
+        except InputError:
+            return
+        self._well_formed(chosen, len(ratios))
+        self._in_range(chosen.steps, ratios)
+
+    def test_requests_in_threads_equal_those_alone(self) -> None:
+        policy: StepPolicy = self.make()
+
+        def chosen(ratios: list[float]) -> Tensor:
+            report, scene = self._asked(ratios)
+            found = policy.start_steps(report, scene, self.qualities[0], self.num_steps)
+            return torch.tensor(found.steps)
+
+        self.expect_in_threads(
+            [lambda: chosen([0.0, 0.3, 0.6]), lambda: chosen([0.9, 0.99, 1.0])], "starts"
+        )
 
     def test_keeps_nothing_of_the_last_request(self) -> None:
         ratios, others = [0.9, 0.2, 0.7], [0.1, 1.3, 0.5, 0.99, 0.0]
@@ -115,3 +166,9 @@ class StepsContract(Contract):
         self.expect(len(steps) == len(ratios), f"{len(ratios)} starts", len(steps))
         self.expect(all(type(s) is int for s in steps), "starts as int", steps)
         self.expect(all(0 <= s <= most for s in steps), f"starts in 0..{most}", steps)
+
+
+def _is_walk(walk: object) -> bool:
+    return isinstance(walk, Walk) and (
+        walk.steps is None or (type(walk.steps) is int and walk.steps > 0)
+    )

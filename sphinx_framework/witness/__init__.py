@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from sphinx_framework.errors import JobError, SphinxError
+from sphinx_framework.witness.handed import seen
+from sphinx_framework.witness.settings import Settings
 
 # How torch's allocator of host memory says it, by its builds; the error has no class of its own.
 _HOST_IS_FULL = ("not enough memory", "can't allocate memory")
@@ -43,12 +45,11 @@ class Witness:
         """Turn what a component raises into a :class:`JobError`; the framework's own pass.
 
         handed: tensors that the component is handed, by the words of a message. One that was
-        written into is an error too: it would change what others compute. Torch counts writes, so
-        looking costs nothing; writes through numpy are not seen.
+        written into is an error too (:mod:`.handed`): it would change what others compute.
         """
         given = {words: t for words, t in handed.items() if isinstance(t, Tensor)}
-        before = {words: writes(tensor) for words, tensor in given.items()}
-        default = torch.get_default_dtype()
+        before = {words: seen(tensor) for words, tensor in given.items()}
+        settings = Settings.now()
         try:
             yield
         except (SphinxError, KeyboardInterrupt, GeneratorExit):
@@ -68,14 +69,11 @@ class Witness:
                 stage=stage,
             ) from None
         finally:
-            changed = torch.get_default_dtype()
-            if changed != default:  # for everybody, so it is put back whatever happened
-                torch.set_default_dtype(default)
-        if changed != default:
-            got = f"torch's default type set to {changed}"
-            raise self.refusal(stage, got, "settings of the process left alone")
+            changed = settings.restored()  # for everybody, so it is put back whatever happened
+        if changed:
+            raise self.refusal(stage, changed, "settings of the process left alone")
         for words, tensor in given.items():
-            if writes(tensor) != before[words]:
+            if seen(tensor) != before[words]:
                 what = words.replace("_", " ")
                 raise self.refusal(
                     stage, f"values written into the {what}", "what is handed over left as it is"
@@ -195,11 +193,6 @@ class Witness:
 def kind_of(answer: Any) -> str:
     """``a NoneType``, for messages."""
     return f"a {type(answer).__name__}"
-
-
-def writes(tensor: Tensor) -> int:
-    """How often a tensor's memory was written in place; 0 where torch does not count."""
-    return 0 if tensor.is_inference() else tensor._version
 
 
 def _text(shape: tuple[Any, ...]) -> str:
