@@ -124,7 +124,8 @@ class PairedDiffusion(FakeDiffusion):
         (layout,) = super().layouts(scene)
         slots = layout.slots
         if len(slots) % 2 == 0:
-            slots = (*slots, slots[-1])  # an input once more: the clip needs an odd number
+            last = next(slot for slot in reversed(slots) if slot.kind == "input")
+            slots = (*slots, last)  # an input once more: the clip needs an odd number
         pairs = tuple((i, i + 1) for i in range(1, len(slots), 2))
         return (ClipLayout(slots=slots, latents=((0,), *pairs)),)
 

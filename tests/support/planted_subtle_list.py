@@ -10,6 +10,7 @@ from planted_subtle import (
     broken,
     broken_views,
     by_address,
+    by_size,
     by_the_batch,
     by_the_way,
     changes_itself,
@@ -77,7 +78,6 @@ QUALITY = [
 MASK = [
     (when(lambda c, s, k: odd(s), lambda f, m, s, *g: m(*g)[..., 1:]), "marks_pixels"),
     (when(lambda c, s, k: tall(s), lambda f, m, s, *g: m(*g).mT), "marks_pixels"),
-    (when(lambda c, s, k: k is not None and k > 1, lambda f, m, s, *g: None), "marks_pixels"),
     (when(lambda c, s, k: c.opacity is None, lambda f, m, s, *g: m(*g).float()), "answers_where"),
     (one_buffer(), "is_deterministic"),
     (by_address(lambda c, s, k: c.images), "knows_views"),
@@ -88,7 +88,6 @@ MASK = [
 STEPS = [
     (when(lambda r, s, q, n: n == 1, lambda *_: None), "one_step"),
     (when(lambda r, s, q, n: q < 0.6, lambda *_: None), "any_quality"),
-    (when(lambda r, s, q, n: r.coarse is None, lambda *_: 1 / 0), "the_views_may"),
     (answering(lambda a: replace(a, walks=(None,) * len(a.steps))), "one_step"),
     (answering(lambda a: replace(a, walks=())), "one_step"),
     (through_data(lambda r, *_: r.input_score), "one_step"),
@@ -96,7 +95,7 @@ STEPS = [
     (by_the_way(), "requests_in_threads"),
 ]
 EMBEDDER = [
-    (when(odd_images, broken), "the_length"),
+    (when(lambda x: x.shape[-1] % 16 > 0, broken), "the_length"),
     (when(lambda x: x.shape[-2] > x.shape[-1], broken), "the_length"),
     (when(lambda x: len(x) > 6, answering(lambda v: v[:-1])), "the_length"),
     (answering(with_gradient), "one_unit"),
@@ -114,6 +113,7 @@ DIFFUSION = [
     ("encode", row(2, 1.3), "encoding_is"),
     ("encode", one_buffer(), "encoding_is"),
     ("encode", by_address(lambda images: images), "encoding_is"),
+    ("encode", by_size, "knows_photos"),
     ("encode", by_the_way(), "requests_in_threads"),
     ("encode", through_numpy(lambda x: x), "codec_shapes"),
     ("decode", answering(with_gradient), "codec_shapes"),

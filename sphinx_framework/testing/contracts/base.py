@@ -159,22 +159,30 @@ class Contract:
         yield self.scene(1, targets=1)
         yield self.scene(2, targets=self.targets + 2, inputs=self.inputs + 1)
         yield self.scene(3, size=(height, width + width // 2))
-        upright = self.scene(4, inputs=1, size=(height + height // 2, width))
+        upright = self.scene(4, size=(height + height // 2, width))
         yield replace(upright, near=None, far=None, order=None)
+        yield self.scene(6, inputs=1)
         if self.any_size:
             yield self.scene(5, size=(height - 3, width + 5))
 
     @contextmanager
     def or_refused(self, scene: Scene, *, longer: bool = False) -> Iterator[None]:
-        """Let a component refuse what differs from the suite's own counts and size."""
+        """Let a component refuse what differs from the suite's own counts and size.
+
+        One photo, and sides that no network has, are rare: there it may raise anything, as the
+        engine then names it; only a wrong answer would be served.
+        """
+        rare = len(scene.inputs) == 1 or any(side % 8 for side in scene.images.shape[-2:])
         usual = not longer and (len(scene.inputs), tuple(scene.images.shape[-2:])) == (
             self.inputs,
             self.size,
         )
         try:
             yield
-        except InputError:
-            if usual:
+        except (AssertionError, NotApplicable):
+            raise
+        except Exception as error:
+            if usual or not (rare or isinstance(error, InputError)):
                 raise
 
 

