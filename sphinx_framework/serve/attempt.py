@@ -21,7 +21,13 @@ from sphinx_framework.errors import InputError, JobError, SceneError
 from sphinx_framework.scenes.images import write_png
 from sphinx_framework.serve.degrade import affordable
 from sphinx_framework.serve.job_files import describe, publish_result, publish_with
-from sphinx_framework.serve.job_report import mask_cells, measured, plan_view, redact
+from sphinx_framework.serve.job_report import (
+    estimated_cameras,
+    mask_cells,
+    measured,
+    plan_view,
+    redact,
+)
 from sphinx_framework.serve.ladder import cost_ladder
 from sphinx_framework.serve.problems import job_error
 from sphinx_framework.serve.workbench import Known, Workbench
@@ -84,7 +90,7 @@ class Attempt:
         prepared.seconds.total += load_seconds
         if tell:
             self._remember(prepared.seconds)
-            self._tell_plan(prepared)
+            self._tell_plan(prepared, estimated=known.estimated)
             return prepared
         return replace(prepared, seconds=self.took.pop(self._identity, prepared.seconds))
 
@@ -120,12 +126,15 @@ class Attempt:
             case Planned():
                 self._planned = event
 
-    def _tell_plan(self, prepared: Prepared) -> None:
+    def _tell_plan(self, prepared: Prepared, *, estimated: bool) -> None:
         assert self._planned is not None
         layouts = self.engine.components.diffusion.layouts(prepared.scene)
         plan = plan_view(self._planned, layouts, self.order, self.engine.config)
         plan["ladder"] = cost_ladder(self.engine, prepared)
-        self.send("plan", plan=plan, masks=mask_cells(self._planned.mask))
+        more = {"masks": mask_cells(self._planned.mask)}
+        if estimated:  # nobody else knows them
+            more["cameras"] = estimated_cameras(prepared.scene)
+        self.send("plan", plan=plan, more=more)
 
     def tell(self, event: Event) -> None:
         """Write what an event of the refinement brought, then say so."""

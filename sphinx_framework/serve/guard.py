@@ -142,6 +142,8 @@ class _Exchange:
             for name, value in self.extra.items():
                 headers[name] = value
             headers.setdefault("X-Content-Type-Options", "nosniff")
+            if self.status in (408, 413):  # what is left of the body is not for us
+                headers["Connection"] = "close"
         last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if last and self.status >= 400 and not self.body_read:
             # The client still writes; a close now would destroy the answer on its way.

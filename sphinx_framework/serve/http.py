@@ -8,17 +8,26 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sphinx_framework.serve.problems import Problem, dump
 
+GRACE_SECONDS = 6.0  # for the application's own answer to a slow body, and for reading it
 
-def limited_protocol(seconds: float) -> type[H11Protocol]:
-    """A protocol class that cuts connections whose headers take longer."""
-    return type("Limited", (_Limited,), {"header_seconds": seconds})
+
+def limited_protocol(header_seconds: float, body_seconds: float) -> type[H11Protocol]:
+    """A protocol class that cuts connections whose headers, or whose body, take longer."""
+    limits = {"header_seconds": header_seconds, "body_seconds": body_seconds}
+    return type("Limited", (_Limited,), limits)
 
 
 class _Limited(H11Protocol):
-    """Times the headers, and answers what is no HTTP with a problem document."""
+    """Times headers and bodies, and answers what is no HTTP with a problem document.
+
+    A body is timed whatever becomes of the request: one that was answered already, or that nobody
+    reads, would else keep its connection for as long as a byte comes now and then.
+    """
 
     header_seconds = 10.0
+    body_seconds = 60.0
     _timer: asyncio.TimerHandle | None = None
+    _body_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -30,15 +39,18 @@ class _Limited(H11Protocol):
         super().data_received(data)
         if not self._between_requests():
             self._stop_timer()
+        self._time_body()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._stop_body_timer()
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self._between_requests() and self.conn.trailing_data[0]:
             self._start_timer()
+        self._time_body()
 
     def send_400_response(self, msg: str) -> None:
         """A problem document instead of plain text."""
@@ -64,6 +76,23 @@ class _Limited(H11Protocol):
 
     def _between_requests(self) -> bool:
         return self.conn.their_state in (h11.IDLE, h11.ERROR)
+
+    def _time_body(self) -> None:
+        if self.conn.their_state is not h11.SEND_BODY:
+            self._stop_body_timer()
+        elif self._body_timer is None:
+            limit = self.body_seconds + GRACE_SECONDS
+            self._body_timer = self.loop.call_later(limit, self._body_too_slow)
+
+    def _stop_body_timer(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
+
+    def _body_too_slow(self) -> None:
+        self._body_timer = None
+        if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
+            self.transport.close()
 
     def _start_timer(self) -> None:
         self._stop_timer()

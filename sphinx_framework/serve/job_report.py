@@ -13,8 +13,8 @@ from sphinx_framework.config import PipelineConfig
 from sphinx_framework.engine.events import Planned
 from sphinx_framework.engine.report import schedule_text
 from sphinx_framework.engine.result import Report
-from sphinx_framework.serve.scene_files import without_paths
-from sphinx_framework.types import ClipLayout, RefineMask
+from sphinx_framework.serve.scene_files import camera_list, without_paths
+from sphinx_framework.types import ClipLayout, RefineMask, Scene
 
 MOST_CELLS = 48
 
@@ -57,6 +57,17 @@ def mask_cells(mask: RefineMask) -> dict[str, Any]:
         "height": cells.shape[1],
         "width": cells.shape[2],
         "cells": [base64.b64encode(bits).decode("ascii") for bits in packed],
+    }
+
+
+def estimated_cameras(scene: Scene) -> dict[str, Any]:
+    """Where photos that came alone were taken, and the path made from that; OpenCV axes."""
+    return {
+        "convention": "opencv_c2w",
+        "near": scene.near,
+        "far": scene.far,
+        "inputs": camera_list(scene.inputs),
+        "targets": camera_list(scene.targets),
     }
 
 

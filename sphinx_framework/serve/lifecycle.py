@@ -129,7 +129,7 @@ def tell(transaction: Transaction, message: dict[str, Any]) -> None:
         transaction.connection.execute(
             update(jobs).where(jobs.c.id == identity).values(plan=plan, served=served)
         )
-        append(transaction, identity, attempt, "plan", plan=plan, masks=message["masks"])
+        append(transaction, identity, attempt, "plan", plan=plan, **message["more"])
     elif kind in PICTURES:
         file = message["file"]
         add_files(transaction, identity, [file], in_result=False)

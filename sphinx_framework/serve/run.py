@@ -178,7 +178,7 @@ class _Server:
         web = _Uvicorn(
             uvicorn.Config(
                 self.app,
-                http=limited_protocol(self.settings.header_seconds),
+                http=limited_protocol(self.settings.header_seconds, self.settings.body_seconds),
                 ws="none",
                 lifespan="off",
                 loop="asyncio",

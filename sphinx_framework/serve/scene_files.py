@@ -9,7 +9,7 @@ from sphinx_framework.protocols import PoseEstimator
 from sphinx_framework.registry import Registry
 from sphinx_framework.scenes.load import load_scene, load_unposed
 from sphinx_framework.scenes.unposed import photo_files
-from sphinx_framework.types import Scene
+from sphinx_framework.types import Cameras, Scene
 
 
 def open_scene(
@@ -35,6 +35,17 @@ def open_scene(
     except SceneError as error:
         message = without_paths(error.message, hidden)
         raise SceneError(message, hint=without_paths(error.hint, hidden)) from None
+
+
+def camera_list(cameras: Cameras) -> list[dict[str, Any]]:
+    """Poses in the scene's units and intrinsics in pixels of the scene's size, as JSON."""
+    views = []
+    for pose, k in zip(
+        cameras.world_from_camera.tolist(), cameras.intrinsics.tolist(), strict=True
+    ):
+        lens = {"fx": k[0][0], "fy": k[1][1], "cx": k[0][2], "cy": k[1][2]}
+        views.append({"pose": pose, "intrinsics": lens})
+    return views
 
 
 def without_paths(text: str, paths: list[str]) -> str:

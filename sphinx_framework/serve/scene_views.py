@@ -14,8 +14,9 @@ from sphinx_framework.scenes.images import to_uint8
 from sphinx_framework.scenes.load import installed_readers
 from sphinx_framework.serve.orders import scene_path
 from sphinx_framework.serve.problems import Problem
+from sphinx_framework.serve.scene_files import camera_list
 from sphinx_framework.serve.scenes import Scenes
-from sphinx_framework.types import Cameras, Scene
+from sphinx_framework.types import Scene
 
 SAMPLES = ("procedural:demo", "procedural:report/0", "procedural:report/12")
 ANY_PATH = "orbit:1"
@@ -81,22 +82,11 @@ def _document(identity: str, scene: Scene, with_targets: bool) -> bytes:
         "width": width,
         "near": scene.near,
         "far": scene.far,
-        "inputs": _cameras(scene.inputs),
-        "targets": _cameras(scene.targets) if with_targets else [],
+        "inputs": camera_list(scene.inputs),
+        "targets": camera_list(scene.targets) if with_targets else [],
         "warnings": list(scene.warnings),
     }
     return json.dumps(shown).encode()
-
-
-def _cameras(cameras: Cameras) -> list[dict[str, Any]]:
-    """Poses in the scene's units and intrinsics in pixels of the scene's size."""
-    views = []
-    for pose, k in zip(
-        cameras.world_from_camera.tolist(), cameras.intrinsics.tolist(), strict=True
-    ):
-        lens = {"fx": k[0][0], "fy": k[1][1], "cx": k[0][2], "cy": k[1][2]}
-        views.append({"pose": pose, "intrinsics": lens})
-    return views
 
 
 def _thumbnails(scene: Scene) -> tuple[bytes, ...]:

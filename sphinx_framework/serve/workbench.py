@@ -14,6 +14,7 @@ from sphinx_framework.config import config_from_dict
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.protocols import PoseEstimator
 from sphinx_framework.registry import Registry
+from sphinx_framework.scenes.unposed import photo_files
 from sphinx_framework.serve.scene_files import open_scene
 from sphinx_framework.serve.unposed import build_estimator
 from sphinx_framework.types import CoarseViews, QualityReport, Scene
@@ -25,6 +26,7 @@ class Known:
 
     key: str
     scene: Scene
+    estimated: bool = False  # its cameras: the photos came alone
     coarse: CoarseViews | None = None
     report: QualityReport | None = None
 
@@ -98,7 +100,8 @@ class Workbench:
             split=order["split"],
             convention=order["convention"],
         )
-        known = Known(key, replace(scene, name=name))
+        alone = self.estimator is not None and bool(photo_files(Path(order["scene"]["path"])))
+        known = Known(key, replace(scene, name=name), estimated=alone)
         self.keep(known)
         return known, False
 

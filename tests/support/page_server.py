@@ -9,9 +9,10 @@ FAILING_TARGETS = 14
 PLUGIN = f"""
 import os
 import time
+from types import SimpleNamespace
 from sphinx_framework.plugin import ComponentSpec, hookimpl
 from sphinx_framework.testing.fakes import (
-    FakeConfig, FakeDiffusion, FakeRegression, FakeSteps, fake_scene
+    FakeConfig, FakeDiffusion, FakeRegression, FakeSteps, fake_cameras, fake_scene
 )
 
 class Diffusion(FakeDiffusion):
@@ -36,6 +37,14 @@ class Regression(FakeRegression):
 class Steps(FakeSteps):
     qualities = (0.8, 0.9, 1.0)
 
+class Estimator:
+    def __init__(self, *_):
+        pass
+
+    def estimate_poses(self, images, *, hints=None):
+        cameras = fake_cameras(len(images), tuple(images.shape[-2:]))
+        return SimpleNamespace(cameras=cameras, near=1.0, far=9.0, warnings=())
+
 class Reader:
     def __init__(self, *_):
         pass
@@ -54,7 +63,14 @@ def sphinx_framework_components():
     reader = ComponentSpec(
         kind="scene_reader", name="fake-scenes", factory=__name__ + ":Reader", summary="a sample"
     )
-    return [reader] + [
+    poses = ComponentSpec(
+        kind="poses",
+        name="own",
+        factory=__name__ + ":Estimator",
+        config=FakeConfig.__module__ + ":FakeConfig",
+        summary="a track",
+    )
+    return [reader, poses] + [
         replace(spec, factory=__name__ + ":" + own[spec.kind]) if spec.kind in own else spec
         for spec in fake_specs()
     ]

@@ -15,6 +15,7 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     (folder / "cost.toml").write_text(COST)
     flags = ("--heartbeat-seconds", "0.3", "--cost", str(folder / "cost.toml"))
+    flags += ("--set", "poses.use=own")
     made = FakeServer(folder, *flags, plugin=PLUGIN)
     made.environment["PAGE_HOLD"] = str(folder / "hold")
     made.start()

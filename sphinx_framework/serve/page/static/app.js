@@ -28,7 +28,7 @@ const source = new Source((scene, pictures) => {
 let view = null;
 const stage = new Stage((index) => {
   explain(view, index);
-  if (source.id === view.job.scene.id && path.scene && space.path.length === view.count) {
+  if (source.id === view.job.scene.id && space.scene && space.path.length === view.count) {
     space.current = index;
     space.draw();
   }
@@ -54,9 +54,11 @@ async function submit() {
     const request = { mode: cost.mode, quality: cost.quality, seed: Number($("seed").value), ...path.request() };
     if ($("degrade").checked) request.degrade = true;
     say("Sending.");
+    const { turn } = source;
     const job = await post("/v1/jobs", source.body(request), freshKey());
     history.replaceState(null, "", `#${job.id}`);
     open(job);
+    view.turn = turn;
     $("result").scrollIntoView({ block: "start" });
   } catch (error) {
     say("Not sent.");
@@ -88,6 +90,7 @@ function open(job) {
       const less = plan.degraded ? " The server is busy: served with less quality." : "";
       $("plan").textContent = `${plan.frame_steps} of ${plan.frame_steps_dense} frame steps; predicted ${seconds(plan.predicted_seconds)}.${less}`;
       explain(view, stage.index);
+      if (view.cameras && view.turn === source.turn) showEstimated();
       recall().catch(() => {});
     },
     frame: (index) => stage.update(index),
@@ -109,6 +112,15 @@ function open(job) {
   recall().catch(() => {});
 }
 
+/** Cameras that a job estimated: to look at. Paths of the page's own need photos that bring some. */
+function showEstimated() {
+  source.adopt(view.job.scene, view.turn === source.turn);
+  space.points = null;
+  space.show(view.cameras, source.pictures);
+  path.show(null, false);
+  space.setPath(view.cameras.targets.map(({ pose }) => pose));
+}
+
 async function finish() {
   const mine = view;
   $("cancel").disabled = true;
@@ -116,7 +128,10 @@ async function finish() {
   if (mine !== view) return;
   view.update(job);
   tellEnd(job);
-  if (source.id !== job.scene.id) await source.open(job.scene.id, job.scene.name);
+  if (source.id !== job.scene.id) {
+    if (mine.cameras) showEstimated();
+    else await source.open(job.scene.id, job.scene.name);
+  }
   await recall();
   if (job.status === "succeeded") {
     await bringHome(mine, space, () => mine === view, () => explain(view, stage.index));

@@ -22,6 +22,7 @@ export class JobView {
   clear() {
     this.plan = null;
     this.masks = null;
+    this.cameras = null; // only of photos that came without any
     this.report = null;
     this.frames = Array.from({ length: this.count }, () => ({}));
   }
@@ -47,6 +48,8 @@ export class JobView {
     if (name === "plan") {
       this.plan = data.plan;
       this.masks = data.masks ? readMasks(data.masks) : null;
+      this.cameras = data.cameras ?? null;
+      for (const camera of this.cameras?.inputs ?? []) Object.assign(camera, this.size);
       this.told.plan();
     }
     if (name === "preview" || name === "frame") {

@@ -36,6 +36,7 @@ export class Source {
   clear() {
     this.id = this.archive = this.cameras = this.scene = null;
     this.photos = [];
+    this.pictures = [];
     this.loose = [];
     this.turn = (this.turn ?? 0) + 1;
   }
@@ -76,6 +77,17 @@ export class Source {
     } catch (error) {
       if (turn === this.turn) say(`The cameras of ${name} are not known: ${error.message}`);
     }
+  }
+
+  /** The scene of a job whose photos came alone; `mine`: they are the ones that are chosen here. */
+  adopt(scene, mine) {
+    if (!mine) {
+      this.clear();
+      $("sample").value = "";
+      $("thumbnails").replaceChildren();
+    }
+    this.id = scene.id;
+    say(`${scene.inputs} photos of ${scene.width} x ${scene.height}; their cameras were estimated.`);
   }
 
   /** Files that were dropped or chosen: loose ones add up, an archive replaces them. */
@@ -140,6 +152,7 @@ export class Source {
       : null));
     $("thumbnails").replaceChildren(...entries.map(([, name], i) =>
       element("li", {}, pictures[i], element("span", { text: `${i + 1}: ${name}`, title: name }))));
+    this.pictures = pictures;
     return pictures;
   }
 
