@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
+PATIENCE_MS = 20_000  # a busy machine is no failure
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -19,3 +20,11 @@ def launched(*flags):
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", *flags])
         yield browser
         browser.close()
+
+
+def expect(*arguments):
+    """playwright's, with patience."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=PATIENCE_MS)
+    return expect(*arguments)

@@ -39,6 +39,7 @@ async function describe() {
   const model = (await getJson("/v1/models")).data[0];
   source.model = model;
   $("model").textContent = `${model.id}, ${model.num_steps} denoising steps`;
+  $("camerasToo").textContent = model.unposed ? "or without a" : "their";
   $("count").max = model.limits.max_targets;
   cost.serve(model);
 }

@@ -1,5 +1,5 @@
 // Why each frame was treated as it was: its ratio against the wanted quality, its start, its mask.
-import { $, percent, shape } from "./dom.js";
+import { $, element, percent, shape } from "./dom.js";
 
 export function explain(view, index) {
   $("why").textContent = sentence(view, index);
@@ -34,7 +34,8 @@ function chart(view, index) {
     $("chart").replaceChildren();
     return;
   }
-  const [width, height, left, low] = [640, 150, 34, 122];
+  const wide = Math.max(240, Math.min(640, $("chart").clientWidth || 640)); // one unit is one pixel
+  const [width, height, left, low] = [wide, 140, 34, 122];
   const { num_steps: steps, start_steps: starts } = plan;
   const gap = (width - left) / starts.length;
   const y = (step) => 10 + ((low - 10) * step) / steps;
@@ -42,16 +43,15 @@ function chart(view, index) {
   const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Share of the ${steps} denoising steps from each frame's start. ${text}` },
     shape("line", { class: "axis", x1: left, y1: low, x2: width, y2: low }),
     shape("text", { x: left - 5, y: 16, "text-anchor": "end", text: "0" }),
-    shape("text", { x: left - 5, y: low, "text-anchor": "end", text: String(steps) }),
-    shape("text", { x: width, y: height - 2, "text-anchor": "end", text: "bars reach from each frame's start step to the last step" }));
+    shape("text", { x: left - 5, y: low, "text-anchor": "end", text: String(steps) }));
   starts.forEach((start, i) => {
     const top = start >= steps ? low - 2 : y(start);
     const kind = i === index ? "now" : start >= steps ? "none" : "";
     svg.append(shape("rect", { class: `bar ${kind}`, x: left + i * gap + gap * 0.15, y: top, width: gap * 0.7, height: low - top },
       shape("title", { text: `frame ${i + 1}: start ${start} of ${steps}` })));
-    if (starts.length <= 24 || i % Math.ceil(starts.length / 12) === 0) {
+    if (i % Math.ceil(22 / gap) === 0) {
       svg.append(shape("text", { x: left + (i + 0.5) * gap, y: low + 14, "text-anchor": "middle", text: String(i + 1) }));
     }
   });
-  $("chart").replaceChildren(svg);
+  $("chart").replaceChildren(svg, element("p", { class: "soft", text: "Bars reach from each frame's start step to the last step." }));
 }
