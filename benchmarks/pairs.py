@@ -2,13 +2,15 @@
 
 What stages disagree about (sizes, depth ranges, opacity, Gaussians, numbers of frames and photos)
 is reconciled, or refused with one sentence. Anything else is a defect: exit 1. What is rendered
-means nothing. Settings that make a stage tiny lie in ``benchmarks/tiny/KIND-NAME.toml``.
+means nothing. Settings that make a stage tiny lie in ``benchmarks/tiny/KIND-NAME.toml``; files that
+it needs (a pipeline, a model, Gaussians) are written by ``benchmarks/tiny/files.py``.
 
 Run: ``python benchmarks/pairs.py > docs/pairs.md``.
 """
 
 import argparse
 import sys
+import tempfile
 import tomllib
 import warnings
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tiny.files import FILES
 
 from sphinx_framework.config import config_from_dict
 from sphinx_framework.engine.engine import Engine
@@ -43,6 +46,7 @@ Printed by `python benchmarks/pairs.py`: every regression stage with every diffu
 installed, at a tiny size without official weights (so it says what runs, not how good it looks).
 Every entry is a whole request. "refused" means one sentence; the sentences are below the table.
 Sizes are refused only where no `size` is set: scenes are fitted to the `size` of a config.
+`stable-video` runs whole clips only: it skips no frame or tile, and the report says so.
 """
 
 
@@ -96,16 +100,19 @@ def main(arguments: list[str] | None = None) -> int:
     registry = Registry.from_entry_points()
     columns = [SITUATIONS[i] for i in options.situations or range(len(SITUATIONS))]
     rows = []
-    for regression in chosen(registry, "regression", options.regression):
-        for diffusion in chosen(registry, "diffusion", options.diffusion):
-            told = outcomes(registry, regression, diffusion, columns)
-            rows.append((f"{regression} + {diffusion}", told))
-            sys.stderr.write(f"{regression} + {diffusion}: {[t.split(':')[0] for t in told]}\n")
+    with tempfile.TemporaryDirectory() as folder:
+        tiny = Tiny(Path(folder))
+        for regression in chosen(registry, "regression", options.regression):
+            for diffusion in chosen(registry, "diffusion", options.diffusion):
+                told = outcomes(registry, tiny, regression, diffusion, columns)
+                rows.append((f"{regression} + {diffusion}", told))
+                words = [cell.split(":")[0] for cell in told]
+                sys.stderr.write(f"{regression} + {diffusion}: {words}\n")
     left_out = [
         f"`{name}`"
         for kind in ("regression", "diffusion")
         for name in sorted(registry.names(kind))
-        if needs_files(kind, name)
+        if not has_settings(kind, name)
     ]
     sys.stdout.write(table(columns, rows, left_out))
     return int(any(cell.startswith("FAILED") for _, told in rows for cell in told))
@@ -117,22 +124,41 @@ def chosen(registry: Registry, kind: str, names: list[str] | None) -> list[str]:
     Not asked for by name, a component needs settings that make it tiny.
     """
     found = sorted(registry.names(kind))
-    return [n for n in found if (n in names if names is not None else not needs_files(kind, n))]
+    return [n for n in found if (n in names if names is not None else has_settings(kind, n))]
 
 
-def needs_files(kind: str, name: str) -> bool:
-    """Whether nothing here makes the component tiny: it needs weights or a scene of its own."""
-    return not (TINY / f"{kind}-{name}.toml").exists()
+def has_settings(kind: str, name: str) -> bool:
+    """Whether something here makes the component tiny; nothing knows how of a third party's."""
+    return (TINY / f"{kind}-{name}.toml").exists()
+
+
+class Tiny:
+    """Settings that make components tiny; their files are written once, into a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: dict[str, dict[str, Any]] = {}
+
+    def settings(self, kind: str, name: str) -> dict[str, Any]:
+        """The table of a role; raises ``FileNotFoundError`` where there are no settings."""
+        key = f"{kind}-{name}"
+        if key not in self._known:
+            found = tomllib.loads((TINY / f"{key}.toml").read_text())
+            if key in FILES:
+                setting, written = FILES[key]
+                found[setting] = str(written(self._folder))
+            self._known[key] = {"use": name, **found}
+        return self._known[key]
 
 
 def outcomes(
-    registry: Registry, regression: str, diffusion: str, columns: list[Situation]
+    registry: Registry, tiny: Tiny, regression: str, diffusion: str, columns: list[Situation]
 ) -> list[str]:
     """What becomes of each situation: "runs", "refused: why", or "FAILED: what"."""
     try:
         roles = {
-            "regression": tiny("regression", regression),
-            "diffusion": tiny("diffusion", diffusion),
+            "regression": tiny.settings("regression", regression),
+            "diffusion": tiny.settings("diffusion", diffusion),
             **OTHERS,
         }
     except FileNotFoundError as missing:
@@ -174,16 +200,12 @@ def outcome(error: Exception) -> str:
     return f"FAILED: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
-def tiny(kind: str, name: str) -> dict[str, Any]:
-    """Settings that make a component tiny; raises ``FileNotFoundError`` where there are none."""
-    return {"use": name, **tomllib.loads((TINY / f"{kind}-{name}.toml").read_text())}
-
-
 def table(columns: list[Situation], rows: list[tuple[str, list[str]]], left_out: list[str]) -> str:
     """The page in Markdown: a table, then every sentence that is no "runs" once."""
     lines = [INTRODUCTION]
     if left_out:
-        lines.append(f"Not run, because they need files of their own: {', '.join(left_out)}.\n")
+        told = ", ".join(left_out)
+        lines.append(f"Not run, because nothing in `benchmarks/tiny` makes them tiny: {told}.\n")
     lines += ["| pair | " + " | ".join(c.name for c in columns) + " |"]
     lines.append("|---" * (len(columns) + 1) + "|")
     sentences: dict[str, int] = {}

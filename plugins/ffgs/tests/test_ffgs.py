@@ -40,6 +40,13 @@ def test_the_inputs_own_viewpoint_shows_the_photo(folder: Path) -> None:
     assert abs(float(coarse.depth[0, 8:-8, 8:-8].median()) - 2.0) < 0.05
 
 
+def test_loading_leaves_standard_output_to_the_command(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model_of(folder)
+    assert capsys.readouterr().out == ""
+
+
 def test_gaussians_are_in_the_scenes_frame_and_handed_on(folder: Path) -> None:
     scene = fake_scene(targets=2, size=(32, 32))
     poses = scene.inputs.world_from_camera.clone()

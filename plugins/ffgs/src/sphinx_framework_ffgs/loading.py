@@ -1,5 +1,7 @@
 """Loads a pipeline of ffgs, which is imported when a component is built."""
 
+import sys
+from contextlib import redirect_stdout
 from typing import Any
 
 import torch
@@ -41,13 +43,15 @@ def loaded(config: FfgsConfig, device: torch.device) -> Any:
     }
     overrides = None if config.crop_mode is None else {"crop_mode": config.crop_mode}
     try:
-        return package.GSPipeline.from_pretrained(
-            config.weights,
-            device=device,
-            processor_overrides=overrides,
-            trust_remote_code=config.trust_code,
-            **hub,
-        )
+        # The hub's client prints where it reads from; standard output is the command's own.
+        with redirect_stdout(sys.stderr):
+            return package.GSPipeline.from_pretrained(
+                config.weights,
+                device=device,
+                processor_overrides=overrides,
+                trust_remote_code=config.trust_code,
+                **hub,
+            )
     except Exception as error:  # the package, the hub's client and safetensors raise many kinds
         known = ", ".join(package.zoo.list_models())
         raise WeightsError(
