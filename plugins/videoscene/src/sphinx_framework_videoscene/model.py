@@ -49,11 +49,20 @@ class VideoScene:
     def layouts(self, scene: Scene) -> tuple[ClipLayout, ...]:
         """Clips of the one length between every two neighbouring photos; see :mod:`.clips`.
 
-        Raises :class:`CapabilityError` for other sizes than the network's, and for one photo.
+        Raises :class:`CapabilityError` for other sizes than the network's, for one photo, and for
+        numbers of frames that the autoencoder does not give back.
         """
         self._check_size(scene.targets.image_size)
+        frames = self.config.frames
         compression = self.config.transformer.temporal_compression_ratio
-        return clips.layouts(scene, self.config.frames, compression)
+        if frames < 2 * compression or frames % (2 * compression) != 1:
+            # It decodes two latents at a time, and the first latent holds one frame only.
+            raise CapabilityError(
+                f"VideoScene's autoencoder decodes clips of {2 * compression} k + 1 frames, not of "
+                f"{frames}.",
+                hint="Set diffusion.transformer.sample_frames to such a number (49 officially).",
+            )
+        return clips.layouts(scene, frames, compression)
 
     def encode(self, images: Float[Tensor, "S 3 H W"]) -> Float[Tensor, "T C h w"]:
         """Scaled posterior means of a clip; raises :class:`CapabilityError` for other sizes."""
