@@ -1,6 +1,6 @@
 """What a step costs at official size: counted on the meta device, nothing is computed.
 
-    python benchmarks/counted.py [--models seva viewcrafter lite] [--json out/counted.json]
+    python benchmarks/counted.py [--models seva viewcrafter ...] [--json out/counted.json]
 
 Per network one line of what it holds, and one row a move: TFLOP, GB of operator traffic, both over
 those of a full step, the limit of the traffic, operators, and GB of activations alive at once.
@@ -67,14 +67,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """One network at its size."""
+    """One network at its size; a network that runs whole clips only has no latent cache."""
 
     model: str
     precision: str
     latents: tuple[int, ...]
     weight_bytes: int
-    frames_cache_bytes: int
-    tiles_cache_bytes: int
+    frames_cache_bytes: int | None
+    tiles_cache_bytes: int | None
     rows: list[Row]
 
     def exceeded(self) -> list[str]:
@@ -108,7 +108,7 @@ def table(
     rows: list[Row] = []
     cached: list[int] = []
     first: Counts | None = None
-    for move in moves(made.subject, counts, shares):
+    for move in moves(made.subject, counts, shares, skips=made.skips):
         cost = counted(move.call)
         first = first or cost
         if "recording" in move.name:
@@ -129,8 +129,8 @@ def table(
         precision=made.precision,
         latents=tuple(made.subject.x.shape),
         weight_bytes=parameter_bytes(made.network),
-        frames_cache_bytes=cached[0],
-        tiles_cache_bytes=cached[-1],
+        frames_cache_bytes=cached[0] if cached else None,
+        tiles_cache_bytes=cached[-1] if cached else None,
         rows=rows,
     )
 
@@ -139,12 +139,15 @@ def told(counted_table: Table) -> str:
     """A heading line and a table in markdown."""
     rows, largest = counted_table.rows, counted_table.rows[0].counts.math_bytes
     frames, _, height, width = counted_table.latents
+    cache = "no latent cache, because it runs whole clips only"
+    of_frames, of_tiles = counted_table.frames_cache_bytes, counted_table.tiles_cache_bytes
+    if of_frames is not None and of_tiles is not None:
+        cache = f"latent cache {of_frames / GIGA:.2f} GB for frames and {of_tiles / GIGA:.2f} GB "
+        cache += "for tiles"
     heading = (
         f"{counted_table.model}, {frames} frames of {height}x{width} latents, "
-        f"{counted_table.precision}: weights {counted_table.weight_bytes / GIGA:.2f} GB, latent "
-        f"cache {counted_table.frames_cache_bytes / GIGA:.2f} GB for frames and "
-        f"{counted_table.tiles_cache_bytes / GIGA:.2f} GB for tiles; attention by the math kernel "
-        f"would take {largest / GIGA:.1f} GB at once."
+        f"{counted_table.precision}: weights {counted_table.weight_bytes / GIGA:.2f} GB, {cache}; "
+        f"attention by the math kernel would take {largest / GIGA:.1f} GB at once."
     )
     lines = [["step", "TFLOP", "of full", "GB moved", "of full", "limit", "operators", "GB alive"]]
     for row in rows:

@@ -31,8 +31,11 @@ def moves(
     shares: Sequence[float] = SHARES,
     *,
     tiles: bool = True,
+    skips: bool = True,
 ) -> Iterator[Move]:
     """All moves, the dense one first; partial ones read what the recording one before them left.
+
+    skips: the network can record and leave out; one that cannot has the dense move only.
 
     Frames are spread over the targets. Tiles are drawn from all of them at random, which is their
     worst case: hardly two of them lie side by side.
@@ -47,6 +50,8 @@ def moves(
 
     full(record=False)()  # constants of the request are made by its first step, not by every one
     yield Move(kind="full", name="full", share=1, call=full(record=False))
+    if not skips:
+        return
     yield Move(kind="full", name="full, recording frames", share=1, call=full(record=True))
     if tiles:
         recording = full(record=True, tiles=True)

@@ -5,7 +5,7 @@ there: for timing. ``tiny`` builds the same blocks small, to rehearse a timing o
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -21,17 +21,23 @@ STEP = 25  # of 50: half-way down the noise schedule
 
 @dataclass(frozen=True, slots=True)
 class FullSize:
-    """A clip ready to be denoised, and the network behind it."""
+    """A clip ready to be denoised, and the network behind it.
+
+    skips: whether a step can leave out frames or tiles.
+    """
 
     name: str
     subject: Subject
     network: nn.Module
     precision: str
+    skips: bool = True
 
 
 def filled(network: nn.Module, dtype: torch.dtype, device: torch.device) -> nn.Module:
     """Random weights of unit gain, made on the device; on the meta device only their shapes."""
-    network = network.to(dtype=dtype).to_empty(device=device).eval().requires_grad_(False)
+    # A stock network's own `to` has something to say about every cast.
+    network = nn.Module.to(network, dtype=dtype).to_empty(device=device)
+    network = network.eval().requires_grad_(False)
     if device.type == "meta":
         return network
     generator = torch.Generator(device).manual_seed(0)
@@ -185,6 +191,58 @@ def videoscene(device: torch.device, *, tiny: bool = False, layers: int | None =
     return _full_size("videoscene", model, x, condition, network, config.dtype)
 
 
+def stable_video(device: torch.device, *, tiny: bool = False) -> FullSize:
+    """diffusers' own Stable Video Diffusion: 25 frames of 576x1024 pixels, two runs, float16."""
+    from sphinx_framework.weights import ensure_torchvision_imports
+    from sphinx_framework_diffusers.config import StableVideoConfig
+    from sphinx_framework_diffusers.levels import StockSampler
+    from sphinx_framework_diffusers.stable_video import Condition, StableVideo
+
+    ensure_torchvision_imports()
+    from diffusers import EulerDiscreteScheduler, UNetSpatioTemporalConditionModel
+
+    # The class's defaults are the sizes of the published network.
+    small = {
+        "block_out_channels": (32, 64),
+        "layers_per_block": 1,
+        "down_block_types": ("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"),
+        "up_block_types": ("UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"),
+        "cross_attention_dim": 16,
+        "num_attention_heads": 4,
+        "projection_class_embeddings_input_dim": 24,
+        "addition_time_embed_dim": 8,
+    }
+    config = StableVideoConfig(dtype="float32" if tiny else "float16")
+    dtype: torch.dtype = getattr(torch, config.dtype)
+    with torch.device("meta"):
+        network = UNetSpatioTemporalConditionModel(**(small if tiny else {}))
+    filled(network, dtype, device)
+    sampler = StockSampler(
+        EulerDiscreteScheduler(
+            beta_schedule="scaled_linear", prediction_type="v_prediction", use_karras_sigmas=True,
+            sigma_min=0.002, sigma_max=700.0, timestep_type="continuous",
+        ),
+        50,
+    )  # fmt: skip
+    frames, height, width = (4, 8, 8) if tiny else (config.clip_frames, 72, 128)
+    guidance = torch.linspace(config.min_guidance, config.max_guidance, frames, device=device)
+    condition = Condition(
+        latents=_noise(device, 4, height, width),
+        embedding=_noise(device, 1, 1, network.config.cross_attention_dim),
+        guidance=guidance.view(-1, 1, 1, 1),
+        sampler=sampler,
+    )
+    shell = SimpleNamespace(
+        config=config, _dtype=dtype, _parts=SimpleNamespace(unet=network), _predicted=None
+    )
+    shell._predicted = partial(StableVideo._predicted, shell)
+    levels = len(network.config.block_out_channels)
+    model = Denoiser(partial(StableVideo.denoise, shell), 2 ** (levels - 1))
+    x = _noise(device, frames, 4, height, width)
+    made = _full_size("stable-video", model, x, condition, network, config.dtype)
+    return replace(made, skips=False)
+
+
 def lite(device: torch.device, *, tiny: bool = False) -> FullSize:
     """The embedded model: 8 frames of 96x96 pixels, no guidance, float32."""
     from sphinx_framework_lite.autoencoder import LATENT_CHANNELS, LATENT_FACTOR
@@ -218,6 +276,7 @@ SUBJECTS: dict[str, Callable[..., FullSize]] = {
     "seva": seva,
     "viewcrafter": viewcrafter,
     "videoscene": videoscene,
+    "stable-video": stable_video,
 }
 
 
