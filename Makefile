@@ -20,6 +20,7 @@ $(STAMP): pyproject.toml constraints.txt requirements-no-deps.txt $(wildcard plu
 	$(BIN)/python -m pip install --quiet --no-deps -r requirements-no-deps.txt
 # Kernels of the CPU rasterizer and of the built-in scenes are compiled once, and stay on disk.
 	$(BIN)/sphinx-nvs warm --config lite --scene procedural:demo
+	$(BIN)/python -c "from sphinx_framework_mvsplat.cpu_sweep import warmed; warmed()"
 	$(BIN)/sphinx-nvs schema > $(SCHEMA)
 	touch $@
 

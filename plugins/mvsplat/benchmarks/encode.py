@@ -12,6 +12,7 @@ import time
 
 import torch
 
+from sphinx_framework.allocator import keep_freed_memory
 from sphinx_framework_mvsplat.config import EncoderConfig, MVSplatConfig
 from sphinx_framework_mvsplat.encoder import ContextViews, Encoder
 from sphinx_framework_mvsplat.plane_sweep import depth_candidates, plane_sweep
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16", "float16"])
     options = parser.parse_args()
+    keep_freed_memory()  # as the command line does
     device = torch.device(options.device)
     config = EncoderConfig()
     with torch.device("meta"):
@@ -76,9 +78,11 @@ def make_views(count: int, size: int, device: torch.device) -> ContextViews:
 
 
 def now(device: torch.device) -> float:
-    """Seconds, after all work on the device is done."""
+    """Seconds, after all work on the device is done; of the processor where one thread works."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif torch.get_num_threads() == 1:
+        return time.process_time()
     return time.perf_counter()
 
 

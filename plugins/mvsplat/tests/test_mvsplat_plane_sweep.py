@@ -4,7 +4,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from sphinx_framework_mvsplat.plane_sweep import depth_candidates, plane_sweep
+from sphinx_framework_mvsplat.cpu_sweep import swept
+from sphinx_framework_mvsplat.plane_sweep import all_pairs, depth_candidates, plane_sweep
 
 
 def sweep_by_warping(features, poses, intrinsics, inverse_depths):
@@ -33,10 +34,9 @@ def sweep_by_warping(features, poses, intrinsics, inverse_depths):
 @drawn(
     size=st.tuples(st.integers(2, 6), st.integers(2, 6)),
     views=st.integers(2, 4),
-    chunk_rows=st.integers(1, 40),
     seed=st.integers(0, 2**31),
 )
-def test_sampling_all_pairs_equals_warping_the_features(size, views, chunk_rows, seed):
+def test_sampling_correlations_equals_warping_the_features(size, views, seed):
     generator = torch.Generator().manual_seed(seed)
     features = torch.randn(1, views, 8, *size, generator=generator)
     poses = torch.eye(4).repeat(1, views, 1, 1)
@@ -46,9 +46,8 @@ def test_sampling_all_pairs_equals_warping_the_features(size, views, chunk_rows,
     intrinsics = torch.tensor([[0.8, 0, 0.5], [0, 0.9, 0.45], [0, 0, 1]]).repeat(1, views, 1, 1)
     near, far = torch.full((1, views), 0.7), torch.full((1, views), 12.0)
     inverse = depth_candidates(near, far, 5)
-    chunk = 4 * size[0] * size[1] * chunk_rows
     torch.testing.assert_close(
-        plane_sweep(features, poses, intrinsics, inverse, chunk),
+        plane_sweep(features, poses, intrinsics, inverse),
         sweep_by_warping(features, poses, intrinsics, inverse),
         rtol=1e-3,
         atol=1e-3,
@@ -72,3 +71,42 @@ def test_the_volume_peaks_at_the_true_depth_of_a_shifted_plane():
     volume = plane_sweep(features, poses, intrinsics, inverse)
     assert (volume[0, 0, :, :, 6:].argmax(0) == 2).all()
     assert (volume[0, 1, :, :, :-6].argmax(0) == 2).all()
+
+
+def a_pair(size, channels, seed, planes=17):
+    generator = torch.Generator().manual_seed(seed)
+    cells = size[0] * size[1]
+    reference, source = torch.randn(2, channels, cells, generator=generator)
+    turn = torch.eye(3) + 0.05 * torch.randn(3, 3, generator=generator)
+    shift = torch.randn(3, generator=generator) * torch.tensor([*size[::-1], 0.3])
+    inverse = torch.linspace(1 / 50, 1 / 0.8, planes)
+    return reference, source, (turn, shift), inverse, size
+
+
+@settings(max_examples=20, deadline=None)
+@drawn(
+    size=st.tuples(st.integers(2, 9), st.integers(2, 9)),
+    channels=st.integers(1, 19),
+    chunk_rows=st.integers(1, 40),
+    seed=st.integers(0, 2**31),
+)
+def test_products_that_are_sampled_are_those_of_all_pairs(size, channels, chunk_rows, seed):
+    reference, source, motion, inverse, size = a_pair(size, channels, seed)
+    expected = all_pairs(reference, source, motion, inverse, size, 4 * chunk_rows)
+    found = swept(reference.T, source.T, motion, inverse, size)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=2e-3)
+
+
+def test_the_bytes_do_not_depend_on_the_number_of_threads(monkeypatch):
+    reference, source, motion, inverse, size = a_pair((7, 9), 16, 3)
+    one = swept(reference.T, source.T, motion, inverse, size)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert torch.equal(swept(reference.T, source.T, motion, inverse, size), one)
+
+
+def test_features_that_are_not_finite_stay_so():
+    reference, source, motion, inverse, size = a_pair((4, 4), 8, 1)
+    source[3] = torch.nan
+    found = swept(reference.T, source.T, motion, inverse, size)
+    assert bool(found[found != 0].isnan().all())
+    assert bool(found.isnan().any())

@@ -43,6 +43,14 @@ def compiled_fast(function: Function) -> Function:
     )
 
 
+def compiled_sum(function: Function) -> Function:
+    """Like :func:`compiled`, but sums may be reordered; NaN and infinity stay what they are."""
+    allowed = {"reassoc", "contract"}
+    return cast(
+        Function, njit(nogil=True, cache=True, error_model="numpy", fastmath=allowed)(function)
+    )
+
+
 def num_threads() -> int:
     """Threads to render on: ``NUMBA_NUM_THREADS``, by default the number of processors."""
     return int(getattr(numba.config, "NUMBA_NUM_THREADS", 1))

@@ -2,7 +2,8 @@
 
 Bilinear sampling is linear in the features, so correlating with a warped feature map equals
 sampling the scalar map of correlations with the unwarped one: one matrix product per pair of views
-and a one-channel sampling, instead of a warped copy of the features per depth.
+and a one-channel sampling, instead of a warped copy of the features per depth. On a CPU only the
+correlations that are sampled are computed (:mod:`.cpu_sweep`).
 """
 
 import math
@@ -37,21 +38,14 @@ def plane_sweep(
 
     intrinsics: normalised by the image size. The reference view's are used for both views, pixels
     count from 0 without the half-pixel offset, and z is clamped, all as the reference does.
-    chunk_bytes: bound on the rows of the correlation matrix that exist at once.
+    chunk_bytes: bound on the rows of the correlation matrix that exist at once (not on a CPU).
     """
     batch, views, channels, height, width = features.shape
     tokens = features.float().flatten(3) / math.sqrt(math.sqrt(channels))
     pose = world_from_camera.double()
     scale = pose.new_tensor([width, height, 1])[:, None]
     pixel_intrinsics = intrinsics.double() * scale
-    ys, xs = torch.meshgrid(
-        torch.arange(height, device=features.device),
-        torch.arange(width, device=features.device),
-        indexing="ij",
-    )
-    pixels = torch.stack([xs, ys, torch.ones_like(xs)]).flatten(1).float()
     volume = tokens.new_zeros(batch, views, height * width, inverse_depths.shape[-1])
-    rows = max(1, chunk_bytes // (4 * height * width))
     for b in range(batch):
         for i in range(views):
             k = pixel_intrinsics[b, i]
@@ -59,17 +53,50 @@ def plane_sweep(
                 relative = torch.linalg.solve(pose[b, j], pose[b, i])
                 turn = (k @ relative[:3, :3] @ torch.linalg.inv(k)).float()
                 shift = (k @ relative[:3, 3]).float()
-                for start in range(0, height * width, rows):
-                    part = slice(start, start + rows)
-                    grid = _source_positions(
-                        (turn @ pixels[:, part]).T, shift, inverse_depths[b, i], (height, width)
-                    )
-                    pairs = tokens[b, i, :, part].T @ tokens[b, j]
-                    volume[b, i, part] += functional.grid_sample(
-                        pairs.view(-1, 1, height, width), grid[:, None], align_corners=True
-                    )[:, 0, 0]
+                pair = tokens[b, i], tokens[b, j]
+                planes = inverse_depths[b, i]
+                if features.device.type == "cpu":
+                    from sphinx_framework_mvsplat.cpu_sweep import swept  # numba takes a second
+
+                    found = swept(pair[0].T, pair[1].T, (turn, shift), planes, (height, width))
+                else:
+                    found = all_pairs(*pair, (turn, shift), planes, (height, width), chunk_bytes)
+                volume[b, i] += found
     averaged = volume / (views - 1)
     return averaged.transpose(2, 3).unflatten(3, (height, width))
+
+
+def all_pairs(
+    reference: Float[Tensor, "C p"],
+    source: Float[Tensor, "C p"],
+    motion: tuple[Float[Tensor, "3 3"], Float[Tensor, "3"]],
+    inverse_depths: Float[Tensor, " D"],
+    size: tuple[int, int],
+    chunk_bytes: int = CHUNK_BYTES,
+) -> Float[Tensor, "p D"]:
+    """Correlations of one pair of views, sampled from all products, some rows at a time.
+
+    motion: pixels ``(x, y, 1)`` to rays of the source in pixels, and the shift at depth 1.
+    """
+    turn, shift = motion
+    height, width = size
+    ys, xs = torch.meshgrid(
+        torch.arange(height, device=source.device),
+        torch.arange(width, device=source.device),
+        indexing="ij",
+    )
+    pixels = torch.stack([xs, ys, torch.ones_like(xs)]).flatten(1).float()
+    found = []
+    rows = max(1, chunk_bytes // (4 * height * width))
+    for start in range(0, height * width, rows):
+        part = slice(start, start + rows)
+        grid = _source_positions((turn @ pixels[:, part]).T, shift, inverse_depths, size)
+        pairs = reference[:, part].T @ source
+        sampled = functional.grid_sample(
+            pairs.view(-1, 1, height, width), grid[:, None], align_corners=True
+        )
+        found.append(sampled[:, 0, 0])
+    return torch.cat(found)
 
 
 def _source_positions(
