@@ -118,11 +118,15 @@ def configurations(
 
 @torch.no_grad()
 def timed(
-    calls: Sequence[Callable[[], Tensor]], device: torch.device, seconds: float
+    calls: Sequence[Callable[[], Tensor]],
+    device: torch.device,
+    seconds: float,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[float]:
-    """Median wall time of every call, after one warm-up, within a time budget together.
+    """Median time of every call, after one warm-up, within a budget of wall time together.
 
     The calls take turns (at least three), so that a machine's slow minute falls on all of them.
+    clock: of a call's time; ``time.process_time`` leaves out what a busy machine makes it wait.
     """
     for call in calls:
         call()
@@ -133,10 +137,10 @@ def timed(
     ):
         for own, call in zip(times, calls, strict=True):
             _synchronise(device)
-            started = time.perf_counter()
+            started = clock()
             call()
             _synchronise(device)
-            own.append(time.perf_counter() - started)
+            own.append(clock() - started)
     return [median(own) for own in times]
 
 
