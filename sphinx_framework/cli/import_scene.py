@@ -18,11 +18,12 @@ from sphinx_framework.output.scene_folder import (
     write_scene_folder,
 )
 from sphinx_framework.registry import Registry
-from sphinx_framework.scenes.capture import Capture, shot_cameras
-from sphinx_framework.scenes.capture_checks import check_capture
+from sphinx_framework.scenes.capture import Capture, known_range, shot_cameras
+from sphinx_framework.scenes.capture_checks import capture_view_doubts, check_capture
 from sphinx_framework.scenes.checks import camera_doubts
 from sphinx_framework.scenes.images import read_header
 from sphinx_framework.scenes.load import installed_readers, load_scene
+from sphinx_framework.scenes.origin import origin_of
 from sphinx_framework.scenes.photo_checks import photo_doubts
 from sphinx_framework.scenes.pose_answers import installed_estimator
 from sphinx_framework.scenes.readers import read_capture, scene_path
@@ -111,13 +112,15 @@ def _has_photo(capture: Capture, index: int) -> bool:
 
 def _doubts(capture: Capture) -> list[str]:
     """The input check: cameras and photos that will likely do badly."""
+    near, far = known_range(capture)
     shots = [capture.shots[index] for index in capture.inputs]
     files = [shot.file for shot in shots if shot.file is not None]
     size = read_header(files[0]).size
-    inputs = shot_cameras(shots, size, "crop", default_size=size)
     others = [capture.shots[index] for index in capture.targets]
-    targets = shot_cameras(others, size, "crop", default_size=size)
-    cameras = camera_doubts(inputs, targets, capture.near, capture.far)
+    origin = origin_of([shot.world_from_camera for shot in (*shots, *others)], near)
+    inputs = shot_cameras(shots, size, "crop", default_size=size, origin=origin)
+    targets = shot_cameras(others, size, "crop", default_size=size, origin=origin)
+    cameras = (*camera_doubts(inputs, targets, near, far), *capture_view_doubts(shots, others))
     absent = sum(not _has_photo(capture, index) for index in range(len(capture.shots)))
     told = [f"{absent} of {len(capture.shots)} cameras have no photo"] if absent else []
     return [*told, *cameras, *photo_doubts(files)]

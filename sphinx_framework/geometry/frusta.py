@@ -30,22 +30,31 @@ def overlaps(
     return _sees(second, _points(first, depths)).T | _sees(first, _points(second, depths))
 
 
-def focus_behind(cameras: Cameras) -> bool:
-    """Whether the optical axes of all cameras meet behind every one of them.
+def focus_side(poses: Float[Tensor, "V 4 4"]) -> int:
+    """Where the optical axes of all cameras meet: 1 before, -1 behind every one of them, else 0.
 
-    So do those of a capture around something whose poses are read with the wrong axes. Fewer than
-    three cameras, or almost parallel axes, tell nothing.
+    Behind, as those of a capture around something whose poses are read with the wrong axes.
+    Almost parallel axes, and such as miss each other, tell nothing.
+
+    poses: camera-to-world, OpenCV axes.
     """
-    centres = cameras.centres.double().cpu()
-    forward = cameras.world_from_camera[:, :3, 2].double().cpu()
+    centres, forward = poses[:, :3, 3].double().cpu(), poses[:, :3, 2].double().cpu()
     across = torch.eye(3, dtype=torch.float64) - forward[:, :, None] * forward[:, None, :]
     mean = across.mean(dim=0)
-    if len(cameras) < 3 or float(torch.linalg.eigvalsh(mean)[0]) < 3e-3:
-        return False
+    if len(poses) < 2 or not float(torch.linalg.eigvalsh(mean)[0]) >= 3e-3:
+        return 0
     point = torch.linalg.solve(mean, (across @ centres[:, :, None]).mean(dim=0)[:, 0])
     misses = (across @ (point - centres)[:, :, None])[:, :, 0].norm(dim=1)
     away = (point - centres).norm(dim=1)
-    return bool(((misses < 0.3 * away) & (((point - centres) * forward).sum(1) < 0)).all())
+    ahead = ((point - centres) * forward).sum(1)
+    if not bool((misses < 0.3 * away).all()):
+        return 0
+    return 1 if bool((ahead > 0).all()) else -1 if bool((ahead < 0).all()) else 0
+
+
+def focus_behind(cameras: Cameras) -> bool:
+    """Whether the axes of three or more cameras meet behind all of them; two may just diverge."""
+    return len(cameras) > 2 and focus_side(cameras.world_from_camera) < 0
 
 
 def _points(cameras: Cameras, depths: Float[Tensor, " D"]) -> Float[Tensor, "V P 3"]:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from sphinx_framework.engine.result import RenderResult
 from sphinx_framework.output.training_set import (
@@ -34,14 +35,15 @@ def write_nerfstudio(folder: Path, result: RenderResult) -> None:
 
 def _write_points(path: Path, points: Points) -> None:
     """A coloured point cloud as binary PLY, in the world of the poses beside it."""
-    layout = [(axis, "<f4") for axis in "xyz"] + [(name, "u1") for name in ("red", "green", "blue")]
+    exact = "<f8" if points.places.dtype == torch.float64 else "<f4"
+    layout = [(axis, exact) for axis in "xyz"] + [(name, "u1") for name in ("red", "green", "blue")]
     rows = np.zeros(len(points.places), np.dtype(layout))
     colours = (points.colours.clamp(0, 1) * 255).round().numpy().astype(np.uint8)
     for index, axis in enumerate("xyz"):
         rows[axis] = points.places[:, index].numpy()
     for index, name in enumerate(("red", "green", "blue")):
         rows[name] = colours[:, index]
-    kinds = {"<f4": "float", "u1": "uchar"}
+    kinds = {"<f4": "float", "<f8": "double", "u1": "uchar"}
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(rows)}"]
     header += [f"property {kinds[kind]} {name}" for name, kind in layout] + ["end_header\n"]
     path.write_bytes("\n".join(header).encode("ascii") + rows.tobytes())

@@ -61,9 +61,11 @@ def write_result(result: RenderResult, folder: Path, chosen: Saving = NO_MORE) -
     write_video(folder / "video.mp4", result.images, fps=chosen.fps)
     write_contact_sheet(folder / "contact_sheet.png", result)
     names = [frame_name(index) for index in range(len(result.scene.targets))]
-    write_transforms(folder / "transforms.json", result.scene.targets, file_paths=names)
+    cameras = folder / "transforms.json"
+    origin = result.scene.origin
+    write_transforms(cameras, result.scene.targets, file_paths=names, origin=origin)
     if result.coarse.gaussians is not None:
-        write_ply(folder / "scene.ply", result.coarse.gaussians)
+        write_ply(folder / "scene.ply", result.coarse.gaussians, origin=origin)
     write_saves(result, folder, chosen)
     seconds = result.report.seconds
     seconds.write += perf_counter() - started

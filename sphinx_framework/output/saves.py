@@ -28,7 +28,9 @@ def _lacking(result: RenderResult, name: str) -> str:
         return "the regression stage gives no depth"
     if name == "spz":
         found = result.coarse.gaussians
-        return "the regression stage has no Gaussians" if found is None else spz_problem(found)
+        if found is None:
+            return "the regression stage has no Gaussians"
+        return spz_problem(found, result.scene.origin)
     return ""
 
 

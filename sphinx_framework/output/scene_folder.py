@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework.scenes.capture import Capture, in_file_pixels
+from sphinx_framework.scenes.capture import Capture, in_file_pixels, known_range
+from sphinx_framework.scenes.depth_files import DEPTH_KEY, UNIT_KEY, DepthFile
 from sphinx_framework.scenes.files import HEIC_ENDINGS
 from sphinx_framework.scenes.images import (
     PackedPhoto,
@@ -20,6 +21,7 @@ from sphinx_framework.scenes.images import (
     read_image,
     write_png,
 )
+from sphinx_framework.scenes.origin import moved
 from sphinx_framework.scenes.transforms import SPLIT_PREFIX, TRANSFORMS_FILE
 from sphinx_framework.types import Cameras, Scene
 
@@ -43,6 +45,7 @@ class Picture:
     file: Photo | None = None
     image: Float[Tensor, "3 H W"] | None = None
     mask: Path | None = None
+    depth: DepthFile | None = None
     position: float | None = None
     distortion: Mapping[str, float] = field(default_factory=dict)
 
@@ -63,6 +66,7 @@ def from_capture(capture: Capture) -> SceneFolder:
     first = next((s.file for s in capture.shots if s.file is not None and s.file.is_file()), None)
     default = (1, 1) if first is None else read_header(first).size
     names = _names([shot.file for shot in capture.shots])
+    near, far = known_range(capture)
     pictures = []
     for shot, name in zip(capture.shots, names, strict=True):
         intrinsics, size = in_file_pixels(shot, default)
@@ -74,6 +78,7 @@ def from_capture(capture: Capture) -> SceneFolder:
                 name=name,
                 file=shot.file if name is not None else None,
                 mask=shot.mask,
+                depth=shot.depth,
                 position=shot.order,
                 distortion=shot.distortion,
             )
@@ -82,8 +87,8 @@ def from_capture(capture: Capture) -> SceneFolder:
         pictures=pictures,
         inputs=capture.inputs,
         targets=capture.targets,
-        near=capture.near,
-        far=capture.far,
+        near=near,
+        far=far,
     )
 
 
@@ -105,15 +110,22 @@ def from_photos(
 
 def from_scene(scene: Scene) -> SceneFolder:
     """Inputs, targets and their ground truth of a scene that no folder holds."""
-    inputs = _pictures(scene.inputs, scene.images, 0)
+    inputs = _pictures(_home(scene, scene.inputs), scene.images, 0)
     count = len(inputs)
-    targets = _pictures(scene.targets, scene.target_images, count)
+    targets = _pictures(_home(scene, scene.targets), scene.target_images, count)
     return SceneFolder(
         pictures=[*inputs, *targets],
         inputs=range(count),
         targets=range(count, count + len(targets)),
         near=scene.near,
         far=scene.far,
+    )
+
+
+def _home(scene: Scene, cameras: Cameras) -> Cameras:
+    """Cameras in the world that the scene was read from."""
+    return replace(
+        cameras, world_from_camera=moved(cameras.world_from_camera.cpu(), scene.origin, 1)
     )
 
 
@@ -141,14 +153,14 @@ def write_scene_folder(out: Path, folder: SceneFolder) -> None:
             frame = {"file_path": f"images/{picture.name}", **frame}
             _write_photo(out / "images" / picture.name, picture)
         if picture.mask is not None and picture.name is not None:
-            mask = PurePosixPath("masks", picture.name).with_suffix(picture.mask.suffix)
-            (out / mask).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(picture.mask, out / mask)
-            frame["mask_path"] = str(mask)
+            frame["mask_path"] = _copied(out, "masks", picture.name, picture.mask)
+        if picture.depth is not None and picture.name is not None:
+            frame[DEPTH_KEY] = _copied(out, "depths", picture.name, picture.depth.path)
         if picture.position is not None:
             frame["position"] = picture.position
         frames.append(frame)
-    depths = {"near": folder.near, "far": folder.far}
+    units = {picture.depth.unit for picture in folder.pictures if picture.depth is not None}
+    depths = {"near": folder.near, "far": folder.far, UNIT_KEY: max(units, default=None)}
     content = {
         "camera_model": "OPENCV",
         "applied_transform": _IDENTITY,
@@ -159,6 +171,14 @@ def write_scene_folder(out: Path, folder: SceneFolder) -> None:
     name = f"{SPLIT_PREFIX}{len(folder.inputs)}.json"
     (out / name).write_text(json.dumps(split) + "\n", encoding="utf-8")
     (out / TRANSFORMS_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _copied(out: Path, folder: str, name: str, file: Path) -> str:
+    """Copy what belongs to a photo under the photo's name; where it lies now."""
+    place = PurePosixPath(folder, name).with_suffix(file.suffix)
+    (out / place).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, out / place)
+    return str(place)
 
 
 def _write_photo(path: Path, picture: Picture) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from sphinx_framework.scenes.origin import NO_MOVE, Origin
 from sphinx_framework.splatting.ply import gaussian_columns
 from sphinx_framework.types import Gaussians
 
@@ -17,8 +18,14 @@ _LOG_SCALES = (-10.0, 5.9)
 _MOST_CLAMPED = 0.05
 
 
-def spz_problem(gaussians: Gaussians) -> str:
-    """Why the format cannot hold these Gaussians; empty where it can."""
+def spz_problem(gaussians: Gaussians, origin: Origin = NO_MOVE) -> str:
+    """Why the format cannot hold these Gaussians; empty where it can.
+
+    origin: where they lie in the world that they are to be written in.
+    """
+    if origin != NO_MOVE:
+        far = max(map(abs, origin))
+        return f"the scene is {far:g} from its world's origin, too far for it; scene.ply holds it"
     if len(gaussians.means) == 0:
         return "there is no Gaussian"
     columns = gaussian_columns(gaussians)

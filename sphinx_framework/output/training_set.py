@@ -10,6 +10,7 @@ from torch import Tensor
 from sphinx_framework.engine.result import RenderResult
 from sphinx_framework.geometry.pinhole import lift
 from sphinx_framework.scenes.images import write_png
+from sphinx_framework.scenes.origin import NO_MOVE, moved
 from sphinx_framework.splatting.harmonics import base_colours
 from sphinx_framework.types import Cameras
 
@@ -19,25 +20,24 @@ _SEEN = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Points:
-    """Coloured points of the scene: world coordinates, RGB in [0, 1]."""
+    """Coloured points: coordinates of the world that the scene was read from, RGB in [0, 1].
+
+    Double precision where that world's origin is far away.
+    """
 
     places: Float[Tensor, "P 3"]
     colours: Float[Tensor, "P 3"]
 
 
 def training_cameras(result: RenderResult) -> Cameras:
-    """Cameras of the inputs, then of the targets."""
+    """Cameras of the inputs, then of the targets, in the world that the scene was read from."""
     inputs, targets = result.scene.inputs, result.scene.targets
+    poses = torch.cat([inputs.world_from_camera, targets.world_from_camera]).cpu()
     return Cameras(
-        world_from_camera=torch.cat([inputs.world_from_camera, targets.world_from_camera]).cpu(),
+        world_from_camera=moved(poses, result.scene.origin, 1),
         intrinsics=torch.cat([inputs.intrinsics, targets.intrinsics]).cpu(),
         image_size=targets.image_size,
     )
-
-
-def training_targets(result: RenderResult) -> Cameras:
-    """Cameras of the targets on the CPU."""
-    return result.scene.targets.to(torch.device("cpu"))
 
 
 def picture_names(result: RenderResult) -> list[str]:
@@ -61,14 +61,21 @@ def scene_points(result: RenderResult) -> Points | None:
         found = coarse.gaussians
         rows = found.opacities.argsort(descending=True, stable=True)[:MOST_POINTS]
         colours = base_colours(found.harmonics[rows]).cpu().float()
-        return Points(places=found.means[rows].cpu().float(), colours=colours)
+        return Points(places=_home(result, found.means[rows].cpu().float()), colours=colours)
     if coarse.depth is None:
         return None
     depth = coarse.depth.cpu().float()
     seen = torch.isfinite(depth) & (depth > 0)
     if coarse.opacity is not None:
         seen &= coarse.opacity.cpu() > _SEEN
-    places = lift(training_targets(result), depth)[seen]
+    places = lift(result.scene.targets.to(torch.device("cpu")), depth)[seen]
     colours = coarse.images.cpu().permute(0, 2, 3, 1)[seen]
     step = max(1, -(-len(places) // MOST_POINTS))
-    return Points(places=places[::step], colours=colours[::step]) if len(places) else None
+    if not len(places):
+        return None
+    return Points(places=_home(result, places[::step]), colours=colours[::step])
+
+
+def _home(result: RenderResult, places: Float[Tensor, "P 3"]) -> Float[Tensor, "P 3"]:
+    origin = result.scene.origin
+    return places if origin == NO_MOVE else places.double() + places.double().new_tensor(origin)

@@ -8,11 +8,16 @@ from typing import Any
 import torch
 
 from sphinx_framework.errors import JobError
+from sphinx_framework.scenes.origin import NO_MOVE, Origin, moved
 from sphinx_framework.types import Cameras
 
 
 def write_transforms(
-    path: Path, cameras: Cameras, *, file_paths: Sequence[str] | None = None
+    path: Path,
+    cameras: Cameras,
+    *,
+    file_paths: Sequence[str] | None = None,
+    origin: Origin = NO_MOVE,
 ) -> None:
     """Write 4x4 OpenGL camera-to-world matrices and pixel intrinsics, one frame per camera.
 
@@ -23,13 +28,14 @@ def write_transforms(
         path: the file to write.
         cameras: OpenCV cameras in pixels of their image size.
         file_paths: image of every camera, relative to the file's folder; ``None`` for none.
+        origin: added to the centres in double precision: the world that the scene came from.
 
     Raises:
         JobError: the number of images differs from the number of cameras.
     """
     if file_paths is not None and len(file_paths) != len(cameras):
         raise JobError(f"{path}: {len(file_paths)} image names for {len(cameras)} cameras.")
-    poses = cameras.world_from_camera.detach().cpu()
+    poses = moved(cameras.world_from_camera.detach().cpu(), origin, 1)
     opengl = (poses * poses.new_tensor([1, -1, -1, 1])).tolist()
     intrinsics = [_named(matrix) for matrix in cameras.intrinsics.detach().cpu()]
     height, width = cameras.image_size

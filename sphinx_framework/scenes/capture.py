@@ -6,6 +6,7 @@ chosen shots, reconciles sizes and returns a :class:`Scene`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from sphinx_framework.errors import SceneError
 from sphinx_framework.geometry.resize import fit_images, fit_intrinsics
 from sphinx_framework.scenes.checks import check_intrinsics
+from sphinx_framework.scenes.depth_files import DepthFile, depth_range
 from sphinx_framework.scenes.images import (
     MAX_PIXELS,
     Header,
@@ -25,6 +27,9 @@ from sphinx_framework.scenes.images import (
 )
 from sphinx_framework.scenes.json_fields import Fields
 from sphinx_framework.scenes.lens import undistorted
+from sphinx_framework.scenes.origin import NO_MOVE, Origin, moved, origin_of
+from sphinx_framework.scenes.poses import PoseConvention
+from sphinx_framework.scenes.view_checks import View, view_doubts
 from sphinx_framework.types import Cameras, Scene
 
 # Scaled copies of a photo round their sides, which moves the aspect ratio a little.
@@ -43,6 +48,8 @@ class Shot:
     order: position along the capture, or ``None`` when unknown.
     distortion: OpenCV's terms by key (k1, k2, p1, p2, k3), undone when the photo is read.
     mask: an image of what to use of the photo; no model here reads it.
+    depth: a file of depths of the photo, and what a unit of it is worth in scene units.
+    readings: the pose as other conventions read it, where the file leaves that open.
     """
 
     where: str
@@ -53,7 +60,9 @@ class Shot:
     image_size: tuple[int, int] | None
     order: float | None
     mask: Path | None = None
+    depth: DepthFile | None = None
     distortion: Mapping[str, float] = field(default_factory=dict)
+    readings: Mapping[PoseConvention, Float[Tensor, "4 4"]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,29 +111,65 @@ def build_scene(
     truth, warnings = _ground_truth(target_shots, canvas, fit, max_pixels)
     warnings += _camera_warnings([*input_shots, *target_shots], native)
     warnings += _photo_warnings([*input_shots, *target_shots], max_pixels)
+    near, far = known_range(capture)
+    origin = origin_of([shot.world_from_camera for shot in (*input_shots, *target_shots)], near)
+    inputs = shot_cameras(input_shots, canvas, fit, default_size=native, origin=origin)
+    views = _views(input_shots, images, inputs)
+    cameras = shot_cameras(target_shots, canvas, fit, default_size=native, origin=origin)
+    seen = () if truth is None else _views(target_shots, truth, cameras)
+    warnings += view_doubts(views, seen)
     orders = [shot.order for shot in (*input_shots, *target_shots)]
     known = tuple(order for order in orders if order is not None)
     return Scene(
         images=images,
-        inputs=shot_cameras(input_shots, canvas, fit, default_size=native),
-        targets=shot_cameras(target_shots, canvas, fit, default_size=native),
+        inputs=inputs,
+        targets=cameras,
         name=capture.name,
-        near=capture.near,
-        far=capture.far,
+        near=near,
+        far=far,
         target_images=truth,
         order=known if len(known) == len(orders) else None,
         warnings=(*capture.warnings, *warnings),
+        origin=origin,
+    )
+
+
+def known_range(capture: Capture) -> tuple[float | None, float | None]:
+    """Near and far as the capture states them, else as the depths of its inputs show them."""
+    if capture.near is not None or capture.far is not None:
+        return capture.near, capture.far
+    files = [capture.shots[index].depth for index in capture.inputs]
+    return depth_range([file for file in files if file is not None])
+
+
+def _views(
+    shots: Sequence[Shot], images: Float[Tensor, "V 3 H W"], cameras: Cameras
+) -> tuple[View, ...]:
+    return tuple(
+        View(
+            image=partial(images.__getitem__, index),
+            intrinsics=cameras.intrinsics[index].double(),
+            pose=shot.world_from_camera,
+            readings=shot.readings,
+        )
+        for index, shot in enumerate(shots)
     )
 
 
 def shot_cameras(
-    shots: Sequence[Shot], canvas: tuple[int, int], fit: str, *, default_size: tuple[int, int]
+    shots: Sequence[Shot],
+    canvas: tuple[int, int],
+    fit: str,
+    *,
+    default_size: tuple[int, int],
+    origin: Origin = NO_MOVE,
 ) -> Cameras:
     """Cameras of the shots for images of size ``canvas``.
 
     default_size: of shots that neither state a size nor have an image file.
+    origin: the point of the shots' world that becomes (0, 0, 0).
     """
-    poses = [shot.world_from_camera.float() for shot in shots]
+    poses = [moved(shot.world_from_camera, origin, -1).float() for shot in shots]
     intrinsics = [_fitted_intrinsics(shot, canvas, fit, default_size).float() for shot in shots]
     return Cameras(
         world_from_camera=torch.stack(poses) if poses else torch.zeros(0, 4, 4),
@@ -159,7 +204,7 @@ def is_normalised(intrinsics: Float[Tensor, "3 3"]) -> bool:
     return bool(((intrinsics[:2, 2] >= 0) & (intrinsics[:2, 2] <= 1)).all())
 
 
-def _photo(shot: Shot, file: Photo, max_pixels: int) -> Float[Tensor, "3 H W"]:
+def read_photo(shot: Shot, file: Photo, max_pixels: int) -> Float[Tensor, "3 H W"]:
     """The pixels of a shot as stored, without its lens's distortion."""
     image = read_image(file, upright=False, max_pixels=max_pixels)
     if not any(shot.distortion.values()):
@@ -182,7 +227,7 @@ def _load_input(shot: Shot, max_pixels: int) -> Float[Tensor, "3 H W"]:
     except SceneError as error:
         raise SceneError(f"{shot.where}: {error.message}", hint=error.hint) from error
     _checked_size(shot, header)
-    return _photo(shot, shot.file, max_pixels)
+    return read_photo(shot, shot.file, max_pixels)
 
 
 def _require_one_size(shots: Sequence[Shot], images: Sequence[Float[Tensor, "3 _ _"]]) -> None:
@@ -202,7 +247,7 @@ def _ground_truth(
     if not files or len(files) < len(shots):
         partial = f"ground truth exists for {len(files)} of {len(shots)} targets and is not used"
         return None, (partial,) if files else ()
-    images = [_photo(shot, file, max_pixels) for shot, file in files]
+    images = [read_photo(shot, file, max_pixels) for shot, file in files]
     return torch.cat([fit_images(image[None], canvas, fit) for image in images]), ()
 
 

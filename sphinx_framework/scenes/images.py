@@ -130,6 +130,18 @@ def read_exif(path: Path, block: int) -> tuple[tuple[int, int], Mapping[int, Any
         return (image.height, image.width), dict(image.getexif().get_ifd(block))
 
 
+def read_values(path: Path) -> Float[np.ndarray, "H W"]:
+    """The numbers of a grey image as they are stored, float64; raises as :func:`read_image`."""
+    with _opened(path, FORMATS, MAX_PIXELS) as image:
+        image.load()
+        if image.mode not in (*_DEEP_GREY, "F", "L"):
+            raise SceneError(
+                f"{shown(path)}: is a picture in colours ({image.mode}), not one of depths.",
+                hint="Depths are grey PNG or TIFF of 16 or 32 bits, or .npy.",
+            )
+        return np.asarray(image).astype(np.float64)
+
+
 def has_transparency(path: Photo) -> bool:
     """Whether any pixel of an image is not opaque; an alpha channel alone says nothing."""
     with _opened(path, FORMATS, MAX_PIXELS) as image:

@@ -25,15 +25,16 @@ import torch
 from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.capture import Shot, shot_cameras, validate_poses
 from sphinx_framework.scenes.json_fields import Fields
+from sphinx_framework.scenes.origin import moved
 from sphinx_framework.scenes.photos import pose_convention, read_target_shot
-from sphinx_framework.types import Cameras
+from sphinx_framework.types import Cameras, Scene
 
 KEYFRAMES = "keyframes"
 MOST_FRAMES = 1000
 _DEFAULT_FPS = 12.0
 
 
-def read_keyframes(top: Fields, inputs: Cameras, like: Shot, fit: str, convention: str) -> Cameras:
+def read_keyframes(top: Fields, scene: Scene, like: Shot, fit: str, convention: str) -> Cameras:
     """Cameras along the splines, at the size of the inputs.
 
     like: lends its intrinsics to poses that have none.
@@ -45,9 +46,11 @@ def read_keyframes(top: Fields, inputs: Cameras, like: Shot, fit: str, conventio
     entries = top.objects(KEYFRAMES)
     if len(entries) < 2:
         raise SceneError(f"{top.where}, {KEYFRAMES!r}: a path needs at least two key frames.")
-    shots = [_shot(entry, top, inputs, like, convention) for entry in entries]
+    inputs, origin = scene.inputs, scene.origin
+    shots = [_shot(entry, top, scene, like, convention) for entry in entries]
     validate_poses(shots, f"{top.where}: key frame")
-    keys = shot_cameras(shots, inputs.image_size, fit, default_size=inputs.image_size)
+    size = inputs.image_size
+    keys = shot_cameras(shots, size, fit, default_size=size, origin=origin)
     times = [entry.number("time") for entry in entries]
     if top.values.get("loop"):
         times.append(top.number("duration"))
@@ -67,11 +70,11 @@ def read_keyframes(top: Fields, inputs: Cameras, like: Shot, fit: str, conventio
     return _splined(keys, np.array(times), at, periodic=bool(top.values.get("loop")))
 
 
-def _shot(entry: Fields, top: Fields, inputs: Cameras, like: Shot, convention: str) -> Shot:
+def _shot(entry: Fields, top: Fields, scene: Scene, like: Shot, convention: str) -> Shot:
     if "input" not in entry:
         shot = read_target_shot(entry, pose_convention(top, convention), like)
         return replace(shot, file=None)
-    index = entry.number("input")
+    index, inputs = entry.number("input"), scene.inputs
     if index not in range(len(inputs)):
         raise SceneError(
             f"{entry.where}, 'input': {index:g} is no input; there are {len(inputs)}, from 0."
@@ -80,7 +83,7 @@ def _shot(entry: Fields, top: Fields, inputs: Cameras, like: Shot, convention: s
     return replace(
         like,
         where=entry.where,
-        world_from_camera=camera.world_from_camera[0].double().cpu(),
+        world_from_camera=moved(camera.world_from_camera[0].double().cpu(), scene.origin, 1),
         intrinsics=camera.intrinsics[0].double().cpu(),
         image_size=inputs.image_size,
     )

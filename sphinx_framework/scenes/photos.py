@@ -127,8 +127,18 @@ def _shot(entry: Fields, folder: Path, convention: PoseConvention, like: Shot | 
     pose = opencv_world_from_camera(matrix, convention)
     file = None if name is None else find_photo(folder, name, entry.where).path
     order = entry.number_or_none("position")
+    readings = {
+        name: opencv_world_from_camera(matrix, name) for name in CONVENTIONS if name != convention
+    }
     if like is not None and "intrinsics" not in entry:
-        return replace(like, where=entry.where, file=file, world_from_camera=pose, order=order)
+        return replace(
+            like,
+            where=entry.where,
+            file=file,
+            world_from_camera=pose,
+            order=order,
+            readings=readings,
+        )
     intrinsics = _intrinsics(entry)
     return Shot(
         where=entry.where,
@@ -138,6 +148,7 @@ def _shot(entry: Fields, folder: Path, convention: PoseConvention, like: Shot | 
         normalised=is_normalised(intrinsics),
         image_size=stated_size(entry, "height", "width"),
         order=order,
+        readings=readings,
     )
 
 

@@ -179,7 +179,7 @@ def _read_file(
     applied, notes = (None, ()) if world is None else world.applied_for(top)
     shots: Sequence[Shot]
     if KEYFRAMES in top:
-        return read_keyframes(top, scene.inputs, _as_shot(scene), fit, convention), ()
+        return read_keyframes(top, scene, _as_shot(scene), fit, convention), ()
     if PATH_KEY in top:
         shots, warnings = read_camera_path(top, path, applied, size)
     elif "frames" in top:
@@ -191,7 +191,8 @@ def _read_file(
         shots, warnings = read_target_shots(top, path.parent, named, _as_shot(scene)), ()
         validate_poses(shots, f"{path}: target")
     bare = [replace(shot, file=None) for shot in shots]
-    return shot_cameras(bare, size, fit, default_size=size), (*notes, *warnings)
+    cameras = shot_cameras(bare, size, fit, default_size=size, origin=scene.origin)
+    return cameras, (*notes, *warnings)
 
 
 def _as_shot(scene: Scene) -> Shot:

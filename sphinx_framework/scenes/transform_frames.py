@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import torch
 from jaxtyping import Float
@@ -10,7 +10,8 @@ from torch import Tensor
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.capture import Shot, is_normalised, stated_size, validate_poses
-from sphinx_framework.scenes.files import Found, find_photo, natural_key
+from sphinx_framework.scenes.depth_files import DEFAULT_UNIT, DEPTH_KEY, UNIT_KEY, DepthFile
+from sphinx_framework.scenes.files import Found, file_inside, find_photo, natural_key
 from sphinx_framework.scenes.images import read_header
 from sphinx_framework.scenes.intrinsics import CAMERA_KEYS, merged_keys, read_intrinsics
 from sphinx_framework.scenes.json_fields import Fields, read_json_object
@@ -25,6 +26,9 @@ from sphinx_framework.scenes.poses import (
 
 # Keys that only files with OpenGL camera-to-world poses have.
 _OPENGL_KEYS = ("applied_transform", "orientation_override", "ply_file_path")
+# Instant-ngp's depths, whose meaning (along the axis or the ray) its files do not say.
+_INGP_DEPTH = "depth_path"
+_LARGEST_UNIT = 1e6
 
 
 def read_transform_shots(
@@ -67,13 +71,15 @@ def read_transform_shots(
                 image_size=cameras[index][1],
                 order=ranks[index],
                 mask=_mask(path.parent, frame) if with_files else None,
+                depth=_depth(path.parent, frame, top) if with_files else None,
                 distortion=distortion_of(frame, top) if with_files else {},
+                readings=_readings(matrix, chosen, undo) if with_files else {},
             )
         )
     validate_poses(shots, f"{path}: frame")
     warnings = [
         *doubts,
-        *_file_warnings(path, frames, found),
+        *_file_warnings(path, frames, found, shots),
         *_key_warnings(top, frames),
         *(_lens_warnings(top, frames, shots) if with_files else ()),
     ]
@@ -135,6 +141,32 @@ def _mask(folder: Path, frame: Fields) -> Path | None:
     return mask if mask.is_file() else None
 
 
+def _depth(folder: Path, frame: Fields, top: Fields) -> DepthFile | None:
+    name = frame.text_or_none(DEPTH_KEY)
+    if name is None:
+        return None
+    place = Path(*PurePosixPath(name.replace("\\", "/")).parts)
+    found = file_inside(folder, str(place), f"{frame.where}, {DEPTH_KEY!r}")
+    unit = top.number_or_none(UNIT_KEY)
+    if unit is not None and not 0 < unit <= _LARGEST_UNIT:
+        raise SceneError(f"{top.where}, {UNIT_KEY!r}: must be positive, got {unit:g}.")
+    if not found.is_file():
+        return None
+    where = f"{frame.where}, {DEPTH_KEY!r}"
+    return DepthFile(path=found, unit=DEFAULT_UNIT if unit is None else unit, where=where)
+
+
+def _readings(
+    matrix: Float[Tensor, "_ 4"], chosen: PoseConvention, undo: Float[Tensor, "4 4"] | None
+) -> dict[PoseConvention, Float[Tensor, "4 4"]]:
+    """The pose under every other convention."""
+    square = to_4x4(matrix, "")
+    others = {
+        name: opencv_world_from_camera(square, name) for name in CONVENTIONS if name != chosen
+    }
+    return others if undo is None else {k: _rigid(undo @ pose) for k, pose in others.items()}
+
+
 def _ranks(frames: Sequence[Fields]) -> tuple[list[float], bool]:
     """Place of every frame along the capture, and whether file names follow the order.
 
@@ -180,13 +212,19 @@ def _choose_convention(
 
 
 def _file_warnings(
-    path: Path, frames: Sequence[Fields], found: Sequence[Found | None]
+    path: Path, frames: Sequence[Fields], found: Sequence[Found | None], shots: Sequence[Shot]
 ) -> list[str]:
     notes = Counter(photo.note for photo in found if photo is not None and photo.note)
     told = [f"{path}, 'file_path': {note}" for note in notes]
     masked = sum("mask_path" in frame for frame in frames)
     if masked:
         told.append(f"{path}, 'mask_path': the masks of {masked} frames are not used")
+    absent = sum(DEPTH_KEY in f and s.depth is None for f, s in zip(frames, shots, strict=True))
+    if absent:
+        told.append(f"{path}, {DEPTH_KEY!r}: {absent} of its files are not there")
+    elsewhere = sum(_INGP_DEPTH in frame for frame in frames)
+    if elsewhere:
+        told.append(f"{path}, {_INGP_DEPTH!r}: the depths of {elsewhere} frames are not used")
     return told
 
 

@@ -42,6 +42,7 @@ _MAX_HEADER_LINES = 1000
 # Opacities of exactly 0 or 1 have no finite logit; these bounds are off by less than float32 shows.
 _FAINTEST, _DENSEST = 1e-9, 1 - 1e-7
 _SMALLEST_SCALE = 1e-12
+_HERE = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +75,18 @@ def gaussian_columns(gaussians: Gaussians) -> GaussianColumns:
     )
 
 
-def write_ply(path: Path, gaussians: Gaussians) -> None:
-    """Write Gaussians; harmonics above degree 3 are dropped."""
+def write_ply(
+    path: Path, gaussians: Gaussians, *, origin: tuple[float, float, float] = _HERE
+) -> None:
+    """Write Gaussians; harmonics above degree 3 are dropped.
+
+    origin: added to the means. Where it is not zero, ``x y z`` are doubles, which hold both a far
+    origin and what is small.
+    """
     split = gaussian_columns(gaussians)
     means, harmonics = split.means, split.harmonics
     columns = torch.cat(
         [
-            means,
             torch.zeros_like(means),
             harmonics[..., 0],
             harmonics[..., 1:].flatten(1),
@@ -94,14 +100,23 @@ def write_ply(path: Path, gaussians: Gaussians) -> None:
     names += [f"f_rest_{i}" for i in range(3 * (harmonics.shape[-1] - 1))]
     names += ["opacity", *(f"scale_{i}" for i in range(3)), *(f"rot_{i}" for i in range(4))]
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(means)}"]
-    header += [f"property float {name}" for name in names] + ["end_header\n"]
+    exact = "<f8" if origin != _HERE else "<f4"
+    layout = [(name, exact if name in "xyz" else "<f4") for name in names]
+    kinds = {"<f4": "float", "<f8": "double"}
+    header += [f"property {kinds[kind]} {name}" for name, kind in layout] + ["end_header\n"]
+    rows = np.empty(len(means), np.dtype(layout))
+    places = means.double() + means.double().new_tensor(origin)
+    for index, name in enumerate(names):
+        rows[name] = places[:, index] if index < 3 else columns[:, index - 3]
     with path.open("wb") as file:
         file.write("\n".join(header).encode("ascii"))
-        file.write(columns.numpy().astype("<f4").tobytes())
+        file.write(rows.tobytes())
 
 
-def read_ply(path: Path) -> Gaussians:
+def read_ply(path: Path, *, origin: tuple[float, float, float] = _HERE) -> Gaussians:
     """Read Gaussians; further properties and elements are ignored.
+
+    origin: subtracted from the means before they become single precision.
 
     Raises:
         SceneError: the file is missing, no binary ply, cut short, or not of Gaussians.
@@ -120,7 +135,7 @@ def read_ply(path: Path) -> Gaussians:
     others = _columns(vertices, [f"f_rest_{i}" for i in range(rest)], path)
     spread = matrices_from_quaternions(quaternions) * scales[:, None]
     return Gaussians(
-        means=_columns(vertices, ["x", "y", "z"], path),
+        means=_means(vertices, path, origin),
         covariances=spread @ spread.transpose(1, 2),
         harmonics=torch.cat([first, others.reshape(len(first), 3, rest // 3)], dim=2),
         opacities=torch.sigmoid(_columns(vertices, ["opacity"], path)[:, 0]),
@@ -179,6 +194,16 @@ def _read_header(file: BinaryIO, path: Path) -> list[list[str]]:
         if words:
             lines.append(words)
     raise SceneError(f"{path}: its ply header has no end.")
+
+
+def _means(
+    vertices: np.ndarray, path: Path, origin: tuple[float, float, float]
+) -> Float[Tensor, "G 3"]:
+    means = _columns(vertices, ["x", "y", "z"], path)
+    if origin == _HERE:
+        return means
+    far = np.stack([vertices[name].astype(np.float64) for name in "xyz"], axis=1)
+    return torch.from_numpy(far - np.array(origin)).float()
 
 
 def _columns(vertices: np.ndarray, names: list[str], path: Path) -> Float[Tensor, "G n"]:

@@ -49,6 +49,8 @@ class Scene:
     target_images: ground truth at the targets where it exists (evaluation only).
     order: position of every camera along the capture, inputs first and then targets (frame
         numbers, timestamps); ``None`` when the scene has no order.
+    origin: where the point (0, 0, 0) of this scene lies in the world that it was read from; not the
+        same point for captures so far away that single precision could not tell them.
 
     Images may be numpy arrays or lists, uint8, float64, channels last: see :mod:`.arrays`.
     """
@@ -62,8 +64,9 @@ class Scene:
     target_images: Float[Tensor, "T 3 H W"] | None = None
     order: tuple[float, ...] | None = None
     warnings: tuple[str, ...] = ()
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument a field
         self,
         *,
         images: Numbers,
@@ -75,6 +78,7 @@ class Scene:
         target_images: Numbers | None = None,
         order: Sequence[float] | NDArray[np.generic] | Tensor | None = None,
         warnings: Sequence[str] = (),
+        origin: Sequence[float] = (0.0, 0.0, 0.0),
     ) -> None:
         truth = None if target_images is None else as_images(target_images, "target_images")
         for role, cameras in (("inputs", inputs), ("targets", targets)):
@@ -90,6 +94,7 @@ class Scene:
             "target_images": truth,
             "order": as_order(order),
             "warnings": tuple(warnings),
+            "origin": tuple(map(float, origin)),
         }
         for field_name, value in values.items():
             object.__setattr__(self, field_name, value)
@@ -160,6 +165,7 @@ class Scene:
             target_images=None if self.target_images is None else self.target_images.to(device),
             order=self.order,
             warnings=self.warnings,
+            origin=self.origin,
         )
 
 

@@ -1,7 +1,7 @@
 """What the viewer needs of an output folder of ``render``, checked before anything opens."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from sphinx_framework.errors import ConfigError, SceneError, shown
 from sphinx_framework.registry import Registry
 from sphinx_framework.scenes.capture import Capture, Shot
 from sphinx_framework.scenes.load import load_scene
+from sphinx_framework.scenes.origin import NO_MOVE, Origin, moved, origin_of
 from sphinx_framework.scenes.readers import PROCEDURAL, read_capture
 from sphinx_framework.types import Cameras, Scene
 
@@ -33,6 +34,7 @@ class ViewedResult:
     """A result as the viewer shows it.
 
     inputs: the photos and their cameras, or ``None`` with ``inputs_note`` saying why.
+    origin: the point of the result's world that the viewer calls (0, 0, 0).
     """
 
     folder: Path
@@ -41,6 +43,7 @@ class ViewedResult:
     splats: Path | None
     inputs: Scene | None
     inputs_note: str
+    origin: Origin = NO_MOVE
 
 
 def read_result(folder: Path, scene: str | None = None) -> ViewedResult:
@@ -70,13 +73,15 @@ def read_result(folder: Path, scene: str | None = None) -> ViewedResult:
     )
     splats = folder / SPLATS
     inputs, note = _inputs(report, frames, scene)
+    origin = origin_of([shot.world_from_camera for shot in shots])
     return ViewedResult(
         folder=folder,
         frames=frames,
         num_steps=int(report["num_steps"]),
         splats=splats if splats.is_file() else None,
-        inputs=inputs,
+        inputs=None if inputs is None else _seen_from(inputs, origin),
         inputs_note=note,
+        origin=origin,
     )
 
 
@@ -133,6 +138,16 @@ def _inputs(
     return found, ""
 
 
+def _seen_from(scene: Scene, origin: Origin) -> Scene:
+    """The inputs' cameras relative to a point of the world that they were read from."""
+    home = moved(scene.inputs.world_from_camera, scene.origin, 1)
+    return replace(
+        scene,
+        inputs=replace(scene.inputs, world_from_camera=moved(home, origin, -1).float()),
+        origin=origin,
+    )
+
+
 def cameras_of(result: ViewedResult) -> Cameras:
     """All targets' cameras."""
     import torch
@@ -141,7 +156,9 @@ def cameras_of(result: ViewedResult) -> Cameras:
     size = shots[0].image_size
     assert size is not None  # checked when the folder was read
     return Cameras(
-        world_from_camera=torch.stack([shot.world_from_camera for shot in shots]).float(),
+        world_from_camera=moved(
+            torch.stack([shot.world_from_camera for shot in shots]), result.origin, -1
+        ).float(),
         intrinsics=torch.stack([shot.intrinsics for shot in shots]).float(),
         image_size=size,
     )

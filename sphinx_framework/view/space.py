@@ -57,7 +57,7 @@ def build_space(server: Any, result: ViewedResult) -> Space:
         space.targets.append(server.scene.add_line_segments("/path", lines, colours, line_width=2))
     depth = 6 * space.size
     if result.splats is not None:
-        gaussians = _dense(read_ply(result.splats))
+        gaussians = _dense(read_ply(result.splats, origin=result.origin))
         space.splats.append(_splats(server, gaussians))
         depth = _depth(known[0], gaussians, depth)
     space.eye = _eye(known[0], up, depth)

@@ -44,7 +44,9 @@ class SplatFile:
             )
         self.config = config
         self.device = device
-        self.gaussians = _moved(read_gaussians(Path(config.file).expanduser()), device)
+        self._file = Path(config.file).expanduser()
+        self._origin = (0.0, 0.0, 0.0)
+        self.gaussians = _moved(read_gaussians(self._file), device)
 
     @torch.no_grad()
     def predict(self, scene: Scene) -> CoarseViews:
@@ -55,6 +57,10 @@ class SplatFile:
             ConfigError: the chosen renderer cannot run here.
         """
         scene.validate()
+        if scene.origin != self._origin:
+            # Subtracted in the file's own precision: far from the origin, float32 has lost it.
+            self._origin = scene.origin
+            self.gaussians = _moved(read_gaussians(self._file, scene.origin), self.device)
         here = scene.to(self.device)
         filling = here.images.float().mean((0, 2, 3))
         images, opacity, depth = self._drawn(here.targets, filling)

@@ -13,8 +13,8 @@ from sphinx_framework.splatting.ply import read_ply
 from sphinx_framework.types import Gaussians
 
 
-def read_gaussians(path: Path) -> Gaussians:
-    """Read Gaussians; coordinates are taken as they are.
+def read_gaussians(path: Path, origin: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Gaussians:
+    """Read Gaussians; coordinates are taken as they are, but for the origin that is subtracted.
 
     Raises:
         SceneError: no regular file, another ending, or no Gaussians in it.
@@ -28,13 +28,13 @@ def read_gaussians(path: Path) -> Gaussians:
     ending = path.suffix.lower()
     if ending not in (".ply", ".spz"):
         raise SceneError(f"{shown(path)}: is neither .ply nor .spz.")
-    found = read_ply(path) if ending == ".ply" else _read_spz(path)
+    found = read_ply(path, origin=origin) if ending == ".ply" else _read_spz(path, origin)
     if len(found.means) == 0:
         raise SceneError(f"{shown(path)}: holds no Gaussian.")
     return found
 
 
-def _read_spz(path: Path) -> Gaussians:
+def _read_spz(path: Path, origin: tuple[float, float, float]) -> Gaussians:
     import gsply
 
     try:
@@ -58,7 +58,7 @@ def _read_spz(path: Path) -> Gaussians:
     rotations = torch.nn.functional.normalize(quaternions, dim=1)
     spread = matrices_from_quaternions(rotations) * scales[:, None]
     return Gaussians(
-        means=means,
+        means=(means.double() - means.double().new_tensor(origin)).float(),
         covariances=spread @ spread.mT,
         harmonics=torch.cat([first, others], dim=2),
         opacities=torch.sigmoid(logits),
