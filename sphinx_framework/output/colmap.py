@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.engine.result import RenderResult
-from sphinx_framework.geometry.rotations import quaternions_from_matrices
+from sphinx_framework.geometry.rotations import matrices_from_quaternions, quaternions_from_matrices
 from sphinx_framework.output.training_set import (
     Points,
     picture_names,
@@ -91,14 +91,16 @@ def _lenses(cameras: Cameras) -> list[tuple[float, float, float, float]]:
 
 
 def _poses(cameras: Cameras) -> list[list[float]]:
-    """Quaternion (w, x, y, z) and translation, world to camera."""
-    inverse = Cameras(
-        world_from_camera=cameras.world_from_camera.double(),
-        intrinsics=cameras.intrinsics.double(),
-        image_size=cameras.image_size,
-    ).camera_from_world
-    turned = quaternions_from_matrices(inverse[:, :3, :3])
-    rows: list[list[float]] = torch.cat([turned, inverse[:, :3, 3]], dim=1).tolist()
+    """Quaternion (w, x, y, z) and translation, world to camera.
+
+    The translation is of the rotation as it is written: far from the origin, the last digits of a
+    single-precision matrix move a camera.
+    """
+    poses = cameras.world_from_camera.double()
+    turned = quaternions_from_matrices(poses[:, :3, :3].transpose(1, 2))
+    turned = turned / turned.norm(dim=1, keepdim=True)
+    shifts = -matrices_from_quaternions(turned) @ poses[:, :3, 3:]
+    rows: list[list[float]] = torch.cat([turned, shifts[:, :, 0]], dim=1).tolist()
     return rows
 
 
