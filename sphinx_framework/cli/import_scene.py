@@ -34,6 +34,7 @@ from sphinx_framework.scenes.unposed import (
     read_photo_stack,
     unposed_photos,
 )
+from sphinx_framework.texts import counted
 
 
 def import_scene(arguments: argparse.Namespace) -> int:
@@ -70,8 +71,9 @@ def import_scene(arguments: argparse.Namespace) -> int:
         print_json(told)
         return 0
     print(
-        f"{photos} photos with cameras are in {arguments.out} ({told['cameras']} cameras, "
-        f"{told['inputs']} inputs, {told['targets']} targets)"
+        f"{counted(photos, 'photo')} with cameras in {arguments.out} "
+        f"({counted(len(scene.pictures), 'camera')}, {counted(len(scene.inputs), 'input')}, "
+        f"{counted(len(scene.targets), 'target')})"
     )
     if scene.near is not None and scene.far is not None:
         print(f"depths: {scene.near:.3g} to {scene.far:.3g} in scene units")

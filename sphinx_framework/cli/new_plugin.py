@@ -8,6 +8,7 @@ from pathlib import Path
 from sphinx_framework.cli.answer import print_json
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.plugin import KINDS
+from sphinx_framework.texts import counted
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 SUMMARIES = {
@@ -38,7 +39,7 @@ def new_plugin(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"out": str(out), "files": written})
         return 0
-    print(f"{out}: {len(written)} files")
+    print(f"{out}: {counted(len(written), 'file')}")
     print(f"try it: pip install -e {out} && sphinx-nvs check {name} --kind {kind}")
     return 0
 

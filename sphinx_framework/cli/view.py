@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sphinx_framework.cli.answer import print_json
 from sphinx_framework.errors import ConfigError
+from sphinx_framework.texts import counted
 
 LARGEST_PORT = 65535
 
@@ -37,7 +38,7 @@ def view(arguments: Namespace) -> int:
         if arguments.json:
             print_json({"url": url, "frames": len(result.frames)})
         else:
-            print(f"{len(result.frames)} frames at {url} (Ctrl-C ends it)", flush=True)
+            print(f"{counted(len(result.frames), 'frame')} at {url} (Ctrl-C ends it)", flush=True)
             if result.inputs_note:
                 print(f"note: {result.inputs_note}", flush=True)
         panel.play()

@@ -119,7 +119,9 @@ def device_name(device: torch.device) -> str:
     """``cuda (NVIDIA ...)`` or ``cpu (x86_64)``."""
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
-    return f"{device} ({platform.machine()}, {torch.get_num_threads()} threads)"
+    threads = torch.get_num_threads()
+    plural = "" if threads == 1 else "s"
+    return f"{device} ({platform.machine()}, {threads} thread{plural})"
 
 
 def _steps_run(request: Request, decisions: Decisions) -> list[int]:

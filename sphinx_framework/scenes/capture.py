@@ -30,6 +30,7 @@ from sphinx_framework.scenes.lens import undistorted
 from sphinx_framework.scenes.origin import NO_MOVE, Origin, moved, origin_of
 from sphinx_framework.scenes.poses import PoseConvention
 from sphinx_framework.scenes.view_checks import View, view_doubts
+from sphinx_framework.texts import counted
 from sphinx_framework.types import Cameras, Scene
 
 # Scaled copies of a photo round their sides, which moves the aspect ratio a little.
@@ -264,11 +265,13 @@ def _photo_warnings(shots: Sequence[Shot], max_pixels: int) -> tuple[str, ...]:
     if turned:
         file, header = turned[0]
         told.append(
-            f"{file.name}: its EXIF orientation {header.orientation} is not applied ({len(turned)} "
-            "photos): cameras are taken to be for the pixels as stored"
+            f"{file.name}: its EXIF orientation {header.orientation} is not applied "
+            f"({counted(len(turned), 'photo')}): cameras are taken to be for the pixels as stored"
         )
     if clear:
-        told.append(f"{clear[0].name}: transparency is filled with white ({len(clear)} photos)")
+        told.append(
+            f"{clear[0].name}: transparency is filled with white ({counted(len(clear), 'photo')})"
+        )
     return tuple(told)
 
 

@@ -23,6 +23,7 @@ from sphinx_framework.scenes.capture import Capture, Shot, validate_poses
 from sphinx_framework.scenes.images import PackedPhoto
 from sphinx_framework.scenes.json_fields import check_indices, read_json_object
 from sphinx_framework.scenes.poses import opencv_world_from_camera, to_4x4
+from sphinx_framework.texts import counted
 
 CHUNK_ENDING = ".torch"
 CHUNK_INDEX = "index.json"
@@ -99,7 +100,9 @@ def read_chunk(path: Path, *, index: Path | None = None) -> Capture:
     if key not in where:
         some = ", ".join(keys[:_MOST_NAMED]) + (", ..." if keys[_MOST_NAMED:] else "")
         told = (
-            f"has no scene {key!r}" if key else f"holds {len(keys)} scenes; which one is not said"
+            f"has no scene {key!r}"
+            if key
+            else f"holds {counted(len(keys), 'scene')}; which one is not said"
         )
         raise SceneError(
             f"{shown(place)}: {told}.",

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.json_fields import Fields
+from sphinx_framework.texts import counted
 
 DISTORTION_KEYS = ("k1", "k2", "p1", "p2", "k3", "k4")
 PINHOLE_MODELS = (
@@ -89,8 +90,8 @@ def distortion_note(shift: float, photos: int) -> str:
     if shift < _WORTH_TELLING:
         return ""
     return (
-        f"lens distortion was undone in {photos} photos; it moves a corner by up to {shift:.1f} "
-        "pixels"
+        f"lens distortion was undone in {counted(photos, 'photo')}; it moves a corner "
+        f"by up to {shift:.1f} pixels"
     )
 
 

@@ -13,6 +13,7 @@ import torch
 from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.capture import Capture, Shot, validate_poses
 from sphinx_framework.scenes.files import PHOTO_ENDINGS, is_hidden, natural_key
+from sphinx_framework.texts import counted
 
 POSES_FILE = "poses_bounds.npy"
 _FOLDERS = ("images", "images_2", "images_4", "images_8")
@@ -39,8 +40,8 @@ def read_llff(folder: Path) -> Capture:
     files = _photos(folder)
     if len(files) != len(rows):
         raise SceneError(
-            f"{path}: has {len(rows)} rows, but {files[0].parent if files else folder} has "
-            f"{len(files)} photos.",
+            f"{path}: has {counted(len(rows), 'row')}, but {files[0].parent if files else folder} "
+            f"has {counted(len(files), 'photo')}.",
             hint="Rows follow the photos' names, one each.",
         )
     shots = [_shot(f"{path}, row {i}", row, files[i], i) for i, row in enumerate(rows)]

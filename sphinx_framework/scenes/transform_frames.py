@@ -23,6 +23,7 @@ from sphinx_framework.scenes.poses import (
     opencv_world_from_camera,
     to_4x4,
 )
+from sphinx_framework.texts import counted
 
 # Keys that only files with OpenGL camera-to-world poses have.
 _OPENGL_KEYS = ("applied_transform", "orientation_override", "ply_file_path")
@@ -218,13 +219,15 @@ def _file_warnings(
     told = [f"{path}, 'file_path': {note}" for note in notes]
     masked = sum("mask_path" in frame for frame in frames)
     if masked:
-        told.append(f"{path}, 'mask_path': the masks of {masked} frames are not used")
+        told.append(f"{path}, 'mask_path': the masks of {counted(masked, 'frame')} are not used")
     absent = sum(DEPTH_KEY in f and s.depth is None for f, s in zip(frames, shots, strict=True))
     if absent:
         told.append(f"{path}, {DEPTH_KEY!r}: {absent} of its files are not there")
     elsewhere = sum(_INGP_DEPTH in frame for frame in frames)
     if elsewhere:
-        told.append(f"{path}, {_INGP_DEPTH!r}: the depths of {elsewhere} frames are not used")
+        told.append(
+            f"{path}, {_INGP_DEPTH!r}: the depths of {counted(elsewhere, 'frame')} are not used"
+        )
     return told
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from sphinx_framework.errors import SceneError, shown
 from sphinx_framework.scenes.images import MAX_PIXELS
+from sphinx_framework.texts import counted
 
 VIDEO_ENDINGS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
 # Enough to settle a focal length, few enough to match every pair.
@@ -47,7 +48,7 @@ def write_frames(path: Path, folder: Path, count: int = FRAMES) -> list[Path]:
         total = sum(packet.pts is not None for packet in container.demux(video=0))
     if not 2 <= total <= _MOST_DECODED:
         raise SceneError(
-            f"{shown(path)}: has {total} frames; 2 to {_MOST_DECODED} can be used.",
+            f"{shown(path)}: has {counted(total, 'frame')}; 2 to {_MOST_DECODED} can be used.",
             hint="Cut out the part that shows the scene." if total > 2 else "",
         )
     best: dict[int, tuple[float, UInt8[np.ndarray, "H W 3"]]] = {}

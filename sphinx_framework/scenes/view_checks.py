@@ -211,5 +211,5 @@ def _own_share(
     import cv2
 
     cv2.setRNGSeed(0)
-    _, kept = cv2.findFundamentalMat(one, other, cv2.FM_RANSAC, miss, 0.999, 2000)
-    return 0.0 if kept is None else float(kept.mean())
+    matrix, kept = cv2.findFundamentalMat(one, other, cv2.FM_RANSAC, miss, 0.999, 2000)
+    return 0.0 if np.shape(matrix) != (3, 3) else float(np.asarray(kept).mean())
