@@ -3,7 +3,9 @@
 import errno
 import os
 import re
+import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from sphinx_framework.errors import SceneError, shown
@@ -68,7 +70,8 @@ def find_photo(folder: Path, name: str, where: str) -> Found:
     Taken as written if it is there. Else: backslashes are separators; an absolute name counts when
     it lies in the folder, or by the longest end of it that does; a missing ending is completed;
     ``images/`` gives way to ``images_2``, ``_4``, ``_8`` or ``_16``. A name with no such file comes
-    back as written.
+    back as written. Capitals and accents count where a file has the very name, and not otherwise:
+    macOS and Windows do not tell them apart.
 
     Raises:
         SceneError: the name leads out of the folder.
@@ -84,6 +87,9 @@ def find_photo(folder: Path, name: str, where: str) -> Found:
         completed = _completed(path)
         if completed is not None:
             return Found(path=completed, note=notes[0] if notes else "")
+        other = _other_spelling(path)
+        if other is not None:
+            return Found(path=other, note="names are spelt otherwise on disk (capitals, accents)")
         scaled = _scaled(folder, PurePosixPath(os.path.normpath(relative)))
         if scaled is not None:
             return scaled
@@ -122,6 +128,30 @@ def _completed(path: Path) -> Path | None:
             if _is_file(candidate):
                 return candidate
     return None
+
+
+def _other_spelling(path: Path) -> Path | None:
+    """The one file that a system which ignores capitals and the form of accents would open."""
+    try:
+        names = _listed(path.parent)
+    except OSError:
+        return None
+    meant = _folded(path.name)
+    found = [path.with_name(name) for name in names if _folded(name) == meant]
+    return found[0] if len(found) == 1 and _is_file(found[0]) else None
+
+
+@lru_cache(maxsize=8)
+def _listed_at(folder: Path, changed: int) -> tuple[str, ...]:
+    return tuple(os.listdir(folder))
+
+
+def _listed(folder: Path) -> tuple[str, ...]:
+    return _listed_at(folder, folder.stat().st_mtime_ns)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _scaled(folder: Path, name: PurePosixPath) -> Found | None:

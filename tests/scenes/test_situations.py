@@ -62,6 +62,21 @@ def test_endings_and_backslashes_are_understood(bring, clean, spelling):
     same(bring(change), clean)
 
 
+@pytest.mark.parametrize(
+    ("named", "stored"),
+    [("{}.png", "{}.PNG"), ("{}.JPG", "{}.jpg"), ("\u00e9{}.png", "e\u0301{}.png")],
+)
+def test_capitals_and_accents_on_disk_may_be_others(bring, clean, named, stored):
+    def change(content, folder):
+        for index, frame in enumerate(content["frames"]):
+            (folder / f"images/{index}.png").rename(folder / "images" / stored.format(index))
+            frame["file_path"] = "images/" + named.format(index)
+
+    found = bring(change)
+    same(found, clean)
+    assert any("spelt otherwise" in warning for warning in found.warnings)
+
+
 @pytest.mark.parametrize("where", ["top", "frame"])
 @pytest.mark.parametrize("sized", [True, False])
 def test_a_field_of_view_is_a_focal_length(bring, clean, where, sized):
