@@ -14,7 +14,7 @@ from sphinx_framework.output.saves import write_saves
 from sphinx_framework.output.saving import Saving, saving
 from sphinx_framework.output.transforms import write_transforms
 from sphinx_framework.output.video import write_video
-from sphinx_framework.scenes.images import png_bytes, write_png
+from sphinx_framework.scenes.images import write_png
 from sphinx_framework.splatting.ply import write_ply
 
 REPORT = "report.json"
@@ -71,11 +71,6 @@ def write_result(result: RenderResult, folder: Path, chosen: Saving = NO_MORE) -
     seconds.write += perf_counter() - started
     seconds.total += seconds.write
     (folder / REPORT).write_text(result.report.to_json(), encoding="utf-8")
-
-
-def write_frame(out: OutputFolder, index: int, image: Float[Tensor, "3 H W"]) -> Path:
-    """Write one finished frame at once, whole or not at all, before the rest of the result."""
-    return out.write(frame_name(index), png_bytes(image))
 
 
 def frame_name(index: int) -> str:

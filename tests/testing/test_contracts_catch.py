@@ -43,6 +43,7 @@ FAKES = {
     "scene_reader": acceptance_reader,
 }
 CLAIM = "no_clip_is_longer_than_the_claim"  # of max_frames, which the fake does not make
+TOGETHER = "several_requests_in_one_call_equal_each_alone"  # the fake is asked one by one
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +107,7 @@ def test_a_broken_component_is_caught(kind, method, change, check):
 
 @pytest.mark.parametrize("kind", FAKES)
 def test_every_check_has_a_component_that_it_catches(kind):
-    for check in set(checks_of(kind)) - {CLAIM}:
+    for check in set(checks_of(kind)) - {CLAIM, TOGETHER}:
         assert any(k == kind and check.startswith(c) for k, _, _, c in PLANTED), (kind, check)
 
 
@@ -116,6 +117,32 @@ def test_a_failure_says_what_was_expected_what_came_and_where_to_read():
     assert told is not None
     for part in ("expected images in [0, 1]", "got [", "writing-a-plugin.md", "regression model"):
         assert part in told
+
+
+class Together(FakeDiffusion):
+    """Answers several requests in one call, rightly."""
+
+    def denoise_many(self, rows, steps, conditions, executors, ops):
+        asked = zip(rows, steps, conditions, executors, strict=True)
+        return [self.denoise(*each) for each in asked]
+
+
+class Backwards(Together):
+    def denoise_many(self, *given):
+        return super().denoise_many(*given)[::-1]
+
+
+class AtOneStep(Together):
+    def denoise_many(self, rows, steps, *rest):
+        return super().denoise_many(rows, steps[:1] * len(rows), *rest)
+
+
+@pytest.mark.parametrize(
+    ("model", "right"), [(Together, True), (Backwards, False), (AtOneStep, False)]
+)
+def test_requests_that_are_mixed_up_in_one_call_are_caught(model, right):
+    told = complaint(suite_of("diffusion", model(FakeConfig(), CPU)), TOGETHER)
+    assert (told is None) == right
 
 
 def test_a_claimed_longest_clip_that_layouts_exceed_is_caught():

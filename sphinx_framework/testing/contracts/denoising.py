@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from sphinx_framework.executors.dense import DenseExecutor
+from sphinx_framework.executors.stacked import StackedExecutor
 from sphinx_framework.plugin import Capabilities
-from sphinx_framework.protocols import DiffusionModel
+from sphinx_framework.protocols import BatchingModel, DiffusionModel
 from sphinx_framework.testing.contracts.base import NotApplicable, coarse_tensors, scene_tensors
 from sphinx_framework.testing.contracts.demands import Demands
 from sphinx_framework.testing.contracts.requests import HeldRequest, prepared_request
@@ -167,6 +168,24 @@ class DenoisingChecks(Demands):
                 return self._dense(model, self.request(model, seed))
 
         self.expect_in_threads([lambda: asked(0), lambda: asked(1)], "predictions")
+
+    def test_several_requests_in_one_call_equal_each_alone(self) -> None:
+        model: DiffusionModel[Any, Any] = self.make()
+        if not isinstance(model, BatchingModel):
+            raise NotApplicable("has no denoise_many: requests are asked one by one")
+        requests = [self.request(model, 0), self.request(model, 1, num_steps=self.num_steps + 5)]
+        steps = [request.step for request in requests]
+        alone = [self._dense(model, request.anew()) for request in requests]
+        rows = [request.x for request in requests]
+        executors = [DenseExecutor(len(x), {}) for x in rows]
+        stacked = StackedExecutor(executors, [len(x) for x in rows])
+        conditions = [request.condition for request in requests]
+        came = model.denoise_many(rows, steps, conditions, executors, stacked)
+        self.expect(len(came) == len(rows), f"{len(rows)} predictions", len(came))
+        for one, expected in zip(came, alone, strict=True):
+            self.expect_shape(one, tuple(expected.shape), "denoised latents")
+            error = relative_error(one, expected)
+            self.expect(error <= self.tolerance, "each request's own prediction", error)
 
     def test_the_world_frame_is_arbitrary(self) -> None:
         model: DiffusionModel[Any, Any] = self.make()
