@@ -26,6 +26,8 @@ from sphinx_framework.types import ScoreEvidence
 # Windows, blocks and bands need neighbourhoods; smaller images pay for nothing.
 SMALLEST = 24
 LEAST_WEIGHT = 1e-3
+# Of colours: channels that are nearly black have no gain.
+DARK = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ COMPRESSED = Price(free=0.05, price=0.4)
 BLOCKED = Price(free=0.004, price=4.0)
 FINE = Price(free=0.2, price=0.08)
 SLOPE = Price(free=0.12, price=0.15)
-CAST = Price(free=0.06, price=0.5)
+CAST = Price(free=0.05, price=0.5)
 HALOED = Price(free=0.0, price=0.2)
 # Above this coherence a change is nothing but the render's own detail once more. What the shipped
 # model adds has 0.4; a render that is the truth exactly, only softer, cannot be told from this.
@@ -92,7 +94,10 @@ def _against_the_render(images: Tensor, evidence: ScoreEvidence) -> Float[Tensor
 
     sure = weight.mean((1, 2, 3))
     gains = ((total(images) + 1) / (total(renders) + 1)).log()
-    cast = CAST.of((gains.amax(1) - gains.amin(1)) * sure)
+    # A wrong render has a cast of its own: what the photos show on the whole must agree.
+    photos = evidence.inputs.to(images).mean((0, 2, 3))
+    whole = ((images.mean((2, 3)) + DARK) / (photos + DARK)).log()
+    cast = CAST.of(torch.minimum(_spread(gains) * sure, _spread(whole)))
     grey = luma(renders)
     detail, change = grey - blurred(grey, 1.0), luma(images) - grey
     both, own, all_ = (total(m)[:, 0] for m in (detail * change, detail.square(), change.square()))
@@ -100,3 +105,8 @@ def _against_the_render(images: Tensor, evidence: ScoreEvidence) -> Float[Tensor
     coherence = both / (own * all_ + 1e-9).sqrt()
     halo = ((coherence - COHERENT) / (1 - COHERENT)).clamp(0, 1) * more.clamp(min=0)
     return cast + HALOED.of(halo)
+
+
+def _spread(gains: Float[Tensor, "V 3"]) -> Float[Tensor, " V"]:
+    """How far the channels' log gains lie apart."""
+    return gains.amax(1) - gains.amin(1)
