@@ -153,7 +153,8 @@ class ChunkFolder:
                 loaded = torch.load(path, weights_only=True, map_location="cpu")
                 self._open = (name, {str(scene["key"]): scene for scene in loaded})
             except (OSError, EOFError) as error:
-                raise SceneError(f"{path}: cannot be read: {error}.") from None
+                told = str(error) or "it is empty or ends too early"
+                raise SceneError(f"{path}: cannot be read: {told}.") from None
             except Exception as error:  # what unpickling raises depends on how a file is broken
                 first = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise SceneError(
@@ -173,6 +174,8 @@ def chunk_capture(chunks: ChunkFolder, chunk: str, key: str) -> Capture:
         raise SceneError(f"{where}: has no {error.args[0]!r}.") from None
     if not isinstance(cameras, torch.Tensor) or not isinstance(encoded, list | tuple):
         raise SceneError(f"{where}: 'cameras' must be a tensor, and 'images' a list of tensors.")
+    if cameras.layout != torch.strided or cameras.is_complex():
+        raise SceneError(f"{where}: 'cameras' must be a dense tensor of real numbers.")
     if cameras.ndim != 2 or cameras.shape[1] != CAMERA_NUMBERS or len(cameras) != len(encoded):
         raise SceneError(
             f"{where}: expected one camera of {CAMERA_NUMBERS} numbers per image, got "
@@ -198,7 +201,8 @@ def chunk_capture(chunks: ChunkFolder, chunk: str, key: str) -> Capture:
 def _shot(where: str, row: torch.Tensor, image: Any, index: int) -> Shot:
     if not bool(torch.isfinite(row).all()):
         raise SceneError(f"{where}: its camera holds NaN or infinity.")
-    if not isinstance(image, torch.Tensor) or image.dtype != torch.uint8:
+    dense = isinstance(image, torch.Tensor) and image.layout == torch.strided
+    if not dense or image.dtype != torch.uint8:
         raise SceneError(f"{where}: must be a tensor of bytes.")
     fx, fy, cx, cy = row[:4].tolist()
     matrix = to_4x4(row[6:].reshape(3, 4), where)

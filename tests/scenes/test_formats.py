@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 import torch
-from scene_formats import FLIP, WRITERS, colmap_binary, colmap_text, llff
+from scene_formats import FLIP, WRITERS, chunk_scene, colmap_binary, colmap_text, llff
 from scipy.spatial.transform import Rotation
 
 from sphinx_framework.errors import SceneError
@@ -126,3 +126,28 @@ def test_a_colmap_model_has_the_cameras_that_colmap_reads(turned, tmp_path, writ
         assert torch.allclose(pose[:3].double(), theirs, atol=1e-5)
         k = torch.tensor(model.cameras[image.camera_id].calibration_matrix())
         assert torch.allclose(found.targets.intrinsics[index].double(), k, atol=1e-4)
+
+
+def test_a_header_of_llff_that_promises_petabytes_is_refused(clean):
+    (clean / "transforms.json").unlink()
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (9999999999999, 17), }"
+    whole = b"\x93NUMPY\x01\x00v\x00" + header.ljust(117) + b"\n"
+    (clean / "poses_bounds.npy").write_bytes(whole)
+    with pytest.raises(SceneError, match=r"poses_bounds\.npy: cannot be read as an array"):
+        load_scene(clean)
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("cameras", lambda value: value.to_sparse()),
+        ("cameras", lambda value: value.to(torch.complex64)),
+        ("images", lambda value: [image.to_sparse() for image in value]),
+    ],
+)
+def test_odd_tensors_in_a_chunk_are_refused(turned, tmp_path, key, change):
+    clean, poses, _ = turned
+    scene = chunk_scene(clean, poses, "room")
+    torch.save([{**scene, key: change(scene[key])}], tmp_path / "0.torch")
+    with pytest.raises(SceneError, match=r"0\.torch"):
+        load_scene(tmp_path / "0.torch")
