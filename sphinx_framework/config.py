@@ -70,6 +70,11 @@ class EngineConfig(Options):
         description="backend of torch.compile for the diffusion network, one compiled function per "
         "kind of step; the first request of each takes long",
     )
+    graphs: bool = Field(
+        default=False,
+        description="replay steps of at most three frames from CUDA graphs; the latent cache and "
+        "constants of a request get buffers that never move, for as much memory again",
+    )
     memory_gb: float | None = Field(
         default=None,
         gt=0,

@@ -1,10 +1,14 @@
 """Noise schedules in sigma space, shared by models that predict clean latents (EDM form).
 
-A state is ``clean + sigma * noise``. Two solvers walk down the grid: Euler (SEVA's and the paper's)
-and DPM-Solver++(2M) (Lu et al. 2022, eq. 5.1 in data prediction), whose history makes few steps go
-further. Both accept any ``step -> next_step``, so a few-step walk may use a subset of the grid.
+A state is ``clean + sigma * noise``. Three solvers walk down the grid: Euler (SEVA's and the
+paper's), DPM-Solver++(2M) (Lu et al. 2022, eq. 5.1 in data prediction), whose history makes few
+steps go further, and UniPC (Zhao et al. 2023, order 2, ``B(h) = e^h - 1``), which first corrects
+the state by what the network says there and then moves as DPM-Solver++(2M) does. All accept any
+``step -> next_step``, so a few-step walk may use a subset of the grid.
 """
 
+import math
+from collections.abc import Sequence
 from copy import copy
 from itertools import pairwise
 from typing import Literal, Self, get_args
@@ -15,7 +19,7 @@ from torch import Tensor
 
 from sphinx_framework.protocols import SolverStep
 
-Solver = Literal["euler", "dpmpp_2m"]
+Solver = Literal["euler", "dpmpp_2m", "unipc"]
 
 
 class SigmaSampler:
@@ -58,8 +62,10 @@ class SigmaSampler:
     ) -> Float[Tensor, "R *d"]:
         """One solver move; the multistep solver's first move of a frame is of first order."""
         sigma, next_sigma = self.sigmas[move.step], self.sigmas[move.next_step]
+        if self.solver == "unipc" and move.previous is not None:
+            x = self._corrected(x, denoised, move, move.previous)
         estimate = denoised
-        if self.solver == "dpmpp_2m" and move.previous is not None and next_sigma > 0:
+        if self.solver != "euler" and move.previous is not None and next_sigma > 0:
             estimate = self._extrapolated(denoised, move, sigma, next_sigma)
         # Euler in sigma and first-order DPM-Solver++ are the same line in data prediction.
         ratio = next_sigma / sigma
@@ -74,6 +80,46 @@ class SigmaSampler:
         last, now = float(log[0] - log[1]), float(log[1] - log[2])
         slope = now / (2 * last)
         return (1 + slope) * denoised - slope * previous_denoised
+
+    def _corrected(
+        self, x: Tensor, denoised: Tensor, move: SolverStep, previous: tuple[int, Tensor]
+    ) -> Tensor:
+        past = (previous,) if move.earlier is None else (previous, move.earlier)
+        levels = [-math.log(self.sigmas[step]) for step in (move.step, *(at for at, _ in past))]
+        return corrected(x, [denoised, *(estimate for _, estimate in past)], levels)
+
+
+def corrected(
+    x: Float[Tensor, "R *d"],
+    estimates: Sequence[Float[Tensor, "R *d"]],
+    levels: Sequence[float],
+    signal: float = 1.0,
+) -> Float[Tensor, "R *d"]:
+    """The state that the last move had led to, had it known the prediction at its end (UniC).
+
+    The predictor of UniPC is the move of DPM-Solver++(2M). Both it and the corrector are linear in
+    the state where the move began, by the same line; so their difference is one of predictions
+    alone, and nobody has to remember that state.
+
+    Args:
+        x: as predicted.
+        estimates: clean data as predicted here, one move earlier, and, unless the move that led
+            here was its rows' first, two moves earlier.
+        levels: logarithm of signal over noise at the same places; one move earlier it may be
+            ``-inf``, if that was the first.
+        signal: factor of the clean data in the state.
+    """
+    here, last = estimates[:2]
+    span = levels[0] - levels[1]
+    growth = math.expm1(-span)
+    change = 0.5 * (here - last)
+    if len(estimates) > 2:
+        ratio = (levels[2] - levels[1]) / span
+        first = growth / -span - 1
+        weight = (first - 2 * (first / -span - 0.5)) / (growth * (1 - ratio))
+        slope = (estimates[2] - last) / ratio
+        change = (weight - 0.5) * slope + (first / growth - weight) * (here - last)
+    return x - signal * growth * change
 
 
 def karras_sigmas(

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sphinx_framework.protocols import SolverStep
-from sphinx_framework.samplers import SigmaSampler, karras_sigmas
+from sphinx_framework.samplers import SigmaSampler, corrected, karras_sigmas
 
-SOLVERS = ("euler", "dpmpp_2m")
+SOLVERS = ("euler", "dpmpp_2m", "unipc")
 
 
 def denoiser(x, sigma):
@@ -21,14 +21,18 @@ def denoiser(x, sigma):
 
 def walk(schedule, x, visited, denoise=denoiser):
     """Run the schedule's solver over the visited steps, with the history that it asks for."""
-    previous = None
+    previous = earlier = None
     for step, next_step in pairwise(visited):
         denoised = denoise(x, schedule.sigmas[step])
         move = SolverStep(
-            step=step, next_step=next_step, previous=previous, draw=lambda: torch.zeros(1)
+            step=step,
+            next_step=next_step,
+            previous=previous,
+            earlier=earlier,
+            draw=lambda: torch.zeros(1),
         )
         x = schedule.advance(x, denoised, move)
-        previous = (step, denoised)
+        previous, earlier = (step, denoised), previous
     return x
 
 
@@ -37,22 +41,31 @@ def some_state(sigma):
     return sigma * torch.randn(2, 3, 4, 4, generator=generator)
 
 
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("solver", "order"), [("euler", 1), ("dpmpp_2m", 2)])
-@pytest.mark.parametrize("stride", [1, 4])
-def test_the_walk_is_that_of_diffusers(solver, order, stride):
-    diffusers = pytest.importorskip("diffusers", exc_type=ImportError)
-    sigmas = karras_sigmas(20, 0.02, 8.0)
-    visited = [*range(0, 20, stride), 20]
-    levels = sigmas[visited].float()
-    theirs = diffusers.DPMSolverMultistepScheduler(
+def their_scheduler(diffusers, solver):
+    """The scheduler of diffusers that is meant to be the same solver."""
+    if solver == "unipc":
+        return diffusers.UniPCMultistepScheduler(
+            solver_order=2, prediction_type="sample", final_sigmas_type="zero"
+        )
+    return diffusers.DPMSolverMultistepScheduler(
         algorithm_type="dpmsolver++",
-        solver_order=order,
+        solver_order=1 if solver == "euler" else 2,
         solver_type="midpoint",
         prediction_type="sample",
         lower_order_final=False,
         final_sigmas_type="zero",
     )
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("stride", [1, 4, 7])
+def test_the_walk_is_that_of_diffusers(solver, stride):
+    diffusers = pytest.importorskip("diffusers", exc_type=ImportError)
+    sigmas = karras_sigmas(20, 0.02, 8.0)
+    visited = [*range(0, 20, stride), 20]
+    levels = sigmas[visited].float()
+    theirs = their_scheduler(diffusers, solver)
     theirs.set_timesteps(len(visited) - 1)
     theirs.sigmas = levels
     theirs.set_begin_index(0)
@@ -130,6 +143,29 @@ def test_the_multistep_solver_is_more_accurate_with_few_steps():
         for solver in SOLVERS
     }
     assert errors["dpmpp_2m"] < 0.5 * errors["euler"]
+    assert errors["unipc"] < 0.8 * errors["dpmpp_2m"]
+
+
+def test_a_correction_of_an_estimate_that_did_not_change_changes_nothing():
+    x, same = some_state(2.0), some_state(1.0)
+    levels = [-math.log(sigma) for sigma in (0.7, 2.0, 5.0)]
+    assert torch.equal(corrected(x, [same, same, same], levels), x)
+    assert torch.equal(corrected(x, [same, same], [0.3, -math.inf]), x)
+
+
+@given(sigma=st.floats(0.01, 5), gap=st.floats(0.01, 3), before=st.floats(0.01, 3))
+def test_the_corrector_meets_its_order_conditions(sigma, gap, before):
+    """Of order 2: exact for predictions that are linear in the level, so is a move by it."""
+    now = -math.log(sigma)
+    last, first = now - gap, now - gap - before
+    line = [torch.tensor([0.3 + 0.8 * at], dtype=torch.float64) for at in (now, last, first)]
+    # The exact move from `last`, and the predictor's, of a state of 0 there, in data prediction.
+    growth = -math.expm1(-gap)
+    exact = growth * line[1] + 0.8 * (gap - growth)
+    slope = (line[1] - line[2]) / before
+    predicted = growth * (line[1] + 0.5 * gap * slope)
+    found = corrected(predicted, line, [now, last, first])
+    torch.testing.assert_close(found, exact, rtol=1e-6, atol=1e-7)
 
 
 def test_states_are_clean_plus_sigma_noise_and_clean_at_the_end():

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sphinx_framework.executors.passes import frames_pass, full_pass, tiles_pass
+from sphinx_framework.executors.latent_cache import LastBranch
+from sphinx_framework.executors.passes import Call, frames_pass, full_pass, tiles_pass
 from sphinx_framework.executors.tiles import TileSet
 from sphinx_framework.policy.cost import StepKind
 from sphinx_framework.study.step_costs import Subject
@@ -36,6 +37,7 @@ def moves(
     """All moves, the dense one first; partial ones read what the recording one before them left.
 
     skips: the network can record and leave out; one that cannot has the dense move only.
+    Of a guided model, last, those of one branch.
 
     Frames are spread over the targets. Tiles are drawn from all of them at random, which is their
     worst case: hardly two of them lie side by side.
@@ -70,6 +72,28 @@ def moves(
         area = float(active.float().mean())
         name = f"{share:.0%} of the targets' tiles"
         yield Move(kind="tiles", name=name, share=area, call=sparse.answer)
+    if getattr(subject.model, "denoise_guided", None) is not None:
+        yield from _one_branch(subject, constants)
+
+
+def _one_branch(subject: Subject, constants: dict[str, Tensor]) -> Iterator[Move]:
+    """Steps that take the difference of guidance's branches as an earlier one found it."""
+    asked = subject.model, subject.x, subject.step, subject.condition
+    total = subject.num_frames
+
+    def alone(call: Call) -> Callable[[], Tensor]:
+        call.guided, call.kept = True, torch.zeros_like(call.x)
+        return call.answer
+
+    full = full_pass(*asked, constants=constants)
+    yield Move(kind="full", name="full, one guidance branch", share=0.5, call=alone(full))
+    listed = subject.targets[: min(3, len(subject.targets))]
+    call = frames_pass(
+        *asked, cache=LastBranch(subject.cache, total), listed=listed, constants=constants,
+        frames=torch.tensor(listed).to(subject.x.device),
+    )  # fmt: skip
+    name = f"{len(listed)} of {total} frames, one guidance branch"
+    yield Move(kind="frames", name=name, share=len(listed) / total / 2, call=alone(call))
 
 
 def _spread(subject: Subject, share: float) -> Tensor:

@@ -100,7 +100,8 @@ def seva(
         scale=torch.full((frames,), 2.0, device=device),
     )
     shell = SimpleNamespace(network=network, config=config)
-    model = Denoiser(partial(SevaModel.denoise, shell), config.coarsest)
+    guided = partial(SevaModel.denoise_guided, shell)
+    model = Denoiser(partial(SevaModel.denoise, shell), config.coarsest, guided)
     x = clean + sampler.sigmas[STEP] * _noise(device, *clean.shape)
     return _full_size("seva", model, x, condition, network, config.dtype)
 
@@ -155,7 +156,11 @@ def viewcrafter(
         _branches=2, _dtype=dtype, _networks=SimpleNamespace(unet=network), config=config,
         _guidance=guidance.to(device),
     )  # fmt: skip
-    model = Denoiser(partial(ViewCrafter.denoise, shell), 2 ** (len(config.unet.channel_mult) - 1))
+    tile, guided = (
+        2 ** (len(config.unet.channel_mult) - 1),
+        partial(ViewCrafter.denoise_guided, shell),
+    )
+    model = Denoiser(partial(ViewCrafter.denoise, shell), tile, guided)
     x = sampler.noised(latents, _noise(device, *latents.shape), STEP)
     return _full_size("viewcrafter", model, x, condition, network, config.dtype)
 
@@ -286,6 +291,7 @@ class Denoiser:
 
     denoise: Callable[..., Tensor]
     tile: int
+    denoise_guided: Callable[..., tuple[Tensor, Tensor]] | None = None
 
 
 def _full_size(

@@ -28,8 +28,8 @@ while [ $# -gt 0 ]; do
 done
 python=${PYTHON:-python}
 export PYTHONPATH=$here:$root/benchmarks:$root:$root/plugins/lite/src:$root/plugins/seva/src:$root/plugins/viewcrafter/src:${PYTHONPATH:-}
-stages=(environment:15 equivalence:30 steps-seva:50 steps-viewcrafter:70 walks-seva:70
-  compiled-seva:90 walks-viewcrafter:60 compiled-viewcrafter:70 gpu-tests:50 splatting:35)
+stages=(environment:15 equivalence:30 steps-seva:50 steps-viewcrafter:70 graphs-seva:30
+  walks-seva:65 compiled-seva:80 walks-viewcrafter:60 compiled-viewcrafter:60 gpu-tests:45 splatting:35)
 for asked in "${only[@]}"; do
   [[ " ${stages[*]} " == *" $asked:"* ]] || { echo "no stage $asked in: ${stages[*]%%:*}" >&2; exit 2; }
 done

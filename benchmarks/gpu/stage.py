@@ -12,6 +12,7 @@ import torch
 from checks import environment, equivalence, gpu_tests, splatting
 from full_size.moves import COUNTS, SHARES, moves
 from full_size.subjects import SUBJECTS
+from graphs import graphs
 from timing import timed
 from walks import walks
 
@@ -54,6 +55,7 @@ STAGES: dict[str, Callable[..., Rows]] = {
     "equivalence": equivalence,
     **{f"steps-{name}": partial(steps, name) for name in ("seva", "viewcrafter")},
     **{f"walks-{name}": partial(walks, name) for name in ("seva", "viewcrafter")},
+    "graphs-seva": partial(graphs, "seva"),
     **{f"compiled-{name}": partial(steps, name, compiled=True) for name in ("seva", "viewcrafter")},
 }
 

@@ -47,6 +47,7 @@ def _serve(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", metavar="NAME|TOML", help="required, except with --make-key")
     command.add_argument("--set", action="append", default=[], metavar="A.B=V", dest="overrides")
     command.add_argument("--device", metavar="D")
+    command.add_argument("--memory", metavar="24GB", help="memory of a worker's device to fit in")
     command.add_argument("--cost", metavar="TOML", help="cost table written by measure")
     command.add_argument("--licence-policy", metavar="any|permissive")
     command.add_argument("--host", metavar="ADDRESS", help="where to listen (127.0.0.1)")

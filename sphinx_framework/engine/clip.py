@@ -12,11 +12,12 @@ from sphinx_framework.engine.composite import composited, with_carried_detail, w
 from sphinx_framework.engine.decisions import Decisions
 from sphinx_framework.engine.denoising_answers import CheckedDiffusion
 from sphinx_framework.engine.events import Event
+from sphinx_framework.engine.guidance import KeptGuidance
 from sphinx_framework.engine.loop import Move, Refinement
 from sphinx_framework.engine.request_state import Request
 from sphinx_framework.executors.cache_pool import CachePool
 from sphinx_framework.executors.passes import Call
-from sphinx_framework.policy.schedule import Full, Partial, Schedule
+from sphinx_framework.policy.schedule import METHOD_MODES, Full, Partial, Schedule
 from sphinx_framework.types import ClipLayout, CoarseViews
 
 FEATHER_PIXELS = 4
@@ -79,7 +80,17 @@ class ClipRun:
             condition=model.condition(scene, self.coarse, layout, clean, sampler),
             draw=draw,
             targets={row: made[0] for row, made in layout.made.items()},
+            guidance=self._guidance(),
         )
+
+    def _guidance(self) -> KeptGuidance | None:
+        """Kept where some steps may run one branch; full diffusion, the baseline, runs both."""
+        request = self.request
+        thinned = request.config.plan.guidance
+        whole = request.mode not in METHOD_MODES or self.decisions.full
+        if whole or not thinned.thinned:
+            return None
+        return KeptGuidance(thinned, request.config.num_steps)
 
     def _draws(self, clean: Tensor) -> Callable[[int], Tensor]:
         """Noise by step; one draw for the whole scene, so that none depends on a frame's clip."""

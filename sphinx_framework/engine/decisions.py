@@ -10,7 +10,7 @@ from sphinx_framework.config import PipelineConfig
 from sphinx_framework.engine.budgets import budget_notes, budgeted, predictions
 from sphinx_framework.engine.components import Components
 from sphinx_framework.engine.scoring import target_evidence, view_scores
-from sphinx_framework.engine.solvers import check_solvers
+from sphinx_framework.engine.solvers import check_guidance, check_solvers
 from sphinx_framework.errors import CapabilityError
 from sphinx_framework.frame_plan import OWN, FramePlan
 from sphinx_framework.geometry.brackets import brackets
@@ -103,6 +103,7 @@ def decide(
     starts = list(chosen.steps)
     walks = chosen.walks or (OWN,) * len(starts)
     check_solvers(components, config, walks)
+    check_guidance(components, config)
     full = mode in METHOD_MODES and all(
         FramePlan(start, walk).full(config.num_steps)
         for start, walk in zip(starts, walks, strict=True)
@@ -124,9 +125,12 @@ def decide(
     height, width = scene.targets.image_size
     cost = config.cost.at(height * width)
     planner = replace(_planner(components, config), cost=cost)
+    # How often a cache will drift nobody knows before: predictions assume the period.
+    periodic = config.plan.model_copy(update={"refresh": "period"})
+    expected = replace(planner, config=periodic)
 
     def predict(candidate: tuple[int, ...]) -> float:
-        return request_seconds(cost, planner.schedules(mode, layouts, candidate, region, walks))[0]
+        return request_seconds(cost, expected.schedules(mode, layouts, candidate, region, walks))[0]
 
     budget = budgeted(config, mode, starts, predict)
     starts = starts if budget is None else list(budget.starts)
@@ -154,7 +158,10 @@ def decide(
             f"mode {mode!r} cannot be run as asked: {'; '.join(notes)}.",
             hint="Drop engine.strict, or choose a mode that the model can run.",
         )
-    denoise_seconds, seconds = predictions(cost, schedules)
+    as_expected = schedules
+    if any(schedule.drift is not None for schedule in schedules):
+        as_expected = expected.schedules(mode, layouts, starts, region, walks)
+    denoise_seconds, seconds = predictions(cost, as_expected)
     return Decisions(
         quality=report,
         start_steps=chosen,

@@ -106,6 +106,25 @@ class CheckedDiffusion:
             prediction = self._inner.denoise(x, step, condition, ops)
         return self.prediction(prediction, x, step)
 
+    @property
+    def guided(self) -> bool:
+        """Whether it tells its guidance branches apart."""
+        return bool(getattr(self._inner, "guided", False))
+
+    def denoise_guided(
+        self, x: Tensor, step: int, condition: Any, ops: Any, difference: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Pass on and check both answers, without a look at their numbers."""
+        with self._witness.asked("denoise", state=x):
+            answers = self._inner.denoise_guided(x, step, condition, ops, difference)
+        if not isinstance(answers, tuple) or len(answers) != 2:
+            raise self._witness.refusal(
+                "denoise", kind_of(answers), "a prediction and the difference of the branches"
+            )
+        what = f"difference of the branches at step {step}"
+        self._witness.placed(answers[1], what, "denoise", tuple(x.shape), None, x.device)
+        return self.prediction(answers[0], x, step), answers[1]
+
     def prediction(self, answer: Any, x: Tensor, step: int) -> Tensor:
         """The prediction for ``x``, checked without a look at its numbers."""
         what = f"prediction of step {step}"

@@ -10,7 +10,7 @@ from typing import Any, Unpack
 import torch
 
 from sphinx_framework.config import PipelineConfig, load_config, overridden
-from sphinx_framework.engine.compiled import compile_diffusion
+from sphinx_framework.engine.compiled import compile_diffusion, graph_diffusion
 from sphinx_framework.engine.components import (
     Components,
     build_components,
@@ -93,6 +93,8 @@ class Engine:
         components = build_components(config, registry, chosen, where)
         if config.engine.compile is not None:
             compile_diffusion(components, config)
+        if config.engine.graphs:
+            graph_diffusion(components, config, chosen)
         if config.engine.offload:
             components = offloaded(components, chosen)
         engine = cls(components, config, chosen, registry)

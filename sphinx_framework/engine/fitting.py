@@ -56,4 +56,5 @@ def demand_of(config: PipelineConfig, *, half: bool) -> Demand:
         frames=int(given.get("clip_frames", config.memory.frames)),
         mode=config.mode,
         full_precision=not half,
+        graphs=config.engine.graphs,
     )

@@ -5,7 +5,7 @@ regression latents, noised to the level of the step, with one noise tensor per r
 """
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -13,8 +13,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.engine.denoising_answers import CheckedDiffusion
+from sphinx_framework.engine.drift import DriftWatch, refreshing
+from sphinx_framework.engine.guidance import KeptGuidance
 from sphinx_framework.engine.prepared import Group, Prepared, Travel, needs, prepared, with_solver
-from sphinx_framework.executors.latent_cache import LatentCache
+from sphinx_framework.executors.latent_cache import LastBranch, LatentCache
 from sphinx_framework.executors.passes import Call, frames_pass, full_pass, tiles_pass
 from sphinx_framework.executors.stopwatch import Stopwatch
 from sphinx_framework.executors.tiles import TileSet, gather, scatter
@@ -49,9 +51,12 @@ class Refinement:
     clean: latents that hold inactive frames. noise: drawn once per request.
     draw: fresh standard normal noise of the whole clip for a step (stochastic solvers only).
     targets: of every row that makes any, its first; named where a prediction is not finite.
-    x: the state. denoised: last prediction per frame, the history of multistep solvers.
+    guidance: of a guided model some of whose steps run one branch.
+    x: the state. denoised: last prediction per frame, the history of multistep solvers; earlier:
+        the one before, kept where a solver asks for it.
     ahead: states of frames that have moved past the clip's step (strides of their own).
     moves, drawn: what the actions need on the device, and noise per step; made before the first.
+    drift, refreshes: where the schedule refreshes by drift, and its actions as full passes.
     """
 
     model: DiffusionModel[Any, Any]
@@ -62,11 +67,15 @@ class Refinement:
     condition: Any
     draw: Draw
     targets: dict[int, int] = field(default_factory=dict)
+    guidance: KeptGuidance | None = None
     cache: LatentCache = field(default_factory=LatentCache)
     x: Tensor = field(init=False)
     denoised: Tensor = field(init=False)
+    earlier: Tensor | None = field(init=False, default=None)
     constants: dict[str, Tensor] = field(init=False, default_factory=dict)
     moves: tuple[Prepared, ...] = field(init=False)
+    refreshes: tuple[Prepared, ...] = field(init=False, default=())
+    drift: DriftWatch | None = field(init=False, default=None)
     drawn: dict[int, Tensor] = field(init=False)
     ahead: Tensor = field(init=False)
 
@@ -87,7 +96,12 @@ class Refinement:
         self.denoised = self.clean.clone()
         self.ahead = self.x
         noisy, history = needs(self.sampler, schedule)
+        self.earlier = self.clean.clone() if history > 1 else None
         self.moves = prepared(schedule, history, self.clean.device)
+        if schedule.drift is not None:
+            self.drift = DriftWatch(schedule.drift)
+            full = replace(schedule, actions=tuple(refreshing(a) for a in schedule.actions))
+            self.refreshes = prepared(full, history, self.clean.device)
         self.drawn = {step: self.draw(step) for step in sorted(noisy)}
 
     def run(self) -> Generator[Move | Call, Tensor | None, None]:
@@ -96,37 +110,56 @@ class Refinement:
         A :class:`Move` follows each call; ``x`` holds the final latents after the last. The time
         between a call and its answer that others spent is not the move's.
         """
-        for position, action in enumerate(self.schedule.actions):
+        due = False
+        for position, planned in enumerate(self.schedule.actions):
+            action, move = planned, self.moves[position]
+            if due and isinstance(planned, Partial):
+                action, move = refreshing(planned), self.refreshes[position]
             watch = Stopwatch(self.x.device)
             with watch.running():
                 call = self._call(action, position)
             denoised = yield call
             assert denoised is not None
+            if self.guidance is not None:
+                with watch.running(), torch.no_grad():
+                    self.guidance.hear(call, action)
             if isinstance(action, Full) and action.record:
                 self.cache.end_record()
             with watch.running():
-                kind = self._advance(action, denoised, self.moves[position])
+                kind = self._advance(action, denoised, move)
+                due = self.drift is not None and self.drift.due(self.cache, action)
             rows, watches = len(denoised), (call.watch, watch)
             yield Move(action=action, kind=kind, rows=rows, watches=watches)
 
     @torch.no_grad()
     def _call(self, action: Full | Partial, position: int) -> Call:
         """What the network is asked for an action."""
+        if self.guidance is None:
+            return self._pass(action, position, self.cache)
+        guide = self.guidance.guide(action)
+        one = isinstance(action, Partial) and guide != "both"
+        cache = LastBranch(self.cache, len(self.x)) if one else self.cache
+        call = self._pass(action, position, cache)
+        self.guidance.ask(call, guide)
+        return call
+
+    def _pass(self, action: Full | Partial, position: int, cache: LatentCache) -> Call:
+        """The call of an action; ``cache``: what it records into or reads."""
         asked = self.model, self.x, action.step, self.condition
         if isinstance(action, Full):
             if not action.record:
                 self.cache.clear()
                 return full_pass(*asked, constants=self.constants)
             tiles = self._sparse_step_follows(position)
-            return full_pass(*asked, cache=self.cache, tiles=tiles, constants=self.constants)
+            return full_pass(*asked, cache=cache, tiles=tiles, constants=self.constants)
         if action.sparse:
             tile_set = self.moves[position].tiles
             assert tile_set is not None
-            return tiles_pass(*asked, cache=self.cache, tiles=tile_set, constants=self.constants)
+            return tiles_pass(*asked, cache=cache, tiles=tile_set, constants=self.constants)
         active = self.moves[position].frames
         return frames_pass(
             *asked,
-            cache=self.cache,
+            cache=cache,
             frames=active,
             listed=action.frames,
             constants=self.constants,
@@ -174,9 +207,11 @@ class Refinement:
             move.groups,
             x=self.x[move.frames],
             denoised=denoised,
-            history=self.denoised[move.frames],
+            history=tuple(kept[move.frames] for kept in self._history()),
             fresh=lambda: self._fresh(action.step)[move.frames],
         )
+        if self.earlier is not None:
+            self.earlier[move.frames] = self.denoised[move.frames]
         self.denoised[move.frames] = denoised
         if move.travel is not None:
             self._travelled(held, action.next_step, move.travel)
@@ -202,11 +237,15 @@ class Refinement:
             move.groups,
             x=gather(self.x, tiles),
             denoised=denoised,
-            history=gather(self.denoised, tiles),
+            history=tuple(gather(kept, tiles) for kept in self._history()),
             fresh=lambda: gather(self._fresh(action.step), tiles),
         )
         scatter(held, moved, tiles)
         self.x = held
+        if self.earlier is not None:
+            last = gather(self.denoised, tiles)
+            self.earlier = self.clean.clone()
+            scatter(self.earlier, last, tiles)
         self.denoised = self.clean.clone()
         scatter(self.denoised, denoised, tiles)
 
@@ -217,22 +256,28 @@ class Refinement:
         *,
         x: Tensor,
         denoised: Tensor,
-        history: Tensor,
+        history: tuple[Tensor, ...],
         fresh: Callable[[], Tensor],
     ) -> Tensor:
         """Move rows, in groups that share their solver's past."""
         result = torch.empty_like(x)
         for group in groups:
-            past, rows = group.past, slice(None) if group.rows is None else group.rows
+            rows = slice(None) if group.rows is None else group.rows
+            past = [(at, kept[rows]) for at, kept in zip(group.past, history, strict=False)]
             step = SolverStep(
                 step=action.step,
                 next_step=group.end,
-                previous=None if past is None else (past, history[rows]),
+                previous=past[0] if past else None,
+                earlier=past[1] if len(past) > 1 else None,
                 draw=lambda rows=rows: fresh()[rows],  # type: ignore[misc]
             )
             sampler = with_solver(self.sampler, group.solver)
             result[rows] = sampler.advance(x[rows], denoised[rows], step)
         return result
+
+    def _history(self) -> tuple[Tensor, ...]:
+        """Predictions of the last moves, latest first."""
+        return (self.denoised,) if self.earlier is None else (self.denoised, self.earlier)
 
     def _fresh(self, step: int) -> Float[Tensor, "T C h w"]:
         """Noise of a step, drawn before the first move where the sampler was known to ask."""

@@ -17,12 +17,17 @@ from sphinx_framework.executors.tiles import TileSet
 from sphinx_framework.policy.schedule import Full, Partial, Schedule
 from sphinx_framework.protocols import ChoosesSolver, Sampler
 
+MOST_MOVES_BACK = 2  # what a SolverStep can tell
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Rows with a common past, solver and goal; ``rows`` is ``None`` where these are all rows."""
+    """Rows with a common past, solver and goal; ``rows`` is ``None`` where these are all rows.
 
-    past: int | None
+    past: steps of their last moves that the solver looks back to, latest first.
+    """
+
+    past: tuple[int, ...]
     rows: Int[Tensor, " k"] | None
     end: int
     solver: str | None = None
@@ -56,17 +61,30 @@ class Prepared:
 
 @dataclass(slots=True)
 class Probe:
-    """Stands in for a :class:`SolverStep` and remembers what a sampler asked of it."""
+    """Stands in for a :class:`SolverStep` and remembers what a sampler asked of it.
+
+    past: steps of its moves before, latest first.
+    """
 
     step: int
     next_step: int
+    past: tuple[int, ...] = ()
     drew: bool = False
-    looked_back: bool = field(default=False)
+    looked_back: int = field(default=0)
 
     @property
-    def previous(self) -> None:
-        """No past; asking for one is remembered."""
-        self.looked_back = True
+    def previous(self) -> tuple[int, Tensor] | None:
+        """Its last move; asking for it is remembered."""
+        return self._asked(1)
+
+    @property
+    def earlier(self) -> tuple[int, Tensor] | None:
+        """The move before; asking for it is remembered."""
+        return self._asked(2)
+
+    def _asked(self, back: int) -> tuple[int, Tensor] | None:
+        self.looked_back = max(self.looked_back, back)
+        return (self.past[back - 1], torch.zeros(1, 1, 1, 1)) if len(self.past) >= back else None
 
     def draw(self) -> Float[Tensor, "R *d"]:
         """Zero noise; asking for some is remembered."""
@@ -74,25 +92,29 @@ class Probe:
         return torch.zeros(1, 1, 1, 1)
 
 
-def needs(sampler: Sampler, schedule: Schedule) -> tuple[frozenset[int], bool]:
-    """Steps whose moves draw noise, and whether any move reads the past.
+def needs(sampler: Sampler, schedule: Schedule) -> tuple[frozenset[int], int]:
+    """Steps whose moves draw noise, and how many moves a move looks back.
 
-    Found by one move of a single number per action; a sampler that refuses it is taken to need
-    everything. Only the time of drawing depends on this, never a result.
+    Found by moves of a single number per action, without a past and with one; a sampler that
+    refuses them is taken to need everything. Only the time of drawing depends on this, never a
+    result.
     """
-    drawn, history = set(), False
+    drawn, history = set(), 0
     number = torch.zeros(1, 1, 1, 1)
     samplers = [with_solver(sampler, solver) for solver in set(schedule.solvers or (None,))]
     moves = {(a.step, end) for a in schedule.actions for end in a.own_ends()}
     for (step, end), own in product(sorted(moves), samplers):
-        probe: Any = Probe(step, end)
-        try:
-            own.advance(number, number, probe)
-        except Exception:  # a plugin's code on numbers that it did not expect
-            return frozenset(action.step for action in schedule.actions), True
-        if probe.drew:
-            drawn.add(step)
-        history = history or probe.looked_back
+        pasts = ((), tuple(range(max(step - MOST_MOVES_BACK, 0), step))[::-1])
+        for probe in (Probe(step, end, past) for past in dict.fromkeys(pasts)):
+            asked: Any = probe
+            try:
+                own.advance(number, number, asked)
+            except Exception:  # a plugin's code on numbers that it did not expect
+                every = frozenset(action.step for action in schedule.actions)
+                return every, MOST_MOVES_BACK
+            if probe.drew:
+                drawn.add(step)
+            history = max(history, probe.looked_back)
     return frozenset(drawn), history
 
 
@@ -104,12 +126,12 @@ def with_solver(sampler: Sampler, solver: str | None) -> Sampler:
     return sampler.with_solver(solver)
 
 
-def prepared(schedule: Schedule, history: bool, device: torch.device) -> tuple[Prepared, ...]:
+def prepared(schedule: Schedule, history: int, device: torch.device) -> tuple[Prepared, ...]:
     """Index tensors of every action, equal ones shared.
 
-    history: whether the sampler reads the past; without it, rows need no groups.
+    history: how many moves the sampler looks back; rows of other pasts are other groups.
     """
-    since: list[int | None] = [None] * schedule.num_frames
+    past: list[tuple[int, ...]] = [()] * schedule.num_frames
     solvers = schedule.solvers or (None,) * schedule.num_frames
     away: dict[int, int] = {}
     indices: dict[tuple[int, ...], Tensor] = {}
@@ -130,9 +152,7 @@ def prepared(schedule: Schedule, history: bool, device: torch.device) -> tuple[P
             tiles = tile_sets[action.frames]
             of_rows = tiles.frame_list
         ends = dict(zip(action.frames, action.own_ends(), strict=True))
-        kinds = [
-            (since[frame] if history else None, ends[frame], solvers[frame]) for frame in of_rows
-        ]
+        kinds = [(past[frame], ends[frame], solvers[frame]) for frame in of_rows]
         made.append(
             Prepared(
                 frames=index(action.frames),
@@ -142,11 +162,11 @@ def prepared(schedule: Schedule, history: bool, device: torch.device) -> tuple[P
             )
         )
         for frame in action.frames:
-            since[frame] = action.step
+            past[frame] = (action.step, *past[frame])[:history]
     return tuple(made)
 
 
-Kind = tuple[int | None, int, str | None]  # past, goal, solver
+Kind = tuple[tuple[int, ...], int, str | None]  # past, goal, solver
 
 
 def _groups(kinds: list[Kind], index: Any) -> tuple[Group, ...]:

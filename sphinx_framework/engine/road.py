@@ -86,8 +86,11 @@ class Road:
             )
             told += len(schedule.actions)
             # The clip is decoded: no device has anything left to do for these.
-            own = (move for number, _, move in request.moves[before:] if number == clip)
+            own = [move for number, _, move in request.moves[before:] if number == clip]
             request.seconds.denoise += sum(move.seconds for move in own)
+            if schedule.drift is not None:
+                ran = " ".join(move.action.text() for move in own)
+                request.notes.append(f"clip {clip}, refreshed by drift, ran {ran}")
             for index, image, served in guarded(request, refined, self.coarse, full=decisions.full):
                 self.images[index] = image
                 yield self._final(index, served)

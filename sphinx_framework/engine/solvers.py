@@ -1,4 +1,4 @@
-"""Solvers that plans name: whether the pipeline's sampler has them."""
+"""What plans ask of the diffusion model: solvers of its sampler, its guidance branches apart."""
 
 from collections.abc import Sequence
 
@@ -27,4 +27,14 @@ def check_solvers(components: Components, config: PipelineConfig, walks: Sequenc
             f"{config.pipeline['diffusion'].use!r} does not have.",
             hint=f"It has {', '.join(known) or 'no choice of solvers'}: calibrate the rules for "
             "this pipeline.",
+        )
+
+
+def check_guidance(components: Components, config: PipelineConfig) -> None:
+    """Raise :class:`ConfigError` where a model without guidance branches is to run fewer."""
+    if config.plan.guidance.thinned and not getattr(components.diffusion, "guided", False):
+        raise ConfigError(
+            f"plan.guidance lets steps run one branch of guidance, but "
+            f"{config.pipeline['diffusion'].use!r} has no two branches.",
+            hint="Leave plan.guidance out.",
         )

@@ -65,21 +65,22 @@ class Compiled:
 
 def compile_networks(networks: Iterable[nn.Module], **options: Any) -> int:
     """Compile, in place, every outermost module whose ``forward`` takes ``ops``; how many."""
-    found = [module for network in networks for module in _outermost(network)]
+    found = [module for network in networks for module in outermost(network)]
     for module in found:
-        module.forward = _bound(module, Compiled(module.forward, **options))
+        module.forward = bound(module, Compiled(module.forward, **options))
     return len(found)
 
 
-def _outermost(module: nn.Module) -> Iterator[nn.Module]:
+def outermost(module: nn.Module) -> Iterator[nn.Module]:
+    """The module, or the outermost ones in it, whose ``forward`` takes ``ops``."""
     if "ops" in inspect.signature(module.forward).parameters:
         yield module
         return
     for child in module.children():
-        yield from _outermost(child)
+        yield from outermost(child)
 
 
-def _bound(module: nn.Module, compiled: Compiled) -> Forward:
+def bound(module: nn.Module, compiled: Forward) -> Forward:
     """Takes ``ops`` by place or by name, as the module's own ``forward`` does."""
     signature = inspect.signature(module.forward)
 

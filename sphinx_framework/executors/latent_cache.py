@@ -63,11 +63,27 @@ class LatentCache:
         self._open = _Copy(kept, kept.to(self._device))
         return self._open.lent
 
+    def replace(self, slot: str, value: Tensor) -> None:
+        """Keep a slot's values elsewhere; they have to be the same."""
+        self._slots[slot] = value
+
     def slots(self) -> dict[str, Tensor]:
         """All slots; raises ``ValueError`` for slots on the host, which are lent one by one."""
         if self.on_host:
             raise ValueError("slots on the host are read one by one")
         return self._slots
+
+    def smallest(self, sites: int) -> list[str]:
+        """Slots of the attentions with the fewest tokens: keys and values of that many sites.
+
+        Of a network without attention the smallest slots of any kind.
+        """
+        sizes = {slot: value.numel() for slot, value in self._slots.items()}
+        keys = [slot for slot in sizes if slot.endswith(".key")]
+        few = sorted(keys, key=sizes.__getitem__)[:sites]
+        if not few:
+            return sorted(sizes, key=sizes.__getitem__)[: 2 * sites]
+        return [name for slot in few for name in (slot, f"{slot.removesuffix('.key')}.value")]
 
     @property
     def num_bytes(self) -> int:
@@ -93,6 +109,23 @@ class LatentCache:
         if self._open is not None:
             self._open.bring_back()
             self._open = None
+
+
+class LastBranch(LatentCache):
+    """The last guidance branch's part of another cache, to read and to write active rows into."""
+
+    def __init__(self, whole: LatentCache, num_frames: int) -> None:
+        """num_frames: of the clip; slots have a row per frame and branch."""
+        super().__init__(on_host=whole.on_host)
+        self._whole, self._rows = whole, num_frames
+
+    def get(self, slot: str) -> Tensor:
+        """A view of the branch's rows."""
+        return self._whole.get(slot)[-self._rows :]
+
+    def slots(self) -> dict[str, Tensor]:
+        """Views of all slots."""
+        return {slot: value[-self._rows :] for slot, value in self._whole.slots().items()}
 
 
 class _Copy:

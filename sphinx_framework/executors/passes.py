@@ -20,7 +20,7 @@ from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.record import RecordExecutor
 from sphinx_framework.executors.stopwatch import Stopwatch
 from sphinx_framework.executors.tiles import TileSet
-from sphinx_framework.protocols import DiffusionModel, Executor
+from sphinx_framework.protocols import DiffusionModel, Executor, GuidedModel
 
 Constants = dict[str, Tensor]
 
@@ -30,6 +30,8 @@ class Call:
     """One run of the network that somebody wants; :meth:`answer` is its prediction.
 
     x: the rows that ``executor`` holds, at ``step``. watch: of the time that answers take.
+    guided: the model is to tell the difference of guidance's branches, which is then in
+    ``difference``. kept: one of earlier, for these rows: only the conditional branch runs.
     """
 
     model: DiffusionModel[Any, Any]
@@ -37,6 +39,9 @@ class Call:
     step: int
     condition: Any
     executor: Executor
+    guided: bool = False
+    kept: Float[Tensor, "R C a b"] | None = None
+    difference: Float[Tensor, "R C a b"] | None = field(init=False, default=None)
     watch: Stopwatch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -46,7 +51,13 @@ class Call:
     def answer(self) -> Float[Tensor, "R C a b"]:
         """Run the network: the clean rows as it predicts them."""
         with self.watch.running(), fast_kernels(self.x.device):
-            return self.model.denoise(self.x, self.step, self.condition, self.executor)
+            if not self.guided:
+                return self.model.denoise(self.x, self.step, self.condition, self.executor)
+            model: GuidedModel = self.model  # type: ignore[assignment]
+            prediction, self.difference = model.denoise_guided(
+                self.x, self.step, self.condition, self.executor, self.kept
+            )
+            return prediction
 
 
 def full_pass(

@@ -69,12 +69,16 @@ class Footprint(Options):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """A pipeline as it is asked for."""
+    """A pipeline as it is asked for.
+
+    graphs: steps are replayed, which needs the cache a second time, and nothing of it to move.
+    """
 
     size: tuple[int, int]
     frames: int
     mode: Mode
     full_precision: bool
+    graphs: bool = False
 
     def cache(self, footprint: Footprint) -> float:
         """GB of its latent cache, before precision and size."""
@@ -153,8 +157,9 @@ def read_memory(text: str) -> float:
 def _ways(footprint: Footprint, demand: Demand) -> Iterator[MemoryPlan]:
     places: tuple[Literal["device", "host"], ...] = ("device", "host")
     for half in (False, True) if demand.full_precision else (False,):
-        for cache_on in places if demand.cache(footprint) else places[:1]:
-            for offload in (False, True):
+        movable = demand.cache(footprint) and not demand.graphs
+        for cache_on in places if movable else places[:1]:
+            for offload in (False,) if demand.graphs else (False, True):
                 for one_image in (False, True):
                     yield _way(footprint, demand, half, cache_on, offload, one_image)
 
@@ -172,6 +177,7 @@ def _way(
     clip = wide * pixels * demand.frames / footprint.frames
     images = wide * pixels / (footprint.batch if one_image else 1)
     cache = clip * demand.cache(footprint)
+    copies = (2 if demand.graphs else 1) if cache_on == "device" else 0
     working, weights = footprint.working, footprint.weights
     diffusion = wide * weights.diffusion
     own = {
@@ -179,7 +185,7 @@ def _way(
         "quality": (weights.quality + weights.embedder, pixels * working.quality),
         "encode": (diffusion, images * working.encode),
         "condition": (diffusion, max(images * working.encode, wide * working.condition)),
-        "denoise": (diffusion, clip * working.denoise + (cache if cache_on == "device" else 0)),
+        "denoise": (diffusion, clip * working.denoise + copies * cache),
         "decode": (diffusion, images * working.decode),
     }
     everything = weights.regression + weights.quality + weights.embedder + diffusion

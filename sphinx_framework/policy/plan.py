@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from jaxtyping import Bool
 from pydantic import Field
@@ -13,6 +13,7 @@ from sphinx_framework.frame_plan import OWN, FramePlan, Walk, as_rendered
 from sphinx_framework.options import Options
 from sphinx_framework.plugin import Capabilities
 from sphinx_framework.policy.cost import CostModel
+from sphinx_framework.policy.guidance import GuidanceConfig
 from sphinx_framework.policy.schedule import (
     METHOD_MODES,
     Full,
@@ -35,6 +36,18 @@ class PlanConfig(Options):
 
     refresh_every: int = Field(
         default=5, ge=1, description="cache period: a full pass every this many visited steps"
+    )
+    refresh: Literal["period", "drift"] = Field(
+        default="period",
+        description="when the latent cache is recorded anew: every refresh_every steps and in the "
+        "full_tail, or whenever cached keys and values have drifted; with drift those two are what "
+        "predictions assume, and a partial step waits once for the device",
+    )
+    refresh_drift: float = Field(
+        default=0.3,
+        gt=0,
+        description="with refresh = drift: a full pass before keys and values of active frames "
+        "have moved by more than this share of their size",
     )
     full_tail: int = Field(
         default=0, ge=0, description="this many last steps of the grid are full passes"
@@ -63,6 +76,11 @@ class PlanConfig(Options):
     region_dilation: int = Field(default=1, ge=0, description="cells to grow the refined region by")
     region_max_fraction: float = Field(
         default=0.85, gt=0, le=1, description="a frame with more of it marked is refined whole"
+    )
+    guidance: GuidanceConfig = Field(
+        GuidanceConfig(),
+        description="which steps of a guided model run both branches; mode diffusion, the "
+        "baseline, always does",
     )
     composite: bool = Field(
         default=True, description="selective mode: keep the regression pixels outside of the region"
@@ -130,8 +148,13 @@ def plan(
         solvers=tuple(plan.walk.solver for plan in plans)
         if any(plan.walk.solver for plan in plans)
         else (),
+        drift=config.refresh_drift if _by_drift(mode, config) else None,
     )
     return _with_regions(schedule, config) if mode == "selective" else schedule
+
+
+def _by_drift(mode: Mode, config: PlanConfig) -> bool:
+    return config.refresh == "drift" and mode in ("fine", "selective")
 
 
 def _by_mode(
@@ -211,10 +234,12 @@ def _actions(
         next_step = visited[position + 1] if position + 1 < len(visited) else num_steps
         active = tuple(i for i, start in enumerate(slots) if start <= step)
         refresh = (number + position) % config.refresh_every == 0
+        refresh = refresh or step >= num_steps - config.full_tail
+        refresh = refresh and not _by_drift(mode, config)
         # With every slot active a partial step saves nothing, unless it runs on tiles.
         every = len(active) == len(slots) and mode != "selective"
         whole = mode in ("coarse", "diffusion") or every
-        if whole or position == 0 or refresh or step >= num_steps - config.full_tail:
+        if whole or position == 0 or refresh:
             actions.append(Full(step=step, next_step=next_step, frames=active))
         else:
             actions.append(Partial(step=step, next_step=next_step, frames=active))
@@ -277,6 +302,7 @@ def lower(schedule: Schedule, capabilities: Capabilities, cost: CostModel) -> Sc
             else a
             for a in actions
         ]
+        schedule = replace(schedule, actions=tuple(actions), drift=None)
     return replace(schedule, actions=recorded_where_read(actions), lowered=tuple(lowered))
 
 

@@ -97,6 +97,8 @@ class Schedule:
     region: active tiles per slot for sparse steps.
     solvers: by slot; ``None`` is the pipeline's own, and so is an empty tuple, for all.
     lowered: what lowering changed and why.
+    drift: a planned partial step runs as a full pass once cached features are expected to have
+        moved by this share of their size; ``None``: as planned.
     """
 
     actions: tuple[Full | Partial, ...]
@@ -105,6 +107,7 @@ class Schedule:
     region: Bool[Tensor, "T y x"] | None = None
     solvers: tuple[str | None, ...] = ()
     lowered: tuple[Lowering, ...] = ()
+    drift: float | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -261,6 +261,34 @@ class DiffusionModel(Protocol[Condition, OwnSampler]):
         ...
 
 
+class GuidedModel(Protocol):
+    """What a diffusion model with classifier-free guidance may add: its branches apart.
+
+    Rows of the conditional branch are the last. The engine asks this instead of ``denoise`` where
+    ``[plan.guidance]`` lets steps run one branch.
+    """
+
+    @property
+    def guided(self) -> bool:
+        """Whether it runs two branches, as it is configured."""
+        ...
+
+    def denoise_guided(
+        self,
+        x: Float[Tensor, "R C a b"],
+        step: int,
+        condition: Any,
+        ops: Executor,
+        difference: Float[Tensor, "R C a b"] | None,
+    ) -> tuple[Float[Tensor, "R C a b"], Float[Tensor, "R C a b"]]:
+        """Predict as ``denoise`` does, and tell by how much the branches' outputs differ.
+
+        difference: conditional minus unconditional output, of an earlier step, to use as it is: the
+        conditional branch runs alone. ``None``: both run.
+        """
+        ...
+
+
 @runtime_checkable
 class BatchingModel(Protocol):
     """What a diffusion model may add: one run of the network for the rows of several requests."""

@@ -14,6 +14,7 @@ class SolverStep:
 
     step, next_step: entry and exit, ``0 <= step < next_step <= num_steps``.
     previous: ``(step, denoised)`` of the same rows one move earlier, or ``None`` at their start.
+    earlier: the same of two moves earlier; ``None`` where there were not two.
     draw: returns standard normal noise of ``x``'s shape, the same for the same seed, step, frame.
     """
 
@@ -21,6 +22,7 @@ class SolverStep:
     next_step: int
     previous: tuple[int, Tensor] | None
     draw: Callable[[], Tensor]
+    earlier: tuple[int, Tensor] | None = None
 
 
 class Sampler(Protocol):

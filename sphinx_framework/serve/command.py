@@ -27,8 +27,12 @@ def serve(arguments: argparse.Namespace) -> int:
     from pydantic import ValidationError
 
     from sphinx_framework.config import load_config, load_cost
+    from sphinx_framework.policy.memory import read_memory
 
-    config = load_config(arguments.config, arguments.overrides)
+    overrides = list(arguments.overrides)
+    if arguments.memory is not None:
+        overrides.append(f"engine.memory_gb={read_memory(arguments.memory)}")
+    config = load_config(arguments.config, overrides)
     if arguments.cost is not None:
         config = config.model_copy(update={"cost": load_cost(arguments.cost)})
     values = {name: getattr(arguments, name, None) for name in Settings.model_fields}

@@ -18,6 +18,7 @@ from sphinx_framework.engine.components import (
     pipeline_licences,
     refuse_non_commercial,
 )
+from sphinx_framework.engine.fitting import fitted
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.registry import Registry
 from sphinx_framework.serve.acceptance import Acceptance
@@ -49,7 +50,7 @@ def serve(settings: Settings, config: PipelineConfig, *, debug: bool = False) ->
     if settings.licence_policy == "permissive":
         refuse_non_commercial(licences)
     config.validate_options(registry, config.name)
-    choose_device(settings.device)
+    fitted(config, registry, choose_device(settings.device), config.name)
     keys = None if settings.api_keys is None else ApiKeys(settings.api_keys)
     if settings.host not in LOOPBACK and keys is None and not settings.insecure:
         raise ConfigError(

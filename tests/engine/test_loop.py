@@ -165,7 +165,7 @@ def test_only_frames_that_start_at_step_0_start_from_noise():
     assert torch.allclose(loop.x, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("solver", ["euler", "dpmpp_2m"])
+@pytest.mark.parametrize("solver", ["euler", "dpmpp_2m", "unipc"])
 @pytest.mark.parametrize("mode", ["fine", "selective"])
 def test_frames_that_never_advance_end_as_their_clean_latents(mode, solver):
     clean, noise, condition = random_state(4)
@@ -196,11 +196,12 @@ class Pointwise(FakeDiffusion):
         return 0.8 * torch.tanh(x) + 0.01 * step
 
 
+@pytest.mark.parametrize("solver", ["dpmpp_2m", "unipc"])
 @pytest.mark.parametrize("late", [0, 1])
-def test_a_frame_that_joins_later_starts_its_own_solver_history(late):
+def test_a_frame_that_joins_later_starts_its_own_solver_history(late, solver):
     """Alone from step 12, a frame ends the same with and without one that started before."""
     clean, noise, condition = random_state(2)
-    model, config = Pointwise(FakeConfig(solver="dpmpp_2m"), CPU), PlanConfig(refresh_every=4)
+    model, config = Pointwise(FakeConfig(solver=solver), CPU), PlanConfig(refresh_every=4)
     together, alone = [3, 3], [20, 20]
     together[late] = alone[late] = 12
     both, _ = finished(model, plan("fine", together, 20, config), clean, noise, condition)
@@ -211,27 +212,34 @@ def test_a_frame_that_joins_later_starts_its_own_solver_history(late):
     assert torch.equal(both.x[1 - late], early.x[1 - late])
 
 
-def test_cells_that_rejoin_at_a_full_step_have_been_clean_until_then():
+@pytest.mark.parametrize("solver", ["dpmpp_2m", "unipc"])
+def test_cells_that_rejoin_at_a_full_step_have_been_clean_until_then(solver):
     """Two-step solver, tiles and refreshes, against a walk that treats every cell by itself."""
     clean, noise, condition = random_state(2)
-    model = Pointwise(FakeConfig(solver="dpmpp_2m"), CPU)
+    model = Pointwise(FakeConfig(solver=solver), CPU)
     region = torch.zeros(2, 4, 3, dtype=torch.bool)
     region[0, 1, 1] = True
     inside = region.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, None]
     grid = model.sampler(20)
     schedule = plan("selective", [8, None], 20, PlanConfig(refresh_every=4, full_tail=3), region)
     assert schedule.text() == "F8 S9[0] S10[0] S11[0] F12 S13[0] S14[0] S15[0] D16 D17 D18 D19"
-    x, previous = grid.noised(clean, noise, 8), None
+    x, previous, earlier = grid.noised(clean, noise, 8), None, None
     for action in schedule.actions:
         denoised = model.denoise(x, action.step, condition, None)
         step = SolverStep(
-            step=action.step, next_step=action.next_step, previous=previous, draw=lambda: noise
+            step=action.step,
+            next_step=action.next_step,
+            previous=previous,
+            earlier=earlier,
+            draw=lambda: noise,
         )
         moved = grid.advance(x, denoised, step)
         if isinstance(action, Partial):
             held = grid.noised(clean, noise, action.next_step)
             moved, denoised = torch.where(inside, moved, held), torch.where(inside, denoised, clean)
-        x, previous = moved, (action.step, denoised)
+            if previous is not None:
+                previous = previous[0], torch.where(inside, previous[1], clean)
+        x, previous, earlier = moved, (action.step, denoised), previous
 
     loop, _ = finished(model, schedule, clean, noise, condition)
 

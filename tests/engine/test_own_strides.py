@@ -24,7 +24,7 @@ PLANS = st.builds(
     walk=st.builds(
         Walk,
         steps=st.none() | st.integers(1, STEPS),
-        solver=st.sampled_from([None, "euler", "dpmpp_2m"]),
+        solver=st.sampled_from([None, "euler", "dpmpp_2m", "unipc"]),
     ),
 )
 

@@ -91,6 +91,15 @@ def test_a_full_step_costs_what_the_page_says(tables, name):
     assert [n / 1e9 for n in held] == pytest.approx([weights, frames, tiles], abs=0.01)
 
 
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_one_guidance_branch_costs_half(tables, name):
+    alone = [row for row in tables[name].rows if row.name.endswith("one guidance branch")]
+    assert [row.flops_of_full for row in alone] == pytest.approx(
+        [row.share for row in alone], rel=0.01
+    )
+    assert alone[0].traffic_of_full < 0.53
+
+
 @pytest.mark.parametrize(
     ("name", "config"), [("seva", "seva-mvsplat"), ("viewcrafter", "viewcrafter-dust3r")]
 )

@@ -60,6 +60,13 @@ def test_every_quick_stage_leaves_complete_rows(rehearsed):
     walked = told(rehearsed, "walks-viewcrafter")["rows"]
     assert [(row["mode"], row["stride"]) for row in walked] == list(REHEARSED)
     assert all(row["finite"] for row in walked)
+    replayed = told(rehearsed, "graphs-seva")["rows"]
+    assert [row["frames"] for row in replayed] == [
+        "1 of 5 frames",
+        "2 of 5 frames",
+        "3 of 5 frames",
+    ]
+    assert all(row["relative_error"] < 1e-5 for row in replayed)
     for row in told(rehearsed, "equivalence")["rows"]:
         assert max(row["record"], row["frames"], row["tiles"]) < 1e-4
 

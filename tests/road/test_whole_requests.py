@@ -19,6 +19,7 @@ from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.events import Finished, Planned, StageDone, StepDone
 from sphinx_framework.engine.residence import networks_of, offloaded
 from sphinx_framework.engine.result import RenderResult
+from sphinx_framework.frame_plan import Walk
 from sphinx_framework.registry import Registry
 from sphinx_framework.testing.scenes import track_scene
 from sphinx_framework.types import CoarseViews, Scene, StartSteps
@@ -62,10 +63,11 @@ class Dictated:
 
     def __init__(self, steps: Any, mask: Any, starts: tuple[int, ...]) -> None:
         self.steps, self.inner_mask, self.starts = steps, mask, starts
+        self.walks: tuple[Walk, ...] | None = None
 
     def start_steps(self, *arguments: Any) -> StartSteps:
         return replace(
-            self.steps.start_steps(*arguments), steps=self.starts, walks=None, full_ratio=None
+            self.steps.start_steps(*arguments), steps=self.starts, walks=self.walks, full_ratio=None
         )
 
     def mask(self, coarse: CoarseViews, scene: Scene, cluster: int | None) -> Tensor:
@@ -86,12 +88,13 @@ class Road:
         parts = build_components(loaded, registry, run.device, name)
         said = Dictated(parts.steps, parts.mask, (1, 3, 3))
         parts = replace(parts, regression=Once(parts.regression), mask=said, steps=said)
-        self.engine = Engine(parts, loaded, run.device)
+        self.said, self.engine = said, Engine(parts, loaded, run.device)
         self.scene = track_scene(3, 2, size, 0)
 
-    def request(self, mode: str) -> RenderResult:
+    def request(self, mode: str, name: str = "") -> RenderResult:
+        mode, asked = name or mode, mode
         self.run.step = f"{mode} regression"
-        for event in self.engine.stream(self.scene, mode=mode):  # type: ignore[arg-type]
+        for event in self.engine.stream(self.scene, mode=asked):  # type: ignore[arg-type]
             if isinstance(event, StageDone):
                 self.run.step = f"{mode} after {event.stage}"
             elif isinstance(event, Planned):
@@ -140,6 +143,30 @@ def test_the_first_request_stays_within_its_budget(road: Road, kind: str) -> Non
     total = sum(road.run.total(kind, step) for step in stages)
     places = [p for step in stages for p in road.run.places(kind, step)]
     assert total <= REQUEST_BUDGET[kind], "\n".join([str(total), *places])
+
+
+GUIDED = pytest.mark.parametrize("road", ["seva", "viewcrafter"], indirect=True)
+
+
+@GUIDED
+def test_drift_waits_once_a_partial_move_and_guidance_and_the_solver_not_at_all(road: Road) -> None:
+    plain = road.engine.config
+    options = ["plan.refresh=drift", "plan.refresh_drift=100", "plan.guidance.reuse=3"]
+    road.engine.config = overridden(plain, options)
+    road.said.walks = (Walk(solver="unipc"),) * 3
+    try:
+        road.request("fine", "thinned")
+    finally:
+        road.engine.config, road.said.walks = plain, None
+    moves = [step for step in road.moves() if step.startswith("thinned")]
+    assert len(moves) >= 4
+    for kind in STEP_BUDGET:
+        inside = [place for step in moves for place in road.run.places(kind, step)]
+        if kind == "wait":
+            assert [road.run.total(kind, step) for step in moves] == [1] * len(moves)
+            assert all("drift.py" in place for place in inside)
+        else:
+            assert not inside, "\n".join(inside)
 
 
 # Where networks and caches lie: of the quickest pipeline alone.

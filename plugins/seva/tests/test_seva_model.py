@@ -29,7 +29,7 @@ from sphinx_framework.testing.fakes import (
 from sphinx_framework.testing.oracle import relative_error
 from sphinx_framework.types import Cameras, ClipLayout, Scene
 from sphinx_framework_seva.conditioning import SevaCondition
-from sphinx_framework_seva.config import SevaConfig
+from sphinx_framework_seva.config import SevaConfig, Solver
 from sphinx_framework_seva.layouts import clip_layouts
 from sphinx_framework_seva.model import SevaModel
 from sphinx_framework_seva.noise_levels import noise_levels
@@ -288,15 +288,53 @@ def test_steps_beyond_the_known_noise_levels_are_refused(model: SevaModel) -> No
             model.sampler(num_steps)
 
 
-def test_the_multistep_solver_walks_a_coarse_grid_to_the_clean_latents() -> None:
-    schedule = SevaSampler(noise_levels(), 50, solver="dpmpp_2m")
+@pytest.mark.parametrize("solver", ["dpmpp_2m", "unipc"])
+def test_the_multistep_solver_walks_a_coarse_grid_to_the_clean_latents(solver: Solver) -> None:
+    schedule = SevaSampler(noise_levels(), 50, solver=solver)
     clean = torch.randn(1, 4, 2, 2, generator=torch.Generator().manual_seed(0))
     x = schedule.noised(clean, torch.ones_like(clean), 0)
-    previous = None
+    previous = earlier = None
     for step in range(0, 50, 10):
         move = SolverStep(
-            step=step, next_step=step + 10, previous=previous, draw=lambda: torch.zeros(0)
+            step=step,
+            next_step=step + 10,
+            previous=previous,
+            earlier=earlier,
+            draw=lambda: torch.zeros(0),
         )
         x = schedule.advance(x, clean, move)
-        previous = (step, clean)
+        previous, earlier = (step, clean), previous
     assert relative_error(x, clean) < 1e-5
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("count", [5, 20])
+def test_unipc_walks_as_that_of_diffusers_by_noise_prediction(count: int) -> None:
+    diffusers = pytest.importorskip("diffusers", exc_type=ImportError)
+    schedule = SevaSampler(noise_levels(), count, solver="unipc")
+    theirs = diffusers.UniPCMultistepScheduler(
+        solver_order=2, prediction_type="epsilon", final_sigmas_type="zero"
+    )
+    theirs.set_timesteps(count)
+    theirs.sigmas = torch.tensor(schedule.sigmas)
+    theirs.set_begin_index(0)
+    scaled = torch.randn(1, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+    x = scaled * (1 + schedule.sigmas[0] ** 2) ** 0.5
+    past: list[tuple[int, torch.Tensor]] = []
+    for step, timestep in enumerate(theirs.timesteps):
+        sigma = schedule.sigmas[step]
+        noise = torch.tanh(x / (1 + sigma**2) ** 0.5 + 0.1 * step)
+        previous, earlier = [*past, None, None][:2]
+        move = SolverStep(
+            step=step,
+            next_step=step + 1,
+            previous=previous,
+            earlier=earlier,
+            draw=lambda: torch.zeros(0),
+        )
+        clean = x - sigma * noise
+        x, past = schedule.advance(x, clean, move), [(step, clean), *past]
+        scaled = theirs.step(noise, timestep, scaled).prev_sample
+        # Their state is variance-preserving.
+        rooted = (1 + schedule.sigmas[step + 1] ** 2) ** 0.5
+        torch.testing.assert_close(x / rooted, scaled, rtol=1e-3, atol=1e-3)

@@ -124,14 +124,16 @@ def test_guidance_of_constant_predictions_is_finite() -> None:
 def walked(count: int, solver: str, stride: int = 1) -> torch.Tensor:
     """Where a walk from 0.3 of the grid on ends, for normal data, whose best guess is known."""
     grid = DdimSampler(count, TRAINING, eta=0.0, final="sample", solver=solver)
-    x, previous = state(5), None
+    x, previous, earlier = state(5), None, None
     for step in range(3 * count // 10, count, stride):
         alpha, scale = grid.alphas[step], grid.scales[step]
         signal = math.sqrt(alpha) * scale
         clean = 0.25 * signal * x / (0.25 * signal**2 + 1 - alpha)
         onwards = min(step + stride, count)
-        move = SolverStep(step=step, next_step=onwards, previous=previous, draw=no_noise)
-        x, previous = grid.advance(x, clean, move), (step, clean)
+        move = SolverStep(
+            step=step, next_step=onwards, previous=previous, earlier=earlier, draw=no_noise
+        )
+        x, previous, earlier = grid.advance(x, clean, move), (step, clean), previous
     return x
 
 
@@ -140,35 +142,74 @@ def test_the_multistep_solver_goes_further_with_few_steps() -> None:
     exact = walked(1000, "dpmpp_2m")
     errors = {
         solver: [float((walked(n, solver) - exact).abs().mean()) for n in (10, 20, 100)]
-        for solver in ("ddim", "dpmpp_2m")
+        for solver in ("ddim", "dpmpp_2m", "unipc")
     }
-    first, second = errors["ddim"], errors["dpmpp_2m"]
+    first, second, third = errors["ddim"], errors["dpmpp_2m"], errors["unipc"]
+    assert all(c < b for b, c in zip(second[:2], third[:2], strict=True))
+    assert third[1] / third[2] > 2 * first[1] / first[2]
     assert all(b < a for a, b in zip(first, second, strict=True))
     assert first[1] / first[2] < 5.5  # a fifth of the stride
     assert second[1] / second[2] > 2 * first[1] / first[2]
 
 
-def test_the_multistep_solver_walks_any_part_of_a_grid() -> None:
-    strided = walked(50, "dpmpp_2m", stride=5)
+@pytest.mark.parametrize("solver", ["dpmpp_2m", "unipc"])
+def test_the_multistep_solver_walks_any_part_of_a_grid(solver: str) -> None:
+    strided = walked(50, solver, stride=5)
     assert torch.isfinite(strided).all()
     exact = walked(1000, "ddim")
     plain = walked(50, "ddim", stride=5)
     assert float((strided - exact).abs().mean()) < float((plain - exact).abs().mean())
 
 
-def test_both_solvers_make_the_same_first_move() -> None:
+def test_all_solvers_make_the_same_first_move() -> None:
     moves = [
         DdimSampler(10, TRAINING, eta=0.0, solver=solver).advance(
             state(1), state(2), SolverStep(step=3, next_step=5, previous=None, draw=no_noise)
         )
-        for solver in ("ddim", "dpmpp_2m")
+        for solver in ("ddim", "dpmpp_2m", "unipc")
     ]
-    assert torch.equal(*moves)
+    assert torch.equal(*moves[:2])
+    assert torch.equal(*moves[1:])
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("stride", [1, 3])
+def test_unipc_walks_as_that_of_diffusers_by_v_prediction_from_pure_noise(stride: int) -> None:
+    diffusers = pytest.importorskip("diffusers", exc_type=ImportError)
+    training = TrainingSchedule.from_config(DiffusionConfig(dynamic_rescale=False))
+    grid = DdimSampler(12, training, solver="unipc")
+    visited = [*range(0, 12, stride)]
+    theirs = diffusers.UniPCMultistepScheduler(solver_order=2, prediction_type="v_prediction")
+    theirs.set_timesteps(len(visited))
+    alphas = torch.tensor([grid.alphas[step] for step in visited] + [grid.end_alpha])
+    # Their signal at the noisiest level is 2^-12, ours is none.
+    theirs.sigmas = ((1 - alphas) / alphas.clamp(min=2**-24)).sqrt()
+    theirs.set_begin_index(0)
+
+    def network(x: torch.Tensor, step: int) -> torch.Tensor:
+        return 0.6 * torch.tanh(x) - 0.02 * step
+
+    x = scaled = state(6)
+    past: list[tuple[int, torch.Tensor]] = []
+    for step, timestep, onwards in zip(visited, theirs.timesteps, [*visited[1:], 12], strict=True):
+        clean = grid.denoised(x, network(x, step), step)
+        previous, earlier = [*past, None, None][:2]
+        move = SolverStep(
+            step=step, next_step=onwards, previous=previous, earlier=earlier, draw=no_noise
+        )
+        x, past = grid.advance(x, clean, move), [(step, clean), *past]
+        scaled = theirs.step(network(scaled, step), timestep, scaled).prev_sample
+        # From step 2 of the walk on they look back at pure noise, where we begin anew.
+        if len(past) == 2:
+            scaled = x
+            theirs.model_outputs = [None, clean]
+            theirs.lower_order_nums, theirs.this_order = 1, 1
+        torch.testing.assert_close(x, scaled, rtol=2e-3, atol=2e-3)
 
 
 def test_a_plan_may_choose_the_solver() -> None:
     grid = DdimSampler(10, TRAINING)
-    assert grid.solvers == ("ddim", "dpmpp_2m")
+    assert grid.solvers == ("ddim", "dpmpp_2m", "unipc")
     assert grid.with_solver("dpmpp_2m").solver == "dpmpp_2m"
     assert grid.solver == "ddim"
     with pytest.raises(ValueError, match="no solver 'heun'"):

@@ -11,6 +11,7 @@ from sphinx_framework.errors import InputError
 from sphinx_framework.protocols import DiffusionModel
 from sphinx_framework.testing.contracts.base import NotApplicable
 from sphinx_framework.testing.contracts.denoising import DenoisingChecks
+from sphinx_framework.testing.contracts.guidance import GuidanceChecks
 from sphinx_framework.testing.contracts.sampler import SamplerChecks
 from sphinx_framework.testing.oracle import relative_error
 from sphinx_framework.types import ClipLayout
@@ -19,7 +20,7 @@ NETWORK_TYPES = (torch.float32, torch.float16, torch.bfloat16)
 LONG = 24  # targets; no table of a network's should end before
 
 
-class DiffusionContract(DenoisingChecks, SamplerChecks):
+class DiffusionContract(DenoisingChecks, GuidanceChecks, SamplerChecks):
     """Stage 2; ``capabilities`` are those the spec claims."""
 
     num_steps: int = 10

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 
 import torch
 from torch import Tensor
 
-from sphinx_framework.protocols import Sampler, SolverStep
+from sphinx_framework.protocols import ChoosesSolver, Sampler, SolverStep
 from sphinx_framework.testing.contracts.base import Contract
 from sphinx_framework.testing.oracle import relative_error
 
@@ -28,6 +29,13 @@ class SamplerChecks(Contract):
         """The model's sampler."""
         made: Sampler = self.make().sampler(num_steps or self.num_steps)
         return made
+
+    def grids(self, num_steps: int | None = None) -> list[Sampler]:
+        """The model's sampler, and the same grid by every other solver that it has."""
+        made = self.grid(num_steps)
+        if not isinstance(made, ChoosesSolver):
+            return [made]
+        return [made, *(made.with_solver(solver) for solver in made.solvers)]
 
     def _draws(self, count: int, seed: int = 3) -> list[Tensor]:
         generator = torch.Generator().manual_seed(seed)
@@ -55,18 +63,18 @@ class SamplerChecks(Contract):
             )  # fmt: skip
 
     def test_schedule_ends_clean_and_a_perfect_denoiser_recovers(self) -> None:
-        grid = self.grid()
         clean, noise, *fresh = self._draws(2 + self.num_steps)
-        came = grid.noised(clean, noise, self.num_steps)
-        self.expect(torch.equal(came, clean), "the clean state at num_steps", "another state")
-        x = grid.noised(clean, noise, 0)
-        for step in range(self.num_steps):
-            move = SolverStep(
-                step=step, next_step=step + 1, previous=None, draw=_giving(fresh[step])
-            )
-            x = grid.advance(x, clean, move)
-        error = relative_error(x, clean)
-        self.expect(error < self.end_tolerance, "a walk that ends at the clean state", error)
+        for grid in self.grids():
+            came = grid.noised(clean, noise, self.num_steps)
+            self.expect(torch.equal(came, clean), "the clean state at num_steps", "another state")
+            x = grid.noised(clean, noise, 0)
+            for step in range(self.num_steps):
+                move = SolverStep(
+                    step=step, next_step=step + 1, previous=None, draw=_giving(fresh[step])
+                )
+                x = grid.advance(x, clean, move)
+            error = relative_error(x, clean)
+            self.expect(error < self.end_tolerance, "a walk that ends at the clean state", error)
 
     def test_a_move_lands_on_the_level_of_its_next_step(self) -> None:
         grid = self.grid()
@@ -123,44 +131,59 @@ class SamplerChecks(Contract):
             self.expect(error < self.end_tolerance, f"{name} to end at the clean state", error)
 
     def test_a_steady_estimate_makes_the_past_irrelevant(self) -> None:
-        grid = self.grid()
         clean, noise, fresh = self._draws(3)
-        for step, next_step in ((2, 3), (3, 6)):
+        for grid, (step, next_step) in product(self.grids(), ((2, 3), (3, 6))):
             x = grid.noised(clean, noise, step)
-            moves = [
-                SolverStep(step=step, next_step=next_step, previous=past, draw=_giving(fresh))
-                for past in (None, (step - 2, clean))
-            ]
-            alone, after = (grid.advance(x, clean, move) for move in moves)
-            error = relative_error(after, alone)
+            pasts = ((None, None), ((step - 1, clean), None), ((step - 1, clean), (0, clean)))
+            alone, *after = (
+                grid.advance(
+                    x,
+                    clean,
+                    SolverStep(
+                        step=step,
+                        next_step=next_step,
+                        previous=previous,
+                        earlier=earlier,
+                        draw=_giving(fresh),
+                    ),
+                )
+                for previous, earlier in pasts
+            )
+            error = max(relative_error(moved, alone) for moved in after)
             self.expect(
                 error < 1e-3, "the same move with a past that estimated the same (previous)", error
             )
 
     def test_the_past_does_not_make_a_walk_worse(self) -> None:
-        count = 4 * self.num_steps
-        grid = self.grid(count)
+        for grid in self.grids(4 * self.num_steps):
+            without, with_past = (self._walked(grid, moves=moves) for moves in (0, 2))
+            self.expect(
+                with_past <= 1.1 * without + 0.02,
+                f"a walk with its past to end as well as one without (off by {without:.3f})",
+                f"off by {with_past:.3f}",
+            )
+
+    def _walked(self, grid: Sampler, *, moves: int) -> float:
+        """Deviation of what a walk makes of Gaussian data of unit variance, against 1.
+
+        moves: how many of its last ones it is told.
+        """
         nothing, one = torch.zeros(SHAPE), torch.ones(SHAPE)
         noise, *_ = self._draws(1)
-        silent = torch.zeros_like(noise)
-
-        def walked(*, remember: bool) -> float:
-            """Deviation of what a walk makes of Gaussian data of unit variance, against 1."""
-            x = grid.noised(silent, noise, 0)
-            past: tuple[int, Tensor] | None = None
-            for position, step in enumerate(range(0, count, 2)):
-                signal = float(grid.noised(one, nothing, step).mean())
-                level = float(grid.noised(nothing, one, step).mean())
-                estimate = x * (signal / (signal**2 + level**2))
-                fresh = self._draws(1, seed=100 + position)[0]
-                move = SolverStep(step=step, next_step=step + 2, previous=past, draw=_giving(fresh))
-                x = grid.advance(x, estimate, move)
-                past = (step, estimate) if remember else None
-            return abs(float(x.square().mean().sqrt()) - 1)
-
-        without, with_past = walked(remember=False), walked(remember=True)
-        self.expect(
-            with_past <= 1.1 * without + 0.02,
-            f"a walk with its past to end as well as one without (off by {without:.3f})",
-            f"off by {with_past:.3f}",
-        )
+        x = grid.noised(torch.zeros_like(noise), noise, 0)
+        past: list[tuple[int, Tensor]] = []
+        for position, step in enumerate(range(0, grid.num_steps, 2)):
+            signal = float(grid.noised(one, nothing, step).mean())
+            level = float(grid.noised(nothing, one, step).mean())
+            estimate = x * (signal / (signal**2 + level**2))
+            fresh = self._draws(1, seed=100 + position)[0]
+            move = SolverStep(
+                step=step,
+                next_step=step + 2,
+                previous=past[0] if past else None,
+                earlier=past[1] if len(past) > 1 else None,
+                draw=_giving(fresh),
+            )
+            x = grid.advance(x, estimate, move)
+            past = [(step, estimate), *past][:moves]
+        return abs(float(x.square().mean().sqrt()) - 1)

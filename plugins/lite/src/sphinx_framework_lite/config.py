@@ -32,8 +32,9 @@ class DiffusionConfig(Options):
     max_frames: int = Field(
         24, ge=4, description="Frames (inputs and targets) of one clip; more targets are chunked."
     )
-    solver: Literal["euler", "dpmpp_2m"] = Field(
-        "euler", description="Solver of the noise schedule; dpmpp_2m is made for few steps."
+    solver: Literal["euler", "dpmpp_2m", "unipc"] = Field(
+        "euler",
+        description="Solver of the noise schedule; dpmpp_2m and unipc are made for few steps.",
     )
     sigma_min: float = Field(0.01, gt=0, description="Smallest noise level of the grid.")
     sigma_max: float = Field(8.0, gt=0, description="Noise level of step 0.")

@@ -8,6 +8,11 @@ from torch.nn import functional as F
 from sphinx_framework.protocols import Executor
 
 
+def of_last_branches(rows: Float[Tensor, "R k C"], x: Float[Tensor, "Q n C"]) -> Tensor:
+    """The rows that belong to ``x``, which may hold the last guidance branch alone."""
+    return rows if len(rows) == len(x) else rows[-len(x) :]
+
+
 class CrossAttention(nn.Module):
     """Attention of every token to the context of its row.
 
@@ -36,9 +41,10 @@ class CrossAttention(nn.Module):
         """Attention output to add to ``tokens``; ``k`` is 1 for a single context token."""
         if context.shape[1] == 1:
             answer = ops.constant(f"{self.site}.answer", lambda: self.to_out[0](self.to_v(context)))
-            return ops.rows(answer)
+            return of_last_branches(ops.rows(answer), tokens)
         key = ops.rows(ops.constant(f"{self.site}.key", lambda: self.to_k(context)))
         value = ops.rows(ops.constant(f"{self.site}.value", lambda: self.to_v(context)))
+        key, value = of_last_branches(key, tokens), of_last_branches(value, tokens)
         q, k, v = (
             t.unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for t in (self.to_q(norm(tokens)), key, value)

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from sphinx_framework.options import CheckpointOptions, Options
 
-Solver = Literal["euler", "dpmpp_2m"]
+Solver = Literal["euler", "dpmpp_2m", "unipc"]
 Guider = Literal["vanilla", "multiview", "multiview_temporal"]
 GROUPS = 32
 
@@ -111,7 +111,9 @@ class SevaConfig(Architecture, CheckpointOptions):
         description="keep the Pluecker modulation of every block during a request: less work per "
         "step, more memory",
     )
-    solver: Solver = Field("euler", description='"euler" (SEVA\'s) or "dpmpp_2m" for few steps')
+    solver: Solver = Field(
+        "euler", description='"euler" (SEVA\'s), or "dpmpp_2m" or "unipc" for few steps'
+    )
     step_noise: bool = Field(
         True, description="SEVA's noise of sigma + 1e-6 at every Euler step (it is not visible)"
     )

@@ -138,6 +138,36 @@ class SevaModel:
             keep_modulations=self.config.keep_modulations,
         )
 
+    @property
+    def guided(self) -> bool:
+        """It always has two branches."""
+        return True
+
+    def denoise_guided(
+        self,
+        x: Float[Tensor, "R C a b"],
+        step: int,
+        condition: SevaCondition,
+        ops: Executor,
+        difference: Float[Tensor, "R C a b"] | None,
+    ) -> tuple[Float[Tensor, "R C a b"], Float[Tensor, "R C a b"]]:
+        """The same, and the difference of the predicted noises; see :class:`GuidedModel`."""
+        schedule = condition.sampler
+        clean, noise = predicted_rows(
+            self.network,
+            x,
+            index=schedule.time_indices[step],
+            sigma=schedule.sigmas[step],
+            condition=condition,
+            ops=ops,
+            keep_modulations=self.config.keep_modulations,
+            difference=difference,
+        )
+        if difference is None:
+            without, given = noise.chunk(2)
+            difference = given - without
+        return clean, difference
+
     def _check_size(self, size: tuple[int, int]) -> None:
         multiple = FACTOR * self.config.coarsest
         if any(side % multiple or side == 0 for side in size):
@@ -170,9 +200,39 @@ def denoise_rows(
         ops: what gives access to other frames and pixels.
         keep_modulations: see :class:`Signals`.
     """
+    clean, _ = predicted_rows(
+        network,
+        x,
+        index=index,
+        sigma=sigma,
+        condition=condition,
+        ops=ops,
+        keep_modulations=keep_modulations,
+    )
+    return clean
+
+
+def predicted_rows(
+    network: UNet,
+    x: Float[Tensor, "R C a b"],
+    *,
+    index: int,
+    sigma: float,
+    condition: SevaCondition,
+    ops: Executor,
+    keep_modulations: bool,
+    difference: Float[Tensor, "R C a b"] | None = None,
+) -> tuple[Float[Tensor, "R C a b"], Float[Tensor, "gR C a b"]]:
+    """Guided clean latents, and the noise that each branch predicted; see :func:`denoise_rows`.
+
+    difference: conditional minus unconditional noise, to use as it is: the conditional branch runs
+        alone.
+    """
     dtype = network.dtype
-    both = with_inputs(torch.cat([x, x]), ops.maps(condition.replace))
-    inputs = torch.cat([scaled(both, sigma), ops.maps(condition.concat)], dim=1)
+    skipped = 0 if difference is None else len(condition.replace) // 2
+    states = torch.cat([x, x]) if difference is None else x
+    both = with_inputs(states, ops.maps(condition.replace[skipped:]))
+    inputs = torch.cat([scaled(both, sigma), ops.maps(condition.concat[skipped:])], dim=1)
     prediction = network(
         inputs.to(dtype, memory_format=network.memory_format),
         torch.full((1,), index, device=x.device),
@@ -181,9 +241,15 @@ def denoise_rows(
         ops,
         keep_modulations=keep_modulations,
     )
-    clean = denoised(both, prediction.to(x.dtype), sigma)
+    noise = prediction.to(x.dtype)
+    clean = denoised(both, noise, sigma)
+    scale = ops.rows(condition.scale)
+    if difference is not None:
+        # Without the condition no inputs are put in.
+        unconditional = denoised(x, noise - difference, sigma)
+        return guided(unconditional, clean, scale), noise
     unconditional, conditional = clean.chunk(2)
-    return guided(unconditional, conditional, ops.rows(condition.scale))
+    return guided(unconditional, conditional, scale), noise
 
 
 def build_network(config: SevaConfig, device: torch.device) -> UNet:

@@ -22,7 +22,7 @@ class SevaSampler(SigmaSampler):
     Args:
         levels: all noise levels, ascending.
         num_steps: steps of the grid.
-        solver: ``"euler"`` is SEVA's; ``"dpmpp_2m"`` is the core's multistep solver, without raise.
+        solver: ``"euler"`` is SEVA's; ``"dpmpp_2m"`` and ``"unipc"`` are the core's, without raise.
         step_noise: draw that noise; without it the walk is deterministic.
     """
 

@@ -26,17 +26,24 @@ class Context:
     image: image tokens, ``[g L D]`` shared by all frames, or ``[gT L D]`` when ``per_frame``.
     per_frame: fixed from the whole clip; the number of held frames must not change the branch.
     name: distinguishes the image tokens of the clips of one request.
+    skipped: leading branches that the activations leave out.
     """
 
     text: Float[Tensor, "g n D"]
     image: Float[Tensor, "gT L D"]
     per_frame: bool = False
     name: str = ""
+    skipped: int = 0
 
     @property
     def branches(self) -> int:
         """Number of guidance branches."""
         return self.text.shape[0]
+
+    @property
+    def held_branches(self) -> int:
+        """Those that the activations have."""
+        return self.branches - self.skipped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

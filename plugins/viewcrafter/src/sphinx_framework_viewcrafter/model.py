@@ -1,5 +1,7 @@
 """ViewCrafter as a diffusion model of the framework."""
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -20,6 +22,7 @@ from sphinx_framework_viewcrafter.conditioning import (
 )
 from sphinx_framework_viewcrafter.config import ViewCrafterConfig
 from sphinx_framework_viewcrafter.guidance import Guidance
+from sphinx_framework_viewcrafter.network import UNet
 from sphinx_framework_viewcrafter.sampler import DdimSampler
 from sphinx_framework_viewcrafter.training_schedule import TrainingSchedule
 
@@ -121,18 +124,40 @@ class ViewCrafter:
         self, x: Float[Tensor, "R C a b"], step: int, condition: Condition, ops: Executor
     ) -> Float[Tensor, "R C a b"]:
         """Predict clean latents with classifier-free guidance over both branches."""
-        grid, branches = condition.sampler, self._branches
-        joined = torch.cat([x.to(self._dtype), ops.maps(condition.latents)], dim=1)
-        v = self._networks.unet(
-            joined.repeat(branches, 1, 1, 1),
-            torch.full((1,), grid.timesteps[step], device=x.device),
-            torch.full((1,), self.config.frame_stride, device=x.device),
-            condition.context,
-            ops,
-        ).float()
-        if branches > 1:
-            v = self._guidance(*v.chunk(branches), ops)
-        return grid.denoised(x, v, step)
+        v = predicted(
+            self._networks.unet, x, condition, step, self.config.frame_stride, ops, self._dtype
+        )
+        if self._branches > 1:
+            v = self._guidance(*v.chunk(self._branches), ops)
+        return condition.sampler.denoised(x, v, step)
+
+    @property
+    def guided(self) -> bool:
+        """Two branches, unless the guidance is 1."""
+        return self._branches > 1
+
+    def denoise_guided(
+        self,
+        x: Float[Tensor, "R C a b"],
+        step: int,
+        condition: Condition,
+        ops: Executor,
+        difference: Float[Tensor, "R C a b"] | None,
+    ) -> tuple[Float[Tensor, "R C a b"], Float[Tensor, "R C a b"]]:
+        """The same, and the difference of the branches' ``v``; see :class:`GuidedModel`."""
+        if difference is not None:
+            context = replace(condition.context, skipped=1)
+            condition = replace(condition, context=context)
+        v = predicted(
+            self._networks.unet, x, condition, step, self.config.frame_stride, ops, self._dtype
+        )
+        if difference is None:
+            unconditional, conditional = v.chunk(2)
+            difference = conditional - unconditional
+        else:
+            unconditional, conditional = v - difference, v
+        guided = self._guidance(unconditional, conditional, ops)
+        return condition.sampler.denoised(x, guided, step), difference
 
     def _encode(self, images: Float[Tensor, "V 3 H W"], noise: Tensor | None) -> Tensor:
         multiple = self.latent_factor * self.tile
@@ -167,3 +192,24 @@ class ViewCrafter:
                 f"has {num_frames}.",
                 hint="Set per_frame_context = false, or ask for another number of targets.",
             )
+
+
+def predicted(
+    network: UNet,
+    x: Float[Tensor, "R C a b"],
+    condition: Condition,
+    step: int,
+    frame_stride: int,
+    ops: Executor,
+    dtype: torch.dtype,
+) -> Float[Tensor, "gR C a b"]:
+    """The network's ``v`` of the held rows in every branch that the context does not skip."""
+    joined = torch.cat([x.to(dtype), ops.maps(condition.latents)], dim=1)
+    v: Tensor = network(
+        joined.repeat(condition.context.held_branches, 1, 1, 1),
+        torch.full((1,), condition.sampler.timesteps[step], device=x.device),
+        torch.full((1,), frame_stride, device=x.device),
+        condition.context,
+        ops,
+    )
+    return v.float()

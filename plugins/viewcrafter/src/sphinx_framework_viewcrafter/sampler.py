@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.protocols import SolverStep
+from sphinx_framework.samplers import corrected
 from sphinx_framework_viewcrafter.config import Solver, Spacing
 from sphinx_framework_viewcrafter.training_schedule import TrainingSchedule
 
@@ -36,7 +37,7 @@ class DdimSampler:
     ) -> None:
         """Pick the grid; raises :class:`ConfigError` when it does not exist.
 
-        solver: ``"ddim"`` is the authors'; ``"dpmpp_2m"`` is DPM-Solver++(2M), deterministic.
+        solver: ``"ddim"`` is the authors'; ``"dpmpp_2m"`` and ``"unipc"`` are deterministic.
         """
         self.timesteps = timesteps(num_steps, len(training.betas), spacing)
         self.alphas = [float(training.alphas_cumprod[t]) for t in self.timesteps]
@@ -94,7 +95,9 @@ class DdimSampler:
         """One move to any later step; DDIM is of first order, and the past does not matter."""
         if move.next_step == self.num_steps and self.final == "denoised":
             return denoised
-        multistep = self.solver == "dpmpp_2m"
+        multistep = self.solver != "ddim"
+        if self.solver == "unipc" and move.previous is not None:
+            x = self._corrected(x, denoised, move, move.previous)
         if multistep:
             denoised = self._extrapolated(denoised, move)
         alpha, scale = self.alphas[move.step], self.scales[move.step]
@@ -122,9 +125,27 @@ class DdimSampler:
         slope = (levels[2] - levels[1]) / (2 * (levels[1] - levels[0]))
         return (1 + slope) * denoised - slope * earlier
 
+    def _corrected(
+        self,
+        x: Float[Tensor, "R *d"],
+        denoised: Float[Tensor, "R *d"],
+        move: SolverStep,
+        previous: tuple[int, Tensor],
+    ) -> Float[Tensor, "R *d"]:
+        """The state as the last move had led to it, had it known ``denoised`` (UniC)."""
+        past = [previous]
+        # A move that began one move after pure noise did not look back (see _extrapolated).
+        if move.earlier is not None and self.alphas[move.earlier[0]] > 0:
+            past.append(move.earlier)
+        levels = [self._log_ratio(at) for at in (move.step, *(at for at, _ in past))]
+        signal = math.sqrt(self.alphas[move.step]) * self.scales[move.step]
+        return corrected(x, [denoised, *(estimate for _, estimate in past)], levels, signal)
+
     def _log_ratio(self, step: int) -> float:
-        """Logarithm of signal over noise, as the state holds them."""
+        """Logarithm of signal over noise, as the state holds them; ``-inf`` for pure noise."""
         alpha, scale = self._level(step)
+        if alpha == 0:
+            return -math.inf
         return math.log(math.sqrt(alpha) * scale / math.sqrt(1 - alpha))
 
     def _level(self, step: int) -> tuple[float, float]:

@@ -77,13 +77,15 @@ class CrossAttention(nn.Module):
         )
         query = self.to_q(x)
         # All rows of a branch ask the same tokens: one long query per branch, no copies of keys.
-        of_branch = query.unflatten(0, (context.branches, -1))
+        of_branch = query.unflatten(0, (context.held_branches, -1))
         flat = of_branch.flatten(1, 2)
-        mixed = attend(flat, text, self.heads)
+        mixed = attend(flat, text[context.skipped :], self.heads)
         if context.per_frame:
-            mixed = mixed.reshape(query.shape) + attend(query, ops.rows(image), self.heads)
+            own = ops.rows(image)[-len(query) :]
+            mixed = mixed.reshape(query.shape) + attend(query, own, self.heads)
         else:
-            mixed = (mixed + attend(flat, image, self.heads)).reshape(query.shape)
+            shared = image[context.skipped :]
+            mixed = (mixed + attend(flat, shared, self.heads)).reshape(query.shape)
         out: Tensor = self.to_out[0](mixed)
         return out
 
