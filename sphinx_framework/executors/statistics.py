@@ -3,7 +3,6 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 def affine(norm: nn.GroupNorm, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -17,7 +16,9 @@ def affine(norm: nn.GroupNorm, device: torch.device) -> tuple[Tensor, Tensor]:
 def float32_group_norm(norm: nn.GroupNorm, x: Tensor) -> Tensor:
     """Normalise in float32 whatever the dtype: half-precision sums lose the small groups."""
     weight, bias = affine(norm, x.device)
-    return F.group_norm(x.float(), norm.num_groups, weight, bias, norm.eps).to(x.dtype)
+    # Not F.group_norm, which refuses one row of one pixel: a frame alone on a coarsest level.
+    normed = torch.group_norm(x.float(), norm.num_groups, weight, bias, norm.eps)
+    return normed.to(x.dtype)
 
 
 def group_moments(x: Float[Tensor, "R C a b"], groups: int) -> Float[Tensor, "R g 2"]:

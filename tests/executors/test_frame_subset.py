@@ -74,3 +74,10 @@ def test_frames_at_the_ends_see_zeros_beyond_the_clip():
     result = subset(cache, [0, 3]).frame_conv("t", conv, clip[[0, 3]])
 
     assert result.flatten().tolist() == [11, 1100]
+
+
+def test_a_frame_alone_on_a_level_of_one_cell_is_normalised():
+    norm = torch.nn.GroupNorm(4, 4)
+    x = torch.randn(3, 4, 1, 1)
+    ops = FrameSubsetExecutor(3, LatentCache(), torch.tensor([1]))
+    assert torch.equal(ops.group_norm("norm", norm, x[[1]]), torch.zeros(1, 4, 1, 1))

@@ -53,3 +53,22 @@ def _is_over(pid):
             return file.read().rsplit(")", 1)[1].split()[0] == "Z"
     except OSError:  # it is not there any more
         return True
+
+
+def test_each_worker_is_started_with_its_own_gpu_in_sight(monkeypatch):
+    started = []
+
+    async def start(index, environment):
+        started.append((index, environment))
+
+    monkeypatch.delenv(VISIBLE, raising=False)
+    monkeypatch.setattr("sphinx_framework.serve.process.visible_gpus", lambda: 2)
+    monkeypatch.setattr(LocalProcess, "start", start)
+
+    async def all_workers():
+        for index in range(3):
+            await LocalProcess.start_on_own_gpu(index, {"OMP_NUM_THREADS": "4"})
+
+    asyncio.run(all_workers())
+    assert [environment[VISIBLE] for _, environment in started] == ["0", "1", "0"]
+    assert {environment["OMP_NUM_THREADS"] for _, environment in started} == {"4"}
