@@ -29,7 +29,8 @@ def answered_together(calls: Sequence[Call]) -> tuple[list[Tensor], list[tuple[i
     for numbers in groups.values():
         group = [calls[number] for number in numbers]
         first = group[0].model
-        if len(group) > 1 and isinstance(first, CheckedDiffusion) and first.batching is not None:
+        alone = len(group) == 1 or any(call.guided for call in group)
+        if not alone and isinstance(first, CheckedDiffusion) and first.batching is not None:
             found = _run(first, first.batching, group)
             counts.append((len(group), sum(len(call.x) for call in group)))
         else:

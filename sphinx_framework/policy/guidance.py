@@ -18,7 +18,10 @@ Guide = Literal["both", "kept", "none"]
 
 
 class GuidanceConfig(Options):
-    """Which steps run both branches of guidance; the defaults are all of them."""
+    """Which steps run both branches of guidance; the defaults are all of them.
+
+    Predicted times and budgets take no account of it: they assume both branches.
+    """
 
     interval: tuple[float, float] = Field(
         default=(0.0, 1.0),

@@ -7,7 +7,7 @@ from recorded_graph import StandIn
 from torch import nn
 
 from sphinx_framework.errors import ConfigError
-from sphinx_framework.executors.graphs import MOST_FRAMES, graph_networks
+from sphinx_framework.executors.graphs import MOST_FRAMES, CudaRecorder, graph_networks
 from sphinx_framework.executors.latent_cache import LastBranch, LatentCache
 from sphinx_framework.executors.passes import frames_pass, full_pass
 from sphinx_framework.protocols import Sight
@@ -23,7 +23,7 @@ class Net(nn.Module):
         self.mixers = nn.ModuleList(MixedModel(kinds).mixers)
 
     def forward(self, x, level, ops):
-        scale = ops.constant("scale", lambda: torch.full((1,), 0.9))
+        scale = ops.constant("scale", lambda: torch.full((1,), 0.9, device=x.device))
         for mixer in self.mixers:
             x = torch.tanh(mixer(scale * x + level, ops))
         return x
@@ -32,15 +32,17 @@ class Net(nn.Module):
 class Model:
     """A network and its replayed twin."""
 
-    def __init__(self, network=Net):
+    def __init__(self, network=Net, device="cpu", recorder=None):
         torch.manual_seed(0)
         self.network, self.twin = network(), network()
         self.twin.load_state_dict(self.network.state_dict())
-        self.recorder = StandIn()
+        for own in (self.network, self.twin):
+            own.to(device).requires_grad_(False)
+        self.device, self.recorder = device, recorder or StandIn()
         (self.graphed,) = graph_networks([self.twin], self.recorder)
 
     def denoise(self, x, step, condition, ops):
-        level = torch.full((1,), 0.1 * step)
+        level = torch.full((1,), 0.1 * step, device=x.device)
         return (self.twin if condition == "twin" else self.network)(x, level, ops)
 
 
@@ -50,7 +52,8 @@ class Request:
     def __init__(self, model, seed, frames=FRAMES):
         self.model = model
         generator = torch.Generator().manual_seed(seed)
-        self.states = [torch.randn(frames, 8, 8, 8, generator=generator) for _ in range(9)]
+        states = [torch.randn(frames, 8, 8, 8, generator=generator) for _ in range(9)]
+        self.states = [state.to(model.device) for state in states]
         self.caches = {"plain": LatentCache(), "twin": LatentCache()}
         self.constants = {"plain": {}, "twin": {}}
 
@@ -60,7 +63,8 @@ class Request:
 
     def some(self, step, frames, cache=lambda cache: cache):
         self._both(step, lambda which, asked: frames_pass(
-            *asked, cache=cache(self.caches[which]), frames=torch.tensor(frames), listed=frames,
+            *asked, cache=cache(self.caches[which]), listed=frames,
+            frames=torch.tensor(frames).to(self.model.device),
             constants=self.constants[which]))  # fmt: skip
 
     def _both(self, step, call):
@@ -205,3 +209,17 @@ def test_one_guidance_branch_of_a_cache_of_two_runs_as_it_is(model):
 def test_without_cuda_the_option_is_refused_in_a_sentence():
     with pytest.raises(ConfigError, match="cpu has none"):
         fake_engine(engine={"graphs": True})
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_on_a_gpu_replays_equal_launches():
+    model = Model(device="cuda", recorder=CudaRecorder())
+    request = Request(model, 9)
+    request.full(0)
+    for step, frames in ((1, [2]), (2, [0]), (3, [1, 4])):
+        request.some(step, frames)
+    request.full(4)
+    request.some(5, [5])
+    assert not model.graphed.refused
+    assert len(model.graphed.graphs) == 2

@@ -178,4 +178,4 @@ def test_compiled_stages_rehearse(tmp_path, name):
 @pytest.mark.compile
 def test_the_tests_of_the_day_are_found(tmp_path):
     assert kit.run("gpu-tests", tmp_path, CPU, tiny=True)
-    assert "3/" in told(tmp_path, "gpu-tests")["rows"][0]["outcome"]
+    assert "4/" in told(tmp_path, "gpu-tests")["rows"][0]["outcome"]
