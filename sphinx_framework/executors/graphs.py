@@ -43,14 +43,15 @@ class CudaRecorder:
 
     def capture(self, run: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
         """Warm up on a stream of its own, as capturing asks for, then capture."""
-        here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
-        aside.wait_stream(here)  # type: ignore[no-untyped-call]
-        with torch.cuda.stream(aside):
+        cuda: Any = torch.cuda  # its streams are not typed
+        here, aside = cuda.current_stream(), cuda.Stream()
+        aside.wait_stream(here)
+        with cuda.stream(aside):
             for _ in range(WARM_UPS):
                 run()
-        here.wait_stream(aside)  # type: ignore[no-untyped-call]
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
+        here.wait_stream(aside)
+        graph = cuda.CUDAGraph()
+        with cuda.graph(graph, pool=self._pool):
             out = run()
         self._pool = graph.pool()
         return out, graph.replay
@@ -123,7 +124,7 @@ class Slots:
 class Graph:
     """One captured shape of call: its arguments' buffers, its output, and the replay."""
 
-    inputs: "Fixed"
+    inputs: Fixed
     out: Tensor
     replay: Callable[[], None]
 
