@@ -36,8 +36,9 @@ def graphs(name: str, device: torch.device, *, tiny: bool) -> Iterator[dict[str,
     made = SUBJECTS[name](device, tiny=tiny)
     recorder: Recorder = CudaRecorder() if device.type == "cuda" else Rerun()
     counts = range(1, MOST_FRAMES + 1)
+    names = [f"{n} of {made.subject.num_frames} frames" for n in counts]
     recording, *_ = (m for m in moves(made.subject, (), (), tiles=False) if "recording" in m.name)
-    few = [move for move in moves(made.subject, counts, (), tiles=False) if move.kind == "frames"]
+    few = [move for move in moves(made.subject, counts, (), tiles=False) if move.name in names]
     with torch.no_grad():
         recording.call()
         eager = [(timed(move.call, device)[0], move.call().float()) for move in few]
