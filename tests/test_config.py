@@ -65,8 +65,8 @@ def test_an_unknown_key_is_named_with_a_suggestion(write):
 
 
 def test_an_unknown_key_of_a_table_is_suggested_from_that_table(write):
-    told = complaint(write(PIPELINE + "[plan]\nrefresh = 3\n"))
-    assert "unknown key 'plan.refresh'" in told
+    told = complaint(write(PIPELINE + "[plan]\nrefresh_evry = 3\n"))
+    assert "unknown key 'plan.refresh_evry'" in told
     assert "Did you mean 'refresh_every'?" in told
     assert "quality" not in told
 
