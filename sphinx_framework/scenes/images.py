@@ -18,7 +18,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError, shown
-from sphinx_framework.scenes.jpeg import as_planes, rgb_of_planes
 
 # Pillow reports damaged files through all of these, depending on the format.
 DAMAGED = (
@@ -55,7 +54,7 @@ def read_image(
     """Read an image file as float32 RGB in [0, 1].
 
     Transparency is composited over white, 16-bit grey keeps its depth, palettes and CMYK are
-    converted to RGB; for JPEG see :mod:`.jpeg`.
+    converted to RGB.
 
     Args:
         path: the file; HEIC needs pillow-heif.
@@ -67,10 +66,8 @@ def read_image(
         SceneError: no file, a pipe or folder, not an image, too large, or cut short.
     """
     with _opened(path, formats, max_pixels) as image:
-        planes = as_planes(image)
         image.load()
-        turned = ImageOps.exif_transpose(image) if upright else image
-        array = rgb_of_planes(turned) if planes else _rgb_array(turned)
+        array = _rgb_array(ImageOps.exif_transpose(image) if upright else image)
     return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
 
 

@@ -31,6 +31,8 @@ def read_llff(folder: Path) -> Capture:
         rows = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError, MemoryError, OverflowError) as error:
         raise SceneError(f"{path}: cannot be read as an array ({shown(error)}).") from error
+    if not isinstance(rows, np.ndarray):
+        raise SceneError(f"{path}: is an archive of arrays, not one array.")
     if rows.ndim != 2 or rows.shape[1] != 17 or not len(rows) or rows.dtype.kind != "f":
         raise SceneError(
             f"{path}: must be an array of rows of 17 numbers, got {rows.dtype} {rows.shape}."

@@ -151,3 +151,11 @@ def test_odd_tensors_in_a_chunk_are_refused(turned, tmp_path, key, change):
     torch.save([{**scene, key: change(scene[key])}], tmp_path / "0.torch")
     with pytest.raises(SceneError, match=r"0\.torch"):
         load_scene(tmp_path / "0.torch")
+
+
+def test_an_archive_under_the_name_of_an_array_is_refused(clean):
+    (clean / "transforms.json").unlink()
+    np.savez(clean / "poses.npz", poses=np.zeros((12, 17)))
+    (clean / "poses.npz").rename(clean / "poses_bounds.npy")
+    with pytest.raises(SceneError, match=r"poses_bounds\.npy: is an archive"):
+        load_scene(clean)
