@@ -96,8 +96,9 @@ def test_of_twenty_at_once_with_one_key_one_is_accepted(served):
 
 
 def test_cancels_of_waiting_and_running_jobs_hold(served, hold):
-    running, waiting = accepted(served, HELD), accepted(served, QUICK)
-    served.wait_for(lambda: served.job(running)["status"] == "running")
+    running = accepted(served, HELD)
+    served.wait_for(lambda: served.job(running)["progress"]["stage"] == "regression")
+    waiting = accepted(served, QUICK)
     assert httpx.post(f"{served.url}/v1/jobs/{waiting}/cancel").status_code == 200
     assert httpx.post(f"{served.url}/v1/jobs/{running}/cancel").status_code == 202
     hold.unlink()
