@@ -5,8 +5,8 @@ looks like noise: :mod:`sphinx_framework.policy.defects` compares them with thos
 of the render.
 """
 
+import functools
 import math
-from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -32,8 +32,9 @@ BANDS = (0.6, 1.2, 2.4)
 
 def luma(images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, "V 1 H W"]:
     """Rec. 601 luma."""
-    weights = images.new_tensor(LUMA)[:, None, None]
-    return (images * weights).sum(dim=1, keepdim=True)
+    # Numbers of the program, not tensors: those would be copied to the device at every call.
+    planes = (weight * images[:, i : i + 1] for i, weight in enumerate(LUMA))
+    return functools.reduce(torch.add, planes)
 
 
 def tints(images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, "V 2 H W"]:
@@ -45,10 +46,10 @@ def tints(images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, "V 2 H W"]:
 
 def noise(images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, "V 2"]:
     """Log deviation of white noise in the smoothest windows: of luma, and of tints."""
-    kernel = images.new_tensor([[1, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 6
+    kernel = _second_differences(images.device).to(images)
     grey = luma(images)
     planes = torch.cat([grey, tints(images)], dim=1)
-    high = functional.conv2d(planes.flatten(0, 1)[:, None], kernel[None, None]).square()
+    high = functional.conv2d(planes.flatten(0, 1)[:, None], kernel).square()
     high = high.reshape(*planes.shape[:2], *high.shape[-2:])
     powers = functional.avg_pool2d(high, WINDOW, WINDOW // 2)
     mean = functional.avg_pool2d(grey[..., 1:-1, 1:-1], WINDOW, WINDOW // 2)
@@ -56,16 +57,23 @@ def noise(images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, "V 2"]:
     usable = usable | (usable.float().mean((2, 3), keepdim=True) < 0.1)
     both = torch.cat([powers[:, :1], powers[:, 1:].mean(1, keepdim=True)], dim=1)
     levels = torch.where(usable, both, math.nan).flatten(2).nanquantile(SMOOTHEST, dim=2).sqrt()
-    return (levels + levels.new_tensor([LUMA_FLOOR, TINT_FLOOR])).log()
+    return torch.cat([levels[:, :1] + LUMA_FLOOR, levels[:, 1:] + TINT_FLOOR], dim=1).log()
 
 
-@lru_cache(maxsize=1)
-def _cosines() -> Float[Tensor, "63 1 8 8"]:
-    """The orthonormal transform of JPEG without its mean, as kernels."""
+@functools.lru_cache(maxsize=8)
+def _second_differences(device: torch.device) -> Float[Tensor, "1 1 3 3"]:
+    """Blind to planes of colour, of unit gain for white noise; copied to a device once."""
+    kernel = torch.tensor([[1.0, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 6
+    return kernel[None, None].to(device)
+
+
+@functools.lru_cache(maxsize=8)
+def _cosines(device: torch.device) -> Float[Tensor, "63 1 8 8"]:
+    """The orthonormal transform of JPEG without its mean, as kernels; copied to a device once."""
     n = torch.arange(float(BLOCK))
     rows = 0.5 * torch.cos(math.pi * (2 * n[None] + 1) * n[:, None] / (2 * BLOCK))
     rows[0] /= math.sqrt(2)
-    return torch.einsum("ux,vy->uvxy", rows, rows).flatten(0, 1)[1:, None]
+    return torch.einsum("ux,vy->uvxy", rows, rows).flatten(0, 1)[1:, None].to(device)
 
 
 def emptied(images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, " V"]:
@@ -76,7 +84,7 @@ def emptied(images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, " V"]:
     """
     found = []
     for grey in luma(images)[..., :WIDEST, :WIDEST]:
-        small = functional.conv2d(grey[None], _cosines().to(grey))[0].abs() < LEVEL
+        small = functional.conv2d(grey[None], _cosines(grey.device).to(grey))[0].abs() < LEVEL
         down, across = (side // BLOCK for side in small.shape[1:])
         share = small[:, : down * BLOCK, : across * BLOCK].float().mean(0)
         grids = share.reshape(down, BLOCK, across, BLOCK).mean((0, 2)).flatten()

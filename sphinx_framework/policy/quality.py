@@ -32,7 +32,8 @@ def quality_report(
 
     The ratio needs scores on a positive scale; references are floored at a tiny positive number.
     """
-    inputs = [float(s) for s in input_score]
+    input_score = input_score.detach().float().cpu()  # one wait for the device
+    inputs = input_score.tolist()
     reference = torch.tensor(
         [reference_score(inputs[b.left], inputs[b.right], b.position, gamma) for b in brackets],
         dtype=torch.float32,
@@ -42,5 +43,5 @@ def quality_report(
         score=score,
         reference=reference,
         ratio=score / reference,
-        input_score=input_score.detach().float().cpu(),
+        input_score=input_score,
     )
