@@ -12,7 +12,7 @@ from sphinx_framework.registry import Registry
 
 CHANGES = {
     "the current folder": "import os\nos.chdir('/')",
-    "the handling of Ctrl-C": "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)",
+    "the handling of Ctrl-C": "import signal\nsignal.signal(signal.SIGINT, print)",
     "the root logger": "import logging\nlogging.getLogger().setLevel(1)",
     "torch's default type": "import torch\ntorch.set_default_dtype(torch.float64)",
 }

@@ -78,7 +78,7 @@ class PlanConfig(Options):
         default=0.85, gt=0, le=1, description="a frame with more of it marked is refined whole"
     )
     guidance: GuidanceConfig = Field(
-        GuidanceConfig(),
+        default=GuidanceConfig(),
         description="which steps of a guided model run both branches; mode diffusion, the "
         "baseline, always does",
     )

@@ -38,5 +38,8 @@ def test_an_endless_thread_is_named_and_the_program_ends_with_its_answer():
 
 def test_a_thread_that_ends_in_time_is_waited_for_and_an_idle_pool_is_no_stray():
     came = ended("threading.Thread(target=slow).start()", patience=60)
-    assert (came.returncode, came.stderr) == (0, "")
-    assert "the slow one is done" in came.stdout
+    assert came.returncode == 0
+    # While plugins are imported, what is printed goes to stderr, also what another thread prints.
+    said = "the slow one is done\n"
+    assert came.stdout.count(said) + came.stderr.count(said) == 1
+    assert came.stderr.replace(said, "") == ""

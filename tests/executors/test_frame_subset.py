@@ -80,4 +80,6 @@ def test_a_frame_alone_on_a_level_of_one_cell_is_normalised():
     norm = torch.nn.GroupNorm(4, 4)
     x = torch.randn(3, 4, 1, 1)
     ops = FrameSubsetExecutor(3, LatentCache(), torch.tensor([1]))
-    assert torch.equal(ops.group_norm("norm", norm, x[[1]]), torch.zeros(1, 4, 1, 1))
+    # A group of one value: nothing but the rounding of its mean, over the root of epsilon, is left.
+    came = ops.group_norm("norm", norm, x[[1]])
+    torch.testing.assert_close(came, torch.zeros(1, 4, 1, 1), rtol=0, atol=1e-3)

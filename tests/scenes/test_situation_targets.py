@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from photo_scenes import SIZE
 from PIL import Image
 
 from sphinx_framework.errors import SceneError
+from sphinx_framework.scenes.checks import camera_doubts
 from sphinx_framework.scenes.load import load_scene
 
 HEIGHT, WIDTH = SIZE
@@ -187,9 +189,19 @@ def test_distortion_that_moves_nothing_is_not_worth_a_word(bring):
     assert bring(lambda c, _: c.update(k1=1e-6)).warnings == ()
 
 
-def test_coordinates_that_lose_precision_are_told(bring):
+def test_coordinates_far_from_the_origin_are_centred_and_not_worth_a_word(bring):
     def change(content, _):
         for frame in content["frames"]:
             frame["transform_matrix"][1][3] += 5e6
 
-    assert any("single precision" in warning for warning in bring(change).warnings)
+    far, near = bring(change), bring(lambda content, _: None)
+    assert far.warnings == near.warnings
+    assert float(far.inputs.centres.abs().max()) < 100
+
+
+def test_cameras_in_memory_that_lose_precision_are_told(bring):
+    near = bring(lambda content, _: None).inputs
+    poses = near.world_from_camera.clone()
+    poses[:, 1, 3] += 5e6
+    far = replace(near, world_from_camera=poses)
+    assert any("single precision" in doubt for doubt in camera_doubts(far, far, None, None))

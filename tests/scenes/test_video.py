@@ -88,7 +88,7 @@ def test_an_impossible_number_of_frames_is_refused(tmp_path, count):
 
 
 def test_one_frame_is_no_video(tmp_path):
-    with pytest.raises(SceneError, match="has 1 frames"):
+    with pytest.raises(SceneError, match="has 1 frame;"):
         write_frames(video(tmp_path / "a.mp4", count=1), tmp_path)
 
 

@@ -130,7 +130,6 @@ DIFFUSION = [
     ("denoise", when(lambda x, s, c, o: len(c) > 12, broken), "a_long_clip"),
     ("denoise", changing_grad_mode, "nothing_that"),
     ("condition", lambda f, c, s, scene, *g: c(scene, *g) if scene.near else 1 / 0, "denoise_pred"),
-    ("condition", by_address(lambda scene, *_: scene.images), "denoise_pred"),
     ("layouts", when(lambda s: len(s.targets) > 20, answering(lambda c: c[:0])), "a_long_clip"),
     ("sampler", never_less_than_two, "noise_falls"),
     ("sampler", grid(advance=long_jumps_overshoot), "a_move_lands"),

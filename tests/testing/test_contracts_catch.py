@@ -43,6 +43,7 @@ FAKES = {
     "scene_reader": acceptance_reader,
 }
 CLAIM = "no_clip_is_longer_than_the_claim"  # of max_frames, which the fake does not make
+GUIDED = "one_branch_and_the_difference_are_as_good_as_both"  # the fake has one branch
 TOGETHER = "several_requests_in_one_call_equal_each_alone"  # the fake is asked one by one
 
 
@@ -107,7 +108,7 @@ def test_a_broken_component_is_caught(kind, method, change, check):
 
 @pytest.mark.parametrize("kind", FAKES)
 def test_every_check_has_a_component_that_it_catches(kind):
-    for check in set(checks_of(kind)) - {CLAIM, TOGETHER}:
+    for check in set(checks_of(kind)) - {CLAIM, GUIDED, TOGETHER}:
         assert any(k == kind and check.startswith(c) for k, _, _, c in PLANTED), (kind, check)
 
 
@@ -143,6 +144,42 @@ class AtOneStep(Together):
 def test_requests_that_are_mixed_up_in_one_call_are_caught(model, right):
     told = complaint(suite_of("diffusion", model(FakeConfig(), CPU)), TOGETHER)
     assert (told is None) == right
+
+
+class Guided(FakeDiffusion):
+    """A tenth of a prediction is what guidance adds."""
+
+    guided = True
+
+    def denoise_guided(self, x, step, condition, ops, difference):
+        plain = self.denoise(x, step, condition, ops)
+        if difference is None:
+            return plain, 0.1 * plain
+        return 0.9 * plain + difference, difference
+
+
+class Unguided(Guided):
+    """Forgets the difference that it is handed."""
+
+    def denoise_guided(self, x, step, condition, ops, difference):
+        both, own = super().denoise_guided(x, step, condition, ops, difference)
+        return (both, own) if difference is None else (both - difference, difference)
+
+
+class Otherwise(Guided):
+    """Predicts something else as soon as it is asked for the difference."""
+
+    def denoise_guided(self, x, step, condition, ops, difference):
+        both, own = super().denoise_guided(x, step, condition, ops, difference)
+        return 1.001 * both, own
+
+
+@pytest.mark.parametrize(
+    ("model", "right"), [(Guided, True), (Unguided, False), (Otherwise, False)]
+)
+def test_guidance_that_is_told_apart_wrongly_is_caught(model, right):
+    told = complaint(suite_of("diffusion", model(FakeConfig(), CPU)), GUIDED)
+    assert (told is None) == right, told
 
 
 def test_a_claimed_longest_clip_that_layouts_exceed_is_caught():
