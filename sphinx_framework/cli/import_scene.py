@@ -1,6 +1,7 @@
 """``import``: photos, or a scene in any readable format, to a ``transforms.json`` folder."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from sphinx_framework.cli.answer import print_json
@@ -104,6 +105,8 @@ def _read(arguments: argparse.Namespace, registry: Registry) -> tuple[SceneFolde
     first = capture.shots[capture.inputs[0]].file
     assert first is not None  # no input is without its photo
     doubts = check_capture(capture, Path(arguments.source), read_header(first).size)
+    near, far = known_range(capture)  # may read the depths of all inputs: once, for both below
+    capture = replace(capture, near=near, far=far)
     return from_capture(capture), [*capture.warnings, *doubts, *_doubts(capture)]
 
 
@@ -114,7 +117,7 @@ def _has_photo(capture: Capture, index: int) -> bool:
 
 def _doubts(capture: Capture) -> list[str]:
     """The input check: cameras and photos that will likely do badly."""
-    near, far = known_range(capture)
+    near, far = capture.near, capture.far
     shots = [capture.shots[index] for index in capture.inputs]
     files = [shot.file for shot in shots if shot.file is not None]
     size = read_header(files[0]).size

@@ -141,10 +141,9 @@ class ClipRun:
         pictures = pictures.clamp(0, 1)
         share = self.request.config.composite.render_share
         if share > 0:
-            late = torch.tensor([started[position] for position in positions])
             render = self.coarse.images[targets].to(pictures)
-            lateness = (late / self.schedule.num_steps).to(pictures)
-            pictures = with_render_share(pictures, render, share, lateness)
+            lateness = torch.tensor(list(started.values())) / self.schedule.num_steps
+            pictures = with_render_share(pictures, render, share, lateness.to(pictures))
         keep = self.decisions.keep
         if keep is not None:
             mask = ~keep[targets].to(pictures.device)

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sphinx_framework.policy.damage_measures import luma
+
 # What is left of a score: positive, because the ratio of paper eq. 2 divides by scores.
 LEAST = 0.02
 # Deviation of luminance; a white wall under even light has about 0.02.
@@ -27,8 +29,7 @@ def plausibility(images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, " V"]:
     Catches what is degenerate over the whole frame. A wrong but natural picture, or one part of a
     frame that is broken, needs evidence beyond the image and is not told here.
     """
-    weights = images.new_tensor([0.299, 0.587, 0.114])[:, None, None]
-    grey = (images.detach().clamp(0, 1) * weights).sum(dim=1)
+    grey = luma(images.detach().clamp(0, 1))[:, 0]
     contrast = grey.flatten(1).std(dim=1, correction=0)
     share = _ramp(contrast, FLAT, CONTRASTED)
     share = share * _ramp(_neighbours(grey), NOISE, PICTURE)
