@@ -1,7 +1,7 @@
 """Mistakes that show only sometimes: at odd sizes, in a later frame, call, step or thread."""
 
 import os
-import time
+import threading
 from dataclasses import replace
 
 import torch
@@ -76,11 +76,21 @@ def by_size(fake, encode, state, images):
 
 
 def by_the_way(*, of: int = 0) -> Change:
-    """What it works on is kept on itself in the meantime: another thread's request replaces it."""
+    """What it works on is kept on itself in the meantime: another thread's request replaces it.
+
+    The mistake shows when two threads meet in it. Here they always do: the first waits for the
+    second, and has lost its own request then.
+    """
 
     def changed(fake, method, state, *given, **named):
         state["given"] = given[of]
-        time.sleep(0.002)
+        if threading.current_thread() is not threading.main_thread():
+            door = state.setdefault("door", threading.Condition())
+            with door:
+                state["given"] = given[of]
+                state["came"] = state.get("came", 0) + 1
+                door.notify_all()
+                door.wait_for(lambda: state["came"] % 2 == 0, timeout=10)
         return method(*given[:of], state["given"], *given[of + 1 :], **named)
 
     return changed
