@@ -1,6 +1,6 @@
 """Noise schedules in sigma space, shared by models that predict clean latents (EDM form).
 
-A state is ``clean + sigma * noise``. Three solvers walk down the grid: Euler (SEVA's and the
+A state is ``clean + temperature * sigma * noise``. Three solvers walk down the grid: Euler (SEVA's and the
 paper's), DPM-Solver++(2M) (Lu et al. 2022, eq. 5.1 in data prediction), whose history makes few
 steps go further, and UniPC (Zhao et al. 2023, order 2, ``B(h) = e^h - 1``), which first corrects
 the state by what the network says there and then moves as DPM-Solver++(2M) does. All accept any
@@ -25,13 +25,23 @@ Solver = Literal["euler", "dpmpp_2m", "unipc"]
 class SigmaSampler:
     """A descending grid of noise levels that ends in 0."""
 
-    def __init__(self, sigmas: Float[Tensor, " S"], solver: Solver = "euler") -> None:
-        """Take ``num_steps + 1`` levels; raises ``ValueError`` unless strictly descending to 0."""
+    def __init__(
+        self, sigmas: Float[Tensor, " S"], solver: Solver = "euler", temperature: float = 1.0
+    ) -> None:
+        """Take ``num_steps + 1`` levels; raises ``ValueError`` unless strictly descending to 0.
+
+        temperature: share of the noise that states get, in (0, 1]. The levels, which the network
+            is told, stay. Where what may be is Gaussian around a mean, a walk from ``tau`` of the
+            noise ends ``tau`` times as far from that mean: 1 draws a sample, less is closer to it.
+        """
+        if not 0 < temperature <= 1:
+            raise ValueError(f"a temperature is in (0, 1], got {temperature:g}")
         levels = [float(sigma) for sigma in sigmas]
         if levels[-1] != 0 or any(a <= b for a, b in pairwise(levels)):
             raise ValueError("sigmas must be strictly descending and end in 0")
         self.sigmas = levels
         self.solver = solver
+        self.temperature = temperature
 
     @property
     def num_steps(self) -> int:
@@ -54,8 +64,8 @@ class SigmaSampler:
     def noised(
         self, clean: Float[Tensor, "R *d"], noise: Float[Tensor, "R *d"], step: int
     ) -> Float[Tensor, "R *d"]:
-        """``clean + sigma[step] * noise``."""
-        return clean + self.sigmas[step] * noise
+        """``clean + temperature * sigma[step] * noise``."""
+        return clean + self.temperature * self.sigmas[step] * noise
 
     def advance(
         self, x: Float[Tensor, "R *d"], denoised: Float[Tensor, "R *d"], move: SolverStep

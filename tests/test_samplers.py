@@ -175,6 +175,30 @@ def test_states_are_clean_plus_sigma_noise_and_clean_at_the_end():
     assert torch.equal(schedule.noised(clean, noise, schedule.num_steps), clean)
 
 
+@pytest.mark.parametrize("solver", SOLVERS)
+@given(temperature=st.floats(0.05, 1), start=st.sampled_from([0, 20]))
+def test_a_colder_walk_ends_that_much_nearer_to_the_mean(solver, temperature, start):
+    """A posterior N(mean, 0.5^2): the network knows it, and is told the level of the full noise."""
+    mean, variance = 0.3, 0.25
+    sigmas = karras_sigmas(60, 0.005, 30.0)
+
+    def exact(x, sigma):
+        return mean + (x - mean) * variance / (variance + sigma**2)
+
+    def spread(warm):
+        schedule = SigmaSampler(sigmas, solver, warm)
+        x = schedule.noised(torch.full((1,), mean), torch.ones(1), start)
+        return float(walk(schedule, x, range(start, 61), exact)) - mean
+
+    assert spread(temperature) == pytest.approx(temperature * spread(1.0), rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -0.5, 1.01, float("nan")])
+def test_a_temperature_outside_of_its_range_is_refused(temperature):
+    with pytest.raises(ValueError, match=r"in \(0, 1\]"):
+        SigmaSampler(torch.tensor([1.0, 0.0]), temperature=temperature)
+
+
 @pytest.mark.parametrize("levels", [[1.0, 2.0, 0.0], [1.0, 1.0, 0.0], [2.0, 1.0], [0.0, 0.0]])
 def test_levels_that_do_not_descend_to_zero_are_refused(levels):
     with pytest.raises(ValueError, match="strictly descending and end in 0"):

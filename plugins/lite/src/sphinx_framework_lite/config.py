@@ -39,6 +39,13 @@ class DiffusionConfig(Options):
     sigma_min: float = Field(0.01, gt=0, description="Smallest noise level of the grid.")
     sigma_max: float = Field(8.0, gt=0, description="Noise level of step 0.")
     rho: float = Field(7.0, gt=0, description="Karras spacing of the noise levels.")
+    temperature: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Share of the noise that walks start with: 1 draws a sample of what may be, "
+        "less is nearer to the mean of it.",
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="Arithmetic of the U-Net; bfloat16 is faster where it is native."
     )

@@ -133,11 +133,10 @@ class LiteDiffusion:
         return LiteCondition(base=clean, maps=maps, given=given, sigmas=tuple(sampler.sigmas))
 
     def sampler(self, num_steps: int) -> SigmaSampler:
-        """Karras levels with the solver of the options."""
+        """Karras levels with the solver and the temperature of the options."""
         config = self._config
-        return SigmaSampler(
-            karras_sigmas(num_steps, config.sigma_min, config.sigma_max, config.rho), config.solver
-        )
+        levels = karras_sigmas(num_steps, config.sigma_min, config.sigma_max, config.rho)
+        return SigmaSampler(levels, config.solver, config.temperature)
 
     @torch.no_grad()
     def denoise(

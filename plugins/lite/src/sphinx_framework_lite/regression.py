@@ -11,7 +11,11 @@ from sphinx_framework_lite.predict import input_depth, source_closeness, source_
 from sphinx_framework_lite.splat import fill_holes, fuse
 from sphinx_framework_lite.weights import build
 
-TRAINED_SIDE = 96
+# All networks saw scenes of the first side, the U-Net of the second, too; depth is estimated at 128
+# at most (``depth_side``).
+TRAINED_SIDES = (96, 192)
+# Up to this factor beyond is like them.
+SLACK = 1.5
 
 
 class LiteRegression:
@@ -52,10 +56,11 @@ def outside_of_training(scene: Scene) -> tuple[str, ...]:
     """What of a scene the networks have not seen, as sentences for the report."""
     found = []
     height, width = scene.images.shape[-2:]
-    if max(height, width) > 1.5 * TRAINED_SIDE or min(height, width) < TRAINED_SIDE / 1.5:
+    least, most = TRAINED_SIDES
+    if max(height, width) > SLACK * most or min(height, width) < least / SLACK:
         found.append(
-            f"the lite models were trained at {TRAINED_SIDE}x{TRAINED_SIDE} pixels, not at "
-            f"{height}x{width}"
+            f"the lite models were trained at {least}x{least} pixels, the U-Net at {most}x{most} "
+            f"too, not at {height}x{width}"
         )
     if len(scene.inputs) > 2:
         found.append(f"the lite models were trained with 2 inputs, not {len(scene.inputs)}")
