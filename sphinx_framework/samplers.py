@@ -1,10 +1,10 @@
 """Noise schedules in sigma space, shared by models that predict clean latents (EDM form).
 
-A state is ``clean + temperature * sigma * noise``. Three solvers walk down the grid: Euler (SEVA's and the
-paper's), DPM-Solver++(2M) (Lu et al. 2022, eq. 5.1 in data prediction), whose history makes few
-steps go further, and UniPC (Zhao et al. 2023, order 2, ``B(h) = e^h - 1``), which first corrects
-the state by what the network says there and then moves as DPM-Solver++(2M) does. All accept any
-``step -> next_step``, so a few-step walk may use a subset of the grid.
+A state is ``clean + temperature * sigma * noise``. Three solvers walk down the grid: Euler (SEVA's
+and the paper's), DPM-Solver++(2M) (Lu et al. 2022, eq. 5.1 in data prediction), whose history makes
+few steps go further, and UniPC (Zhao et al. 2023, order 2, ``B(h) = e^h - 1``), which first
+corrects the state by what the network says there and then moves as DPM-Solver++(2M) does. All
+accept any ``step -> next_step``, so a few-step walk may use a subset of the grid.
 """
 
 import math

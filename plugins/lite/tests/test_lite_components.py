@@ -253,3 +253,35 @@ def test_what_the_models_were_not_trained_for_is_told() -> None:
     told = outside_of_training(replace(scene, near=None, far=None))
     assert len(told) == 1
     assert "depth range is unknown" in told[0]
+    assert outside_of_training(make_scene(3, split="calibration", size=(192, 192), targets=1)) == ()
+    narrow = make_scene(3, split="calibration", size=(32, 96), targets=1)
+    (told,) = outside_of_training(narrow)
+    assert "trained at 96x96 pixels, the U-Net at 192x192 too, not at 32x96" in told
+
+
+def test_a_cold_walk_has_the_noise_of_its_temperature_and_the_levels_of_a_warm_one():
+    warm = LiteDiffusion(DiffusionConfig(weights="random"), CPU).sampler(12)
+    cold = LiteDiffusion(DiffusionConfig(weights="random", temperature=0.25), CPU).sampler(12)
+    nothing, one = torch.zeros(2), torch.ones(2)
+    assert cold.sigmas == warm.sigmas
+    for step in range(13):
+        colder = cold.noised(nothing, one, step)
+        torch.testing.assert_close(colder, 0.25 * warm.noised(nothing, one, step))
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_native_precision_is_bfloat16_where_the_processor_has_it(there, monkeypatch):
+    monkeypatch.setattr("sphinx_framework_lite.model.has_bfloat16", lambda device: there)
+    scene = make_scene(3, split="calibration", size=(32, 32), targets=1)
+    coarse = LiteRegression(RegressionConfig(weights="random"), CPU).predict(scene)
+
+    def seen(precision):
+        torch.manual_seed(0)
+        model = LiteDiffusion(DiffusionConfig(precision=precision), CPU)
+        layout = model.layouts(scene)[0]
+        frames = torch.stack([scene.images[0], coarse.images[0], scene.images[1]])
+        clean = model.encode(frames)
+        condition = model.condition(scene, coarse, layout, clean, model.sampler(4))
+        return model.denoise(clean, 1, condition, DenseExecutor(3))
+
+    assert torch.equal(seen("native"), seen("bfloat16" if there else "float32"))

@@ -69,7 +69,7 @@ train() {
 
 check() {
   # shellcheck disable=SC2046
-  "$python" "$here/check_refinement.py" --data "$data" --splits $(splits held) --starts 40 \
+  "$python" "$here/check_refinement.py" --data "$data" --splits $(splits held) --plans 40x1 \
     --weights "$shipped" "$out/weights.safetensors"
 }
 

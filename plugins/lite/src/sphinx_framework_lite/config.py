@@ -46,8 +46,10 @@ class DiffusionConfig(Options):
         description="Share of the noise that walks start with: 1 draws a sample of what may be, "
         "less is nearer to the mean of it.",
     )
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="Arithmetic of the U-Net; bfloat16 is faster where it is native."
+    precision: Literal["float32", "bfloat16", "native"] = Field(
+        "float32",
+        description="Arithmetic of the U-Net; bfloat16 is faster where the processor has it, and "
+        "'native' takes it there only (frames then differ between machines by rounding).",
     )
     depth_side: int = Field(
         128,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import nullcontext
 from itertools import pairwise
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -44,6 +45,9 @@ class LiteDiffusion:
     ) -> None:
         self._config = config
         self._device = device
+        self._half = config.precision == "bfloat16" or (
+            config.precision == "native" and has_bfloat16(device)
+        )
         self._autoencoder = build(Autoencoder, "autoencoder", config.weights, device)
         self._depth = build(DepthNetwork, "depth", config.weights, device)
         self._denoiser = build(Denoiser, "denoiser", config.weights, device)
@@ -144,8 +148,7 @@ class LiteDiffusion:
     ) -> Float[Tensor, "R C a b"]:
         """Predict the clean latents of the held rows."""
         sigma = torch.full((1,), condition.sigmas[step], dtype=x.dtype, device=x.device)
-        half = self._config.precision == "bfloat16"
-        with torch.autocast(x.device.type, torch.bfloat16) if half else nullcontext():
+        with torch.autocast(x.device.type, torch.bfloat16) if self._half else nullcontext():
             clean: Tensor = self._denoiser(x, sigma, condition, ops)
         return clean
 
@@ -171,10 +174,19 @@ class LiteDiffusion:
         base = torch.cat([picks.maps(c.base) for _, _, c, picks in asked])
         given = torch.cat([picks.rows(c.given) for _, _, c, picks in asked])
         maps = torch.cat([picks.maps(c.maps) for _, _, c, picks in asked])
-        half = self._config.precision == "bfloat16"
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self._half):
             clean = self._denoiser.of_rows(x, sigma, base, given, maps, ops)
         return list(clean.split([len(own) for own in rows]))
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies in bfloat16 itself; not known is no."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return device.type == "cpu" and bool(
+        capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+    )
 
 
 def middle(near: float, far: float) -> float:
