@@ -1,9 +1,11 @@
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.resources import files
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from sphinx_framework.errors import SceneError, WeightsError
 from sphinx_framework.executors.dense import DenseExecutor
@@ -285,3 +287,15 @@ def test_native_precision_is_bfloat16_where_the_processor_has_it(there, monkeypa
         return model.denoise(clean, 1, condition, DenseExecutor(3))
 
     assert torch.equal(seen("native"), seen("bfloat16" if there else "float32"))
+
+
+@pytest.mark.parametrize("name", ["depth", "autoencoder", "denoiser", "quality", "evidence"])
+def test_packaged_weights_say_what_they_were_trained_on_and_their_licence(name):
+    path = files("sphinx_framework_lite") / "weights" / f"{name}.safetensors"
+    with safe_open(str(path), "pt") as opened:
+        said = opened.metadata()
+    assert said["licence"] == "Apache-2.0"
+    assert {"network", "sources", "training", "pixels"} <= said.keys()
+    assert "No posed capture" in said["sources"]
+    wears_photographs = name in ("depth", "denoiser", "evidence")
+    assert ("CC-BY-2.0" in said["sources"]) == wears_photographs
