@@ -7,6 +7,10 @@ PLUGINS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
 SOURCES := sphinx_framework plugins benchmarks examples tests
 OUT ?= out/demo
 SCHEMA := sphinx_framework/configs/pipeline.schema.json
+# A package index that is slow, or away for a moment, fails nothing.
+export PIP_RETRIES ?= 10
+export PIP_TIMEOUT ?= 60
+export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 .PHONY: install schema demo test check ray lint types imports template wheels bench docs format clean
 
@@ -14,7 +18,7 @@ install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt requirements-no-deps.txt $(wildcard plugins/*/pyproject.toml)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch hatchling editables
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[dev]' $(addprefix -e ,$(PLUGINS))
 	$(BIN)/python -m pip install --quiet --no-deps -r requirements-no-deps.txt

@@ -2,6 +2,8 @@
 
 import importlib
 
+import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.internal.conjecture import providers
@@ -27,6 +29,12 @@ def test_examples_are_the_same_after_an_import_of_a_module_with_numbers(tmp_path
     importlib.import_module("numbers_and_texts")
     assert drawn() == before
     assert len(providers._get_local_constants()) == 0
+
+
+@pytest.mark.parametrize("run", range(2))
+def test_random_numbers_do_not_depend_on_the_tests_before(run):
+    drawn = torch.rand(1)
+    assert drawn == torch.rand(1, generator=torch.Generator().manual_seed(0))
 
 
 def test_the_profile_of_the_suite_is_loaded_and_has_no_limit_of_time():

@@ -20,16 +20,20 @@ def test_import_killed_at_random_moments_leaves_nothing_half_and_runs_again(phot
 
 
 def test_a_half_file_and_a_stray_one_are_found(photo_scene, tmp_path):
-    """The check itself: a writer that writes in place is caught."""
-    writer = tmp_path / "writer.py"
+    """The check itself: a writer that writes in place, and stands still in the second run."""
+    writer, out, half = tmp_path / "writer.py", tmp_path / "out", tmp_path / "half"
     writer.write_text(
         "import pathlib, sys, time\n"
-        "out = pathlib.Path(sys.argv[1]); out.mkdir(exist_ok=True)\n"
+        "out, half = map(pathlib.Path, sys.argv[1:]); again = out.exists() and not half.exists()\n"
+        "out.mkdir(exist_ok=True)\n"
         "with (out / 'a.txt').open('w') as file:\n"
         "    for _ in range(40):\n"
-        "        file.write('x' * 100); file.flush(); time.sleep(0.01)\n"
+        "        file.write('x' * 100); file.flush()\n"
+        "        if again:\n"
+        "            half.touch(); time.sleep(600)\n"
+        "(out / 'b.txt').write_text('b')\n"
     )
-    out = tmp_path / "out"
-    fault = kills.kill_at_random([sys.executable, str(writer), str(out)], photo_scene, out, 3)
-    assert fault.stopped
-    assert any("bytes of 4000" in text for text in fault.found)
+    command = [sys.executable, str(writer), str(out), str(half)]
+    fault = kills.kill_at_random(command, photo_scene, out, 1, begun=half.exists)
+    assert fault.stopped == 1
+    assert fault.found == ["a.txt has 100 bytes of 4000"]

@@ -127,13 +127,13 @@ def test_a_stopped_render_changes_nothing_and_the_next_one_works(command, wait, 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    for _ in range(600):
+    for _ in range(6000):
         if (command.out / ".sphinx-partial").exists() or running.poll() is not None:
             break
         time.sleep(0.02)
     time.sleep(wait)
     running.send_signal(blow)
-    _, told = running.communicate(timeout=60)
+    _, told = running.communicate(timeout=120)
     assert b"Traceback" not in told
     assert snapshot(command.scene) == before
     if (command.out / "report.json").exists():

@@ -4,13 +4,13 @@ import io
 import json
 import socket
 import struct
-import time
 import zipfile
 import zlib
 from pathlib import Path
 
 import httpx
 import pytest
+from servers import LIMIT
 
 from sphinx_framework.serve.problems import TITLES
 
@@ -24,7 +24,8 @@ def still_serves(server):
     yield
     assert httpx.get(server.url + "/healthz").status_code == 200
     assert jobs(server) == before
-    assert not list((server.folder / "data" / "tmp").iterdir())
+    # A connection that was cut is cleared up when the server hears of it.
+    server.wait_for(lambda: not list((server.folder / "data" / "tmp").iterdir()))
 
 
 def jobs(server):
@@ -99,11 +100,11 @@ def test_what_is_not_http_is_refused_or_cut(server, data):
 
 
 def test_a_stated_length_beyond_the_limit_is_refused_before_the_body(server):
-    began = time.monotonic()
-    said = talk(server, head("Content-Type: application/json", "Content-Length: 99999999999999"))
+    """The body never comes: an answer is one that did not wait for it."""
+    lines = ("Content-Type: application/json", "Content-Length: 99999999999999")
+    said = talk(server, head(*lines), wait=LIMIT)
     assert b" 413 " in said.split(b"\r\n", 1)[0]
     assert b"upload-too-large" in said
-    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_a_host_that_only_begins_like_ours_is_refused(server, host):
 
 def test_every_origin_of_a_request_must_be_known(server):
     lines = ("Origin: http://127.0.0.1", "Origin: http://evil", "Content-Length: 0")
-    assert talk(server, head(*lines)).startswith(b"HTTP/1.1 403")
+    assert talk(server, head(*lines), wait=LIMIT).startswith(b"HTTP/1.1 403")
 
 
 @pytest.mark.parametrize("kind", ["", "text/plain", "image/png", "application/json, text/x"])
@@ -193,16 +194,15 @@ def archive(scene, **changed):
 
 
 def upload(server, data):
-    return httpx.post(server.url + "/v1/jobs", files={"scene": ("x.zip", data)}, timeout=60)
+    return httpx.post(server.url + "/v1/jobs", files={"scene": ("x.zip", data)})
 
 
 def test_a_picture_of_169_megapixels_is_refused_from_its_header(server):
-    before, began = peak_of(server.process.pid), time.monotonic()
+    before = peak_of(server.process.pid)
     answer = upload(
         server, archive(server.scene, **{"images/0.png": png_of_stated_size(13000, 13000)})
     )
     assert "169000000 pixels" in refused(server, answer, 422)["detail"]
-    assert time.monotonic() - began < 10
     assert peak_of(server.process.pid) - before < 100e6
 
 

@@ -45,12 +45,15 @@ def test_a_reader_that_reads_nothing_is_dropped_and_holds_up_nobody(local, monke
     async def both():
         slow = asyncio.create_task(events_of(local, job, stuck))
         quick = asyncio.create_task(events_of(local, job, reading))
-        await asyncio.sleep(0.1)
-        assert b"event: status" in b"".join(seen), "the other one is served meanwhile"
+        await asyncio.wait_for(told("status"), 60)  # the other one is served meanwhile
         await local.server.dispatcher.cancel("", job)
-        await asyncio.wait_for(quick, 5)
+        await asyncio.wait_for(quick, 60)
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(slow, 5)
+            await slow
+
+    async def told(event):
+        while f"event: {event}".encode() not in b"".join(seen):
+            await asyncio.sleep(0.01)
 
     local.runner.run(both())
     assert b"event: done" in b"".join(seen)
@@ -68,9 +71,10 @@ def test_a_reader_that_pauses_gets_everything_once(local):
 
     async def run():
         telling = asyncio.create_task(events_of(local, job, pausing))
-        await asyncio.sleep(0.1)
+        while not seen:
+            await asyncio.sleep(0.01)
         await local.server.dispatcher.cancel("", job)
-        await asyncio.wait_for(telling, 5)
+        await asyncio.wait_for(telling, 60)
 
     local.runner.run(run())
     ids = [line for line in b"".join(seen).splitlines() if line.startswith(b"id: ")]
@@ -97,7 +101,7 @@ def test_it_listens_on_ipv6_and_answers_to_that_name(local, monkeypatch):
             answer = await http.get(f"{server.url}/healthz")
             other = await http.get(f"{server.url}/healthz", headers={"Host": "[::2]"})
         server._ending.set()
-        await asyncio.wait_for(serving, 30)
+        await asyncio.wait_for(serving, 60)
         return answer.status_code, other.status_code
 
     assert local.runner.run(asked()) == (200, 421)

@@ -7,35 +7,13 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from holding import HELD, PLUGIN, QUICK
 from servers import FakeServer
 
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.serve.datadir import DataDirectory
 from sphinx_framework.serve.home import open_database
 from sphinx_framework.serve.settings import Settings
-
-SLOW = """
-import os
-import time
-from sphinx_framework.plugin import hookimpl
-from sphinx_framework.testing.fakes import FakeRegression
-
-class Slow(FakeRegression):
-    def predict(self, scene):
-        while len(scene.targets) == 11 and os.path.exists(os.environ["HOLD"]):
-            time.sleep(0.02)
-        return super().predict(scene)
-
-@hookimpl
-def sphinx_framework_components():
-    from dataclasses import replace
-    from sphinx_framework.testing.pipeline import fake_specs
-    return [
-        replace(spec, factory=__name__ + ":Slow") if spec.kind == "regression" else spec
-        for spec in fake_specs()
-    ]
-"""
-HELD, QUICK = {"targets": "interpolate:11"}, {"targets": "interpolate:2"}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +25,7 @@ def hold(tmp_path_factory):
 def served(tmp_path_factory, postgres, hold):
     hold.touch()
     postgres.execute("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
-    made = FakeServer(tmp_path_factory.mktemp("served"), "--db", postgres.url, plugin=SLOW)
+    made = FakeServer(tmp_path_factory.mktemp("served"), "--db", postgres.url, plugin=PLUGIN)
     made.environment["HOLD"] = str(hold)
     yield made.start()
     made.stop()
@@ -147,6 +125,7 @@ def test_ids_have_no_gaps_over_restarts_of_the_database(served, postgres, hold):
         postgres.start()
     for job in jobs:
         served.wait_for(lambda job=job: succeeded(served, job))
+    for job in jobs:
         assert numbers(served, job) == list(range(1, len(numbers(served, job)) + 1))
 
 

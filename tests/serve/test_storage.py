@@ -129,7 +129,7 @@ def test_a_task_that_jobs_wait_for_ends_the_server_when_it_fails(local):
     async def run():
         dispatcher.start()
         dispatcher.wake()
-        await asyncio.wait_for(local.server._ending.wait(), 5)
+        await asyncio.wait_for(local.server._ending.wait(), 60)
         for task in dispatcher._tasks:
             task.cancel()
 

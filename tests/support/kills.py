@@ -4,7 +4,7 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,10 +42,12 @@ def kill_at_random(
     *,
     seed: int = 0,
     environment: dict[str, str] | None = None,
+    begun: Callable[[], bool] = lambda: True,
 ) -> Fault:
     """Kill ``command`` (which reads ``source`` and writes ``out``) and look at what it left.
 
-    A whole run tells how long it takes, and which files it writes. After every kill, no file of the
+    A whole run tells how long it takes, and which files it writes; the others are killed after a
+    part of that, but not before they have ``begun``. After every kill, no file of the
     source may differ, and a file under a final name must be as a whole run leaves it; at the end
     the command must run again.
     """
@@ -62,6 +64,8 @@ def kill_at_random(
         try:
             process.wait(generator.uniform(0.3, 1.05) * took)
         except subprocess.TimeoutExpired:
+            while not begun() and process.poll() is None:
+                time.sleep(0.01)
             process.send_signal(signal.SIGKILL)
             process.wait()
             fault.stopped += 1

@@ -90,7 +90,7 @@ def by_the_way(*, of: int = 0) -> Change:
                 state["given"] = given[of]
                 state["came"] = state.get("came", 0) + 1
                 door.notify_all()
-                door.wait_for(lambda: state["came"] % 2 == 0, timeout=10)
+                door.wait_for(lambda: state["came"] % 2 == 0, timeout=60)
         return method(*given[:of], state["given"], *given[of + 1 :], **named)
 
     return changed

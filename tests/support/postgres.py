@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-LIMIT = 60.0
+LIMIT = 180.0
 
 
 class Postgres:

@@ -2,8 +2,8 @@
 
 import json
 import os
+import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,10 +15,16 @@ from distributions import PluginFolder
 from photo_scenes import write_photo_scene
 
 LIMIT = 180.0  # a start imports torch twice, on a machine that may be busy
+# What tests ask with plain httpx functions waits as long: their 5 s are no promise of the server.
+for _kind in ("connect", "read", "write", "pool"):
+    setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _kind, LIMIT)
 
 
 class FakeServer:
-    """A server that may be started, stopped and killed; it dies with the test run."""
+    """A server that may be started, stopped and killed; it dies with the test run.
+
+    Each start takes a free port: one that was chosen before may be somebody else's by then.
+    """
 
     def __init__(self, folder: Path, *flags: str, plugin: str = FAKES) -> None:
         self.folder, self.flags = folder, flags
@@ -27,10 +33,7 @@ class FakeServer:
         self.scene = write_photo_scene(folder / "scene")
         self.plugins = PluginFolder(folder / "site")
         self.plugins.install("fakes", plugin)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = ""
         self.log = folder / "log.txt"
         self.environment = {
             **os.environ,
@@ -44,19 +47,30 @@ class FakeServer:
 
     def start(self) -> "FakeServer":
         data = self.folder / "data"
-        arguments = ("--config", self.config, "--port", self.port, "--data", data, "--threads", 1)
+        arguments = ("--config", self.config, "--port", 0, "--data", data, "--threads", 1)
         with open(self.log, "ab") as log:
+            begin = log.tell()
             self.process = subprocess.Popen(
                 self.command("serve", *arguments, *self.flags),
                 stdout=log,
                 stderr=log,
                 env=self.environment,
             )
-        self.wait_for(self._ready)
+        self.url = self.wait_for(lambda: self._listens(begin))
+        self.wait_for(lambda: self._listens(begin) and self._ready())
         return self
 
-    def _ready(self) -> bool:
+    @property
+    def port(self) -> int:
+        return int(self.url.rsplit(":", 1)[1])
+
+    def _listens(self, begin: int) -> str:
+        """The address that this start said."""
         assert self.process.poll() is None, self.log.read_text()[-2000:]
+        said = re.search(rb"^listening on (http://\S+)$", self.log.read_bytes()[begin:], re.M)
+        return said[1].decode() if said else ""
+
+    def _ready(self) -> bool:
         try:
             return httpx.get(self.url + "/readyz").status_code == 200
         except httpx.TransportError:

@@ -1,12 +1,12 @@
 """A pytest plugin: what a test does depends on nothing but the test, wherever and whenever it runs.
 
 Hypothesis draws the same examples in every run, on every machine and in every worker process.
-``--hypothesis-profile search`` draws new ones: for a developer, never for CI. And no test leaves
-torch with another number of threads than it found: two threads in each of two workers on two cores
-cost thirty times the time of small networks.
+``--hypothesis-profile search`` draws new ones: for a developer, never for CI. Random numbers begin
+anew with every test. And no test leaves torch with another number of threads than it found: two
+threads in each of two workers on two cores cost thirty times the time of small networks.
 """
 
-import sys
+import random
 from collections.abc import Generator
 
 import pytest
@@ -30,10 +30,13 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Put the number of threads back after every test."""
-    torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch is not None else None
+    """Seed what draws random numbers; put the number of threads back after the test."""
+    import torch  # whose numbers else begin anywhere, in every process
+
+    random.seed(0)
+    torch.default_generator.manual_seed(0)
+    before = torch.get_num_threads()
     result = yield
-    if torch is not None and torch.get_num_threads() != before:
+    if torch.get_num_threads() != before:
         torch.set_num_threads(before)
     return result

@@ -23,7 +23,7 @@ def address(result_folder):
     assert process.stdout is not None
     yield json.loads(process.stdout.readline())["url"]
     process.terminate()
-    process.wait(20)
+    process.wait(120)
     process.stdout.close()
 
 
@@ -32,7 +32,7 @@ def pixels(page):
     return np.asarray(shot).astype(int)[:, :600]  # left of the panel
 
 
-def answering_page(browser, address):
+def answering_page(browser, address, patience):
     """A page whose panel follows a key; ``None`` where it does not.
 
     viser's page reads messages while it draws, and now and then the first drawing of software
@@ -41,6 +41,7 @@ def answering_page(browser, address):
     from playwright.sync_api import expect
 
     page = browser.new_page(viewport={"width": 960, "height": 600})
+    page.set_default_timeout(120_000)
     page.goto(address)
     expect(page.get_by_text(re.compile(r"^Frame \d"))).to_be_visible(timeout=120_000)
     slider = page.get_by_role("slider").first
@@ -50,7 +51,7 @@ def answering_page(browser, address):
     number = int(slider.get_attribute("aria-valuenow"))
     assert number > 0
     try:
-        expect(page.get_by_text(f"Frame {number}")).to_be_visible(timeout=15_000)
+        expect(page.get_by_text(f"Frame {number}")).to_be_visible(timeout=patience)
     except AssertionError:
         page.close()
         return None
@@ -59,7 +60,8 @@ def answering_page(browser, address):
 
 def test_the_viewer_shows_gaussians_and_moves_through_frames(address):
     with launched(*WEBGL) as browser:
-        pages = (answering_page(browser, address) for _ in range(6))
+        patience = (10_000, 15_000, 20_000, 30_000, 60_000, 120_000)
+        pages = (answering_page(browser, address, most) for most in patience)
         page = next((page for page in pages if page is not None), None)
         assert page is not None
         red = 0.0

@@ -1,5 +1,5 @@
 import pytest
-from browsers import launched
+from browsers import PATIENCE_MS, launched
 from page_server import COST, PLUGIN
 from servers import FakeServer
 
@@ -39,7 +39,7 @@ def open_page(chromium, site):
 
     def opened(path="/", **options):
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
@@ -57,7 +57,7 @@ def open_page(chromium, site):
 @pytest.fixture
 def page(open_page):
     """The page with its sample at hand."""
-    from playwright.sync_api import expect
+    from browsers import expect
 
     page = open_page()
     expect(page.locator("#thumbnails img")).to_have_count(2)
