@@ -107,7 +107,7 @@ def test_files_that_are_chosen_before_the_samples_are_known_stay_chosen(page, tm
     page.reload()
     page.locator("#files").set_input_files(tmp_path / "mine.png")
     expect(page.locator("#sceneNote")).to_contain_text("1 photo(s)")
-    for _ in range(200):
+    for _ in range(1200):
         if waiting:
             break
         page.wait_for_timeout(50)
@@ -130,7 +130,7 @@ def test_the_mask_is_drawn_over_the_frame(page):
     assert share == pytest.approx(int(said[1]) / 100, abs=0.06)
 
 
-def test_every_denoising_step_is_seen_but_only_stages_are_spoken(page):
+def test_every_denoising_step_is_seen_but_only_stages_are_spoken(page, held):
     page.evaluate(
         """() => { window.spoken = [];
         new MutationObserver(() => window.spoken.push(document.getElementById("live").textContent))
@@ -140,6 +140,7 @@ def test_every_denoising_step_is_seen_but_only_stages_are_spoken(page):
     page.get_by_role("button", name="Render").click()
     expect(page.locator("#state")).to_contain_text("Refining: step")
     assert "%" in page.title() or "…" in page.title()
+    held()
     expect(page.locator("#state")).to_have_text(DONE)
     spoken = page.evaluate("() => window.spoken")
     assert len([text for text in spoken if text.startswith("Refining")]) <= 1
@@ -241,8 +242,9 @@ def test_the_keyboard_alone_is_enough(page):
         if page.evaluate("() => document.activeElement.id") == "space":
             before = page.locator("#space").evaluate("c => c.toDataURL()")
             page.keyboard.press("ArrowRight")
-            page.wait_for_timeout(100)
-            assert page.locator("#space").evaluate("c => c.toDataURL()") != before
+            page.wait_for_function(
+                "before => document.getElementById('space').toDataURL() != before", arg=before
+            )
         outline = page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle")
         assert outline != "none" or page.evaluate("() => document.activeElement.id") == "files"
         if page.evaluate("() => document.activeElement.id") == "go":
