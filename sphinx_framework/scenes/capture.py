@@ -1,12 +1,11 @@
 """A capture on disk: posed shots whose image files have not been loaded yet.
 
-The folder readers (:mod:`.transforms`, :mod:`.photos`) end here; :func:`build_scene` loads the
-chosen shots, reconciles sizes and returns a :class:`Scene`.
+The folder readers (:mod:`.transforms`, :mod:`.photos`) end here; :mod:`.build` loads the chosen
+shots.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,24 +13,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.geometry.resize import fit_images, fit_intrinsics
-from sphinx_framework.scenes.checks import check_intrinsics
+from sphinx_framework.geometry.resize import fit_intrinsics
 from sphinx_framework.scenes.depth_files import DepthFile, depth_range
-from sphinx_framework.scenes.images import (
-    MAX_PIXELS,
-    Header,
-    Photo,
-    has_transparency,
-    read_header,
-    read_image,
-)
+from sphinx_framework.scenes.images import Header, Photo, read_header, read_image
 from sphinx_framework.scenes.json_fields import Fields
 from sphinx_framework.scenes.lens import undistorted
-from sphinx_framework.scenes.origin import NO_MOVE, Origin, moved, origin_of
+from sphinx_framework.scenes.origin import NO_MOVE, Origin, moved
 from sphinx_framework.scenes.poses import PoseConvention
-from sphinx_framework.scenes.view_checks import View, view_doubts
-from sphinx_framework.texts import counted
-from sphinx_framework.types import Cameras, Scene
+from sphinx_framework.types import Cameras
 
 # Scaled copies of a photo round their sides, which moves the aspect ratio a little.
 ASPECT_TOLERANCE = 0.02
@@ -83,78 +72,12 @@ class Capture:
     poses_file: Path | None = None
 
 
-def build_scene(
-    capture: Capture,
-    targets: Sequence[int],
-    size: tuple[int, int] | None,
-    fit: str,
-    *,
-    max_pixels: int = MAX_PIXELS,
-) -> Scene:
-    """Load the inputs and the chosen targets of a capture, all at one size.
-
-    size: ``(height, width)`` to fit everything to; ``None`` keeps the size of the files, which
-    must then agree. Ground truth is carried when every chosen target has its file.
-
-    Raises:
-        SceneError: no inputs, a missing or unreadable input, or sizes that cannot be reconciled.
-    """
-    if not capture.inputs:
-        raise SceneError(f"{capture.name}: no input photo is named.")
-    loaded = [_load_input(capture.shots[i], max_pixels) for i in capture.inputs]
-    native = (int(loaded[0].shape[1]), int(loaded[0].shape[2]))
-    canvas = size if size is not None else native
-    input_shots = [capture.shots[i] for i in capture.inputs]
-    target_shots = [capture.shots[i] for i in targets]
-    if size is None:
-        _require_one_size(input_shots, loaded)
-    images = torch.cat([fit_images(image[None], canvas, fit) for image in loaded])
-    truth, warnings = _ground_truth(target_shots, canvas, fit, max_pixels)
-    warnings += _camera_warnings([*input_shots, *target_shots], native)
-    warnings += _photo_warnings([*input_shots, *target_shots], max_pixels)
-    near, far = known_range(capture)
-    origin = origin_of([shot.world_from_camera for shot in (*input_shots, *target_shots)], near)
-    inputs = shot_cameras(input_shots, canvas, fit, default_size=native, origin=origin)
-    views = _views(input_shots, images, inputs)
-    cameras = shot_cameras(target_shots, canvas, fit, default_size=native, origin=origin)
-    seen = () if truth is None else _views(target_shots, truth, cameras)
-    warnings += view_doubts(views, seen)
-    orders = [shot.order for shot in (*input_shots, *target_shots)]
-    known = tuple(order for order in orders if order is not None)
-    return Scene(
-        images=images,
-        inputs=inputs,
-        targets=cameras,
-        name=capture.name,
-        near=near,
-        far=far,
-        target_images=truth,
-        order=known if len(known) == len(orders) else None,
-        warnings=(*capture.warnings, *warnings),
-        origin=origin,
-    )
-
-
 def known_range(capture: Capture) -> tuple[float | None, float | None]:
     """Near and far as the capture states them, else as the depths of its inputs show them."""
     if capture.near is not None or capture.far is not None:
         return capture.near, capture.far
     files = [capture.shots[index].depth for index in capture.inputs]
     return depth_range([file for file in files if file is not None])
-
-
-def _views(
-    shots: Sequence[Shot], images: Float[Tensor, "V 3 H W"], cameras: Cameras
-) -> tuple[View, ...]:
-    return tuple(
-        View(
-            image=partial(images.__getitem__, index),
-            intrinsics=cameras.intrinsics[index].double(),
-            pose=shot.world_from_camera,
-            readings=shot.readings,
-        )
-        for index, shot in enumerate(shots)
-    )
 
 
 def shot_cameras(
@@ -217,64 +140,6 @@ def read_photo(shot: Shot, file: Photo, max_pixels: int) -> Float[Tensor, "3 H W
         raise SceneError(f"{shot.where}: {error.message}", hint=error.hint) from error
 
 
-def _load_input(shot: Shot, max_pixels: int) -> Float[Tensor, "3 H W"]:
-    if shot.file is None:
-        raise SceneError(
-            f"{shot.where}: is an input but names no image file.",
-            hint="Inputs need a photo; choose other inputs with --split.",
-        )
-    try:
-        header = read_header(shot.file, max_pixels=max_pixels)
-    except SceneError as error:
-        raise SceneError(f"{shot.where}: {error.message}", hint=error.hint) from error
-    _checked_size(shot, header)
-    return read_photo(shot, shot.file, max_pixels)
-
-
-def _require_one_size(shots: Sequence[Shot], images: Sequence[Float[Tensor, "3 _ _"]]) -> None:
-    for shot, image in zip(shots, images, strict=True):
-        if image.shape != images[0].shape:
-            raise SceneError(
-                f"{shot.where}: the image is {image.shape[2]}x{image.shape[1]} (width x height), "
-                f"but the first input is {images[0].shape[2]}x{images[0].shape[1]}.",
-                hint="Give a size to fit all images to.",
-            )
-
-
-def _ground_truth(
-    shots: Sequence[Shot], canvas: tuple[int, int], fit: str, max_pixels: int
-) -> tuple[Float[Tensor, "T 3 H W"] | None, tuple[str, ...]]:
-    files = [(shot, shot.file) for shot in shots if shot.file is not None and shot.file.is_file()]
-    if not files or len(files) < len(shots):
-        partial = f"ground truth exists for {len(files)} of {len(shots)} targets and is not used"
-        return None, (partial,) if files else ()
-    images = [read_photo(shot, file, max_pixels) for shot, file in files]
-    return torch.cat([fit_images(image[None], canvas, fit) for image in images]), ()
-
-
-def _photo_warnings(shots: Sequence[Shot], max_pixels: int) -> tuple[str, ...]:
-    """What the photos have and posed scenes do not use: EXIF orientation, transparency."""
-    headers = [
-        (shot.file, read_header(shot.file, max_pixels=max_pixels))
-        for shot in shots
-        if shot.file is not None and shot.file.is_file()
-    ]
-    turned = [(file, header) for file, header in headers if header.orientation != 1]
-    clear = [file for file, header in headers if header.alpha and has_transparency(file)]
-    told = []
-    if turned:
-        file, header = turned[0]
-        told.append(
-            f"{file.name}: its EXIF orientation {header.orientation} is not applied "
-            f"({counted(len(turned), 'photo')}): cameras are taken to be for the pixels as stored"
-        )
-    if clear:
-        told.append(
-            f"{clear[0].name}: transparency is filled with white ({counted(len(clear), 'photo')})"
-        )
-    return tuple(told)
-
-
 def _fitted_intrinsics(
     shot: Shot, canvas: tuple[int, int], fit: str, default_size: tuple[int, int]
 ) -> Float[Tensor, "3 3"]:
@@ -291,7 +156,7 @@ def in_file_pixels(
     actual = stated
     if shot.file is not None and shot.file.is_file():
         header = read_header(shot.file)
-        actual = _checked_size(shot, header)
+        actual = checked_size(shot, header)
         if shot.image_size is None:
             stated = actual
     intrinsics = shot.intrinsics
@@ -300,19 +165,7 @@ def in_file_pixels(
     return fit_intrinsics(intrinsics, stated, actual, "stretch"), actual
 
 
-def _camera_warnings(shots: Sequence[Shot], default_size: tuple[int, int]) -> tuple[str, ...]:
-    """The first doubt about intrinsics; raises where they cannot be those of the image."""
-    doubts = [
-        note
-        for shot in shots
-        for note in check_intrinsics(
-            shot.where, *in_file_pixels(shot, default_size), stated=shot.image_size is not None
-        )
-    ]
-    return tuple(doubts[:1])
-
-
-def _checked_size(shot: Shot, header: Header) -> tuple[int, int]:
+def checked_size(shot: Shot, header: Header) -> tuple[int, int]:
     """The file's size, or a refusal when its aspect ratio contradicts the stated size."""
     actual = header.size
     if shot.image_size is not None:

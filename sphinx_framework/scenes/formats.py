@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from sphinx_framework.errors import SceneError, shown
-from sphinx_framework.scenes.capture import Capture, build_scene
+from sphinx_framework.scenes.build import build_scene
+from sphinx_framework.scenes.capture import Capture
 from sphinx_framework.scenes.chunks import named_chunk, read_chunk
 from sphinx_framework.scenes.colmap import MODEL_PLACES, read_colmap
 from sphinx_framework.scenes.llff import POSES_FILE, read_llff

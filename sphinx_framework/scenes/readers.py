@@ -8,7 +8,8 @@ from typing import Any
 from sphinx_framework.errors import SceneError, shown, suggestion
 from sphinx_framework.geometry.resize import FITS, fit_scene
 from sphinx_framework.protocols import SceneReader
-from sphinx_framework.scenes.capture import Capture, build_scene
+from sphinx_framework.scenes.build import build_scene
+from sphinx_framework.scenes.capture import Capture
 from sphinx_framework.scenes.checks import check_range
 from sphinx_framework.scenes.formats import FORMATS, CaptureReader, built_in
 from sphinx_framework.scenes.images import MAX_PIXELS

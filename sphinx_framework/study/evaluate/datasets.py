@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.scenes.capture import Shot, build_scene
+from sphinx_framework.scenes.build import build_scene
+from sphinx_framework.scenes.capture import Shot
 from sphinx_framework.scenes.chunks import (
     ChunkFolder,
     Views,
