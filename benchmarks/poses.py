@@ -6,7 +6,8 @@ Every argument is a scene folder in any readable format, whose cameras the estim
 Sets are evenly spaced photos: all of ``--counts`` with all of ``--strides`` that fit, at the
 beginning and at the end of the capture. A row has the largest error over all pairs of a set's
 photos: of their relative rotation, and of the direction from one to the other; and the focal
-length's. A set that the estimator refuses is a row too, with its words.
+length's. A set that the estimator refuses is a row too, with its words. ``--turns`` estimates
+nothing and prints by how many degrees the views of every set turn, by the true cameras.
 """
 
 import argparse
@@ -68,6 +69,12 @@ def _relative(cameras: Cameras, first: int, second: int) -> tuple[Tensor, Tensor
     return back @ poses[second, :3, :3], back @ (poses[second, :3, 3] - poses[first, :3, 3])
 
 
+def largest_turn(cameras: Cameras) -> float:
+    """Degrees between the two cameras whose optical axes differ most."""
+    axes = cameras.world_from_camera[:, :3, 2].double()
+    return math.degrees(float((axes @ axes.T).clamp(-1, 1).min().acos()))
+
+
 def row_of(scene: Scene, frames: list[int], estimator: PoseEstimator) -> dict[str, object]:
     """One set: errors, seconds, warnings, or the refusal."""
     assert scene.target_images is not None
@@ -124,6 +131,7 @@ def main() -> None:
     parser.add_argument("--counts", default="2,3,4,6,8,10,12")
     parser.add_argument("--strides", default="2,3,4,6")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--turns", action="store_true")
     arguments = parser.parse_args()
     registry = Registry.from_entry_points()
     values = dict(parse_override(text) for text in arguments.overrides)
@@ -136,8 +144,14 @@ def main() -> None:
     for folder in arguments.captures:
         scene = capture(folder)
         for frames in sets_of(len(scene.targets), counts, strides):
+            if arguments.turns:
+                turn = largest_turn(scene.targets[frames])
+                print(f"{scene.name} {frames[0]}-{frames[-1]} ({len(frames)}): {turn:.1f} degrees")
+                continue
             rows.append(row_of(scene, frames, estimator))
             print(line_of(rows[-1]), flush=True)
+    if arguments.turns:
+        return
     short = [row for row in rows if short_of(row)]
     print(f"\n{len(short)} of {len(rows)} sets fall short:\n")
     print("| set | photos | rotation | direction | focal | settled | seconds | falls short in |")

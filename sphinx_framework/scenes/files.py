@@ -15,6 +15,9 @@ HEIC_ENDINGS = (".heic", ".heif")
 # Folders of scaled copies, as nerfstudio, DL3DV and LLFF name them: images_4 is a quarter.
 _SCALED = (2, 4, 8, 16)
 _DRIVE = re.compile(r"^[A-Za-z]:/")
+_URL, _HOME = "file://", "~/"
+_ANY_ENDING = (*PHOTO_ENDINGS, *HEIC_ENDINGS)
+_ENDINGS_DIFFER = "photos have other endings on disk"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +72,8 @@ def find_photo(folder: Path, name: str, where: str) -> Found:
 
     Taken as written if it is there. Else: backslashes are separators; an absolute name counts when
     it lies in the folder, or by the longest end of it that does; a missing ending is completed;
-    ``images/`` gives way to ``images_2``, ``_4``, ``_8`` or ``_16``. A name with no such file comes
+    ``images/`` gives way to ``images_2``, ``_4``, ``_8`` or ``_16``; another ending of a photo
+    counts where only one file has it. A name with no such file comes
     back as written. Capitals and accents count where a file has the very name, and not otherwise:
     macOS and Windows do not tell them apart.
 
@@ -77,6 +81,8 @@ def find_photo(folder: Path, name: str, where: str) -> Found:
         SceneError: the name leads out of the folder.
     """
     plain = name if "\\" not in name or _is_file(folder / name) else name.replace("\\", "/")
+    if plain.startswith((_URL, _HOME)) and not _is_file(folder / plain):
+        plain = "/" + plain.removeprefix(_URL).removeprefix(_HOME)
     absolute = plain.startswith("/") or _DRIVE.match(plain)
     candidates = _ends(folder, plain) if absolute else [plain]
     for relative in candidates:
@@ -90,6 +96,9 @@ def find_photo(folder: Path, name: str, where: str) -> Found:
         other = _other_spelling(path)
         if other is not None:
             return Found(path=other, note="names are spelt otherwise on disk (capitals, accents)")
+        exchanged = _exchanged(path)
+        if exchanged is not None:
+            return Found(path=exchanged, note=_ENDINGS_DIFFER)
         scaled = _scaled(folder, PurePosixPath(os.path.normpath(relative)))
         if scaled is not None:
             return scaled
@@ -122,12 +131,27 @@ def _ends(folder: Path, name: str) -> list[str]:
 
 def _completed(path: Path) -> Path | None:
     """The file with a photo's ending, where the name has none."""
-    for ending in (*PHOTO_ENDINGS, *HEIC_ENDINGS):
+    for ending in _ANY_ENDING:
         for spelt in (ending, ending.upper()):
             candidate = path.with_name(path.name + spelt)
             if _is_file(candidate):
                 return candidate
     return None
+
+
+def _exchanged(path: Path) -> Path | None:
+    """The one photo of that name with another ending."""
+    if path.suffix.lower() not in _ANY_ENDING:
+        return None
+    try:
+        names = _listed(path.parent)
+    except OSError:
+        return None
+    endings = {path.stem + ending for ending in _ANY_ENDING}
+    found = [name for name in names if Path(name).stem + Path(name).suffix.lower() in endings]
+    return (
+        path.with_name(found[0]) if len(found) == 1 and _is_file(path.with_name(found[0])) else None
+    )
 
 
 def _other_spelling(path: Path) -> Path | None:
@@ -161,7 +185,7 @@ def _scaled(folder: Path, name: PurePosixPath) -> Found | None:
     first, rest = name.parts[-2], name.name
     for scale in _SCALED:
         place = folder.joinpath(*name.parts[:-2], f"{first}_{scale}")
-        for path in (place / rest, _completed(place / rest)):
+        for path in (place / rest, _completed(place / rest), _exchanged(place / rest)):
             if path is not None and _is_file(path):
                 note = f"'{first}' is not there; the smaller photos of '{first}_{scale}' are used"
                 return Found(path=path, scale=scale, note=note)

@@ -42,6 +42,16 @@ _HEIC = (".heic", ".heif")
 # The largest photo that phones take; 1.6 GB as float32.
 MAX_PIXELS = 2**27
 _ORIENTATION = 0x0112
+# Pillow turns TIFFs as their tag says, whether asked or not; this turns them back.
+_BACK = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 
 
 def read_image(
@@ -66,8 +76,15 @@ def read_image(
         SceneError: no file, a pipe or folder, not an image, too large, or cut short.
     """
     with _opened(path, formats, max_pixels) as image:
+        orientation = _orientation(image)
         image.load()
-        array = _rgb_array(ImageOps.exif_transpose(image) if upright else image)
+        if upright:
+            shown_as = ImageOps.exif_transpose(image)
+        elif image.format == "TIFF" and orientation in _BACK:
+            shown_as = image.transpose(_BACK[orientation])
+        else:
+            shown_as = image
+        array = _rgb_array(shown_as)
     return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
 
 
@@ -116,12 +133,19 @@ def read_header(
 ) -> Header:
     """Read the header only; raises :class:`SceneError` as :func:`read_image` does."""
     with _opened(path, formats, max_pixels) as image:
-        orientation = image.getexif().get(_ORIENTATION, 1)
+        orientation = _orientation(image)
+        turned = image.format == "TIFF" and orientation >= 5
         return Header(
-            size=(image.height, image.width),
-            orientation=orientation if orientation in range(1, 9) else 1,
+            size=(image.width, image.height) if turned else (image.height, image.width),
+            orientation=orientation,
             alpha=image.has_transparency_data,
         )
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 where there is none that is known."""
+    found = image.getexif().get(_ORIENTATION, 1)
+    return found if found in range(1, 9) else 1
 
 
 def read_exif(path: Path, block: int) -> tuple[tuple[int, int], Mapping[int, Any]]:

@@ -23,34 +23,44 @@ def merged_keys(frame: Fields, top: Fields) -> tuple[Fields, tuple[str, ...]]:
 def read_intrinsics(frame: Fields, size: tuple[int, int] | None) -> Float[Tensor, "3 3"]:
     """Intrinsics of a frame, float64; in pixels, or normalised where the file has them so.
 
-    ``fl_y`` is ``fl_x`` where it is missing, or comes from ``camera_angle_y``; the principal point
-    is the middle; ``fl_x = 0.5 w / tan(0.5 camera_angle_x)``.
+    A focal length that is missing is the other one, pixels being square, or comes from its angle:
+    ``fl_x = 0.5 w / tan(0.5 camera_angle_x)``. A principal point that is missing is the middle.
 
     size: (height, width) as the file states it, or of the image; for what is not stated.
 
     Raises:
         SceneError: no focal length, an impossible angle, or no size to complete the keys with.
     """
-    if "fl_x" in frame:
-        fl_x = frame.number("fl_x")
-    elif "camera_angle_x" in frame:
-        fl_x = _focal(frame, "camera_angle_x", _side(frame, size, 1))
-    elif "camera_angle_y" in frame:
-        fl_x = _focal(frame, "camera_angle_y", _side(frame, size, 0))
-    else:
+    across, down = _given(frame, size, "x", 1), _given(frame, size, "y", 0)
+    if across is None and down is None:
         raise SceneError(
             f"{frame.where}: the key 'fl_x' is missing.",
             hint=f"The focal length is {_FORMS}, in the frame or at the top level.",
         )
-    if "fl_y" in frame:
-        fl_y = frame.number("fl_y")
-    elif "camera_angle_y" in frame and "fl_x" not in frame:
-        fl_y = _focal(frame, "camera_angle_y", _side(frame, size, 0))
-    else:
-        fl_y = fl_x
+    fl_x = across if across is not None else _square(frame, size, float(down or 0), 1)
+    fl_y = down if down is not None else _square(frame, size, fl_x, 0)
     cx = frame.number("cx") if "cx" in frame else _side(frame, size, 1) / 2
     cy = frame.number("cy") if "cy" in frame else _side(frame, size, 0) / 2
     return torch.tensor([[fl_x, 0, cx], [0, fl_y, cy], [0, 0, 1]], dtype=torch.float64)
+
+
+def _given(frame: Fields, size: tuple[int, int] | None, axis: str, side: int) -> float | None:
+    """The focal length along one axis where the file says it."""
+    length, angle = f"fl_{axis}", f"camera_angle_{axis}"
+    if length in frame:
+        return frame.number(length)
+    # Beside lengths an angle is another program's rounding of them.
+    if angle not in frame or "fl_x" in frame or "fl_y" in frame:
+        return None
+    return _focal(frame, angle, _side(frame, size, side))
+
+
+def _square(frame: Fields, size: tuple[int, int] | None, known: float, missing: int) -> float:
+    """The focal length along axis ``missing`` (1: across, 0: down) of square pixels."""
+    points = [frame.number(key) for key in ("cx", "cy") if key in frame]
+    if len(points) < 2 or not all(0 <= value <= 1 for value in points):
+        return known
+    return known * _side(frame, size, 1 - missing) / _side(frame, size, missing)
 
 
 def _side(frame: Fields, size: tuple[int, int] | None, axis: int) -> float:

@@ -178,7 +178,8 @@ def _read_file(
     size = scene.inputs.image_size
     applied, notes = (None, ()) if world is None else world.applied_for(top)
     shots: Sequence[Shot]
-    if KEYFRAMES in top:
+    # nerfstudio's viewer writes its own key frames beside the path that it made of them.
+    if KEYFRAMES in top and PATH_KEY not in top:
         return read_keyframes(top, scene, _as_shot(scene), fit, convention), ()
     if PATH_KEY in top:
         shots, warnings = read_camera_path(top, path, applied, size)

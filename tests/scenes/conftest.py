@@ -3,8 +3,11 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 from photo_scenes import write_photo_scene
+from scene_formats import FLIP
+from scipy.spatial.transform import Rotation
 
 from sphinx_framework.scenes.load import load_scene
 
@@ -29,3 +32,18 @@ def bring(tmp_path, clean):
         return load_scene(folder, **options)
 
     return bring
+
+
+@pytest.fixture
+def turned(clean):
+    """The clean scene with cameras that also turn; poses are OpenCV camera-to-world."""
+    content = json.loads((clean / "transforms.json").read_text())
+    poses = []
+    for index, frame in enumerate(content["frames"]):
+        pose = np.array(frame["transform_matrix"]) @ FLIP
+        pose[:3, :3] = Rotation.from_euler("xyz", [index, -2 * index, 3], degrees=True).as_matrix()
+        pose[2, 3] = 0.3
+        poses.append(pose)
+        frame["transform_matrix"] = (pose @ FLIP).tolist()
+    (clean / "transforms.json").write_text(json.dumps(content))
+    return clean, poses, load_scene(clean)

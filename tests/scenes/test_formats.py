@@ -1,33 +1,16 @@
 """The same scene in every format that can hold it gives the same cameras and pixels."""
 
-import json
 import shutil
 import struct
 
 import numpy as np
 import pytest
 import torch
-from scene_formats import FLIP, WRITERS, chunk_scene, colmap_binary, colmap_text, llff
-from scipy.spatial.transform import Rotation
+from scene_formats import WRITERS, chunk_scene, colmap_binary, colmap_text, llff
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.load import is_unposed, load_scene
 from sphinx_framework.scenes.re10k import read_re10k
-
-
-@pytest.fixture
-def turned(clean):
-    """The clean scene with cameras that also turn; poses are OpenCV camera-to-world."""
-    content = json.loads((clean / "transforms.json").read_text())
-    poses = []
-    for index, frame in enumerate(content["frames"]):
-        pose = np.array(frame["transform_matrix"]) @ FLIP
-        pose[:3, :3] = Rotation.from_euler("xyz", [index, -2 * index, 3], degrees=True).as_matrix()
-        pose[2, 3] = 0.3
-        poses.append(pose)
-        frame["transform_matrix"] = (pose @ FLIP).tolist()
-    (clean / "transforms.json").write_text(json.dumps(content))
-    return clean, poses, load_scene(clean)
 
 
 @pytest.mark.parametrize("name", WRITERS)

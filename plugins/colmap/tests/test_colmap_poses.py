@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from goldens import capture_folder
@@ -110,13 +111,22 @@ def test_two_equal_photos_are_refused(room):
         estimator().estimate_poses(room[0][[0, 0]])
 
 
-def fitted(best, *, pull=0.7, photos=4):
+def turning(degrees, photos):
+    """Poses whose views turn by so many degrees from the first to the last."""
+    angles = np.linspace(0, np.radians(degrees), photos)
+    poses = {index: np.eye(4) for index in range(photos)}
+    for index, angle in enumerate(angles):
+        poses[index][:3, 2] = np.sin(angle), 0, np.cos(angle)
+    return poses
+
+
+def fitted(best, *, pull=0.7, photos=4, turn=20.0):
     """A mapper of which a bundle adjustment goes a part of the way to the best focal length."""
 
     def run(focal):
         moved = focal * (best / focal) ** pull
         support = 1000 - abs(focal - best)
-        poses = dict.fromkeys(range(photos))
+        poses = turning(turn, photos)
         return Mapped(focal=focal, refined=moved, support=support, poses=poses, depths=None)
 
     return run
@@ -126,6 +136,29 @@ def test_a_focal_length_found_from_both_sides_is_settled():
     found = find_focal(fitted(520.0), 1000.0, 600.0, None)
     assert found.settled
     assert found.model.focal == pytest.approx(520, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("turn", "settled"), [(0.0, False), (4.2, False), (9.0, False), (11, True)]
+)
+def test_views_that_hardly_turn_settle_no_focal_length(turn, settled):
+    found = find_focal(fitted(520.0, turn=turn), 1000.0, 600.0, None)
+    assert found.settled == settled
+    assert found.model.focal == pytest.approx(520, rel=0.03)
+    told = focal_doubts(found, 1.0, 1000, None, fixed=False)
+    assert bool(told) != settled
+    if not settled:
+        low, high = (end / found.model.focal for end in found.between)
+        assert low < 0.93 < 1.07 < high
+        assert f"since their views turn by {turn:.1f} degrees" in told[0]
+
+
+def test_a_stated_focal_length_is_kept_where_the_views_hardly_turn():
+    found = find_focal(fitted(520.0, turn=3.0), 1000.0, 600.0, 640.0)
+    assert found.model.focal == 640
+    assert focal_doubts(found, 1.0, 1000, 640.0, fixed=False) == ()
+    turned = find_focal(fitted(520.0, turn=30.0), 1000.0, 600.0, 640.0)
+    assert turned.model.focal == pytest.approx(520, rel=0.03)
 
 
 def test_a_focal_length_that_stays_where_it_begins_is_not_settled_and_the_guess_is_taken():

@@ -147,8 +147,9 @@ def focal_doubts(
     if found.between is not None and exif is None:
         low, high = (end / scale for end in found.between)
         range_ = f": {low:.0f} to {high:.0f} fit about as well" if high > 1.02 * low else ""
+        why = "" if found.turn is None else f", since their views turn by {found.turn:.1f} degrees"
         return (
-            f"the photos do not settle their focal length{range_}; {focal:.0f} pixels "
+            f"the photos do not settle their focal length{why}{range_}; {focal:.0f} pixels "
             f"({focal / side:.2f} of the longer side) are taken. Add photos that look from other "
             "directions, or state it (--set focal=PIXELS)",
         )
