@@ -8,7 +8,7 @@ from goldens import Golden, defined_arithmetic, golden, golden_names
 from torch import Tensor
 
 from sphinx_framework_efficient_lvsm.config import NetworkConfig
-from sphinx_framework_efficient_lvsm.network import EfficientLVSMNetwork, EncodedView
+from sphinx_framework_efficient_lvsm.network import EfficientLVSMNetwork, EncodedViews, together
 from sphinx_framework_efficient_lvsm.rays import frame_of, joined, posed, rays
 
 MANIFEST = "_manifest"
@@ -56,13 +56,18 @@ class Case:
         stated = self.given.info["tolerance"]
         return {"rtol": stated["rtol"], "atol": stated["atol"]}
 
-    def encoded(self, count: int) -> list[list[EncodedView]]:
+    def encoded(self, count: int) -> list[EncodedViews]:
         return [self.network.encode(self.posed[b, :count]) for b in range(self.batch)]
 
-    def rendered(self, views: list[list[EncodedView]]) -> Tensor:
+    def rendered(self, views: list[EncodedViews]) -> Tensor:
         return torch.stack(
             [self.network.render(t, v) for t, v in zip(self.targets, views, strict=True)]
         )
+
+
+def appended(*views: EncodedViews) -> EncodedViews:
+    singles = [some.chosen([i]) for some in views for i in range(len(some))]
+    return together(singles, len(singles))
 
 
 @pytest.fixture
@@ -118,9 +123,9 @@ def test_what_is_kept_of_the_views_is_the_reference_s_cache(case: Case) -> None:
     checked = 0
     for count in range(1, case.inputs + 1):
         views = case.encoded(count)
-        for kind, part in (("k", "keys"), ("v", "values")):
+        for kind, part in (("k", 0), ("v", 1)):
             for layer, key in numbered(case, f"mid/kv_cache_{count}views_layer{{}}_{kind}"):
-                kept = [torch.cat([getattr(v, part)[layer] for v in batch]) for batch in views]
+                kept = [batch.of_layer(layer)[part] for batch in views]
                 case.agrees(torch.stack(kept), key)
                 checked += 1
     assert checked
@@ -138,23 +143,23 @@ def test_views_added_later_give_what_all_views_at_once_give(case: Case) -> None:
     at_once = case.encoded(case.inputs)
     together = case.rendered(at_once)
     late = [
-        [
-            *case.network.encode(case.posed[b, : case.inputs - 1]),
-            *case.network.encode(case.posed[b, case.inputs - 1 :]),
-        ]
+        appended(
+            case.network.encode(case.posed[b, : case.inputs - 1]),
+            case.network.encode(case.posed[b, case.inputs - 1 :]),
+        )
         for b in range(case.batch)
     ]
     torch.testing.assert_close(case.rendered(late), together, **case.tolerance)
     one_by_one = [
-        [v for i in range(case.inputs) for v in case.network.encode(case.posed[b, i : i + 1])]
+        [case.network.encode(case.posed[b, i : i + 1]) for i in range(case.inputs)]
         for b in range(case.batch)
     ]
-    turned = [views[1:] + views[:1] for views in one_by_one]
+    turned = [appended(*views[1:], views[0]) for views in one_by_one]
     torch.testing.assert_close(case.rendered(turned), together, **case.tolerance)
 
 
 def test_a_view_removed_leaves_what_the_others_give(case: Case) -> None:
-    fewer = [views[:-1] for views in case.encoded(case.inputs)]
+    fewer = [views.chosen(range(len(views) - 1)) for views in case.encoded(case.inputs)]
     expected = case.rendered(case.encoded(case.inputs - 1))
     torch.testing.assert_close(case.rendered(fewer), expected, **case.tolerance)
 

@@ -2,16 +2,31 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from threading import Lock
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework_efficient_lvsm.network import EncodedView
+from sphinx_framework_efficient_lvsm.network import EncodedViews, together
 
-Entry = EncodedView | Tensor
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Photos of one request, side by side: what targets read without a copy."""
+
+    keys: tuple[bytes, ...]
+    views: EncodedViews
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of all its photos."""
+        return self.views.nbytes
+
+
+Entry = Block | Tensor
 
 
 class SceneMemory:
@@ -20,7 +35,8 @@ class SceneMemory:
     A model has one for all of its requests; whoever wants the memory of one scene apart (a session,
     an engine that prepares scenes) makes one and hands it to ``predict``. Two photos of the same
     content share an entry; a changed pixel, camera or coordinate frame is another entry, so nothing
-    can be stale. It may be used by several threads.
+    can be stale. Photos of a request are kept as one block: a request for some of them reads that
+    block, one with a photo more makes a block in its place. It may be used by several threads.
     """
 
     def __init__(self, limit_bytes: int) -> None:
@@ -30,38 +46,56 @@ class SceneMemory:
         self._lock = Lock()
 
     def __len__(self) -> int:
-        return len(self._entries)
+        """Photos and finished views held."""
+        with self._lock:
+            return sum(len(e.keys) if isinstance(e, Block) else 1 for e in self._entries.values())
 
     def __contains__(self, key: bytes) -> bool:
-        return key in self._entries
+        with self._lock:
+            return key in self._entries or any(key in block.keys for block in self._blocks())
 
     @property
     def nbytes(self) -> int:
         """Bytes held now; never above the limit."""
         return self._bytes
 
-    def view(self, key: bytes, make: Callable[[], EncodedView]) -> EncodedView:
-        """The encoded photo of this key, made where it is not here."""
-        entry = self._found(key)
-        if not isinstance(entry, EncodedView):
-            entry = make()
-            self._keep(key, entry)
-        return entry
+    def views(self, keys: Sequence[bytes], make: Callable[[int], EncodedViews]) -> EncodedViews:
+        """The encoded photos of these keys, in this order.
+
+        Args:
+            keys: one a photo.
+            make: encodes the photo at one place of ``keys``; called for photos that are not here.
+        """
+        held = self._holding(keys)
+        if held is not None:
+            return held.views.chosen([held.keys.index(key) for key in keys])
+        each = tuple(dict.fromkeys(keys))
+
+        def one_by_one() -> Iterator[EncodedViews]:
+            for key in each:
+                block = self._holding([key])
+                yield (
+                    make(keys.index(key))
+                    if block is None
+                    else block.views.chosen([block.keys.index(key)])
+                )
+
+        block = Block(each, together(one_by_one(), len(each)))
+        self._keep(digest(*each), block)
+        return block.views.chosen([each.index(key) for key in keys])
 
     def picture(
         self, key: bytes, make: Callable[[], Float[Tensor, "3 H W"]]
     ) -> Float[Tensor, "3 H W"]:
         """The finished view of this key, made where it is not here."""
-        entry = self._found(key)
-        if not isinstance(entry, Tensor):
-            entry = make()
-            self._keep(key, entry)
-        return entry
-
-    def remove(self, key: bytes) -> None:
-        """Forget an entry; what is not here is no mistake."""
         with self._lock:
-            self._drop(key)
+            entry = self._entries.get(key)
+            if isinstance(entry, Tensor):
+                self._entries.move_to_end(key)
+                return entry
+        made = make()
+        self._keep(key, made)
+        return made
 
     def clear(self) -> None:
         """Forget everything."""
@@ -69,25 +103,39 @@ class SceneMemory:
             self._entries.clear()
             self._bytes = 0
 
-    def _found(self, key: bytes) -> Entry | None:
-        with self._lock:
-            if key in self._entries:
-                self._entries.move_to_end(key)
-            return self._entries.get(key)
+    def _blocks(self) -> list[Block]:
+        return [entry for entry in self._entries.values() if isinstance(entry, Block)]
 
-    def _keep(self, key: bytes, entry: Entry) -> None:
+    def _holding(self, keys: Sequence[bytes]) -> Block | None:
+        """The block used last of those that hold all these photos; it counts as used now."""
+        with self._lock:
+            for name, entry in reversed(self._entries.items()):
+                if isinstance(entry, Block) and set(keys) <= set(entry.keys):
+                    self._entries.move_to_end(name)
+                    return entry
+        return None
+
+    def _keep(self, name: bytes, entry: Entry) -> None:
         if entry.nbytes > self.limit_bytes:
             return
         with self._lock:
-            self._drop(key)
-            self._entries[key] = entry
+            self._drop(name)
+            if isinstance(entry, Block):
+                for other in [n for n, e in self._entries.items() if _within(e, entry)]:
+                    self._drop(other)
+            self._entries[name] = entry
             self._bytes += entry.nbytes
             while self._bytes > self.limit_bytes:
                 self._drop(next(iter(self._entries)))
 
-    def _drop(self, key: bytes) -> None:
-        entry = self._entries.pop(key, None)
+    def _drop(self, name: bytes) -> None:
+        entry = self._entries.pop(name, None)
         self._bytes -= 0 if entry is None else entry.nbytes
+
+
+def _within(entry: Entry, block: Block) -> bool:
+    """Whether a block holds all photos of another one."""
+    return isinstance(entry, Block) and set(entry.keys) <= set(block.keys)
 
 
 def digest(*parts: Tensor | bytes | str | float | tuple[int, ...]) -> bytes:

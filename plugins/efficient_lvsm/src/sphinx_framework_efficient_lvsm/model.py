@@ -13,7 +13,7 @@ from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.types import Cameras, CoarseViews, Scene
 from sphinx_framework_efficient_lvsm.config import EfficientLVSMConfig
 from sphinx_framework_efficient_lvsm.memory import SceneMemory, digest
-from sphinx_framework_efficient_lvsm.network import EncodedView
+from sphinx_framework_efficient_lvsm.network import EncodedViews
 from sphinx_framework_efficient_lvsm.rays import Frame, frame_of, pluecker, posed
 from sphinx_framework_efficient_lvsm.weights import loaded_network
 
@@ -80,16 +80,15 @@ class EfficientLVSM:
             digest(self._identity, framed.key, size, scene.images[i], *_camera(scene.inputs, i))
             for i in range(len(scene.inputs))
         ]
-        views: list[EncodedView] | None = None
+        views: EncodedViews | None = None
 
-        def encoded() -> list[EncodedView]:
+        def encoded() -> EncodedViews:
             """All photos of the request; nothing is encoded where every target is finished."""
             nonlocal views
             if views is None:
-                views = [
-                    memory.view(key, lambda i=i: self._encoded(scene, i, framed.frame, size))  # type: ignore[misc]
-                    for i, key in enumerate(view_keys)
-                ]
+                views = memory.views(
+                    view_keys, lambda i: self._encoded(scene, i, framed.frame, size)
+                )
             return views
 
         images = [
@@ -109,15 +108,14 @@ class EfficientLVSM:
 
     def _encoded(
         self, scene: Scene, index: int, frame: Frame, size: tuple[int, int]
-    ) -> EncodedView:
+    ) -> EncodedViews:
         image = fit_images(scene.images[index : index + 1].to(self.device), size, "stretch")
         cameras = fit_cameras(scene.inputs[index].to(self.device), size, "stretch")
         with self._precision():
-            (view,) = self.network.encode(posed(image, pluecker(frame, cameras)))
-        return view
+            return self.network.encode(posed(image, pluecker(frame, cameras)))
 
     def _rendered(
-        self, camera: Cameras, views: list[EncodedView], frame: Frame, size: tuple[int, int]
+        self, camera: Cameras, views: EncodedViews, frame: Frame, size: tuple[int, int]
     ) -> Float[Tensor, "3 H W"]:
         fitted = fit_cameras(camera.to(self.device), size, "stretch")
         with self._precision():

@@ -1,6 +1,6 @@
 """The two streams: input views to keys and values, targets from them to pixels (section 3)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,20 +11,47 @@ from sphinx_framework_efficient_lvsm.blocks import EPSILON, InputBlock, TargetBl
 from sphinx_framework_efficient_lvsm.config import OFFICIAL_PATCH, NetworkConfig
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncodedView:
-    """All that the targets ever need of an input view: keys and values of every layer.
+@dataclass(frozen=True, slots=True)
+class EncodedViews:
+    """All that the targets ever need of input views: keys and values of every layer.
 
-    keys, values: per layer, of the view's tokens; keys are normalised already.
+    layers: per layer keys (0, normalised already) and values (1) of every view's tokens. The views of
+    a layer lie side by side, so that targets read them without a copy.
     """
 
-    keys: tuple[Float[Tensor, "n h c"], ...]
-    values: tuple[Float[Tensor, "n h c"], ...]
+    layers: Float[Tensor, "l 2 v n h c"]
+
+    def __len__(self) -> int:
+        return self.layers.shape[2]
 
     @property
     def nbytes(self) -> int:
-        """Memory of all layers."""
-        return sum(part.nbytes for part in (*self.keys, *self.values))
+        """Memory of all views in all layers."""
+        return self.layers.nbytes
+
+    def chosen(self, places: Sequence[int]) -> "EncodedViews":
+        """The views at these places: without a copy where they follow each other."""
+        first, count = places[0], len(places)
+        if list(places) == list(range(first, first + count)):
+            return EncodedViews(self.layers[:, :, first : first + count])
+        return EncodedViews(self.layers[:, :, list(places)])
+
+    def of_layer(self, layer: int) -> tuple[Float[Tensor, "n h c"], Float[Tensor, "n h c"]]:
+        """Keys and values of all tokens of all views."""
+        keys, values = self.layers[layer].flatten(1, 2)
+        return keys, values
+
+
+def together(views: Iterable[EncodedViews], count: int) -> EncodedViews:
+    """So many views that come one by one, side by side; each is let go once it is copied."""
+    layers: Tensor | None = None
+    for place, view in enumerate(views):
+        if layers is None:
+            depth, kinds, _, *sizes = view.layers.shape
+            layers = view.layers.new_empty(depth, kinds, count, *sizes)
+        layers[:, :, place : place + 1] = view.layers
+    assert layers is not None, "no view"
+    return EncodedViews(layers)
 
 
 class Patches(nn.Module):
@@ -63,31 +90,23 @@ class EfficientLVSMNetwork(nn.Module):
             nn.Sigmoid(),
         )
 
-    def encode(self, posed: Float[Tensor, "V 9 H W"]) -> list[EncodedView]:
+    def encode(self, posed: Float[Tensor, "V 9 H W"]) -> EncodedViews:
         """Encode input views; no view sees another one, so the order is free."""
         x = self.rgbp_tokenizer(posed)
-        layers = []
+        parts: list[Tensor] = []
         for own, cross in zip(self.input_self_attn_blocks, self.self_cross_blocks, strict=True):
             x = own(x)
-            layers.append(cross.keys_values(x))  # type: ignore[operator]
-        return [
-            EncodedView(
-                keys=tuple(key[view] for key, _ in layers),
-                values=tuple(value[view] for _, value in layers),
-            )
-            for view in range(len(posed))
-        ]
+            parts += cross.keys_values(x)  # type: ignore[operator]
+        return EncodedViews(torch.stack(parts).unflatten(0, (-1, 2)))
 
     def render(
-        self, targets: Float[Tensor, "T 6 H W"], views: Sequence[EncodedView]
+        self, targets: Float[Tensor, "T 6 H W"], views: EncodedViews
     ) -> Float[Tensor, "T 3 H W"]:
         """Render targets from encoded views, in [0, 1]; no target sees another one."""
         height, width = targets.shape[-2:]
         y = self.target_pose_tokenizer(targets)
         for layer, block in enumerate(self.self_cross_blocks):
-            key = torch.cat([view.keys[layer] for view in views])
-            value = torch.cat([view.values[layer] for view in views])
-            shared = (part.expand(len(y), *part.shape) for part in (key, value))
+            shared = (part.expand(len(y), *part.shape) for part in views.of_layer(layer))
             y = block(y, *shared)
         return self.unpatched(self.image_token_decoder(y), (height, width))
 
