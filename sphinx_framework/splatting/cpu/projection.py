@@ -93,9 +93,12 @@ def project_splats(
         splats[g, LIMIT] = limit
         splats[g, OPACITY] = opacity
         splats[g, DEPTH] = z
-        _set_colour((means, harmonics), g, centre, basis, splats)
         key[0] = z
         keys[g] = key.view(np.uint32)[0]
+    # A loop of its own: more Gaussians are in flight at once than behind all of the above.
+    for g in range(lane * count // lanes, (lane + 1) * count // lanes):
+        if keys[g] != HIDDEN:
+            _set_colour((means, harmonics), g, centre, basis, splats)
 
 
 @compiled

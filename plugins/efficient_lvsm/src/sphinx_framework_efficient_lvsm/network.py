@@ -15,7 +15,7 @@ from sphinx_framework_efficient_lvsm.config import OFFICIAL_PATCH, NetworkConfig
 class EncodedViews:
     """All that the targets ever need of input views: keys and values of every layer.
 
-    layers: per layer keys (0, normalised already) and values (1) of every view's tokens. The views of
+    layers: per layer keys (0, normalised already) and values (1) of all tokens. The views of
     a layer lie side by side, so that targets read them without a copy.
     """
 
