@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 from sphinx_framework.serve.problems import Problem
 
-_ONE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))", re.ASCII)
+_ONE = re.compile(r"bytes=(?:([0-9]{1,99})-([0-9]{0,99})|-([0-9]{1,99}))", re.ASCII | re.I)
 
 
 def keep_one_range(request: Request, size: int, tag: str) -> None:

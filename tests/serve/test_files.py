@@ -44,6 +44,8 @@ def video(local):
         ("bytes=90-1000000", CONTENT[90:]),
         ("bytes=-10", CONTENT[-10:]),
         ("bytes=-1000", CONTENT),
+        ("bytes=95-" + "9" * 30, CONTENT[95:]),
+        ("Bytes=3-4", CONTENT[3:5]),
     ],
 )
 def test_one_range_is_that_part(local, video, given, part):
@@ -90,3 +92,17 @@ def test_a_file_that_is_deleted_at_this_moment_is_not_found(local, video):
     path.with_suffix(".gone").rename(path)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("limit", ["+5", " 5", "1_0", "5.0", "٣", "0x5", "0", "101", ""])
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/videos"])
+def test_a_page_has_a_plain_number_of_jobs(local, path, limit):
+    assert local.call("GET", path, params={"limit": limit}).status_code == 400
+    assert local.call("GET", path, params={"limit": "007"}).status_code == 200
+
+
+def test_two_last_event_ids_are_no_number(local, video):
+    events = video.split("/files/")[0] + "/events"
+    both = [("Last-Event-ID", "1"), ("Last-Event-ID", "2")]
+    assert local.call("GET", events, headers=both).status_code == 400
+    assert local.call("GET", events, headers=both[:1]).status_code == 200

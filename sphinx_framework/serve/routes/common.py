@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
+from pydantic import BeforeValidator
 
 from sphinx_framework.serve.problems import Problem
 from sphinx_framework.serve.service import Service
@@ -46,7 +47,15 @@ def counted(here: Service) -> Iterator[None]:
         raise problem from error.__cause__
 
 
+def plain_digits(value: object) -> object:
+    """Of a query's number: ``+5``, `` 5`` and ``1_0`` are no digits."""
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        raise ValueError("must be written in digits")
+    return value
+
+
 Here = Annotated[Service, Depends(service_of)]
+PageSize = Annotated[int, BeforeValidator(plain_digits), Query(ge=1, le=100)]
 Owner = Annotated[str, Depends(owner_of)]
 
 

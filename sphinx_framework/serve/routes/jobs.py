@@ -11,7 +11,7 @@ from sphinx_framework.serve.acceptance import Caller
 from sphinx_framework.serve.body import media_type, read_body, read_form
 from sphinx_framework.serve.problems import Problem
 from sphinx_framework.serve.requests import LARGEST_REQUEST, JobRequest
-from sphinx_framework.serve.routes.common import Here, Owner, counted, documented
+from sphinx_framework.serve.routes.common import Here, Owner, PageSize, counted, documented
 from sphinx_framework.serve.service import Service
 from sphinx_framework.serve.store import Row
 from sphinx_framework.serve.stream import EventStream
@@ -101,7 +101,7 @@ async def jobs(
     here: Here,
     owner: Owner,
     status: Status | None = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    limit: PageSize = 20,
     after: Annotated[str | None, Query(max_length=100)] = None,
 ) -> JSONResponse:
     """Own jobs, newest first."""
@@ -130,10 +130,11 @@ async def events(
     after: str | None = None,
 ) -> Any:
     """All events from the first, or after ``Last-Event-ID``; live until the job's end."""
-    position = request.headers.get("last-event-id", after)
-    number = 0
+    positions = request.headers.getlist("last-event-id") or [after]
+    position, number = positions[0], 0
     if position is not None:
-        number = int(position) if COUNT.fullmatch(position) else LARGEST_ID + 1
+        whole = len(positions) == 1 and COUNT.fullmatch(position)
+        number = int(position) if whole else LARGEST_ID + 1
         if number > LARGEST_ID:
             raise Problem("malformed-request", "Last-Event-ID is not a whole number.")
     await here.job(owner, id)

@@ -11,7 +11,7 @@ from sphinx_framework.serve.acceptance import Caller
 from sphinx_framework.serve.body import Part, media_type, read_form
 from sphinx_framework.serve.problems import Problem
 from sphinx_framework.serve.requests import LARGEST_REQUEST, parse_json
-from sphinx_framework.serve.routes.common import Here, Owner, counted, documented
+from sphinx_framework.serve.routes.common import Here, Owner, PageSize, counted, documented
 from sphinx_framework.serve.routes.jobs import FORM, idempotency_key
 from sphinx_framework.serve.routes.results import file_response
 from sphinx_framework.serve.service import Service
@@ -75,7 +75,7 @@ async def create(request: Request, here: Here, owner: Owner) -> JSONResponse:
 async def videos(
     here: Here,
     owner: Owner,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    limit: PageSize = 20,
     after: Annotated[str | None, Query(max_length=100)] = None,
     order: Literal["asc", "desc"] = "desc",
 ) -> JSONResponse:
