@@ -122,6 +122,8 @@ def test_paths_around_cameras_that_look_straight_down_are_rigid(path):
         ("spiral:1001", "1001 targets are more than the 1000"),
         ("interpolate", "'' is not a whole number"),
         ("orbit:x", "'x' is not a whole number"),
+        ("orbit:1_0", "'1_0' is not a whole number"),
+        ("interpolate:٣", "'٣' is not a whole number"),
         ("orbit:3:nan", "'nan' is not an angle"),
         ("orbit:3:0", "'0' is not an angle"),
         ("indices:", "'' is not a whole number"),

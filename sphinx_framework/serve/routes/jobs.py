@@ -130,10 +130,10 @@ async def events(
     after: str | None = None,
 ) -> Any:
     """All events from the first, or after ``Last-Event-ID``; live until the job's end."""
-    positions = request.headers.getlist("last-event-id") or [after]
-    position, number = positions[0], 0
+    given = request.headers.getlist("last-event-id")
+    position, number = given[0] if given else after, 0
     if position is not None:
-        whole = len(positions) == 1 and COUNT.fullmatch(position)
+        whole = len(given) < 2 and COUNT.fullmatch(position)
         number = int(position) if whole else LARGEST_ID + 1
         if number > LARGEST_ID:
             raise Problem("malformed-request", "Last-Event-ID is not a whole number.")
