@@ -1,6 +1,6 @@
 """What fewer full passes, few-step solvers and thinner guidance cost in quality.
 
-    python benchmarks/fewer_passes.py refresh [--scenes 4]
+    python benchmarks/fewer_passes.py refresh [--scenes 4] [--kept out/refresh.jsonl]
     python benchmarks/fewer_passes.py solvers [--scenes 4]
     python benchmarks/fewer_passes.py guidance
 
@@ -9,10 +9,12 @@ starting at drawn steps; by period and by measured drift. solvers: mode `coarse`
 10 steps. Both against the ground truth and against the same plan without what is saved (every pass
 full; fifty steps), on procedural scenes that no model was trained on. guidance: the tiny random
 networks of SEVA and ViewCrafter, whose pictures mean nothing: only how far one branch leads away
-from two. Prints a table in markdown.
+from two. Prints a table in markdown. ``--kept``: a line a row of a scene, so that a run that was
+cut goes on where it stopped, and more scenes may be added later.
 """
 
 import argparse
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +47,7 @@ REFRESH = {
     "period 5, last 10": ["plan.refresh_every=5", "plan.full_tail=10"],
     **{
         f"drift {limit}": ["plan.refresh=drift", f"plan.refresh_drift={limit}"]
-        for limit in (0.05, 0.1, 0.2, 0.3, 0.5)
+        for limit in (0.05, 0.1, 0.2, 0.25, 0.3, 0.5)
     },
 }
 GUIDANCE = {
@@ -90,14 +92,25 @@ class Pipeline:
 
 
 class Means:
-    """Means over scenes of the figures of a row."""
+    """Means over scenes of the figures of a row; kept in a file, if there is one."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Path | None = None) -> None:
         self.rows: dict[str, list[list[float]]] = {}
+        self.kept = kept
+        self.known: dict[tuple[str, str], list[float]] = {}
+        if kept is not None and kept.exists():
+            for line in kept.read_text().splitlines():
+                told = json.loads(line)
+                self.known[told["scene"], told["name"]] = told["figures"]
 
-    def add(self, name: str, *figures: float) -> None:
+    def add(self, name: str, *figures: float, scene: str = "") -> None:
         """One scene's figures."""
         self.rows.setdefault(name, []).append(list(figures))
+        if self.kept is None or (scene, name) in self.known:
+            return
+        self.kept.parent.mkdir(parents=True, exist_ok=True)
+        with self.kept.open("a") as file:
+            file.write(json.dumps({"scene": scene, "name": name, "figures": figures}) + "\n")
 
     def table(self, heading: Sequence[str]) -> str:
         """Markdown."""
@@ -127,27 +140,33 @@ def scenes(count: int) -> Iterator[Scene]:
         yield load_scene(f"procedural:report/{number}", size=(96, 96))
 
 
-def refresh(count: int) -> str:
+def refresh(count: int, kept: Path | None = None) -> str:
     """Full passes, and what comes out, by period and by drift."""
-    pipeline, means = lite(["diffusion.solver=euler"]), Means()
+    pipeline, means = lite(["diffusion.solver=euler"]), Means(kept)
     for number, scene in enumerate(scenes(count)):
         draw = torch.Generator().manual_seed(number)
         starts = torch.randint(5, 40, (len(scene.targets),), generator=draw).tolist()
         whole: Tensor | None = None
         for name, options in REFRESH.items():
+            known = means.known.get((scene.name, name))
+            if known is not None:
+                means.add(name, *known, scene=scene.name)
+                continue
+            if whole is None:
+                whole, _ = pipeline.render(scene, "fine", REFRESH[WHOLE], starts)
             images, report = pipeline.render(scene, "fine", options, starts)
-            whole = images if whole is None else whole
             assert scene.target_images is not None
             score = sum(frame.achieved_score for frame in report.frames) / len(report.frames)
             means.add(name, report.counts.full_steps, report.counts.frame_steps,
                       *against(images, scene.target_images), score,
-                      float(psnr(images, whole).mean()))  # fmt: skip
+                      float(psnr(images, whole).mean()), scene=scene.name)  # fmt: skip
     return means.table(["refresh", "full passes", "frame steps", "PSNR", "SSIM", "GMS", "score",
                         f"PSNR to '{WHOLE}'"])  # fmt: skip
 
 
-def solvers(count: int) -> str:
+def solvers(count: int, kept: Path | None = None) -> str:
     """Few steps of every solver from noise, and fifty."""
+    del kept
     pipeline, means = lite(), Means()
     for scene in scenes(count):
         assert scene.target_images is not None
@@ -161,9 +180,9 @@ def solvers(count: int) -> str:
     return means.table(["solver, steps", "PSNR", "SSIM", "GMS", "PSNR to 50 steps"])
 
 
-def guidance(count: int) -> str:
+def guidance(count: int, kept: Path | None = None) -> str:
     """How far one branch leads away from two, in networks of random weights."""
-    del count
+    del count, kept
     parts = []
     for name, size in (("seva_mvsplat_tiny", (64, 64)), ("viewcrafter_dust3r_tiny", (64, 96))):
         overrides = ["num_steps=20", "plan.refresh_every=4", "plan.full_tail=0",
@@ -187,6 +206,7 @@ if __name__ == "__main__":
     made = {"refresh": refresh, "solvers": solvers, "guidance": guidance}
     parser.add_argument("part", choices=made)
     parser.add_argument("--scenes", type=int, default=4)
+    parser.add_argument("--kept", type=Path)
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    print(made[asked.part](asked.scenes))
+    print(made[asked.part](asked.scenes, asked.kept))

@@ -49,11 +49,31 @@ def attend_frames(
     if k.device.type != "cpu":
         mixed = fused_along_frames(q, k, v, mask)
     elif k.shape[3] <= SHORT:
-        logits = torch.matmul(q, k.transpose(-1, -2)) * q.shape[-1] ** -0.5
-        mixed = torch.matmul(_masked(logits, mask).softmax(dim=-1), v)
+        mixed = attend_in_cells(q, k, v, mask)
     else:
         mixed = fused_attention(q, k, v, mask)
     return mixed.permute(0, 3, 1, 2, 4).flatten(3)
+
+
+def in_cells(tokens: Float[Tensor, "R n D"], heads: int) -> Float[Tensor, "R n H d"]:
+    """Heads apart; in memory the rows of a cell lie side by side, as products by hand want them."""
+    return tokens.unflatten(-1, (heads, -1)).permute(1, 2, 0, 3).contiguous().permute(2, 0, 1, 3)
+
+
+def by_hand(key: Tensor, num_frames: int) -> bool:
+    """Whether attention along frames is two plain products: where no fused kernel pays."""
+    return key.device.type == "cpu" and num_frames <= SHORT
+
+
+def attend_in_cells(
+    query: Float[Tensor, "*cell f d"],
+    key: Float[Tensor, "*cell T d"],
+    value: Float[Tensor, "*cell T e"],
+    mask: Tensor | None = None,
+) -> Float[Tensor, "*cell f e"]:
+    """Attention by two products, separately in every cell (and head, and branch)."""
+    logits = torch.matmul(query, key.transpose(-1, -2)) * query.shape[-1] ** -0.5
+    return torch.matmul(_masked(logits, mask).softmax(dim=-1), value)
 
 
 def fused_along_frames(

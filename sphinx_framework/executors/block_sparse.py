@@ -7,6 +7,7 @@ of the same input the result equals the dense one on the active tiles.
 """
 
 from collections.abc import Sequence
+from itertools import groupby
 from math import isqrt
 
 import torch
@@ -17,6 +18,8 @@ from torch.nn import functional as F
 from sphinx_framework.executors.attention import (
     attend,
     attend_frames,
+    attend_in_cells,
+    by_hand,
     extended,
     extended_frames,
     frames_mask,
@@ -26,6 +29,7 @@ from sphinx_framework.executors.attention import (
 from sphinx_framework.executors.dense import DenseExecutor, same_conv2d
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.statistics import clip_statistics, normalised
+from sphinx_framework.executors.taps import MANY_CELLS, mixed_cells
 from sphinx_framework.executors.tiles import TileSet, gather, scatter, split
 from sphinx_framework.protocols import Reach, Sight
 
@@ -85,9 +89,13 @@ class BlockSparseExecutor(DenseExecutor):
         reach: Reach,
         sight: Sight | None = None,
     ) -> Tensor:
+        if reach == "frames" and sight is None and by_hand(key, self.num_frames):
+            return self._place_by_place(query, *self._in_cells(site, key, value, heads))
         k, v = self._all_frames(site, key, value)  # [g, T, h*w, D]
         if reach == "frame":
             refuse_causal_frame(sight)
+            if self._unpadded(key, k.shape[2]) and sight is None:
+                return self._frame_by_frame(self._held(query), k, v, heads)
             return self._within_frames(query, k, v, heads, sight)
         if reach == "frames":
             return self._across_cells(query, k.flatten(0, 1), v.flatten(0, 1), heads, sight)
@@ -97,6 +105,8 @@ class BlockSparseExecutor(DenseExecutor):
         self, site: str, conv: nn.Conv3d, x: Float[Tensor, "R C a b"]
     ) -> Float[Tensor, "R D a b"]:
         whole = self.cache.get(f"{site}.input")  # [gT, C, h, w]
+        if x.device.type == "cpu":
+            return self._mixed_cells(conv, whole.permute(0, 2, 3, 1), x)
         scatter(whole, x, self.tiles)
         near = self._at_frames(whole, conv.kernel_size[0])  # [gn, C, taps, a, b]
         weight = conv.weight.flatten(1)[..., None, None]
@@ -108,6 +118,26 @@ class BlockSparseExecutor(DenseExecutor):
         cells = self._clips(split(whole, self.tiles.grid))  # [g, T, C, y, a, x, b]
         picked = cells[:, :, :, self.tiles.row, :, self.tiles.column]  # [n, g, T, C, a, b]
         return picked.transpose(0, 1).flatten(0, 1)
+
+    def _mixed_cells(
+        self, conv: nn.Conv3d, whole: Float[Tensor, "gT h w C"], x: Float[Tensor, "R C a b"]
+    ) -> Float[Tensor, "R D a b"]:
+        """The convolution along frames on a CPU: recorded with the channels side by side."""
+        branches, side, taps = (
+            len(whole) // self.num_frames,
+            tuple(x.shape[2:]),
+            conv.kernel_size[0],
+        )
+        flat = whole.flatten(0, 2)
+        cells = x.permute(0, 2, 3, 1).flatten(0, 2)
+        flat.index_copy_(0, self.tiles.cells(branches, side), cells)
+        near = flat.index_select(0, self.tiles.cells_around(branches, side, taps))
+        near = near.view(len(x), -1, taps, x.shape[1])
+        inside = self.tiles.around(branches, taps)[3]
+        if inside is not None:
+            near.mul_(inside.view(len(x), 1, taps, 1).to(near.dtype))
+        mixed = mixed_cells(near.flatten(0, 1), conv)
+        return mixed.view(len(x), *side, -1).permute(0, 3, 1, 2)
 
     def _at_frames(
         self, whole: Float[Tensor, "gT C h w"], taps: int
@@ -125,6 +155,54 @@ class BlockSparseExecutor(DenseExecutor):
         branches = whole.shape[0] // self.num_frames
         whole.flatten(0, 1).index_copy_(0, self.tiles.cells(branches, side), tokens.flatten(0, 1))
         return whole
+
+    def _in_cells(self, site: str, key: Tensor, value: Tensor, heads: int) -> tuple[Tensor, Tensor]:
+        return (
+            self._clips(self._updated_cells(f"{site}.key", key, heads)),
+            self._clips(self._updated_cells(f"{site}.value", value, heads)),
+        )
+
+    def _updated_cells(self, slot: str, tokens: Float[Tensor, "R n D"], heads: int) -> Tensor:
+        """The slot ``[gT n H d]`` with the active cells written over it."""
+        whole = self.cache.get(slot)
+        branches = whole.shape[0] // self.num_frames
+        rows = self.tiles.rows_of(branches)[:, None]
+        cells = self._cells_of_frame(whole.shape[1]).repeat(branches, 1)
+        whole[rows, cells] = tokens.unflatten(-1, (heads, -1))
+        return whole
+
+    def _place_by_place(
+        self, query: Tensor, k: Float[Tensor, "g T n H d"], v: Float[Tensor, "g T n H e"]
+    ) -> Float[Tensor, "R m D"]:
+        """Attention along frames by two products, whose keys lie cell by cell."""
+        groups, cells = self.tiles.by_place, query.shape[1]
+        numbers = self.tiles.place_cells(self._side(cells, k.shape[2]))
+        heads = k.shape[3]
+        q = groups.grouped(self._held(query)).unflatten(-1, (heads, -1))
+        q = q.permute(1, 3, 4, 0, 2, 5)  # [p, cells, H, g, most, d]
+        k, v = (
+            t.permute(2, 3, 0, 1, 4).index_select(0, numbers).unflatten(0, (-1, cells))
+            for t in (k, v)
+        )
+        mixed = attend_in_cells(q, k, v).permute(3, 0, 4, 1, 2, 5)  # [g, p, most, cells, H, d]
+        return groups.ungrouped(mixed.flatten(4)).flatten(0, 1)
+
+    def _unpadded(self, key: Tensor, tokens: int) -> bool:
+        """Whether a call per frame costs less than padding: on a CPU, and not to be compiled."""
+        return key.device.type == "cpu" and tokens >= MANY_CELLS and not self.tiles.padded
+
+    def _frame_by_frame(
+        self, q: Float[Tensor, "g n m D"], k: Tensor, v: Tensor, heads: int
+    ) -> Float[Tensor, "R m D"]:
+        """Attention within frames without padding: the tiles of a frame lie side by side."""
+        counts = [len(list(same)) for _, same in groupby(self.tiles.frame_list)]
+        frames = sorted(set(self.tiles.frame_list))
+        mixed = [
+            attend(tiles.flatten(0, 1)[None], keys[frame][None], values[frame][None], heads)[0]
+            for rows, keys, values in zip(q, k, v, strict=True)
+            for frame, tiles in zip(frames, rows.split(counts), strict=True)
+        ]
+        return torch.cat(mixed).unflatten(0, (-1, q.shape[2]))
 
     def _all_frames(self, site: str, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         k = self._updated_tokens(f"{site}.key", key)
@@ -164,7 +242,7 @@ class BlockSparseExecutor(DenseExecutor):
     ) -> Tensor:
         groups = self.tiles.by_frame
         q = self._held(query)  # [g, n, cells, D]
-        padded = q[:, groups.member].flatten(0, 1).flatten(1, 2)  # [g f, most * cells, D]
+        padded = groups.grouped(q).flatten(0, 1).flatten(1, 2)  # [g f, most * cells, D]
         frames, span = self.tiles.frames, self.tiles.span
         if sight is None and span is not None:
             # Frames side by side: their keys are read where they are.
@@ -175,7 +253,7 @@ class BlockSparseExecutor(DenseExecutor):
             mask = widened(self._bias_within(sight, k.shape[2], len(k)), sight)
             mixed = attend(padded, *extended(keys, values, sight), heads, mask)
         mixed = mixed.unflatten(1, (groups.member.shape[1], -1)).unflatten(0, (-1, len(frames)))
-        return mixed[:, groups.group_of, groups.place_of].flatten(0, 1)
+        return groups.ungrouped(mixed).flatten(0, 1)
 
     def _bias_within(self, sight: Sight | None, tokens: int, branches: int) -> Tensor | None:
         """Bias ``[g f, H, most * cells, m]`` of padded groups of tiles against their frames."""
@@ -196,7 +274,7 @@ class BlockSparseExecutor(DenseExecutor):
     ) -> Tensor:
         groups = self.tiles.by_place
         side = self._side(query.shape[1], k.shape[1])
-        q = query.unflatten(0, (-1, len(self.tiles)))[:, groups.member]  # [g, p, most, cells, D]
+        q = groups.grouped(self._held(query))  # [g, p, most, cells, D]
         # Fused kernels want the frames of a cell side by side; products by hand (on CPUs) do not.
         by_cell = k.device.type != "cpu"
         numbers = self.tiles.columns(k.shape[0] // self.num_frames, side, by_cell=by_cell)
@@ -215,4 +293,4 @@ class BlockSparseExecutor(DenseExecutor):
         keys, values = extended_frames(at_places(k), at_places(v), sight)
         mixed = attend_frames(q.flatten(0, 1), keys, values, heads, mask)
         mixed = mixed.unflatten(0, (-1, len(self.tiles.places)))
-        return mixed[:, groups.group_of, groups.place_of].flatten(0, 1)
+        return groups.ungrouped(mixed).flatten(0, 1)

@@ -85,7 +85,7 @@ class LeasedCache(LatentCache):
         super().begin_record(step)
         self._counted = 0
 
-    def put(self, slot: str, value: Tensor) -> None:
+    def put(self, slot: str, value: Tensor, *, as_it_lies: bool = False) -> None:
         self._counted += value.numel() * value.element_size()
         missing = self._counted - self.granted_bytes
         if missing > 0 and not self.overdrawn:
@@ -97,7 +97,7 @@ class LeasedCache(LatentCache):
         if self.overdrawn:
             self._once(slot)
         else:
-            super().put(slot, value)
+            super().put(slot, value, as_it_lies=as_it_lies)
 
     def end_record(self) -> None:
         """Remember the need; raises :class:`MemoryBudgetError` when it was not met."""

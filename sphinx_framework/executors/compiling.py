@@ -32,9 +32,9 @@ class Slots:
         """A slot, to read or to write active rows into."""
         return self.held[slot]
 
-    def put(self, slot: str, value: Tensor) -> None:
+    def put(self, slot: str, value: Tensor, *, as_it_lies: bool = False) -> None:
         """Record a slot."""
-        self.held[slot] = value.contiguous()
+        self.held[slot] = value if as_it_lies else value.contiguous()
 
 
 class Compiled:
@@ -59,7 +59,7 @@ class Compiled:
         out = self.by_kind[kind](*arguments, ops=simple, **named)
         if isinstance(ops, RecordExecutor):
             for slot, value in simple.cache.held.items():
-                ops.cache.put(slot, value)
+                ops.cache.put(slot, value, as_it_lies=True)
         return out
 
 

@@ -11,9 +11,12 @@ from sphinx_framework.executors.attention import (
     attend,
     attend_causally,
     attend_frames,
+    attend_in_cells,
+    by_hand,
     extended,
     extended_frames,
     frames_mask,
+    in_cells,
     refuse_causal_frame,
     widened,
 )
@@ -67,6 +70,11 @@ class DenseExecutor:
             refuse_causal_frame(sight)
             bias = None if sight is None else self._rows_of_bias(sight.bias)
             return attend(query, *extended(key, value, sight), heads, widened(bias, sight))
+        if reach == "frames" and sight is None and by_hand(key, self.num_frames):
+            k, v = self._in_cells(site, key, value, heads)
+            q = self._held(query.unflatten(-1, (heads, -1)))
+            q, k, v = (t.permute(2, 3, 0, 1, 4) for t in (q, k, v))  # [n, H, g, f or T, d]
+            return attend_in_cells(q, k, v).permute(2, 3, 0, 1, 4).flatten(3).flatten(0, 1)
         k, v = self._all_frames(site, key, value)
         q = self._held(query)
         if reach == "frames":
@@ -102,6 +110,10 @@ class DenseExecutor:
     def _all_frames(self, site: str, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values of all tokens, ``[g T n D]``."""
         return self._clips(key), self._clips(value)
+
+    def _in_cells(self, site: str, key: Tensor, value: Tensor, heads: int) -> tuple[Tensor, Tensor]:
+        """The same with heads apart, ``[g T n H d]``, the frames of a cell side by side."""
+        return self._clips(in_cells(key, heads)), self._clips(in_cells(value, heads))
 
     def _held(self, x: Tensor) -> Tensor:
         """``[g r *d]`` view of held rows."""

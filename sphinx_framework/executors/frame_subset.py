@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from sphinx_framework.executors.dense import DenseExecutor, pick
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.statistics import clip_statistics, group_moments, normalised
+from sphinx_framework.executors.taps import mixed_cells, mixed_frames
 from sphinx_framework.protocols import Reach, Sight
 
 MARGIN = 1  # distances beyond it are not told apart: compiled steps depend on this number
@@ -59,6 +60,8 @@ class FrameSubsetExecutor(DenseExecutor):
     ) -> Float[Tensor, "R D a b"]:
         clip = self._updated(f"{site}.input", x)  # [g, T, C, h, w]
         at, inside = self._neighbours(conv.kernel_size[0])
+        if x.device.type == "cpu":
+            return self._mixed(conv, clip, at[:, 0], inside)
         # One gather of only the frames that the kernel reads, in the order of its weights.
         channels = torch.arange(x.shape[1], device=x.device)[:, None]
         near = clip[:, at, channels]  # [g, f, C, taps, h, w]
@@ -66,6 +69,23 @@ class FrameSubsetExecutor(DenseExecutor):
             near.mul_(inside.to(near.dtype))
         weight = conv.weight.flatten(1)[..., None, None]  # [D, C * taps, 1, 1]
         return F.conv2d(near.flatten(0, 1).flatten(1, 2), weight, conv.bias)
+
+    def _mixed(
+        self, conv: nn.Conv3d, clip: Tensor, at: Int[Tensor, "f taps"], inside: Tensor | None
+    ) -> Float[Tensor, "R D a b"]:
+        """The convolution on a CPU: whole frames are gathered, as they lie."""
+        as_cells = not clip.is_contiguous()  # a pass for tiles has recorded it
+        whole = clip.permute(0, 1, 3, 4, 2) if as_cells else clip
+        near = whole.flatten(2).index_select(1, at.flatten())
+        near = near.view(len(clip), *at.shape, *whole.shape[2:])  # [g, f, taps, ...]
+        if inside is not None:
+            near.mul_(inside.transpose(1, 2).to(near.dtype))
+        if not as_cells:
+            return mixed_frames(near.flatten(0, 1), conv)
+        size, channels = whole.shape[2:4], whole.shape[4]
+        cells = near.flatten(0, 1).flatten(2, 3).transpose(1, 2)  # [R, cells, taps, C]
+        mixed = mixed_cells(cells.reshape(-1, at.shape[1], channels), conv)
+        return mixed.view(-1, *size, conv.out_channels).permute(0, 3, 1, 2)
 
     def across_frames(self, site: str, x: Float[Tensor, "R *d"]) -> Float[Tensor, "R T *d"]:
         clips = self._updated(f"{site}.input", x)[:, None]
@@ -94,6 +114,10 @@ class FrameSubsetExecutor(DenseExecutor):
 
     def _all_frames(self, site: str, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         return self._updated(f"{site}.key", key), self._updated(f"{site}.value", value)
+
+    def _in_cells(self, site: str, key: Tensor, value: Tensor, heads: int) -> tuple[Tensor, Tensor]:
+        k = self._updated(f"{site}.key", key.unflatten(-1, (heads, -1)))
+        return k, self._updated(f"{site}.value", value.unflatten(-1, (heads, -1)))
 
     def _rows_of_bias(self, bias: Tensor | None) -> Tensor | None:
         return bias if bias is None or bias.shape[0] == 1 else self.rows(bias)

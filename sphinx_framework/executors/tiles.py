@@ -17,20 +17,28 @@ from torch import Tensor
 class Groups:
     """Rows sorted into groups of unequal size, padded to the largest by repeating a member.
 
-    member: row at each place of each group. group_of, place_of: where each row went.
+    member: row at each place of each group. went: of each row, its place among the places of all
+    groups.
     """
 
     member: Int[Tensor, "groups most"]
-    group_of: Int[Tensor, " n"]
-    place_of: Int[Tensor, " n"]
+    went: Int[Tensor, " n"]
 
     def to(self, device: torch.device | None) -> "Groups":
         """Copy to a device."""
         return Groups(
             member=self.member.to(device),
-            group_of=self.group_of.to(device),
-            place_of=self.place_of.to(device),
+            went=self.went.to(device),
         )
+
+    def grouped(self, rows: Float[Tensor, "g n *d"]) -> Float[Tensor, "g groups most *d"]:
+        """The rows, group by group."""
+        picked = rows.index_select(1, self.member.flatten())
+        return picked.unflatten(1, self.member.shape)
+
+    def ungrouped(self, grouped: Float[Tensor, "g groups most *d"]) -> Float[Tensor, "g n *d"]:
+        """The inverse of :meth:`grouped`."""
+        return grouped.flatten(1, 2).index_select(1, self.went)
 
 
 def group_rows(
@@ -51,7 +59,7 @@ def group_rows(
         member = member.repeat(1, 2)
     if padded and len(member) == 1:
         member, distinct = member.repeat(2, 1), distinct.repeat(2)
-    return distinct, Groups(member=member, group_of=group_of, place_of=place)
+    return distinct, Groups(member=member, went=group_of * member.shape[1] + place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -168,16 +176,25 @@ class TileSet:
         key = ("columns by cell" if by_cell else "columns", branches, *side, 0, 0)
         if key not in self._made:
             device = self.frame.device
-            row, column = self.places // self.grid[1], self.places % self.grid[1]
             frame = torch.arange(branches * self.num_frames, device=device)
             frame = frame.view(branches, 1, self.num_frames)
-            y = row[:, None] * side[0] + torch.arange(side[0], device=device)  # [p, a]
-            x = column[:, None] * side[1] + torch.arange(side[1], device=device)
-            height, width = self.grid[0] * side[0], self.grid[1] * side[1]
-            flat = (y * width)[:, :, None] + x[:, None, :]  # [p, a, b]
-            numbers = frame[..., None, None] * (height * width) + flat[None, :, None]
+            of_frame = self.grid[0] * side[0] * self.grid[1] * side[1]
+            flat = self.place_cells(side).view(len(self.places), *side)
+            numbers = frame[..., None, None] * of_frame + flat[None, :, None]
             numbers = numbers.movedim(2, -1) if by_cell else numbers
             self._made[key] = numbers.flatten()
+        return self._made[key]
+
+    def place_cells(self, side: tuple[int, int]) -> Int[Tensor, " p_a_b"]:
+        """Flat cell numbers of every distinct place within a frame."""
+        key = ("places", 0, *side, 0, 0)
+        if key not in self._made:
+            device = self.frame.device
+            row, column = self.places // self.grid[1], self.places % self.grid[1]
+            y = row[:, None] * side[0] + torch.arange(side[0], device=device)  # [p, a]
+            x = column[:, None] * side[1] + torch.arange(side[1], device=device)
+            width = self.grid[1] * side[1]
+            self._made[key] = ((y * width)[:, :, None] + x[:, None, :]).flatten()
         return self._made[key]
 
     def around(
@@ -199,6 +216,19 @@ class TileSet:
             beyond = self.padded or self._margin() < taps // 2
             self._around[branches, taps] = (rows, y, x, inside if beyond else None)
         return self._around[branches, taps]
+
+    def cells_around(
+        self, branches: int, side: tuple[int, int], taps: int
+    ) -> Int[Tensor, " gn_a_b_taps"]:
+        """Flat cell numbers of every tile's cells in the frames around its own."""
+        key = ("around", branches, *side, taps, 0)
+        if key not in self._made:
+            rows = self.around(branches, taps)[0][:, 0]  # [gn, taps]
+            beside = (rows - self.rows_of(branches)[:, None])[:, None]
+            cells = self.cells(branches, side).view(len(rows), -1, 1)
+            of_frame = self.grid[0] * side[0] * self.grid[1] * side[1]
+            self._made[key] = (cells + beside * of_frame).flatten()
+        return self._made[key]
 
     def _margin(self) -> int:
         """Frames between a tile's and an end of the clip, at least."""

@@ -6,6 +6,7 @@ overheads below, and says so.
 """
 
 from collections.abc import Sequence
+from operator import mul
 from typing import Literal, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from pydantic import Field
 
 from sphinx_framework.options import Options
 from sphinx_framework.policy.cost_sizes import SizeCost, grown
+from sphinx_framework.policy.guidance import expected_guides
 from sphinx_framework.policy.schedule import Full, Partial, Schedule
 
 StepKind = Literal["full", "dense", "frames", "tiles"]
@@ -36,7 +38,8 @@ class CostModel(Options):
 
     pixels: of a frame, as measured, or as asked for by :meth:`at`; 0: not known, so sizes do not
     count. sizes: more measurements, which seconds are interpolated between; without them, time is
-    proportional to pixels and frames. watts: mean power while steps were timed.
+    proportional to pixels and frames. watts: mean power while steps were timed. one_branch: a step
+    of one guidance branch, over one of both.
     measured: where the numbers come from; empty for the built-in assumption, whose unit is the
     full step (relative cost only, so no latency is predicted).
     """
@@ -68,6 +71,13 @@ class CostModel(Options):
         default=None, description="seconds of all scores of a request"
     )
     plan_seconds: float | None = Field(default=None, description="seconds from scores to schedules")
+    one_branch: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="a step of one guidance branch, over one of both; half of the operations are "
+        "counted, seconds were not measured",
+    )
     watts: float | None = Field(default=None, description="mean power while steps were timed")
     num_frames: int = Field(default=0, description="frames of the clip whose steps were timed")
     pixels: int = Field(
@@ -151,7 +161,13 @@ class CostModel(Options):
         """Predicted seconds of the loop, or ``None`` when nothing was measured."""
         if not self.measured:
             return None
-        return sum(self.step_seconds(action, schedule) for action in schedule.actions)
+        seconds = [self.step_seconds(action, schedule) for action in schedule.actions]
+        if schedule.guidance is None:
+            return sum(seconds)
+        moves = ((action.step, isinstance(action, Full)) for action in schedule.actions)
+        guides = expected_guides(schedule.guidance, moves, schedule.num_steps)
+        branches = (1.0 if guide == "both" else self.one_branch for guide in guides)
+        return sum(map(mul, seconds, branches))
 
 
 def region_fraction(schedule: Schedule, action: Partial) -> float:

@@ -6,6 +6,7 @@ out (Kynkäänniemi et al. 2024), or take the difference that an earlier full pa
 one branch alone.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -20,7 +21,8 @@ Guide = Literal["both", "kept", "none"]
 class GuidanceConfig(Options):
     """Which steps run both branches of guidance; the defaults are all of them.
 
-    Predicted times and budgets take no account of it: they assume both branches.
+    Predicted times and budgets count one branch as half of a step. How fast a difference moves
+    nobody knows before: with ``change`` they assume that full passes run both.
     """
 
     interval: tuple[float, float] = Field(
@@ -76,6 +78,21 @@ def guide_of_full(config: GuidanceConfig, step: int, num_steps: int, found: Foun
         return "kept"
     lasts = found.pace is not None and found.pace.lasts(step - found.step, config.change)
     return "kept" if lasts else "both"
+
+
+def expected_guides(
+    config: GuidanceConfig, steps: Iterable[tuple[int, bool]], num_steps: int
+) -> Iterator[Guide]:
+    """What the moves of a schedule are expected to run: ``(step, whether a full pass)`` of each."""
+    found: Found | None = None
+    last: Guide = "both"
+    for step, full in steps:
+        if not full:
+            yield guide_of_partial(config, last)
+            continue
+        last = guide_of_full(config, step, num_steps, found)
+        found = Found(step) if last == "both" else found
+        yield last
 
 
 def guide_of_partial(config: GuidanceConfig, full: Guide) -> Guide:

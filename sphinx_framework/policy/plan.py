@@ -44,7 +44,7 @@ class PlanConfig(Options):
         "predictions assume, and a partial step waits once for the device",
     )
     refresh_drift: float = Field(
-        default=0.3,
+        default=0.25,
         gt=0,
         description="with refresh = drift: a full pass before keys and values of active frames "
         "have moved by more than this share of their size",
@@ -149,6 +149,7 @@ def plan(
         if any(plan.walk.solver for plan in plans)
         else (),
         drift=config.refresh_drift if _by_drift(mode, config) else None,
+        guidance=config.guidance if config.guidance.thinned else None,
     )
     return _with_regions(schedule, config) if mode == "selective" else schedule
 

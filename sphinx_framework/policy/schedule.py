@@ -19,6 +19,8 @@ from jaxtyping import Bool
 if TYPE_CHECKING:  # config files are read without torch
     from torch import Tensor
 
+    from sphinx_framework.policy.guidance import GuidanceConfig
+
 Mode = Literal["coarse", "fine", "selective", "diffusion", "regression"]
 METHOD_MODES: tuple[Mode, ...] = ("coarse", "fine", "selective")
 MoveKind = Literal["full", "frames", "tiles"]  # what one executed action ran
@@ -99,6 +101,7 @@ class Schedule:
     lowered: what lowering changed and why.
     drift: a planned partial step runs as a full pass once cached features are expected to have
         moved by this share of their size; ``None``: as planned.
+    guidance: which moves run one guidance branch; ``None``: none does.
     """
 
     actions: tuple[Full | Partial, ...]
@@ -108,6 +111,7 @@ class Schedule:
     solvers: tuple[str | None, ...] = ()
     lowered: tuple[Lowering, ...] = ()
     drift: float | None = None
+    guidance: GuidanceConfig | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:

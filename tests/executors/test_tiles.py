@@ -113,7 +113,7 @@ def test_grouping_finds_every_row_again(keys):
     rows = torch.tensor(keys)
     distinct, groups = group_rows(rows)
     assert distinct.tolist() == sorted(set(keys))
-    found = groups.member[groups.group_of, groups.place_of]
+    found = groups.member.flatten()[groups.went]
     assert found.tolist() == list(range(len(keys)))
     for key, members in zip(distinct.tolist(), groups.member.tolist(), strict=True):
         assert {keys[m] for m in members} == {key}

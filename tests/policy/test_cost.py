@@ -1,11 +1,14 @@
 """Step times as a linear model, and whether tiles pay."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sphinx_framework.policy.cost import CostModel, StepSample, fit_cost, region_fraction
+from sphinx_framework.policy.guidance import GuidanceConfig
 from sphinx_framework.policy.schedule import Full, Partial, Schedule
 
 MODEL = CostModel(
@@ -116,6 +119,16 @@ def test_steps_cost_by_kind_and_computed_share():
     tiles = 2 * (0.2 + 1.2 * 0.5 / 8)
     assert seconds == pytest.approx([2.0, tiles, 2 * (0.1 + 0.8 * 0.5), 2.0])
     assert MODEL.denoise_seconds(schedule) == pytest.approx(sum(seconds))
+
+
+def test_a_step_of_one_guidance_branch_is_predicted_at_its_share():
+    schedule = sparse_schedule()
+    seconds = [MODEL.step_seconds(action, schedule) for action in schedule.actions]
+    thinned = replace(schedule, guidance=GuidanceConfig(reuse=50))
+    # The first full pass runs both branches, everything after it one.
+    assert MODEL.denoise_seconds(thinned) == pytest.approx(seconds[0] + 0.5 * sum(seconds[1:]))
+    dearer = MODEL.model_copy(update={"one_branch": 0.75})
+    assert dearer.denoise_seconds(thinned) == pytest.approx(seconds[0] + 0.75 * sum(seconds[1:]))
 
 
 def test_a_clip_of_twice_the_frames_takes_twice_as_long():

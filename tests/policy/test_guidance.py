@@ -9,6 +9,7 @@ from sphinx_framework.policy.drift import Pace
 from sphinx_framework.policy.guidance import (
     Found,
     GuidanceConfig,
+    expected_guides,
     guide_of_full,
     guide_of_partial,
 )
@@ -68,3 +69,15 @@ def test_a_difference_of_unknown_pace_is_computed_again_where_change_is_limited(
 def test_options_that_mean_nothing_are_refused(wrong):
     with pytest.raises(ValidationError):
         GuidanceConfig(**wrong)
+
+
+def test_the_expected_branches_of_a_walk_are_those_that_its_moves_ask_for():
+    moves = [(step, step % 5 == 0) for step in range(12)]  # a full pass every fifth step
+    assert set(expected_guides(GuidanceConfig(), moves, 12)) == {"both"}
+    reused = list(expected_guides(GuidanceConfig(reuse=7), moves, 12))
+    assert [reused[step] for step in (0, 5, 10)] == ["both", "kept", "both"]
+    assert {guide for step, guide in enumerate(reused) if step % 5} == {"kept"}
+    within = list(expected_guides(GuidanceConfig(interval=(0.0, 0.5)), moves, 12))
+    assert within == ["both"] * 10 + ["none"] * 2
+    unknown = expected_guides(GuidanceConfig(reuse=9, change=0.1), moves, 12)
+    assert [guide for guide, (_, full) in zip(unknown, moves, strict=True) if full] == ["both"] * 3
