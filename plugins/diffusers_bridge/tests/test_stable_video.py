@@ -1,5 +1,7 @@
 """The bridge to Stable Video Diffusion on a tiny stock pipeline."""
 
+import json
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -102,6 +104,45 @@ def test_a_folder_without_a_pipeline_is_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="cannot be loaded") as error:
         tiny(tmp_path)
     assert str(tmp_path) in str(error.value)
+
+
+@pytest.mark.parametrize("named", ["LTXImageToVideoPipeline", "AWorldModel", None])
+def test_a_folder_of_another_pipeline_is_refused_by_its_name(
+    folder: Path, tmp_path: Path, named: str | None
+) -> None:
+    index = json.loads((folder / "model_index.json").read_text())
+    (tmp_path / "model_index.json").write_text(json.dumps({**index, "_class_name": named}))
+    with pytest.raises(WeightsError, match=f"holds a {named}, not a StableVideo"):
+        tiny(tmp_path)
+
+
+def test_a_part_of_another_class_is_refused(folder: Path, tmp_path: Path) -> None:
+    from diffusers import UNet2DModel
+
+    changed = tmp_path / "changed"
+    shutil.copytree(folder, changed)
+    shutil.rmtree(changed / "unet")
+    UNet2DModel(
+        sample_size=8,
+        block_out_channels=(32,),
+        down_block_types=("DownBlock2D",),
+        up_block_types=("UpBlock2D",),
+    ).save_pretrained(changed / "unet")
+    index = json.loads((changed / "model_index.json").read_text())
+    index["unet"] = ["diffusers", "UNet2DModel"]
+    (changed / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(WeightsError, match="is a UNet2DModel, not a UNetSpatioTemporal"):
+        tiny(changed)
+
+
+def test_pickled_weights_are_not_read(folder: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "changed"
+    shutil.copytree(folder, changed)
+    for weights in (changed / "unet").glob("*.safetensors"):
+        torch.save({}, weights.with_suffix(".bin"))
+        weights.unlink()
+    with pytest.raises(WeightsError, match="safetensors"):
+        tiny(changed)
 
 
 def test_a_scheduler_without_such_levels_is_refused() -> None:
