@@ -85,7 +85,9 @@ class FakeRegression:
         opacity = torch.ones(images.shape[0], *images.shape[2:], device=images.device)
         height, width = opacity.shape[1:]
         opacity[:, height // 4 : height // 2, width // 4 : width // 2] = 0.2
-        return CoarseViews(images=images, opacity=opacity)
+        between = ("photos between the first and the last are not looked at",)
+        warnings = between if len(scene.inputs) > 2 else ()
+        return CoarseViews(images=images, opacity=opacity, warnings=warnings)
 
 
 def _turned(scene: Scene, index: int) -> Float[Tensor, "T 3 H W"]:

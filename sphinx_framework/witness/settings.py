@@ -15,6 +15,8 @@ class Settings:
     threads: int
     grad: bool
     deterministic: bool
+    precision: str
+    device: torch.device
 
     @classmethod
     def now(cls) -> Self:
@@ -24,6 +26,8 @@ class Settings:
             torch.get_num_threads(),
             torch.is_grad_enabled(),
             torch.are_deterministic_algorithms_enabled(),
+            torch.get_float32_matmul_precision(),
+            torch.get_default_device(),
         )
 
     def restored(self) -> str:
@@ -36,6 +40,8 @@ class Settings:
             ("threads", "number of threads", torch.set_num_threads),
             ("grad", "recording of gradients", torch.set_grad_enabled),
             ("deterministic", "deterministic mode", torch.use_deterministic_algorithms),
+            ("precision", "precision of products", torch.set_float32_matmul_precision),
+            ("device", "default device", torch.set_default_device),
         ]
         told = []
         for name, words, put in known:

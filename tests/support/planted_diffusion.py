@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import torch
-from planted_mistakes import Change
+from planted_mistakes import Change, crashes
 from torch.nn import functional as F
 
 from sphinx_framework.types import ClipLayout, Slot
@@ -66,6 +66,7 @@ def nan_at(where: int) -> Change:
 
 
 def frame_count(count: int) -> Change:
+    @crashes("is invalid for input")
     def changed(fake, denoise, state, x, step, condition, ops):
         answer = denoise(x, step, condition, ops)
         return answer.reshape(count, -1, *answer.shape[1:]).flatten(0, 1)
@@ -73,16 +74,19 @@ def frame_count(count: int) -> Change:
     return changed
 
 
+@crashes("out of bounds")
 def step_number(fake, denoise, state, x, step, condition, ops):
     levels = torch.linspace(1, 0.1, 10)
     return denoise(x, step, condition, ops) * levels[step]
 
 
+@crashes("is invalid for input")
 def square_latents(fake, denoise, state, x, step, condition, ops):
     answer = denoise(x, step, condition, ops)
     return answer.flatten(2).reshape(*answer.shape[:2], answer.shape[2], answer.shape[2])
 
 
+@crashes("NoneType.*'mean'")
 def needs_opacity(fake, condition, state, scene, coarse, layout, clean, sampler):
     return condition(scene, coarse, layout, clean, sampler) + coarse.opacity.mean()
 
@@ -140,5 +144,6 @@ def drawn_condition(fake, condition, state, *given):
     return condition(*given) + torch.randn(1, generator=generator)
 
 
+@crashes("NoneType.*'mean'")
 def needs_depth(fake, condition, state, scene, coarse, layout, clean, sampler):
     return condition(scene, coarse, layout, clean, sampler) + coarse.depth.mean()

@@ -6,7 +6,7 @@ import planted_diffusion as diffusion
 import planted_mistakes as planted
 import planted_readers as readers
 import planted_samplers as samplers
-from planted_mistakes import start_steps, views, writing
+from planted_mistakes import crashes, start_steps, views, writing
 from planted_readers import cameras, estimates, scenes
 from planted_samplers import sampler_of
 
@@ -93,7 +93,12 @@ BROKEN = [
     ("quality", "score", planted.evidence_of_the_batch, "evidence_belongs"),
     ("quality", "score", planted.only_with_warps, "evidence_may_lack"),
     ("quality", "score", lambda f, q, s, *x: q(*x) / q(*x).sum(), "a_batch_scores_like"),
-    ("quality", "score", lambda f, q, s, x: q(x), "accepts_the_opacity"),
+    (
+        "quality",
+        "score",
+        crashes("positional arguments")(lambda f, q, s, x: q(x)),
+        "accepts_the_opacity",
+    ),
     ("quality", "score", lambda f, q, s, *x: 1 / q(*x), "a_ruined_photo"),
     ("quality", "score", planted.score_calls, "is_deterministic"),
     ("quality", "score", writing(lambda x, *_: x), "is_deterministic"),
@@ -113,7 +118,12 @@ BROKEN = [
     ("steps", "start_steps", start_steps(lambda r, t, n: [0] * (len(r) - 1)), "one_step"),
     ("steps", "start_steps", start_steps(lambda r, t, n: [n + 1 for _ in r]), "one_step"),
     ("steps", "start_steps", start_steps(lambda r, t, n: [0.5 for _ in r]), "one_step"),
-    ("steps", "start_steps", start_steps(lambda r, t, n: [int(20 * x) for x in r]), "a_ratio"),
+    (
+        "steps",
+        "start_steps",
+        crashes("float NaN")(start_steps(lambda r, t, n: [int(20 * x) for x in r])),
+        "a_ratio",
+    ),
     (
         "steps",
         "start_steps",

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from planted_mistakes import crashes
 
 from sphinx_framework.testing.fakes import FakeConfig
 from sphinx_framework.testing.scenes import room_scene, yawed
@@ -34,6 +35,12 @@ class Estimate:
 def room() -> Scene:
     """The room of the contract suite."""
     return room_scene(4, (160, 208))
+
+
+@functools.cache
+def wide_room() -> Scene:
+    """The same room for the sample scene."""
+    return room_scene(4, (150, 200))
 
 
 class KnowingPoses:
@@ -78,9 +85,33 @@ def write_sample(folder: Path) -> Path:
     return folder
 
 
+def write_room(folder: Path) -> Path:
+    """The same of the textured room, whose photos can be held against their cameras."""
+    folder.mkdir(parents=True)
+    made = wide_room()
+    poses = torch.cat([made.inputs.world_from_camera, made.targets.world_from_camera])
+    views = []
+    for number, (image, pose) in enumerate(
+        zip(torch.cat([made.images, made.target_images]), poses, strict=True)
+    ):
+        # Cut so that the principal point, at 106 and 72, is in the middle.
+        pixels = (image[:, :144, 12:] * 255).round().byte().permute(1, 2, 0)
+        Image.fromarray(pixels.numpy()).save(folder / f"{number}.png")
+        views.append(
+            {
+                "file": f"{number}.png",
+                "world_from_camera": pose.tolist(),
+                "focal": 180.0,
+                "use": "input" if number < len(made.images) else "target",
+            }
+        )
+    (folder / "views.json").write_text(json.dumps({"views": views}))
+    return folder
+
+
 def sample() -> Path:
     """A sample scene of its own for every suite: broken readers write into it."""
-    return write_sample(Path(tempfile.mkdtemp(prefix="sphinx-sample-")) / "sample")
+    return write_room(Path(tempfile.mkdtemp(prefix="sphinx-sample-")) / "sample")
 
 
 def acceptance_reader(config: FakeConfig, device: torch.device) -> Any:
@@ -119,6 +150,7 @@ def unturned(found: Cameras) -> dict[str, Any]:
     return {"world_from_camera": poses}
 
 
+@crashes("four photos expected")
 def poses_of_four(fake, estimate, state, images, **named):
     found = estimate(images, **named)
     if len(images) != 4:
@@ -126,6 +158,7 @@ def poses_of_four(fake, estimate, state, images, **named):
     return found
 
 
+@crashes("NoneType.*'names'")
 def needs_hints(fake, estimate, state, images, hints=None):
     assert len(hints.names) == len(images)
     return estimate(images, hints=hints)
@@ -150,6 +183,7 @@ def reseeds(fake, method, state, *given, **named):
     return method(*given, **named)
 
 
+@crashes("SystemExit")
 def exits(fake, method, state, *given, **named):
     raise SystemExit(0)
 

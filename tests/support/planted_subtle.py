@@ -5,7 +5,7 @@ import threading
 from dataclasses import replace
 
 import torch
-from planted_mistakes import Change, views
+from planted_mistakes import Change, crashes, views
 
 from sphinx_framework.samplers import SigmaSampler
 
@@ -109,7 +109,9 @@ def through_numpy(tensor) -> Change:
 def through_data(tensor) -> Change:
     def changed(fake, method, state, *given, **named):
         answer = method(*given, **named)
-        tensor(*given).data.mul_(0.5)
+        written = tensor(*given)
+        if written is not None:
+            written.data.mul_(0.5)
         return answer
 
     return changed
@@ -223,3 +225,8 @@ def halving_opacity(fake, score, state, images, opacity=None):
 
 def at_an_input(scene) -> bool:
     return torch.equal(scene.targets.centres[:1], scene.inputs.centres[:1])
+
+
+@crashes("NoneType.*float")
+def needs_a_range(fake, condition, state, scene, *rest):
+    return condition(scene, *rest) * (scene.near + 0.0) / scene.near

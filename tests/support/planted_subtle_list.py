@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import torch
 from planted_mistakes import views
 from planted_subtle import (
     Quantity,
@@ -18,6 +19,7 @@ from planted_subtle import (
     changing_grad_mode,
     grid,
     long_jumps_overshoot,
+    needs_a_range,
     never_less_than_two,
     odd,
     odd_images,
@@ -129,7 +131,7 @@ DIFFUSION = [
     ("denoise", through_data(lambda x, *_: x), "nothing_that"),
     ("denoise", when(lambda x, s, c, o: len(c) > 12, broken), "a_long_clip"),
     ("denoise", changing_grad_mode, "nothing_that"),
-    ("condition", lambda f, c, s, scene, *g: c(scene, *g) if scene.near else 1 / 0, "denoise_pred"),
+    ("condition", needs_a_range, "denoise_predicts"),
     ("layouts", when(lambda s: len(s.targets) > 20, answering(lambda c: c[:0])), "a_long_clip"),
     ("sampler", never_less_than_two, "noise_falls"),
     ("sampler", grid(advance=long_jumps_overshoot), "a_move_lands"),

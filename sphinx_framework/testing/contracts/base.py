@@ -1,8 +1,10 @@
 """What every contract suite shares: scenes of several kinds, and checks whose failures teach."""
 
+import logging
 import os
 import pickle
 import random
+import signal
 import unittest
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,11 +19,13 @@ from sphinx_framework.engine import handed
 from sphinx_framework.errors import InputError
 from sphinx_framework.testing.fakes import FakeConfig, FakeRegression
 from sphinx_framework.testing.scenes import moved_world, track_scene
-from sphinx_framework.types import CoarseViews, Scene
+from sphinx_framework.types import Cameras, CoarseViews, Scene
+from sphinx_framework.witness.settings import Settings
 
 Value = TypeVar("Value", bound=Tensor | None)
 
 GUIDE = "docs/writing-a-plugin.md"
+NETWORK_TYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 
 class NotApplicable(unittest.SkipTest):
@@ -75,6 +79,12 @@ class Contract:
         made = FakeRegression(FakeConfig(), self.device).predict(scene)
         return made if opacity else replace(made, opacity=None)
 
+    def with_truth(self, scene: Scene) -> Scene:
+        """The same scene with pictures that are its truth."""
+        shape = (len(scene.targets), *scene.images.shape[1:])
+        truth = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+        return replace(scene, target_images=truth.to(self.device))
+
     def elsewhere(self, scene: Scene) -> Scene:
         """The same scene in a world frame that is turned and shifted: nothing visible changes."""
         return moved_world(scene)
@@ -90,7 +100,9 @@ class Contract:
         self.expect(
             tuple(tensor.shape) == shape, f"{what} of shape {shape}", f"shape {tuple(tensor.shape)}"
         )
-        self.expect(tensor.is_floating_point(), f"{what} as floating-point numbers", tensor.dtype)
+        self.expect(
+            tensor.dtype in NETWORK_TYPES, f"{what} in float32 or less", f"{what} in {tensor.dtype}"
+        )
         self.expect(torch.isfinite(tensor).all(), f"finite {what}", "NaN or infinity")
 
     def expect_tensor(self, tensor: Any, what: str) -> None:
@@ -100,6 +112,16 @@ class Contract:
         self.expect(not tensor.requires_grad, f"{what} without gradients", "requires_grad")
         wanted = torch.empty(0, device=self.device).device
         self.expect(tensor.device == wanted, f"{what} on {wanted}", f"{what} on {tensor.device}")
+
+    def expect_valid(self, what: str, value: Scene | Cameras) -> None:
+        """A scene, or cameras, that the engine would take."""
+        try:
+            if isinstance(value, Scene):
+                value.validate()
+            else:
+                value.validate(what)
+        except InputError as problem:
+            self.expect(False, f"valid {what}", problem)
 
     def expect_texts(self, texts: Any, what: str) -> None:
         """A tuple of sentences, for users to read."""
@@ -122,13 +144,17 @@ class Contract:
     def leaves_alone(self, **tensors: Tensor | None) -> Iterator[None]:
         """Neither writes into the named tensors nor changes what the process shares.
 
-        That is: the global random generators, torch's default type, its threads and grad mode, and
-        the current folder.
+        That is: the global random generators, torch's settings, numpy's handling of errors, the
+        current folder, the root logger, and Ctrl-C.
         """
         before = {name: t.clone() for name, t in tensors.items() if t is not None}
         settings = _settings()
         with _random_states_of_its_own() as states:
-            yield
+            try:
+                yield
+            except Exception:
+                self._expect_settings(settings)  # they may be why
+                raise
             came = _global_random_states()
         for name, copy in before.items():
             kept = tensors[name]
@@ -143,11 +169,15 @@ class Contract:
             "a generator of the component's own (torch.Generator)",
             "a changed global random state",
         )
-        self.expect(
-            _settings() == settings,
-            f"the settings of the process left alone {settings}",
-            _settings(),
-        )
+        self._expect_settings(settings)
+
+    def _expect_settings(self, settings: Mapping[str, object]) -> None:
+        for name, value in _settings().items():
+            self.expect(
+                value == settings[name],
+                f"the settings of the process left alone ({name}: {settings[name]})",
+                value,
+            )
 
     def variations(self) -> Iterator[Scene]:
         """The default scene, then other counts and a size that is not square.
@@ -217,12 +247,13 @@ def _random_states_of_its_own() -> Iterator[tuple[bytes, ...]]:
 
 def _settings() -> dict[str, object]:
     """What belongs to the whole process and a component has no business to change."""
+    root = logging.getLogger()
     return {
-        "default type": torch.get_default_dtype(),
-        "threads": torch.get_num_threads(),
-        "grad": torch.is_grad_enabled(),
-        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "torch": Settings.now(),
+        "numpy": np.geterr(),
         "folder": os.getcwd(),
+        "root logger": (root.level, tuple(root.handlers)),
+        "Ctrl-C": signal.getsignal(signal.SIGINT),
     }
 
 

@@ -2,11 +2,13 @@
 
 import random
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from sphinx_framework.errors import InputError
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.executors.stacked import StackedExecutor
 from sphinx_framework.plugin import Capabilities
@@ -168,6 +170,19 @@ class DenoisingChecks(Demands):
                 return self._dense(model, self.request(model, seed))
 
         self.expect_in_threads([lambda: asked(0), lambda: asked(1)], "predictions")
+        # Prepared before, threads do nothing but predict: they meet inside of the network.
+        requests = [self.request(model, seed) for seed in (0, 1)]
+
+        def predicted(request: HeldRequest) -> Tensor:
+            held = request.anew()
+            steps = (0, held.step, self.num_steps - 1)
+            with torch.no_grad():
+                return torch.cat([self._dense(model, held, step) for step in steps])
+
+        self.expect_in_threads(
+            [partial(predicted, request) for request in requests],
+            "predictions of prepared requests",
+        )
 
     def test_several_requests_in_one_call_equal_each_alone(self) -> None:
         model: DiffusionModel[Any, Any] = self.make()
@@ -202,6 +217,16 @@ class DenoisingChecks(Demands):
             f"one that differs by {100 * error:.1f} %",
         )
 
+    def test_does_not_look_at_the_truth(self) -> None:
+        model: DiffusionModel[Any, Any] = self.make()
+        scene = self.scene()
+        known = self._dense(model, self.request(model, scene=self.with_truth(scene)))
+        self.expect(
+            torch.equal(known, self._dense(model, self.request(model, scene=scene))),
+            "the same prediction where a scene knows its truth (target_images are for evaluation)",
+            "another one",
+        )
+
     def test_fresh_cache_equivalence_of_frames(self) -> None:
         if not self.capabilities.frame_subset:
             raise NotApplicable("claims no frame subsets")
@@ -230,18 +255,30 @@ class DenoisingChecks(Demands):
                 f"a difference of {relative_error(second, first):.2e}",
             )  # fmt: skip
 
+    def _drawn(self, model: DiffusionModel[Any, Any], draw: int) -> HeldRequest:
+        """A request: the usual one; then, where the model takes them, another size and count."""
+        height, width = self.size
+        others = ((), ((height, 2 * width), self.targets + 2), ((2 * height, width), self.targets))
+        if draw % 3 == 0:
+            return self.request(model)
+        size, targets = others[draw % 3]
+        try:
+            return self.request(model, scene=self.scene(size=size, targets=targets))
+        except InputError:
+            return self.request(model)
+
     def _check_fresh_cache(self, *, tiles: bool) -> None:
         model: DiffusionModel[Any, Any] = self.make()
-        x, condition = self.prepared(model)
         chooser = random.Random(0)
-        for _ in range(self.draws):
+        for draw in range(self.draws):
+            request = self._drawn(model, draw)
+            step = (self.num_steps // 2, 0, self.num_steps - 1)[draw % 3]
+            x, condition = request.at(step), request.condition
             # The last frame without all others: never a prefix, so wrongly picked rows show.
             others = chooser.sample(range(len(x) - 1), chooser.randint(0, max(0, len(x) - 2)))
             frames = [*others, len(x) - 1]
             active = _random_tiles(chooser, x, model.tile) if tiles else None
-            errors = fresh_cache_errors(
-                model, x, self.num_steps // 2, condition, frames=frames, tiles=active
-            )
+            errors = fresh_cache_errors(model, x, step, condition, frames=frames, tiles=active)
             worst = max(errors, key=errors.__getitem__)
             self.expect(
                 errors[worst] <= self.tolerance,

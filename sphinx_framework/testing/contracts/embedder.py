@@ -56,14 +56,15 @@ class EmbedderContract(Demands):
             self._unit(self.make().embed(photos), " of flat photos")
 
     def test_looks_at_more_than_the_first_input(self) -> None:
-        first, second = self.scene(0).images, self.scene(1).images
         embedder: Embedder = self.make()
-        mixed = torch.cat([first[:1], second[1:]])
-        self.expect(
-            not torch.equal(embedder.embed(first), embedder.embed(mixed)),
-            "another vector when the second photo is another",
-            "the same vector",
-        )
+        for count in (2, 5):
+            first, second = (self.scene(seed, inputs=count).images for seed in (0, 1))
+            mixed = torch.cat([first[:-1], second[-1:]])
+            self.expect(
+                not torch.equal(embedder.embed(first), embedder.embed(mixed)),
+                f"another vector when the last of {count} photos is another",
+                "the same vector",
+            )
 
     def test_knows_photos_by_what_they_show(self) -> None:
         embedder: Embedder = self.make()

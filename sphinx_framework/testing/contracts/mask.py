@@ -21,7 +21,7 @@ class MaskContract(Demands):
         policy: MaskPolicy = self.make()
         for scene in self.variations():
             with self.or_refused(scene):
-                for cluster in (None, 0, 1):
+                for cluster in (None, 0, 1, 7):
                     self._masks(policy.mask(self.coarse(scene), scene, cluster), scene)
 
     def _masks(self, mask: Any, scene: Scene) -> None:
@@ -50,6 +50,19 @@ class MaskContract(Demands):
             f"{inside:.2f} of the hole, {outside:.2f} elsewhere",
         )
 
+    def test_permuting_targets_permutes_masks(self) -> None:
+        policy: MaskPolicy = self.make()
+        scene = replace(self.scene(targets=self.targets + 2), order=None)
+        coarse = self.coarse(scene)
+        assert coarse.opacity is not None
+        order = list(reversed(range(len(scene.targets))))
+        turned = replace(coarse, images=coarse.images[order], opacity=coarse.opacity[order])
+        expected = policy.mask(coarse, scene, None)[order]
+        came = policy.mask(turned, replace(scene, targets=scene.targets[order]), None)
+        self.expect(
+            torch.equal(came, expected), "masks that follow their views", "masks by position"
+        )
+
     def test_is_deterministic_and_leaves_the_views_alone(self) -> None:
         scene = self.scene()
         coarse = self.coarse(scene)
@@ -59,7 +72,7 @@ class MaskContract(Demands):
             again = policy.mask(coarse, scene, None).clone()
             other = self.scene(1)
             darker = replace(self.coarse(other, opacity=False), images=0.5 * other.images[:1])
-            darker = replace(darker, images=darker.images.expand(self.targets, -1, -1, -1))
+            darker = replace(darker, images=darker.images.repeat(self.targets, 1, 1, 1))
             with self.stay("masks", first):
                 policy.mask(darker, other, None)
             second = policy.mask(coarse, scene, None)

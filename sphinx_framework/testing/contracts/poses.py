@@ -13,7 +13,7 @@ from sphinx_framework.testing.scenes import room_scene
 from sphinx_framework.types import Cameras, PhotoHints, Scene
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _room(views: int, size: tuple[int, int]) -> Scene:
     """The room; nothing is handed out that shares its memory."""
     return room_scene(views, size)
@@ -31,9 +31,9 @@ class PoseContract(Contract):
     trained: bool | None = None
     paragraph = "A pose estimator"
 
-    def photos(self) -> tuple[Tensor, Tensor]:
+    def photos(self, size: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
         """Photos of a textured room and their true poses, in the order of the track."""
-        scene = _room(self.views, self.size)
+        scene = _room(self.views, size or self.size)
         assert scene.target_images is not None
         inputs, poses = scene.inputs.world_from_camera, scene.targets.world_from_camera
         images = torch.cat([scene.images[:1], scene.target_images, scene.images[1:]])
@@ -42,7 +42,8 @@ class PoseContract(Contract):
     def _found(self, images: Tensor) -> EstimatedCameras:
         estimator: PoseEstimator = self.make()
         try:
-            hints = PhotoHints(names=tuple(f"{index}.png" for index in range(len(images))))
+            # Photos come in the order of the hands that gave them, not of their names.
+            hints = PhotoHints(names=tuple(f"{9 - index}.png" for index in range(len(images))))
             return estimator.estimate_poses(images, hints=hints)
         except InputError as refusal:
             if self._trained():
@@ -54,18 +55,29 @@ class PoseContract(Contract):
 
     def test_one_rigid_camera_per_photo(self) -> None:
         images, _ = self.photos()
-        found = self._found(images)
+        self._rigid(self._found(images), images)
+
+    def test_photos_may_stand_upright(self) -> None:
+        images, _ = self.photos((self.size[1], self.size[0]))
+        try:
+            found = self._found(images)
+        except InputError:  # to refuse them is an answer, too
+            return
+        self._rigid(found, images)
+
+    def _rigid(self, found: EstimatedCameras, images: Tensor) -> None:
+        size = (int(images.shape[-2]), int(images.shape[-1]))
         absent = [n for n in ("cameras", "near", "far", "warnings") if not hasattr(found, n)]
         self.expect(not absent, "cameras, near, far and warnings", f"none of {absent}")
         self.expect(isinstance(found.cameras, Cameras), "Cameras", type(found.cameras).__name__)
         self.expect_texts(found.warnings, "warnings")
         self.expect(len(found.cameras) == len(images), f"{len(images)} cameras", len(found.cameras))
         self.expect(
-            found.cameras.image_size == self.size,
-            f"cameras for the photos' own {self.size} pixels",
+            tuple(found.cameras.image_size) == size,
+            f"cameras for the photos' own {size} pixels",
             found.cameras.image_size,
         )
-        found.cameras.validate("estimated camera")
+        self.expect_valid("estimated cameras", found.cameras)
         near, far = found.near, found.far
         if near is not None or far is not None:
             self.expect(
@@ -73,14 +85,14 @@ class PoseContract(Contract):
                 "0 < near < far, or neither",
                 (near, far),
             )
-        height, width = self.size
+        height, width = size
         for index, lens in enumerate(found.cameras.intrinsics.cpu()):
             focal, centre = (float(lens[0, 0]), float(lens[1, 1])), (lens[0, 2], lens[1, 2])
             self.expect(
-                all(0.1 * width < f < 20 * width for f in focal)
+                all(0.1 * max(size) < f < 20 * max(size) for f in focal)
                 and 0.3 * width < centre[0] < 0.7 * width
                 and 0.3 * height < centre[1] < 0.7 * height,
-                f"intrinsics in pixels of {self.size}",
+                f"intrinsics in pixels of {size}",
                 f"focal lengths {focal}, centre {float(centre[0]), float(centre[1])} "
                 f"of camera {index}",
             )
@@ -126,16 +138,31 @@ class PoseContract(Contract):
             raise NotApplicable("nothing is known of an untrained estimator's accuracy")
         images, truth = self.photos()
         poses = self._found(images).cameras.world_from_camera.cpu()
-        wanted = truth[0, :3, :3].T @ truth[-1, :3, :3]
-        came = poses[0, :3, :3].T @ poses[-1, :3, :3]
-        degrees = float(torch.rad2deg(rotation_angles(came, wanted)))
+        longest, true_longest = (float((p[-1] - p[0])[:3, 3].norm()) for p in (poses, truth))
+        for index in range(1, len(truth)):
+            self._placed(poses, truth, index)
+            share = float((poses[index] - poses[0])[:3, 3].norm()) / max(longest, 1e-12)
+            wanted = float((truth[index] - truth[0])[:3, 3].norm()) / true_longest
+            self.expect(
+                abs(share - wanted) < 0.25,
+                f"camera {index} at {wanted:.2f} of the way to the last",
+                f"{share:.2f} (translations of pairs have no common length)",
+            )  # fmt: skip
+
+    def _placed(self, poses: Tensor, truth: Tensor, index: int) -> None:
+        """One camera against the first: turned as it is, in the direction where it lies."""
+        which = "the last camera" if index == len(truth) - 1 else f"camera {index}"
+        turned, truly = (p[0, :3, :3].T @ p[index, :3, :3] for p in (poses, truth))
+        degrees = float(torch.rad2deg(rotation_angles(turned, truly)))
         self.expect(
-            degrees < 5, "the last camera turned against the first as it is, within 5 degrees",
+            degrees < 5, f"{which} turned against the first as it is, within 5 degrees",
             f"{degrees:.1f} degrees off (camera-to-world, OpenCV axes?)",
         )  # fmt: skip
-        moved, true_move = (p[0, :3, :3].T @ (p[-1, :3, 3] - p[0, :3, 3]) for p in (poses, truth))
+        moved, true_move = (
+            p[0, :3, :3].T @ (p[index, :3, 3] - p[0, :3, 3]) for p in (poses, truth)
+        )
         cosine = float(torch.nn.functional.cosine_similarity(moved, true_move, dim=0))
         self.expect(
-            cosine > 0.9, "the last camera to lie where it does, seen from the first",
+            cosine > 0.9, f"{which} to lie where it does, seen from the first",
             f"a direction whose cosine with the truth is {cosine:.2f}",
         )  # fmt: skip

@@ -6,11 +6,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sphinx_framework.engine.handed import evidence_tensors
 from sphinx_framework.engine.scoring import photo_evidence, target_evidence
-from sphinx_framework.protocols import QualityEstimator, takes_evidence
+from sphinx_framework.protocols import LossEstimator, QualityEstimator, takes_evidence
+from sphinx_framework.testing.contracts.base import NotApplicable
 from sphinx_framework.testing.contracts.demands import Demands
 from sphinx_framework.testing.oracle import relative_error
 from sphinx_framework.testing.scenes import room_scene
+
+LOST_TOLERANCE = 0.01  # dB
 
 
 class QualityContract(Demands):
@@ -76,6 +80,24 @@ class QualityContract(Demands):
         ]
         error = relative_error(together, torch.cat(singles))
         self.expect(error < self.tolerance, "a score that depends on its image's evidence", error)
+
+    def test_tells_what_each_frame_lost(self) -> None:
+        estimator: QualityEstimator = self.make()
+        if not isinstance(estimator, LossEstimator):
+            raise NotApplicable("has no method lost(images, evidence)")
+        scene = self.scene()
+        coarse = self.coarse(scene)
+        evidence = target_evidence(scene, coarse)
+        images = 0.5 * coarse.images
+        given = {"images": images, **evidence_tensors(evidence)}
+        with self.leaves_alone(**given):
+            lost = estimator.lost(images, evidence)
+        self.expect_shape(lost, (self.targets,), "dB lost")
+        bare = replace(evidence, opacity=None, warps=None, inside=None)
+        self.expect_shape(estimator.lost(images, bare), (self.targets,), "dB lost, without warps")
+        singles = [estimator.lost(images[[i]], evidence.rows([i])) for i in range(self.targets)]
+        off = float((lost - torch.cat(singles)).abs().max())
+        self.expect(off < LOST_TOLERANCE, "what a frame lost from that frame alone", f"{off:.3g}")
 
     def test_a_ruined_photo_scores_lower(self) -> None:
         height, width = self.size

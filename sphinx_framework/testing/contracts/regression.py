@@ -14,6 +14,7 @@ from sphinx_framework.testing.scenes import yawed
 from sphinx_framework.types import CoarseViews, Gaussians, Scene
 
 FRAME_TOLERANCE = 0.02
+MORE = 4
 
 
 class RegressionContract(Demands):
@@ -75,12 +76,29 @@ class RegressionContract(Demands):
         )
 
     def test_permuting_targets_permutes_views(self) -> None:
-        scene = replace(self.scene(), order=None)
-        order = list(reversed(range(self.targets)))
+        count = self.targets + MORE  # more than a batch that a model may render at once
+        scene = replace(self.scene(targets=count), order=None)
         model: RegressionModel = self.make()
-        expected = model.predict(scene).images[order]
-        came = model.predict(replace(scene, targets=scene.targets[order])).images
-        self._close(came, expected, 1e-3, "a view that depends on its own target only")
+        together = model.predict(scene).images
+        for order in (list(reversed(range(count))), [count - 1]):
+            came = model.predict(replace(scene, targets=scene.targets[order])).images
+            self._close(came, together[order], 1e-3, "a view that depends on its own target only")
+
+    def test_every_photo_counts(self) -> None:
+        model = self._of_the_photos()
+        scene = self.scene(inputs=3)
+        with self.or_refused(scene):
+            usual = model.predict(scene)
+            for index in range(len(scene.images)):
+                images = scene.images.clone()
+                images[index] = 1 - images[index].flip(-1)
+                other = model.predict(replace(scene, images=images))
+                self.expect(
+                    usual.warnings or not torch.equal(other.images, usual.images),
+                    f"other views when photo {index} of 3 is another, or a warning that says which "
+                    "photos are used",
+                    "the same views",
+                )
 
     def _of_the_photos(self) -> RegressionModel:
         """The model; not applicable to one whose scene is in a file, in a world of its own."""
@@ -116,12 +134,8 @@ class RegressionContract(Demands):
     def test_does_not_look_at_the_truth(self) -> None:
         model: RegressionModel = self.make()
         scene = self.scene()
-        truth = torch.rand(
-            (self.targets, 3, *self.size), generator=torch.Generator().manual_seed(0)
-        )
-        knowing = replace(scene, target_images=truth.to(self.device))
         self.expect(
-            torch.equal(model.predict(knowing).images, model.predict(scene).images),
+            torch.equal(model.predict(self.with_truth(scene)).images, model.predict(scene).images),
             "the same views where a scene knows its truth (target_images are for evaluation only)",
             "other views",
         )

@@ -1,17 +1,22 @@
 """The contract of scene readers: what they claim to read, and what they do with the rest."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from sphinx_framework.errors import InputError
-from sphinx_framework.geometry.frusta import focus_behind
 from sphinx_framework.protocols import SceneReader
+from sphinx_framework.scenes.capture import Capture
 from sphinx_framework.scenes.files import PHOTO_ENDINGS
+from sphinx_framework.scenes.poses import CONVENTIONS, opencv_world_from_camera
+from sphinx_framework.scenes.view_checks import View, view_doubts
 from sphinx_framework.testing.contracts.base import Contract, NotApplicable
 from sphinx_framework.types import Cameras, Scene
 
@@ -44,7 +49,10 @@ class SceneReaderContract(Contract):
         reader: SceneReader = self.make()
         with _junk() as junk:
             for path in junk:
-                came = reader.can_read(path)
+                try:
+                    came: object = reader.can_read(path)
+                except Exception as error:  # it must answer for any path
+                    came = repr(error)
                 self.expect(came is False, f"can_read to answer False for {path.name!r}", came)
 
     def test_refuses_with_one_sentence(self) -> None:
@@ -66,25 +74,81 @@ class SceneReaderContract(Contract):
         with self.leaves_alone():
             scene = reader.read(path)
         self.expect(isinstance(scene, Scene), "a Scene", type(scene).__name__)
-        scene.validate()
-        self.expect(scene.images.dtype == torch.float32, "float32 images", scene.images.dtype)
+        self.expect_valid("scene", scene)
+        self._plausible(scene)
+
+    def _plausible(self, scene: Scene) -> None:
+        """Cameras that can be those of the photos."""
         poses = torch.cat([scene.inputs.world_from_camera, scene.targets.world_from_camera])
         lens = torch.cat([scene.inputs.intrinsics, scene.targets.intrinsics])
         cameras = Cameras(
             world_from_camera=poses, intrinsics=lens, image_size=scene.inputs.image_size
         )
+        height, width = cameras.image_size
+        longest = max(height, width)
+        for k in lens.cpu():
+            focal, centre = (float(k[0, 0]), float(k[1, 1])), (float(k[0, 2]), float(k[1, 2]))
+            self.expect(
+                all(0.1 * longest < f < 50 * longest for f in focal)
+                and -0.5 * width < centre[0] < 1.5 * width
+                and -0.5 * height < centre[1] < 1.5 * height,
+                f"intrinsics in pixels of {(height, width)}",
+                f"focal lengths {focal}, centre {centre}",
+            )
         apart = float((cameras.centres - cameras.centres.mean(0)).norm(dim=1).max())
         self.expect(
             len(cameras) < 2 or apart > 1e-6,
             "cameras at different places (an orbit read with inverse poses has one)",
             f"{len(cameras)} cameras within {apart:.2g}",
         )
+        doubts = view_doubts(_views(scene.images, scene.inputs), _views_of_targets(scene))
         self.expect(
-            not focus_behind(cameras),
-            "cameras that look at something in front of them (camera-to-world, OpenCV axes; give a "
-            "sample whose cameras do)",
-            "optical axes that all meet behind the cameras",
+            not doubts,
+            "features of the photos where the cameras put them (camera-to-world, OpenCV axes; "
+            "where the photos share too few, give a sample whose cameras look at one place)",
+            " ".join(doubts),
         )
+
+    def test_where_a_scene_lies_changes_nothing(self) -> None:
+        path = self._sample()
+        if not path.is_dir():
+            raise NotApplicable("the sample is no folder of files")
+        self._small(path)
+        reader: SceneReader = self.make()
+        usual = reader.read(path)
+        with tempfile.TemporaryDirectory() as name:
+            copy = Path(name) / "a place, with spaces (2)" / path.name
+            shutil.copytree(path, copy)
+            for stray in (".DS_Store", "Thumbs.db", "notes.txt"):
+                (copy / stray).write_bytes(bytes(range(64)))
+            for where in (copy, Path(os.path.relpath(copy))):
+                self.expect(
+                    reader.can_read(where) is True, f"can_read to answer True for {where}", "False"
+                )
+                self.expect(
+                    _same(self._read(reader, where), usual),
+                    "the same scene from a folder with spaces in its name, by a relative path, "
+                    "beside files that are no part of it",
+                    "another scene",
+                )
+
+    def test_a_capture_has_the_cameras_of_its_scene(self) -> None:
+        path = self._sample()
+        reader: SceneReader = self.make()
+        capture = getattr(reader, "capture", None)
+        if capture is None:
+            raise NotApplicable("has no method capture(path)")
+        found, scene = capture(path), reader.read(path)
+        self.expect(isinstance(found, Capture), "a Capture", type(found).__name__)
+        for chosen, cameras in ((found.inputs, scene.inputs), (found.targets, scene.targets)):
+            self.expect(len(chosen) == len(cameras), f"{len(cameras)} shots of a role", len(chosen))
+            for index, pose in zip(chosen, cameras.world_from_camera, strict=True):
+                off = found.shots[index].world_from_camera.double()[:3, :3] - pose[:3, :3].cpu()
+                self.expect(
+                    float(off.abs().max()) < 1e-3,
+                    f"shot {index} turned as the camera of the scene",
+                    f"off by {float(off.abs().max()):.3g}",
+                )
 
     def test_an_option_is_used_or_refused(self) -> None:
         path = self._sample()
@@ -94,6 +158,8 @@ class SceneReaderContract(Contract):
                 scene: object = reader.read(path, **options)
             except InputError:
                 continue
+            except Exception as error:  # whatever else it raises is the defect
+                scene = repr(error)
             self.expect(isinstance(scene, Scene), f"a Scene or a SceneError for {options}", scene)
 
     def test_damaged_files_are_refused_with_one_sentence(self) -> None:
@@ -106,8 +172,7 @@ class SceneReaderContract(Contract):
             (p for p in path.rglob("*") if p.is_file()),
             key=lambda p: (p.suffix.lower() in PHOTO_ENDINGS, str(p)),
         )
-        if sum(file.stat().st_size for file in files) > LARGEST_SAMPLE:
-            raise NotApplicable("the sample is too large to be copied for this")
+        self._small(path)
         for file in files[:MOST_DAMAGED]:
             for what, damage in DAMAGES.items():
                 with tempfile.TemporaryDirectory() as name:
@@ -116,6 +181,18 @@ class SceneReaderContract(Contract):
                     broken = copy / file.relative_to(path)
                     broken.write_bytes(damage(file.read_bytes()))
                     self._scene_or_refusal(reader, copy, f"{file.name} {what}")
+
+    def _read(self, reader: SceneReader, where: Path) -> Scene:
+        try:
+            return reader.read(where)
+        except Exception as error:  # whatever it raises, the same scene was read elsewhere
+            self.expect(False, f"the same scene from {where}", repr(error))
+            raise
+
+    def _small(self, path: Path) -> None:
+        files = (file for file in path.rglob("*") if file.is_file())
+        if sum(file.stat().st_size for file in files) > LARGEST_SAMPLE:
+            raise NotApplicable("the sample is too large to be copied for this")
 
     def _scene_or_refusal(self, reader: SceneReader, path: Path, how: str) -> None:
         try:
@@ -132,10 +209,46 @@ class SceneReaderContract(Contract):
         before = _listing(path)
         first, second = reader.read(path), reader.read(path)
         self.expect(_listing(path) == before, "the scene's files as they were", "changed files")
-        same = torch.equal(first.images, second.images) and torch.equal(
-            first.targets.world_from_camera, second.targets.world_from_camera
+        self.expect(_same(first, second), "the same scene twice", "another scene")
+
+
+def _same(first: Scene, second: Scene) -> bool:
+    """Whether two scenes have the same photos and targets."""
+    pairs = (
+        (first.images, second.images),
+        (first.inputs.world_from_camera, second.inputs.world_from_camera),
+        (first.targets.world_from_camera, second.targets.world_from_camera),
+    )
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def _views(images: Tensor, cameras: Cameras) -> list[View]:
+    """Photos and their cameras, with what the poses would be under other conventions."""
+    views = []
+    for image, pose, lens in zip(
+        images, cameras.world_from_camera.double().cpu(), cameras.intrinsics, strict=True
+    ):
+        # A reading under another convention, of the pose as a file in ours would state it.
+        others = {name: opencv_world_from_camera(pose, name) for name in CONVENTIONS}
+        others.pop("opencv_c2w")
+        views.append(
+            View(
+                image=partial(_itself, image),
+                intrinsics=lens.double().cpu(),
+                pose=pose,
+                readings=others,
+            )
         )
-        self.expect(same, "the same scene twice", "another scene")
+    return views
+
+
+def _itself(image: Tensor) -> Tensor:
+    return image
+
+
+def _views_of_targets(scene: Scene) -> list[View]:
+    truth = scene.target_images
+    return [] if truth is None else _views(truth, scene.targets)
 
 
 @contextmanager

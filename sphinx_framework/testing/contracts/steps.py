@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from sphinx_framework.errors import InputError
-from sphinx_framework.protocols import StepPolicy
-from sphinx_framework.testing.contracts.base import coarse_tensors, scene_tensors
+from sphinx_framework.protocols import MeasuredQualities, StepPolicy
+from sphinx_framework.testing.contracts.base import NotApplicable, coarse_tensors, scene_tensors
 from sphinx_framework.testing.contracts.demands import Demands
 from sphinx_framework.types import CoarseViews, QualityReport, Scene, StartSteps, Walk
 
@@ -17,6 +17,7 @@ class StepsContract(Demands):
     """The k-logic: a later start for a better view, an earlier one for a higher quality."""
 
     qualities: tuple[float, ...] = (0.95, 1.0)
+    other_qualities: tuple[float, ...] = (0.5, 0.8, 0.9, 0.98, 0.99)  # where the policy has them
     num_steps: int = 50
     paragraph = "A step policy"
 
@@ -96,6 +97,32 @@ class StepsContract(Demands):
             except InputError:  # rules may not know it, and say so
                 continue
 
+    def test_measured_qualities_ascend(self) -> None:
+        policy: StepPolicy = self.make()
+        if not isinstance(policy, MeasuredQualities):
+            raise NotApplicable("names no qualities")
+        known = policy.qualities
+        self.expect(
+            isinstance(known, tuple)
+            and list(known) == sorted(set(known))
+            and all(0 < quality <= 1 for quality in known),
+            "qualities in (0, 1] that ascend, as a tuple",
+            known,
+        )
+        for quality in known:
+            self.starts([0.5], quality)
+
+    def test_does_not_look_at_the_truth(self) -> None:
+        policy: StepPolicy = self.make()
+        report, scene = self._asked([0.3, 0.9])
+        asked = self.qualities[0], self.num_steps
+        known = policy.start_steps(report, self.with_truth(scene), *asked)
+        self.expect(
+            known.steps == policy.start_steps(report, scene, *asked).steps,
+            "the same starts where a scene knows its truth (target_images are for evaluation only)",
+            known.steps,
+        )
+
     def test_requests_in_threads_equal_those_alone(self) -> None:
         policy: StepPolicy = self.make()
 
@@ -117,9 +144,13 @@ class StepsContract(Demands):
             self.expect(first == again, f"the starts {first} again after other views", again)
 
     def test_a_ratio_that_is_no_number_has_an_answer(self) -> None:
-        ratios = [math.nan, math.inf, 0.5]
+        ratios = [math.nan, math.inf, -math.inf, 0.5, 0.0]
         for quality in self.qualities:
-            self._in_range(self.starts(ratios, quality), ratios)
+            steps = self.starts(ratios, quality)
+            self._in_range(steps, ratios)
+            self.expect(
+                steps[0] == min(steps), f"the earliest start, {min(steps)}, for NaN", steps[0]
+            )
 
     def test_a_better_view_never_starts_earlier(self) -> None:
         ratios = [i / 40 for i in range(61)]
@@ -138,7 +169,13 @@ class StepsContract(Demands):
 
     def test_a_higher_quality_target_never_starts_later(self) -> None:
         ratios = [i / 20 for i in range(31)]
-        tables = [self.starts(ratios, quality) for quality in sorted(self.qualities)]
+        tables = []
+        for quality in sorted({*self.qualities, *self.other_qualities}):
+            try:
+                tables.append(self.starts(ratios, quality))
+            except InputError:  # one that the rules do not know
+                if quality in self.qualities:
+                    raise
         for lower, higher in pairwise(tables):
             self.expect(
                 all(b <= a for a, b in zip(lower, higher, strict=True)),
