@@ -43,10 +43,11 @@ class SamplerChecks(Contract):
         return [noise.to(self.device) for noise in drawn]
 
     def test_noise_falls_over_the_grid_and_ends_at_nothing(self) -> None:
+        model = self.make()
         for count in (self.num_steps, self.num_steps + 5, PAPER_STEPS, 2, 1):
             try:
                 with self.leaves_alone():
-                    grid = self.grid(count)
+                    grid: Sampler = model.sampler(count)
             except Exception:
                 if count > 1:
                     raise
