@@ -195,19 +195,29 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> PipelineCo
     path = _locate(str(source))
     data = _read_toml(path)
     data.setdefault("name", path.stem)
-    for override in overrides:
+    for override in _each(overrides):
         _apply(data, override)
     return config_from_dict(data, str(path))
 
 
 def overridden(config: PipelineConfig, overrides: Sequence[str]) -> PipelineConfig:
     """A config with ``a.b=value`` overrides, checked like those of a file."""
-    if not overrides:
+    if not _each(overrides):
         return config
     data = config.model_dump()
-    for override in overrides:
+    for override in _each(overrides):
         _apply(data, override)
     return config_from_dict(data, config.name)
+
+
+def _each(overrides: Sequence[str]) -> Sequence[str]:
+    """Overrides one by one; a text or a dictionary would be taken apart in silence."""
+    if isinstance(overrides, list | tuple) and all(isinstance(one, str) for one in overrides):
+        return overrides
+    raise ConfigError(
+        f"overrides are a list of texts KEY.PATH=VALUE, got {overrides!r}.",
+        hint='For example overrides=["plan.stride=5", "num_steps=20"].',
+    )
 
 
 def load_cost(source: str | Path) -> CostModel:

@@ -4,6 +4,7 @@ The command line, Python and the server all make one of these; what is not asked
 """
 
 import math
+from operator import index
 from typing import Any, TypedDict
 
 from pydantic import Field, ValidationError, field_validator
@@ -75,9 +76,14 @@ class RenderRequest(Options):
     @field_validator("seed", mode="before")
     @classmethod
     def _whole(cls, seed: object) -> object:
-        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
+        """An int, or what counts as one everywhere else: numpy's."""
+        try:
+            number = -1 if isinstance(seed, bool) else index(seed)  # type: ignore[arg-type]
+        except TypeError:
+            number = -1
+        if not 0 <= number <= LARGEST_SEED:
             raise RefusedWishError(f"the seed must lie in 0..{LARGEST_SEED}, got {seed}.", "")
-        return seed
+        return number
 
     @field_validator("budget_ms", "budget_joules", mode="after")
     @classmethod

@@ -22,7 +22,14 @@ from torch import Tensor
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.frame_plan import Walk as Walk
-from sphinx_framework.types.arrays import Numbers, as_images, as_order
+from sphinx_framework.types.arrays import (
+    Numbers,
+    as_images,
+    as_number,
+    as_order,
+    as_point,
+    as_sentences,
+)
 from sphinx_framework.types.cameras import Cameras as Cameras
 from sphinx_framework.types.layout import ClipLayout as ClipLayout
 from sphinx_framework.types.layout import Slot as Slot
@@ -89,12 +96,12 @@ class Scene:
             "inputs": inputs.single(),
             "targets": targets.single(),
             "name": str(name),
-            "near": None if near is None else float(near),
-            "far": None if far is None else float(far),
+            "near": as_number(near, "near"),
+            "far": as_number(far, "far"),
             "target_images": truth,
             "order": as_order(order),
-            "warnings": tuple(warnings),
-            "origin": tuple(map(float, origin)),
+            "warnings": as_sentences(warnings, "warnings"),
+            "origin": as_point(origin, "origin"),
         }
         for field_name, value in values.items():
             object.__setattr__(self, field_name, value)

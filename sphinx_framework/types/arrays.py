@@ -4,7 +4,9 @@ Everything here returns tensors or raises :class:`SceneError` with one sentence.
 that is as it should be is taken as it is, without a copy.
 """
 
+import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -88,6 +90,36 @@ def as_order(
 ) -> tuple[float, ...] | None:
     """Positions along the capture."""
     return None if value is None else tuple(_numbers(value, "order").flatten().tolist())
+
+
+def as_number(value: object, what: str) -> float | None:
+    """One number, numpy's and a tensor of one included, or ``None``."""
+    if value is None:
+        return None
+    number: float | None = None
+    if not isinstance(value, str | bytes | bool):
+        with suppress(TypeError, ValueError, RuntimeError):
+            number = float(value)  # type: ignore[arg-type]
+    if number is None:
+        raise SceneError(f"{what} must be a number or None, got {value!r}.")
+    return number
+
+
+def as_point(value: Numbers, what: str) -> tuple[float, float, float]:
+    """Three numbers."""
+    numbers = _numbers(value, what).flatten().tolist()
+    if len(numbers) != 3 or not all(map(math.isfinite, numbers)):
+        raise SceneError(f"{what} must be three finite numbers, got {value!r}.")
+    x, y, z = numbers
+    return (x, y, z)
+
+
+def as_sentences(value: object, what: str) -> tuple[str, ...]:
+    """A list of sentences; a single text is none."""
+    sentences = tuple(value) if isinstance(value, list | tuple) else (None,)
+    if not all(isinstance(sentence, str) for sentence in sentences):
+        raise SceneError(f"{what} must be a list of sentences, got {value!r}.")
+    return sentences
 
 
 def _numbers(value: Numbers, what: str) -> Float[Tensor, "..."]:

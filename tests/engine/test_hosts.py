@@ -5,6 +5,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, is_dataclass, replace
 
+import numpy as np
 import pytest
 import torch
 from engines import fixed_engine
@@ -14,6 +15,7 @@ from sphinx_framework.engine.events import Finished, FrameFinal
 from sphinx_framework.engine.stream import copied
 from sphinx_framework.errors import ConfigError, JobError, SceneError
 from sphinx_framework.registry import Registry
+from sphinx_framework.request import RenderRequest
 from sphinx_framework.testing.fakes import fake_scene
 from sphinx_framework.testing.pipeline import fake_config, fake_engine, fake_specs
 
@@ -41,6 +43,35 @@ def built(config, **more):
     return Engine.from_config(
         config, device="cpu", registry=Registry.from_specs(fake_specs()), **more
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"near": "x", "far": 2}, "near must be a number"),
+        ({"near": [1, 2], "far": 2}, "near must be a number"),
+        ({"near": 1, "far": True}, "far must be a number"),
+        ({"origin": (1, 2)}, "origin must be three"),
+        ({"origin": (0, 0, float("nan"))}, "origin must be three"),
+        ({"warnings": "one text"}, "warnings must be a list"),
+    ],
+)
+def test_a_scene_says_in_one_sentence_what_it_refuses(given, says):
+    with pytest.raises(SceneError, match=says):
+        replace(fake_scene(), **given)
+
+
+def test_numbers_of_numpy_and_torch_are_numbers():
+    scene = replace(fake_scene(), near=np.float32(1), far=torch.tensor(4.0), origin=np.zeros(3))
+    assert (scene.near, scene.far, scene.origin) == (1.0, 4.0, (0.0, 0.0, 0.0))
+    assert RenderRequest.asked(seed=np.int64(3)).seed == 3
+
+
+@pytest.mark.parametrize("overrides", ["plan.stride=2", {"plan.stride": 2}, [2]])
+def test_overrides_of_another_kind_are_refused(overrides):
+    for config in (fake_config(), "lite"):
+        with pytest.raises(ConfigError, match="a list of texts"):
+            built(config, overrides=overrides)
 
 
 @pytest.mark.parametrize("call", ["render", "stream", "prepare", "plan"])

@@ -144,8 +144,8 @@ class Contract:
     def leaves_alone(self, **tensors: Tensor | None) -> Iterator[None]:
         """Neither writes into the named tensors nor changes what the process shares.
 
-        That is: random states, torch's settings, numpy's handling of errors, the current folder, the
-        root logger, and Ctrl-C.
+        That is: random states, torch's settings, numpy's handling of errors, the current folder,
+        the root logger, and Ctrl-C.
         """
         before = {name: t.clone() for name, t in tensors.items() if t is not None}
         settings = _settings()
