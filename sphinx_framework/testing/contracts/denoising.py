@@ -258,10 +258,10 @@ class DenoisingChecks(Demands):
     def _drawn(self, model: DiffusionModel[Any, Any], draw: int) -> HeldRequest:
         """A request: the usual one; then, where the model takes them, another size and count."""
         height, width = self.size
-        others = ((), ((height, 2 * width), self.targets + 2), ((2 * height, width), self.targets))
+        wide, tall = ((height, 2 * width), self.targets + 2), ((2 * height, width), self.targets)
         if draw % 3 == 0:
             return self.request(model)
-        size, targets = others[draw % 3]
+        size, targets = wide if draw % 3 == 1 else tall
         try:
             return self.request(model, scene=self.scene(size=size, targets=targets))
         except InputError:

@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -101,7 +102,7 @@ class StepsContract(Demands):
         policy: StepPolicy = self.make()
         if not isinstance(policy, MeasuredQualities):
             raise NotApplicable("names no qualities")
-        known = policy.qualities
+        known: Any = policy.qualities
         self.expect(
             isinstance(known, tuple)
             and list(known) == sorted(set(known))
