@@ -175,7 +175,7 @@ class DenoisingChecks(Demands):
 
         def predicted(request: HeldRequest) -> Tensor:
             held = request.anew()
-            steps = (0, held.step, self.num_steps - 1)
+            steps = (held.step, self.num_steps - 1)
             with torch.no_grad():
                 return torch.cat([self._dense(model, held, step) for step in steps])
 
