@@ -2,52 +2,31 @@
 
 import logging
 import os
-import re
 import signal
 import unittest
-from functools import partial
-from inspect import signature
-from typing import Any
 
 import numpy as np
-import planted_mistakes as planted
 import planted_third as third
 import pytest
 import torch
 from engines import CPU
 from planted_list import BROKEN
 from planted_mistakes import views
-from planted_readers import KnowingPoses, acceptance_reader, sample
 from planted_subtle_list import SUBTLE
+from planted_suites import FAKES, checks_of, complaint, suite_of, wrapped
 from planted_third_list import THIRD
 
 from sphinx_framework.plugin import Capabilities
 from sphinx_framework.testing.contracts import (
     CONTRACTS,
-    Contract,
     DiffusionContract,
     NotApplicable,
 )
 from sphinx_framework.testing.fakes import (
     FakeConfig,
     FakeDiffusion,
-    FakeEmbedder,
-    FakeMask,
-    FakeQuality,
-    FakeRegression,
-    FakeSteps,
 )
 
-FAKES = {
-    "regression": FakeRegression,
-    "diffusion": FakeDiffusion,
-    "quality": FakeQuality,
-    "mask": FakeMask,
-    "steps": FakeSteps,
-    "embedder": FakeEmbedder,
-    "poses": KnowingPoses,
-    "scene_reader": acceptance_reader,
-}
 CLAIM = "no_clip_is_longer_than_the_claim"  # of max_frames, which the fake does not make
 GUIDED = "one_branch_and_the_difference_are_as_good_as_both"  # the fake has one branch
 LOST = "tells_what_each_frame_lost"  # the fake tells none
@@ -72,50 +51,6 @@ def settings_of_the_process():
     np.seterr(**numpy)
     logging.getLogger().setLevel(level)
     signal.signal(signal.SIGINT, interrupt)
-
-
-def wrapped(kind: str, method: str, change: planted.Change) -> Any:
-    """A fake whose ``method`` is ``change(fake, original method, state, *arguments)``."""
-    fake = FAKES[kind](FakeConfig(), CPU)
-    original, state = getattr(fake, method), {}
-
-    def changed(*given, **named):
-        return change(fake, original, state, *given, **named)
-
-    if "evidence" in signature(change).parameters:  # it asks for evidence as an estimator does
-        changed.__signature__ = signature(partial(change, fake, original, state))
-    setattr(fake, method, changed)
-    return fake
-
-
-def complaint(suite: Contract, check: str, crash: str = "") -> str | None:
-    """What a check says of a component; ``None`` where it holds.
-
-    crash: type and text of the exception that the component itself is to raise; no other counts.
-    """
-    try:
-        getattr(suite, f"test_{check}")()
-    except NotApplicable:
-        return None
-    except AssertionError as told:
-        if crash or "writing-a-plugin.md" not in str(told):  # no check's sentence
-            raise
-        return str(told)
-    except (Exception, SystemExit) as error:
-        if crash and re.search(crash, repr(error)):
-            return repr(error)
-        raise
-    return None
-
-
-def suite_of(kind: str, component: Any) -> Contract:
-    body = {"make": lambda _: component, "sample": sample() if kind == "scene_reader" else None}
-    return type("Suite", (CONTRACTS[kind],), body)()
-
-
-def checks_of(kind: str) -> list[str]:
-    names = [name for name in dir(CONTRACTS[kind]) if name.startswith("test_")]
-    return [name.removeprefix("test_") for name in names]
 
 
 PLANTED = [*BROKEN, *SUBTLE, *THIRD]
