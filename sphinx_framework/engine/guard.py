@@ -5,7 +5,7 @@ from torch import Tensor
 
 from sphinx_framework.engine.events import Served
 from sphinx_framework.engine.request_state import Request
-from sphinx_framework.policy.evidence import surviving_evidence
+from sphinx_framework.policy.evidence import reason_to_withhold, surviving_evidence
 from sphinx_framework.policy.schedule import METHOD_MODES
 from sphinx_framework.protocols import LossEstimator
 from sphinx_framework.types import CoarseViews
@@ -48,10 +48,11 @@ def guarded(
         request.evidence[index] = share
         if lost is not None:
             request.lost[index] = lost
-        if guards and (share < limits.least or (lost is not None and lost > limits.most_lost)):
-            request.withheld.add(index)
+        reason = reason_to_withhold(share, lost, limits) if guards else None
+        if reason is not None:
+            request.withheld[index] = reason
             served.append((index, coarse.images[index], "regression"))
         else:
-            request.withheld.discard(index)
+            request.withheld.pop(index, None)
             served.append((index, refined[index], "refined"))
     return served

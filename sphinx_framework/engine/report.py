@@ -42,7 +42,7 @@ def build_report(
     frames = []
     for index in range(len(request.scene.targets)):
         ratio = float(achieved[index] / quality.reference[index])
-        reason = _reason(index, request, decisions, config, refined=steps_run[index] > 0)
+        reason = _reason(index, request, decisions, refined=steps_run[index] > 0)
         frames.append(
             FrameReport(
                 index=index,
@@ -163,21 +163,10 @@ def _planned_steps(decisions: Decisions) -> list[int]:
     return counts
 
 
-def _reason(
-    index: int, request: Request, decisions: Decisions, config: PipelineConfig, *, refined: bool
-) -> str | None:
+def _reason(index: int, request: Request, decisions: Decisions, *, refined: bool) -> str | None:
     """Why a target is served as the regression model rendered it."""
     if index in request.withheld:
-        share, lost = request.evidence[index], request.lost.get(index)
-        if lost is not None and share >= config.evidence.least:
-            return (
-                f"refinement probably lost {lost:.1f} dB against the render, more than "
-                f"{config.evidence.most_lost:g} dB"
-            )
-        return (
-            f"refinement kept {share:.0%} of what the inputs prove, less than "
-            f"{config.evidence.least:.0%}"
-        )
+        return request.withheld[index]
     if refined:
         return None
     if request.mode == "regression":

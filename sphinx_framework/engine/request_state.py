@@ -23,7 +23,7 @@ class Request:
     components: behind their guards. config: the pipeline's, with the request's budgets.
     last: seconds of the stage that :meth:`timing` booked last.
     evidence: per refined target, the share of what the inputs prove that survived. lost: and the dB
-    that it probably lost, where known. withheld: refined targets that are served as rendered,
+    that it probably lost, where known. withheld: why refined targets are served as rendered,
     because of either. of_targets: what is known of all targets, once somebody asked.
     """
 
@@ -43,7 +43,7 @@ class Request:
     evidence: dict[int, float] = field(default_factory=dict)
     lost: dict[int, float] = field(default_factory=dict)
     of_targets: ScoreEvidence | None = None
-    withheld: set[int] = field(default_factory=set)
+    withheld: dict[int, str] = field(default_factory=dict)
 
     @contextmanager
     def timing(self, stage: str) -> Iterator[None]:

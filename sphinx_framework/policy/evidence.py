@@ -4,10 +4,14 @@ Where the regression stage is certain, its render is evidence. Refinement may ch
 not the colours of whole cells: a refined frame that does was replaced by another picture.
 """
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
+
+from sphinx_framework.policy.evidence_config import EvidenceConfig
 
 CELLS = 12
 LEAST_WEIGHT = 1e-3
@@ -39,6 +43,27 @@ def surviving_evidence(
     whole = cells.sum((1, 2, 3))
     share = torch.where(whole > LEAST_WEIGHT * cells[0].numel(), kept / whole.clamp(1e-9), 1.0)
     return share * finite
+
+
+def reason_to_withhold(share: float, lost: float | None, limits: EvidenceConfig) -> str | None:
+    """Why a refined frame is not served, in words; None where it is.
+
+    share: of what the inputs prove, what it kept. lost: dB that it probably lost against its
+    render, where known. The numbers are rounded away from the limits, so that none of them looks
+    as if it were within.
+    """
+    found = []
+    if share < limits.least:
+        found.append(
+            f"refinement kept {math.floor(100 * share)} % of what the inputs prove, less than "
+            f"{100 * limits.least:g} %"
+        )
+    if lost is not None and lost > limits.most_lost:
+        found.append(
+            f"refinement probably lost {math.ceil(100 * lost) / 100:.2f} dB against the render, "
+            f"more than {limits.most_lost:g} dB"
+        )
+    return "; ".join(found) or None
 
 
 def unproven(opacity: Float[Tensor, "T H W"] | None, min_opacity: float) -> tuple[int, ...]:

@@ -78,7 +78,7 @@ def test_a_frame_that_probably_lost_much_is_served_as_rendered(db, served):
         assert frame.missed is (served == "regression")
         assert (frame.reason is None) is (served == "refined")
     if served == "regression":
-        assert "probably lost 1.4 dB" in frames[0].reason
+        assert "probably lost 1.40 dB" in frames[0].reason
 
 
 def test_what_a_frame_may_lose_is_an_option():

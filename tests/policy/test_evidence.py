@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from sphinx_framework.policy.evidence import surviving_evidence, unproven
+from sphinx_framework.policy.evidence import reason_to_withhold, surviving_evidence, unproven
+from sphinx_framework.policy.evidence_config import EvidenceConfig
 from sphinx_framework.testing.scenes import room_scene
 
 TOLERANCE = 0.1
@@ -80,3 +81,24 @@ def test_targets_with_little_opacity_are_unproven():
     assert unproven(opacity, 0.4) == (0, 1)
     assert unproven(opacity, 0.0) == ()
     assert unproven(None, 0.4) == ()
+
+
+LIMITS = EvidenceConfig(least=0.9, most_lost=1.25)
+
+
+@pytest.mark.parametrize(("share", "lost"), [(0.9, None), (1.0, 1.25), (0.95, -2.0)])
+def test_a_frame_within_its_limits_is_served_without_a_reason(share, lost):
+    assert reason_to_withhold(share, lost, LIMITS) is None
+
+
+def test_the_reason_never_shows_a_number_that_looks_as_if_it_were_within():
+    kept = reason_to_withhold(0.8999, None, LIMITS)
+    assert kept == "refinement kept 89 % of what the inputs prove, less than 90 %"
+    lost = reason_to_withhold(1.0, 1.2501, LIMITS)
+    assert lost == "refinement probably lost 1.26 dB against the render, more than 1.25 dB"
+
+
+def test_a_frame_that_fails_twice_has_both_reasons():
+    reason = reason_to_withhold(0.2, 10.0, LIMITS)
+    assert "kept 20 %" in reason
+    assert "lost 10.00 dB" in reason
