@@ -1,4 +1,4 @@
-"""Measures of damage that an image shows by itself: noise, compression, blocks, sharpness.
+"""Measures of damage that an image shows by itself: noise, blocks, second exposures, sharpness.
 
 Pure arithmetic on images in [0, 1], one number each. None of them means anything alone, for sand
 looks like noise: :mod:`sphinx_framework.policy.defects` compares them with those of the photos and
@@ -15,6 +15,8 @@ from torch.nn import functional
 
 LUMA = (0.299, 0.587, 0.114)
 LEVEL = 1 / 255
+# Cells of speckle, as walks leave it that end early: a quarter of the size shows it as noise.
+CELL = 4
 # Windows of the noise measure, and which of them counts: the smoothest fifth.
 WINDOW = 8
 SMOOTHEST = 0.2
@@ -28,6 +30,10 @@ EDGE = 0.1
 # Of larger images the upper left part tells enough.
 WIDEST = 512
 BANDS = (0.6, 1.2, 2.4)
+# Shifts of a second exposure, in pixels: nearer ones are the picture's own smoothness.
+NEAREST, FARTHEST = 2, 20
+# Power of rounding to 8 bits: below it a spectrum says nothing.
+ROUNDING = LEVEL**2 / 12
 
 
 def luma(images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, "V 1 H W"]:
@@ -58,6 +64,34 @@ def noise(images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, "V 2"]:
     both = torch.cat([powers[:, :1], powers[:, 1:].mean(1, keepdim=True)], dim=1)
     levels = torch.where(usable, both, math.nan).flatten(2).nanquantile(SMOOTHEST, dim=2).sqrt()
     return torch.cat([levels[:, :1] + LUMA_FLOOR, levels[:, 1:] + TINT_FLOOR], dim=1).log()
+
+
+def speckle(images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, " V"]:
+    """Log deviation of coarse noise in tints, in the smoothest windows; 0 for tiny images."""
+    if min(images.shape[-2:]) < CELL * (WINDOW + 2):
+        return torch.zeros_like(images[:, 0, 0, 0])
+    return noise(functional.avg_pool2d(images, CELL))[:, 1]
+
+
+def echoes(images: Float[Tensor, "V 3 H W"], reach: int) -> Float[Tensor, "V S"]:
+    """Cepstrum of luma at the shifts of up to ``reach`` pixels along each axis, 0 at the nearest.
+
+    Near 0 in pictures, and about ``a`` at the shift of a copy that is ``a`` times as strong.
+    ``reach`` is below half of the shorter side.
+    """
+    grey = luma(images)[:, 0, :WIDEST, :WIDEST].float()
+    height, width = grey.shape[-2:]
+    down, across = (torch.hann_window(n, device=grey.device) for n in (height, width))
+    window = down[:, None] * across
+    # Without a window the borders would be the strongest structure.
+    flat = (grey - grey.mean((1, 2), keepdim=True)) * window
+    power = torch.fft.rfft2(flat).abs().square() + ROUNDING * window.square().sum()
+    whole = torch.fft.irfft2(power.log(), s=(height, width))[..., : reach + 1]
+    found = torch.cat([whole[:, : reach + 1], whole[:, -reach:]], dim=1)
+    steps = torch.arange(reach + 1, device=grey.device)
+    rows = torch.cat([steps, steps[1:].flip(0)])
+    far = rows[:, None].square() + steps.square() >= NEAREST**2
+    return (found * far).flatten(1)
 
 
 @functools.lru_cache(maxsize=8)

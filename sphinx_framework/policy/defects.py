@@ -2,9 +2,9 @@
 
 A score may like what damages a picture: grain and compression look like detail, sharpening like
 sharpness. What the photos and the render do not show, the scene does not have, so an image pays for
-noise, compression, blocks and sharpening above theirs, and for a colour cast against its render. A
-render pays nothing, nor does a refinement that is as clean as the photos: their scores stay what
-the estimator said.
+noise, speckle, compression, blocks, second exposures and sharpening above theirs, and for a colour
+cast against its render. A render pays nothing, nor does a refinement that is as clean as the
+photos: their scores stay what the estimator said.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.policy.damage_measures import (
+    FARTHEST,
     blurred,
+    echoes,
     emptied,
     lattice,
     luma,
     noise,
     sharpness,
+    speckle,
 )
 from sphinx_framework.types import ScoreEvidence
 
@@ -45,6 +48,8 @@ class Price:
 # nor the systems' frames of them pay (plugins/lite/training/README.md).
 NOISE = Price(free=0.12, price=0.2)
 TINTED_NOISE = Price(free=0.3, price=0.2)
+SPECKLED = Price(free=0.15, price=0.2)
+DOUBLED = Price(free=0.16, price=0.8)
 COMPRESSED = Price(free=0.05, price=0.4)
 BLOCKED = Price(free=0.004, price=4.0)
 FINE = Price(free=0.2, price=0.08)
@@ -66,9 +71,9 @@ def undamaged_share(
     return torch.exp(-_alone(images, evidence) - _against_the_render(images, evidence))
 
 
-def _measures(images: Tensor) -> Float[Tensor, "V 6"]:
+def _measures(images: Tensor) -> Float[Tensor, "V 7"]:
     rows = [noise(images), emptied(images)[:, None], lattice(images)[:, None], sharpness(images)]
-    return torch.cat(rows, dim=1)
+    return torch.cat([*rows, speckle(images)[:, None]], dim=1)
 
 
 def _alone(images: Tensor, evidence: ScoreEvidence) -> Float[Tensor, " V"]:
@@ -78,8 +83,21 @@ def _alone(images: Tensor, evidence: ScoreEvidence) -> Float[Tensor, " V"]:
         evidence.memory["defects"] = torch.maximum(_measures(evidence.renders.to(images)), photos)
     excess = _measures(images) - evidence.memory["defects"]
     grain = torch.maximum(NOISE.of(excess[:, 0]), TINTED_NOISE.of(excess[:, 1]))
+    grain = torch.maximum(grain, SPECKLED.of(excess[:, 6]))
     blocks = COMPRESSED.of(excess[:, 2]) + BLOCKED.of(excess[:, 3])
-    return grain + blocks + FINE.of(excess[:, 4]) + SLOPE.of(excess[:, 5])
+    sharper = FINE.of(excess[:, 4]) + SLOPE.of(excess[:, 5])
+    return grain + blocks + sharper + DOUBLED.of(_second_exposure(images, evidence))
+
+
+def _second_exposure(images: Tensor, evidence: ScoreEvidence) -> Float[Tensor, " V"]:
+    """The strongest echo at a shift at which neither a photo nor the render has one."""
+    photos, renders = evidence.inputs.to(images), evidence.renders.to(images)
+    sides = (*images.shape[-2:], *photos.shape[-2:])
+    reach = min(FARTHEST, min(sides) // 2 - 1)
+    if "echoes" not in evidence.memory:
+        seen = echoes(photos, reach).amax(0)
+        evidence.memory["echoes"] = torch.maximum(echoes(renders, reach), seen)
+    return (echoes(images, reach) - evidence.memory["echoes"]).amax(1)
 
 
 def _against_the_render(images: Tensor, evidence: ScoreEvidence) -> Float[Tensor, " V"]:

@@ -70,10 +70,22 @@ def test_the_truth_the_render_and_a_softer_picture_pay_nothing(truth, evidence):
         assert float(undamaged_share(images, evidence).min()) > 0.995
 
 
+def speckled(images, level):
+    generator = torch.Generator().manual_seed(4)
+    cells = torch.randn(len(images), 3, 24, 24, generator=generator)
+    return (images + level * F.interpolate(cells, scale_factor=4.0, mode="bilinear")).clamp(0, 1)
+
+
+def doubled(images, share, shift=(3, 4)):
+    return images.lerp(images.roll(shift, (2, 3)), share)
+
+
 DAMAGE = {
     "noise": (noisy, (0.02, 0.05, 0.1, 0.2)),
     "compression": (compressed, (80, 10)),
     "blocks": (mosaic, (0.6, 0.9)),
+    "speckle": (speckled, (0.06, 0.12, 0.25)),
+    "a second exposure": (doubled, (0.2, 0.35, 0.5)),
     "a cast": (tinted, (0.05, 0.1, 0.2, 0.4)),
     "sharpening": (sharper, (0.5, 1.0, 2.0)),
 }
@@ -90,6 +102,16 @@ def test_damage_costs_and_more_of_it_costs_more(truth, evidence, kind):
 def test_compression_is_seen_at_any_place_of_its_grid(truth, evidence):
     moved = compressed(truth.roll((3, 5), (2, 3)), 70).roll((-3, -5), (2, 3))
     assert float(undamaged_share(moved, evidence).max()) < 0.97
+
+
+@pytest.mark.parametrize("shift", [(0, 6), (-7, 3), (12, 0)])
+def test_a_second_exposure_is_seen_at_any_shift(truth, evidence, shift):
+    assert float(undamaged_share(doubled(truth, 0.35, shift), evidence).max()) < 0.97
+
+
+def test_what_is_doubled_in_the_photos_too_is_no_damage(truth, photos):
+    twice = ScoreEvidence(inputs=doubled(photos[:2], 0.4), renders=softened(truth, 0.8))
+    assert float(undamaged_share(doubled(truth, 0.35), twice).min()) > 0.97
 
 
 def test_a_sharpened_render_pays_although_it_is_softer_than_the_photos(evidence):
