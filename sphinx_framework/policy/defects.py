@@ -48,7 +48,7 @@ class Price:
 # nor the systems' frames of them pay (plugins/lite/training/README.md).
 NOISE = Price(free=0.12, price=0.2)
 TINTED_NOISE = Price(free=0.3, price=0.2)
-SPECKLED = Price(free=0.28, price=0.3)
+SPECKLED = Price(free=0.3, price=0.3)
 DOUBLED = Price(free=0.16, price=0.8)
 COMPRESSED = Price(free=0.05, price=0.4)
 BLOCKED = Price(free=0.004, price=4.0)
