@@ -84,7 +84,7 @@ DAMAGE = {
     "noise": (noisy, (0.02, 0.05, 0.1, 0.2)),
     "compression": (compressed, (80, 10)),
     "blocks": (mosaic, (0.6, 0.9)),
-    "speckle": (speckled, (0.06, 0.12, 0.25)),
+    "speckle": (speckled, (0.2, 0.4)),
     "a second exposure": (doubled, (0.2, 0.35, 0.5)),
     "a cast": (tinted, (0.05, 0.1, 0.2, 0.4)),
     "sharpening": (sharper, (0.5, 1.0, 2.0)),
