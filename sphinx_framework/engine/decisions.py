@@ -162,7 +162,7 @@ def decide(
     if any(schedule.drift is not None for schedule in schedules):
         as_expected = expected.schedules(mode, layouts, starts, region, walks)
     if full and not any(final):  # the baseline runs both branches of guidance at every step
-        as_expected = [replace(schedule, guidance=None) for schedule in as_expected]
+        as_expected = tuple(replace(schedule, guidance=None) for schedule in as_expected)
     denoise_seconds, seconds = predictions(cost, as_expected)
     return Decisions(
         quality=report,
