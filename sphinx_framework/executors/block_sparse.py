@@ -123,11 +123,8 @@ class BlockSparseExecutor(DenseExecutor):
         self, conv: nn.Conv3d, whole: Float[Tensor, "gT h w C"], x: Float[Tensor, "R C a b"]
     ) -> Float[Tensor, "R D a b"]:
         """The convolution along frames on a CPU: recorded with the channels side by side."""
-        branches, side, taps = (
-            len(whole) // self.num_frames,
-            tuple(x.shape[2:]),
-            conv.kernel_size[0],
-        )
+        branches, taps = len(whole) // self.num_frames, conv.kernel_size[0]
+        side = (x.shape[2], x.shape[3])
         flat = whole.flatten(0, 2)
         cells = x.permute(0, 2, 3, 1).flatten(0, 2)
         flat.index_copy_(0, self.tiles.cells(branches, side), cells)
