@@ -271,7 +271,7 @@ def lite(device: torch.device, *, tiny: bool = False) -> FullSize:
         given=given,
         sigmas=tuple(8.0 * 0.8**step for step in range(51)),
     )
-    shell = SimpleNamespace(_config=config, _denoiser=network)
+    shell = SimpleNamespace(_config=config, _denoiser=network, _half=False)
     model = Denoiser(partial(LiteDiffusion.denoise, shell), LiteDiffusion.tile)
     return _full_size("lite", model, base.clone(), condition, network, "float32")
 

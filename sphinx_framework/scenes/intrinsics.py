@@ -49,8 +49,8 @@ def _given(frame: Fields, size: tuple[int, int] | None, axis: str, side: int) ->
     length, angle = f"fl_{axis}", f"camera_angle_{axis}"
     if length in frame:
         return frame.number(length)
-    # Beside lengths an angle is another program's rounding of them.
-    if angle not in frame or "fl_x" in frame or "fl_y" in frame:
+    # Beside ``fl_x`` the other angle is another program's rounding of it.
+    if angle not in frame or "fl_x" in frame:
         return None
     return _focal(frame, angle, _side(frame, size, side))
 

@@ -106,8 +106,8 @@ def as_number(value: object, what: str) -> float | None:
 
 
 def as_point(value: Numbers, what: str) -> tuple[float, float, float]:
-    """Three numbers."""
-    numbers = _numbers(value, what).flatten().tolist()
+    """Three numbers, in double precision: an origin is what single precision could not tell."""
+    numbers = _real(value, what).double().flatten().tolist()
     if len(numbers) != 3 or not all(map(math.isfinite, numbers)):
         raise SceneError(f"{what} must be three finite numbers, got {value!r}.")
     x, y, z = numbers
@@ -122,10 +122,15 @@ def as_sentences(value: object, what: str) -> tuple[str, ...]:
     return sentences
 
 
-def _numbers(value: Numbers, what: str) -> Float[Tensor, "..."]:
+def _real(value: Numbers, what: str) -> Tensor:
     numbers = _tensor(value, what)
     if numbers.is_complex() or numbers.dtype == torch.bool:
         raise SceneError(f"{what} holds {_name(numbers)}: give real numbers.")
+    return numbers
+
+
+def _numbers(value: Numbers, what: str) -> Float[Tensor, "..."]:
+    numbers = _real(value, what)
     # A tensor of doubles is somebody's choice, as in an optimisation of poses; a scene has floats.
     double = isinstance(value, Tensor) and value.dtype == torch.float64
     return numbers if double else numbers.to(torch.float32)

@@ -144,8 +144,12 @@ def test_file_names_that_leave_the_folder_are_refused(tmp_path, name):
         read_scene(tmp_path)
 
 
-def _drop(key):
-    return lambda content: content.pop(key)
+def _drop(*keys):
+    def change(content):
+        for key in keys:
+            content.pop(key, None)
+
+    return change
 
 
 def _set(key, value):
@@ -166,7 +170,7 @@ def _set_matrix(row, column, value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_drop("fl_x"), r"frames\[0\]: the key 'fl_x' is missing"),
+        (_drop("fl_x", "fl_y"), r"frames\[0\]: the key 'fl_x' is missing"),
         (_drop("frames"), "the key 'frames' is missing"),
         (_set("frames", []), "'frames' is empty"),
         (_set("frames", {}), "'frames': must be a list"),

@@ -36,7 +36,8 @@ SETTINGS = (
     after(lambda: torch.set_default_device("cpu:0")),
     after(lambda: np.seterr(divide="raise")),
     after(lambda: logging.getLogger().setLevel(logging.DEBUG)),
-    after(lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)),
+    # A handler of its own: a process in the background may ignore the signal already.
+    after(lambda: signal.signal(signal.SIGINT, lambda *_: None)),
 )
 
 
