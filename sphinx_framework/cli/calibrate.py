@@ -15,7 +15,7 @@ from sphinx_framework.cli.cluster_study import MeasureInto, measured_on_cluster
 from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.cli.scenes import scene_sources
 from sphinx_framework.cli.study_progress import study_progress
-from sphinx_framework.cli.study_run import check_seed, command_line, numbers
+from sphinx_framework.cli.study_run import command_line, numbers
 from sphinx_framework.config import PipelineConfig, load_config
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.solvers import known_solvers
@@ -23,8 +23,9 @@ from sphinx_framework.errors import ConfigError
 from sphinx_framework.output.folder import OutputFolder
 from sphinx_framework.output.single import open_file, write_file
 from sphinx_framework.policy.rules import MEANING
-from sphinx_framework.policy.schedule import Mode
+from sphinx_framework.policy.schedule import METHOD_MODES
 from sphinx_framework.registry import Registry
+from sphinx_framework.request import RenderRequest
 from sphinx_framework.study.calibrate.calibration import calibrated, rules_of
 from sphinx_framework.study.calibrate.fit import Fit
 from sphinx_framework.study.calibrate.held_out import HeldOut, held_out
@@ -39,7 +40,6 @@ from sphinx_framework.study.calibrate.samples import (
 from sphinx_framework.study.objective import objective_of
 
 EVERY = "every"
-MODES: tuple[Mode, ...] = ("coarse", "fine", "selective")
 
 
 def calibrate(arguments: argparse.Namespace) -> int:
@@ -151,12 +151,13 @@ def _measuring(
 
 
 def _sampling(arguments: argparse.Namespace, config: PipelineConfig) -> Sampling:
-    modes = [mode for mode in MODES if mode == arguments.mode]
+    modes = [mode for mode in METHOD_MODES if mode == arguments.mode]
     if not modes:
-        raise ConfigError(f"--mode {arguments.mode}: unknown. Modes: {', '.join(MODES)}.")
+        known = ", ".join(METHOD_MODES)
+        raise ConfigError(f"--mode {arguments.mode}: unknown. Modes: {known}.")
     if not 1 <= arguments.spacing <= config.num_steps:
         raise ConfigError(f"--spacing {arguments.spacing}: must lie in 1..{config.num_steps}.")
-    check_seed(arguments.seed)
+    RenderRequest.asked(seed=arguments.seed)
     return Sampling(
         spacing=arguments.spacing,
         starts=_starts(arguments.starts, config.num_steps),

@@ -24,6 +24,7 @@ from sphinx_framework.output.folder import OutputFolder
 from sphinx_framework.perceptual import load_lpips
 from sphinx_framework.policy.schedule import MODES, Mode
 from sphinx_framework.registry import Registry
+from sphinx_framework.request import RenderRequest
 from sphinx_framework.study.calibrate.samples import SceneSource
 from sphinx_framework.study.evaluate.engines import EngineFactory
 from sphinx_framework.study.evaluate.evaluation import Bench, evaluate
@@ -39,7 +40,6 @@ from sphinx_framework.study.report.outputs import Study, results, tables, write_
 from sphinx_framework.study.report.page import Sheet
 from sphinx_framework.study.report.summary import markdown
 
-LARGEST_SEED = 2**31
 RECORDS = "scenes"
 
 
@@ -58,7 +58,7 @@ def open_study(arguments: argparse.Namespace) -> Opened:
     require_matplotlib()
     if arguments.repeats < 1:
         raise ConfigError(f"--repeats {arguments.repeats}: must be at least 1.")
-    check_seed(arguments.seed)
+    RenderRequest.asked(seed=arguments.seed)
     check_meter(arguments.energy)
     overrides = [*arguments.overrides, f"engine.energy={arguments.energy}"]
     config = load_config(arguments.config, overrides)
@@ -208,12 +208,6 @@ def numbers(
         if not (math.isfinite(value) and value > 0 and lowest <= value <= highest):
             raise ConfigError(f"{option} {text}: {value:g} is not in ({lowest:g}, {highest:g}].")
     return tuple(values)
-
-
-def check_seed(seed: int) -> None:
-    """Raise :class:`ConfigError` for a seed that no generator takes."""
-    if not 0 <= seed < LARGEST_SEED:
-        raise ConfigError(f"--seed {seed}: must lie in 0..{LARGEST_SEED - 1}.")
 
 
 def command_line() -> str:

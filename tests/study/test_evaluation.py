@@ -9,6 +9,7 @@ from sphinx_framework.energy.meter import Energy
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.metrics import psnr
 from sphinx_framework.registry import Registry
+from sphinx_framework.request import LARGEST_SEED
 from sphinx_framework.study.evaluate.engines import EngineFactory
 from sphinx_framework.study.evaluate.evaluation import (
     STAGES,
@@ -216,6 +217,13 @@ def test_a_cost_table_decides_about_tiles_and_so_belongs_to_the_settings(tmp_pat
     priced = fake_config(num_steps=3, quality=0.9, cost={"tiles_base": 0.5})
     with pytest.raises(ConfigError, match=r"cost\.tiles_base"):
         next(evaluate(bench(SYSTEMS[:2], config=priced), scenes(1), tmp_path))
+
+
+def test_no_two_seeds_of_a_study_draw_the_same_noise():
+    asked = (0, 1, 2**31 - 1, 2**31, 2**31 + 1, LARGEST_SEED)
+    drawn = {scene_seed("set/0", seed) for seed in asked}
+    assert len(drawn) == len(asked)
+    assert all(0 <= seed <= LARGEST_SEED for seed in drawn)
 
 
 def test_the_noise_floor_is_full_diffusion_by_noise_that_no_repeat_used(tmp_path):

@@ -98,5 +98,8 @@ def refuse_other_settings(recorded: Settings, now: Settings, where: str) -> None
 
 
 def scene_seed(name: str, seed: int) -> int:
-    """Noise seed of a scene: its own, whatever other scenes are in the list."""
-    return (zlib.crc32(name.encode()) + seed) % 2**31
+    """Noise seed of a scene: its own, whatever other scenes are in the list.
+
+    The upper half of a generator's seeds belongs to the upper half of the study's.
+    """
+    return (zlib.crc32(name.encode()) + seed) % 2**31 | (seed & 2**31)
