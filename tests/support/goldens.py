@@ -48,6 +48,15 @@ def golden_names(pattern: str) -> list[str]:
     return sorted(found)
 
 
+def described(pattern: str) -> dict[str, dict[str, Any]]:
+    """Descriptions of the fixtures whose names match a glob pattern, without their arrays."""
+    found = {}
+    for name in golden_names(pattern):
+        folder = next(f for f in goldens_folders() if (f / f"{name}.json").exists())
+        found[name] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    return found
+
+
 def absent(what: str) -> NoReturn:
     """Skip the calling test; under ``SPHINX_REQUIRE_FIXTURES=1`` (as in CI) fail it."""
     if os.environ.get("SPHINX_REQUIRE_FIXTURES") == "1":

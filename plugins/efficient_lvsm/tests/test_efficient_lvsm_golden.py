@@ -159,6 +159,8 @@ def test_views_added_later_give_what_all_views_at_once_give(case: Case) -> None:
 
 
 def test_a_view_removed_leaves_what_the_others_give(case: Case) -> None:
+    if case.inputs < 2:
+        pytest.skip("this fixture has one view: none is left where it is removed")
     fewer = [views.chosen(range(len(views) - 1)) for views in case.encoded(case.inputs)]
     expected = case.rendered(case.encoded(case.inputs - 1))
     torch.testing.assert_close(case.rendered(fewer), expected, **case.tolerance)

@@ -1,7 +1,8 @@
 """Chunking, padding and anchor counts against the goldens."""
 
+import pytest
 import torch
-from goldens import golden
+from goldens import golden, golden_names
 from torch import Tensor
 
 from sphinx_framework_seva.chunking import (
@@ -47,8 +48,9 @@ def test_chunks_of_every_strategy_match() -> None:
         assert [written(chunk) for chunk in chunks] == expected, case["name"]
 
 
-def test_chunks_of_whole_poses_match() -> None:
-    found = golden("seva_chunking_poses").info["cases"]
+@pytest.mark.parametrize("name", golden_names("seva_chunking_poses*") or ["seva_chunking_poses"])
+def test_chunks_of_whole_poses_match(name: str) -> None:
+    found = golden(name).info["cases"]
     assert found
     for case in found:
         frames = Frames(

@@ -5,7 +5,7 @@ import re
 
 import pytest
 import torch
-from goldens import defined_arithmetic, golden, golden_names
+from goldens import defined_arithmetic, described, golden
 
 from sphinx_framework.types import Cameras
 from sphinx_framework_sharp.compose import initialise
@@ -14,10 +14,13 @@ from sphinx_framework_sharp.network import SharpNetwork, metric_depth
 from sphinx_framework_sharp.pyramid import SlidingPyramid
 from sphinx_framework_sharp.world import gaussians_in_world
 
-FOUND = {name for name in golden_names("sharp_*") if "manifest" not in name}
-FULL = sorted({n for n in FOUND if "fullres" in n} | {"sharp_fullres"})
-PYRAMIDS = sorted({n for n in FOUND if "spn" in n} | {"sharp_spn_overlap"})
-TINY = sorted((FOUND - set(FULL) - set(PYRAMIDS)) | {"sharp_tiny"})
+# What a description says tells the kinds apart, not the name.
+FOUND = described("sharp_*")
+MANIFESTS = [n for n, info in FOUND.items() if "state_dict" in info] or ["sharp_full_manifest"]
+FULL = [n for n, info in FOUND.items() if "input_formula" in info] or ["sharp_fullres"]
+PYRAMIDS = [n for n, info in FOUND.items() if "subsets" in info] or ["sharp_spn_overlap"]
+OTHERS = {*MANIFESTS, *FULL, *PYRAMIDS}
+TINY = [n for n in FOUND if n not in OTHERS] or ["sharp_tiny"]
 PARTS = {
     "mean_vectors": "means",
     "singular_values": "scales",
@@ -43,8 +46,12 @@ def agrees(given, actual, name):
     # A stored sample of the first rows or channels is compared with those.
     part = actual[tuple(slice(0, n) for n in expected.shape)]
     torch.testing.assert_close(
-        part, expected, **given.info["tolerance"], msg=lambda told: f"{name}: {told}"
+        part, expected, **tolerance(given), msg=lambda told: f"{name}: {told}"
     )
+
+
+def tolerance(given):
+    return {key: given.info["tolerance"][key] for key in ("rtol", "atol")}
 
 
 def same_gaussians(given, actual, pick):
@@ -54,8 +61,9 @@ def same_gaussians(given, actual, pick):
         agrees(given, pick(value), f"out/{name}")
 
 
-def test_parameters_equal_the_official_manifest():
-    manifest = golden("sharp_full_manifest").info
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_parameters_equal_the_official_manifest(name):
+    manifest = golden(name).info
     with torch.device("meta"):
         state = SharpNetwork(NetworkConfig()).state_dict()
     kinds = {key: [list(value.shape), str(value.dtype)[6:]] for key, value in state.items()}
@@ -124,7 +132,7 @@ def test_the_pyramid_agrees_with_the_golden(name):
         features = pyramid(given.tensors["in/x"])
     expected = given.tensors["mid/tiles_mid_first_row"]
     rows = pyramid.tiles(given.tensors["in/x"])[1][: len(expected), : expected.shape[1]]
-    torch.testing.assert_close(rows, expected, **given.info["tolerance"])
+    torch.testing.assert_close(rows, expected, **tolerance(given))
     for i, (top, down, left, across) in enumerate(given.info["subsets"]):
         part = features[i][:, :, top::down, left::across]
         assert part.shape == given.tensors[f"out/encoder_feature_{i}"].shape

@@ -1,5 +1,6 @@
 """The whole inference arithmetic and the schedules against the goldens, and the manifests."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -121,6 +122,11 @@ def case(given: Golden) -> Case:
 
 def test_latents_of_renders_and_photos(case: Case) -> None:
     agrees(case.given, case.clean[None], "mid/video_latents")
+    tensors = case.given.tensors
+    frames = tensors["in/rendered_frames_u8"].float() / 255
+    parts = case.model._networks.autoencoder.posterior(frames)
+    for part, key in zip(parts, ("mid/vae_mean_video", "mid/vae_std_video"), strict=True):
+        agrees(case.given, part.transpose(0, 1)[None], key)
     joined = torch.cat([case.x, case.condition.latents], dim=1)
     agrees(case.given, case.x[None], "mid/noisy_latents")
     agrees(case.given, joined[None], "mid/transformer_hidden_in")
@@ -133,6 +139,7 @@ def test_rotary_angles(case: Case) -> None:
 
 
 def test_one_step_and_the_decoded_video(case: Case) -> None:
+    assert case.sampler.timesteps[case.step] == int(case.given.tensors["mid/timestep"])
     agrees(case.given, case.denoised[None], "out/x0_latents")
     video = case.model._networks.autoencoder.decode(case.denoised)
     agrees(case.given, video.transpose(0, 1)[None], "out/video")
@@ -175,15 +182,21 @@ def test_consistency_sampler(schedules: Golden) -> None:
     skip, out = zip(*(boundary(int(t)) for t in tensors["in/scaling_t"]), strict=True)
     agrees(schedules, torch.tensor(skip), "out/c_skip")
     agrees(schedules, torch.tensor(out), "out/c_out")
-    timesteps = tuple(tensors["out/lcm_timesteps_4"].tolist())
-    sampler = LeapSampler(timesteps, "lcm")
-    x = tensors["in/noise"]
-    for step in range(len(timesteps)):
-        v = tensors["in/v"] * (0.5 + 0.25 * step)
-        draw = tensors.get(f"in/lcm4_noise_{step}", torch.zeros_like(x))
-        move = SolverStep(step=step, next_step=step + 1, previous=None, draw=lambda d=draw: d)
-        x = sampler.advance(x, sampler.clean(x, v, step), move)
-        agrees(schedules, x, f"out/lcm4_prev_{step}")
+    walks = {m[1] for m in (re.fullmatch(r"out/lcm(\d+)_prev_0", key) for key in tensors) if m}
+    assert walks
+    for count in walks:
+        timesteps = tuple(tensors[f"out/lcm_timesteps_{count}"].tolist())
+        sampler = LeapSampler(timesteps, "lcm")
+        x = tensors["in/noise"]
+        for step in range(len(timesteps)):
+            v = tensors["in/v"] * (0.5 + 0.25 * step)
+            draw = tensors.get(f"in/lcm{count}_noise_{step}", torch.zeros_like(x))
+            move = SolverStep(step=step, next_step=step + 1, previous=None, draw=lambda d=draw: d)
+            clean = sampler.clean(x, v, step)
+            skipped, taken = boundary(timesteps[step])
+            agrees(schedules, taken * clean + skipped * x, f"out/lcm{count}_denoised_{step}")
+            x = sampler.advance(x, clean, move)
+            agrees(schedules, x, f"out/lcm{count}_prev_{step}")
 
 
 def test_official_keys_and_shapes() -> None:
