@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # config files are read without torch
 
 
 class PlanConfig(Options):
-    """How start steps become a schedule.
+    """How start steps become a schedule: cache period, latest start (k = 40), steps visited.
 
     The paper's setting is ``refresh_every = 5``, ``full_tail = 10``, ``max_start = 40``.
     """

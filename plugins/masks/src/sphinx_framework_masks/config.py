@@ -1,4 +1,4 @@
-"""Options of the mask components (torch-free)."""
+"""Options of the mask components, the opacity threshold first (torch-free)."""
 
 from typing import Literal
 
