@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from sphinx_framework.cli.answer import print_json
-from sphinx_framework.config import load_config, shipped_configs
+from sphinx_framework.config import ROLES, PipelineConfig, load_config, shipped_configs
 from sphinx_framework.engine.components import choose_device
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.errors import SphinxError
@@ -121,9 +121,29 @@ def _pipeline_checks(registry: Registry, device: str) -> list[dict[str, str]]:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a check downloads nothing
     told = []
     for name in shipped_configs():
+        config = load_config(name)
         try:
-            Engine.from_config(load_config(name), device=device, registry=registry)
+            Engine.from_config(config, device=device, registry=registry)
             told.append(_told(f"pipeline {name}", "ready"))
         except SphinxError as error:
             told.append(_told(f"pipeline {name}", error.message, "absent", error.hint))
+            told += _further_roles(name, config, registry, choose_device(device), error.message)
+    return told
+
+
+def _further_roles(
+    name: str, config: PipelineConfig, registry: Registry, device: torch.device, known: str
+) -> list[dict[str, str]]:
+    """What else a pipeline lacks: building it ends at the first component that is not there."""
+    told = []
+    for role in ("embedder", "regression", "diffusion", "quality"):
+        if role not in config.pipeline:
+            continue
+        use = config.pipeline[role].use
+        try:
+            own = config.validate_options(registry, name)[role]
+            registry.build(ROLES[role], use, own, device)
+        except SphinxError as error:
+            if error.message != known:
+                told.append(_told(f"pipeline {name}, {role}", error.message, "absent", error.hint))
     return told

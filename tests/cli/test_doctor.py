@@ -39,3 +39,23 @@ def test_a_broken_plugin_is_told_but_is_no_failure_of_the_machine(command, monke
 
 def test_a_device_that_is_not_there_is_bad_input(command):
     assert command("doctor", "--device", "cuda:99").code == 2
+
+
+def test_every_component_that_a_pipeline_lacks_is_told(command, monkeypatch):
+    from sphinx_framework.errors import WeightsError
+    from sphinx_framework.registry import Registry
+    from sphinx_framework.testing.pipeline import fake_config
+
+    build = Registry.build
+
+    def without_weights(self, kind, name, *given, **named):
+        if kind in ("regression", "diffusion"):
+            raise WeightsError(f"{kind} {name}: no weights.", hint=f"Fetch those of {name}.")
+        return build(self, kind, name, *given, **named)
+
+    monkeypatch.setattr(Registry, "build", without_weights)
+    monkeypatch.setattr("sphinx_framework.cli.doctor.shipped_configs", lambda: ["fakes"])
+    monkeypatch.setattr("sphinx_framework.cli.doctor.load_config", lambda _: fake_config())
+    told = json.loads(command("doctor", "--device", "cpu", "--json").out)["checks"]
+    lacking = [check["told"] for check in told if check["name"].startswith("pipeline fakes")]
+    assert lacking == ["regression fake: no weights.", "diffusion fake: no weights."]
