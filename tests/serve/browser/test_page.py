@@ -117,6 +117,21 @@ def test_files_that_are_chosen_before_the_samples_are_known_stay_chosen(page, tm
     expect(page.locator("#sceneNote")).to_contain_text("1 photo(s)")
 
 
+def test_photos_chosen_before_the_server_has_said_what_it_runs_are_told_of_cameras(page, tmp_path):
+    Image.new("RGB", (40, 32)).save(tmp_path / "mine.png")
+    waiting = []
+    page.route("**/v1/models", lambda route: waiting.append(route))
+    page.reload()
+    page.locator("#files").set_input_files(tmp_path / "mine.png")
+    expect(page.locator("#sceneNote")).to_have_text("1 photo(s).")
+    for _ in range(1200):
+        if waiting:
+            break
+        page.wait_for_timeout(50)
+    waiting[0].continue_()
+    expect(page.locator("#sceneNote")).to_contain_text("estimated by the job")
+
+
 def test_the_mask_is_drawn_over_the_frame(page):
     render(page)
     page.get_by_label("Show the mask").check()

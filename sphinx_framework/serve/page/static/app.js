@@ -37,7 +37,7 @@ steer(space, $("space"), { zoomIn: $("zoomIn"), zoomOut: $("zoomOut"), reset: $(
 
 async function describe() {
   const model = (await getJson("/v1/models")).data[0];
-  source.model = model;
+  await source.serve(model);
   $("model").textContent = `${model.id}, ${model.num_steps} denoising steps`;
   $("camerasToo").textContent = model.unposed ? "or without a" : "their";
   $("count").max = model.limits.max_targets;

@@ -38,12 +38,19 @@ export class Source {
     this.photos = [];
     this.pictures = [];
     this.loose = [];
+    this.odd = [];
     this.turn = (this.turn ?? 0) + 1;
   }
 
   /** Photos without cameras, and so without targets of their own. */
   get photosAlone() {
     return this.photos.length > 0 && !this.cameras;
+  }
+
+  /** What the server runs, once it has said so: photos may have been chosen before. */
+  async serve(model) {
+    this.model = model;
+    if (this.photosAlone && !this.id) await this.describe();
   }
 
   /** Offer the server's samples; open the first if wanted, unless something is chosen already. */
@@ -113,12 +120,14 @@ export class Source {
       this.photos = photos;
       this.cameras = json ?? null;
     }
-    if (turn === this.turn) await this.describe(archive ? [] : loose.filter((file) => !photos.includes(file) && file !== json));
+    if (turn !== this.turn) return;
+    this.odd = archive ? [] : loose.filter((file) => !photos.includes(file) && file !== json);
+    await this.describe();
   }
 
-  async describe(odd) {
+  async describe() {
     const turn = this.turn;
-    const notes = odd.length ? [`${odd.length} other file(s) left out.`] : [];
+    const notes = this.odd.length ? [`${this.odd.length} other file(s) left out.`] : [];
     if (this.archive) notes.unshift(`${this.archive.name}, ${size(this.archive.size)}. Its cameras are known once a job has read it.`);
     else notes.unshift(`${this.photos.length} photo(s)${this.cameras ? ` with ${this.cameras.name}` : ""}.`);
     let scene = null;
