@@ -100,35 +100,37 @@ def test_a_scene_folder_is_packed_and_rendered(open_page, site):
     expect(page.locator("#space")).to_have_attribute("aria-label", re.compile("2 photos"))
 
 
-def test_files_that_are_chosen_before_the_samples_are_known_stay_chosen(page, tmp_path):
-    Image.new("RGB", (40, 32)).save(tmp_path / "mine.png")
+def chosen_before(page, path, photo):
+    """Choose a photo while the server's answer at this path is held back; call to let it come."""
+    Image.new("RGB", (40, 32)).save(photo)
     waiting = []
-    page.route("**/v1/scenes", lambda route: waiting.append(route))
+    page.route(path, lambda route: waiting.append(route))
     page.reload()
-    page.locator("#files").set_input_files(tmp_path / "mine.png")
+    page.locator("#files").set_input_files(photo)
+
+    def answer():
+        for _ in range(1200):
+            if waiting:
+                break
+            page.wait_for_timeout(50)
+        waiting[0].continue_()
+
+    return answer
+
+
+def test_files_that_are_chosen_before_the_samples_are_known_stay_chosen(page, tmp_path):
+    answer = chosen_before(page, "**/v1/scenes", tmp_path / "mine.png")
     expect(page.locator("#sceneNote")).to_contain_text("1 photo(s)")
-    for _ in range(1200):
-        if waiting:
-            break
-        page.wait_for_timeout(50)
-    waiting[0].continue_()
+    answer()
     expect(page.locator("#samplesRow")).to_be_visible()
     page.wait_for_timeout(300)
     expect(page.locator("#sceneNote")).to_contain_text("1 photo(s)")
 
 
 def test_photos_chosen_before_the_server_has_said_what_it_runs_are_told_of_cameras(page, tmp_path):
-    Image.new("RGB", (40, 32)).save(tmp_path / "mine.png")
-    waiting = []
-    page.route("**/v1/models", lambda route: waiting.append(route))
-    page.reload()
-    page.locator("#files").set_input_files(tmp_path / "mine.png")
+    answer = chosen_before(page, "**/v1/models", tmp_path / "mine.png")
     expect(page.locator("#sceneNote")).to_have_text("1 photo(s).")
-    for _ in range(1200):
-        if waiting:
-            break
-        page.wait_for_timeout(50)
-    waiting[0].continue_()
+    answer()
     expect(page.locator("#sceneNote")).to_contain_text("estimated by the job")
 
 
