@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from holding import HELD, PLUGIN
+from holding import HELD, PLUGIN, holding
 from servers import FakeServer
 
 pytest.importorskip("ray.serve")
@@ -25,10 +25,8 @@ def server(tmp_path_factory):
 @pytest.fixture
 def hold(server):
     """Held jobs stand still until this file is gone."""
-    file = server.folder / "hold"
-    file.touch()
-    yield file
-    file.unlink(missing_ok=True)
+    with holding(server) as file:
+        yield file
 
 
 def replicas(server: FakeServer) -> dict[int, int]:

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 import torch
-from scene_formats import WRITERS, chunk_scene, colmap_binary, colmap_text, llff
+from scene_formats import WRITERS, chunk_scene, colmap_binary, colmap_text, llff, loaded_from
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.load import is_unposed, load_scene
@@ -16,12 +16,7 @@ from sphinx_framework.scenes.re10k import read_re10k
 @pytest.mark.parametrize("name", WRITERS)
 def test_every_format_is_the_same_scene(turned, tmp_path, name):
     clean, poses, wanted = turned
-    folder = tmp_path / "other"
-    shutil.copytree(clean, folder)
-    for file in folder.glob("*.json"):
-        file.unlink()
-    place, options = WRITERS[name](folder, poses)
-    found = load_scene(place, **options)
+    found = loaded_from(name, clean, poses, tmp_path / "other")
     for ours, theirs in ((found.inputs, wanted.inputs), (found.targets, wanted.targets)):
         assert torch.allclose(ours.world_from_camera, theirs.world_from_camera, atol=1e-5)
         assert torch.allclose(ours.intrinsics, theirs.intrinsics, atol=1e-4)

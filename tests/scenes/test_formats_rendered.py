@@ -1,15 +1,13 @@
 """The same scene in every format is rendered to the same pixels, by the embedded models."""
 
-import shutil
 from dataclasses import replace
 
 import pytest
 import torch
-from scene_formats import WRITERS
+from scene_formats import WRITERS, loaded_from
 
 from sphinx_framework.registry import Registry
 from sphinx_framework.scenes.images import to_uint8
-from sphinx_framework.scenes.load import load_scene
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +25,7 @@ def rendered(regression, scene):
 @pytest.mark.parametrize("name", WRITERS)
 def test_every_format_is_rendered_to_the_same_pixels(regression, turned, tmp_path, name):
     clean, poses, wanted = turned
-    folder = tmp_path / "other"
-    shutil.copytree(clean, folder)
-    for file in folder.glob("*.json"):
-        file.unlink()
-    place, options = WRITERS[name](folder, poses)
-    found = load_scene(place, **options)
+    found = loaded_from(name, clean, poses, tmp_path / "other")
     # Depths may be stated (COLMAP, LLFF); the search is over the same range for both.
     ends = {"near": 1.0, "far": 9.0, "target_images": None, "order": None}
     ours, theirs = (rendered(regression, replace(s, **ends)) for s in (found, wanted))

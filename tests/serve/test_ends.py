@@ -80,10 +80,8 @@ def steady(tmp_path_factory):
 
 @pytest.fixture
 def hold(steady):
-    file = steady.folder / "hold"
-    file.touch()
-    yield file
-    file.unlink(missing_ok=True)
+    with holding.holding(steady) as file:
+        yield file
 
 
 @pytest.mark.parametrize(

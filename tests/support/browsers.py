@@ -28,3 +28,23 @@ def expect(*arguments):
 
     expect.set_options(timeout=PATIENCE_MS)
     return expect(*arguments)
+
+
+def chosen_before(page, path, photo):
+    """Choose a photo while the server's answer at this path is held back; call to let it come."""
+    from PIL import Image
+
+    Image.new("RGB", (40, 32)).save(photo)
+    waiting = []
+    page.route(path, lambda route: waiting.append(route))
+    page.reload()
+    page.locator("#files").set_input_files(photo)
+
+    def answer():
+        for _ in range(1200):
+            if waiting:
+                break
+            page.wait_for_timeout(50)
+        waiting[0].continue_()
+
+    return answer

@@ -3,6 +3,10 @@
 What a test wants to see of a running job, it then sees, however busy the machine is.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 HELD_TARGETS = 11
 HELD = {"targets": f"interpolate:{HELD_TARGETS}"}
 QUICK = {"targets": "interpolate:2"}
@@ -28,3 +32,12 @@ def sphinx_framework_components():
         for spec in fake_specs()
     ]
 """
+
+
+@contextmanager
+def holding(server) -> Iterator[Path]:
+    """Held jobs of a server whose ``HOLD`` this is stand still until the file is gone."""
+    file = Path(server.environment["HOLD"])
+    file.touch()
+    yield file
+    file.unlink(missing_ok=True)

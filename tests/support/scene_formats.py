@@ -6,6 +6,7 @@ returns what to open, and the options to open it with.
 
 import json
 import math
+import shutil
 import struct
 from functools import partial
 
@@ -14,6 +15,7 @@ import torch
 from photo_scenes import SIZE
 from scipy.spatial.transform import Rotation
 
+from sphinx_framework.scenes.load import load_scene
 from sphinx_framework.scenes.poses import CONVENTIONS
 
 HEIGHT, WIDTH = SIZE
@@ -251,3 +253,12 @@ WRITERS = {
     **{f"transforms-{name}": partial(transforms, convention=name) for name in CONVENTIONS},
     **{f"cameras-{name}": partial(cameras, convention=name) for name in CONVENTIONS},
 }
+
+
+def loaded_from(name, clean, poses, folder):
+    """The scene whose photos are in ``clean``, written in a format to ``folder`` and read again."""
+    shutil.copytree(clean, folder)
+    for file in folder.glob("*.json"):
+        file.unlink()
+    place, options = WRITERS[name](folder, poses)
+    return load_scene(place, **options)

@@ -5,7 +5,7 @@ import re
 import zipfile
 
 import pytest
-from browsers import expect
+from browsers import chosen_before, expect
 from page_server import FAILING_TARGETS, SLOW_TARGETS, cameras_json
 from PIL import Image
 
@@ -98,24 +98,6 @@ def test_a_scene_folder_is_packed_and_rendered(open_page, site):
     render(page)
     expect(page.locator("#thumbnails img")).to_have_count(2)
     expect(page.locator("#space")).to_have_attribute("aria-label", re.compile("2 photos"))
-
-
-def chosen_before(page, path, photo):
-    """Choose a photo while the server's answer at this path is held back; call to let it come."""
-    Image.new("RGB", (40, 32)).save(photo)
-    waiting = []
-    page.route(path, lambda route: waiting.append(route))
-    page.reload()
-    page.locator("#files").set_input_files(photo)
-
-    def answer():
-        for _ in range(1200):
-            if waiting:
-                break
-            page.wait_for_timeout(50)
-        waiting[0].continue_()
-
-    return answer
 
 
 def test_files_that_are_chosen_before_the_samples_are_known_stay_chosen(page, tmp_path):
