@@ -156,19 +156,23 @@ def outcomes(
 ) -> list[str]:
     """What becomes of each situation: "runs", "refused: why", or "FAILED: what"."""
     try:
-        roles = {
-            "regression": tiny.settings("regression", regression),
-            "diffusion": tiny.settings("diffusion", diffusion),
-            **OTHERS,
-        }
+        engine = engine_of(registry, tiny, regression, diffusion)
     except FileNotFoundError as missing:
         return [f"not run: no {Path(missing.filename).name} in benchmarks/tiny"] * len(columns)
-    try:
-        config = config_from_dict({"name": "pair", "num_steps": 3, "pipeline": roles})
-        engine = Engine.from_config(config, device="cpu", registry=registry)
     except Exception as error:
         return [outcome(error)] * len(columns)
     return [rendered(engine, situation) for situation in columns]
+
+
+def engine_of(registry: Registry, tiny: Tiny, regression: str, diffusion: str) -> Engine:
+    """The pair, tiny and on the CPU; raises ``FileNotFoundError`` without settings for either."""
+    roles = {
+        "regression": tiny.settings("regression", regression),
+        "diffusion": tiny.settings("diffusion", diffusion),
+        **OTHERS,
+    }
+    config = config_from_dict({"name": "pair", "num_steps": 3, "pipeline": roles})
+    return Engine.from_config(config, device="cpu", registry=registry)
 
 
 def rendered(engine: Engine, situation: Situation) -> str:

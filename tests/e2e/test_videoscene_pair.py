@@ -45,6 +45,10 @@ def test_one_leap_refines_every_frame(tmp_path, capsys) -> None:
     report = json.loads(out)["report"]
     assert [(f["start_step"], f["steps_run"]) for f in report["frames"]] == [(45, 1)] * 3
     assert any("repeats of the last photo" in note for note in report["notes"])
+    licences = {entry["component"]: entry for entry in report["licences"]}
+    assert licences["mvsplat"]["weights_licence"] == "NOASSERTION"
+    assert licences["videoscene"]["weights_licence"] == "CogVideoX (free for research)"
+    assert licences["videoscene"]["non_commercial"]
     assert (tmp_path / "out" / "frames" / "002.png").stat().st_size > 0
 
 

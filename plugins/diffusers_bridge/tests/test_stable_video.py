@@ -106,7 +106,7 @@ def test_a_folder_without_a_pipeline_is_named(tmp_path: Path) -> None:
     assert str(tmp_path) in str(error.value)
 
 
-@pytest.mark.parametrize("named", ["LTXImageToVideoPipeline", "AWorldModel", None])
+@pytest.mark.parametrize("named", ["AWorldModel", None])
 def test_a_folder_of_another_pipeline_is_refused_by_its_name(
     folder: Path, tmp_path: Path, named: str | None
 ) -> None:

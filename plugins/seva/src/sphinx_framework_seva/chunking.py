@@ -9,13 +9,14 @@ from collections import Counter
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sphinx_framework.errors import ConfigError
 
 FINISHED_SHARE = 0.33
 MANY_INPUTS = 9
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +162,16 @@ def _nearest_by_rotation_and_place(
 ) -> list[list[int]]:
     """Per coming target: the finished one of smallest rotation angle, and the closest one."""
     coming, finished = coming.double(), finished.double()
-    # The trace of the relative rotation falls as its angle grows.
-    traces = torch.einsum("uij,fij->uf", coming[:, :3, :3], finished[:, :3, :3])
+    # The trace of the relative rotation falls as its angle grows; beyond 3 there is only rounding.
+    traces = torch.einsum("uij,fij->uf", coming[:, :3, :3], finished[:, :3, :3]).clamp(max=3)
     distances = (coming[:, None, :3, 3] - finished[None, :, :3, 3]).norm(dim=-1)
-    return torch.stack((traces.argmax(dim=1), distances.argmin(dim=1)), dim=1).tolist()
+    return torch.stack((_first_least(-traces), _first_least(distances)), dim=1).tolist()
+
+
+def _first_least(values: Float[Tensor, "U D"]) -> Int64[Tensor, " U"]:
+    """Where each row is least; of equal ones the first, whatever rounding made of them."""
+    least = values.amin(dim=1, keepdim=True)
+    return (values <= least + ROUNDING).int().argmax(dim=1)
 
 
 def _distances(frames: Frames) -> Float[Tensor, "N M"]:
