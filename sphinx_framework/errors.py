@@ -28,8 +28,8 @@ class SphinxError(Exception):
     """Base of all errors raised on purpose."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        self.message = _encodable(message)
-        self.hint = _encodable(hint)
+        self.message = encodable(message)
+        self.hint = encodable(hint)
         super().__init__(f"{self.message} {self.hint}".strip())
 
 
@@ -99,11 +99,11 @@ class StaleCacheError(JobError):
 
 def shown(text: object) -> str:
     """A path or a user's text for a message: printable in every encoding, of bounded length."""
-    told = "".join(c if c.isprintable() else repr(c)[1:-1] for c in _encodable(str(text)))
+    told = "".join(c if c.isprintable() else repr(c)[1:-1] for c in encodable(str(text)))
     return told if len(told) <= _LONGEST_SHOWN else f"{told[:_LONGEST_SHOWN]}..."
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """The text with lone surrogates escaped, which file names and JSON may hold."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 

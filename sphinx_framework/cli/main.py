@@ -1,4 +1,4 @@
-"""Arguments, dispatch, exit codes: 0 done, 1 the job failed, 2 the user's input was wrong.
+"""Arguments, dispatch, exit codes: 0 done, 1 failed, 2 the input was wrong, 130 stopped (Ctrl-C).
 
 Commands import what they need when they run, so that ``--help`` and ``plugins`` load no torch.
 """
@@ -21,7 +21,7 @@ from sphinx_framework.errors import InputError, SphinxError, shown
 from sphinx_framework.output.saving import DEFAULT_FPS, SAVES
 from sphinx_framework.version import __version__
 
-DONE, FAILED, BAD_INPUT = 0, 1, 2
+DONE, FAILED, BAD_INPUT, STOPPED = 0, 1, 2, 130
 QUALITY_HELP = (
     "share to keep, (0, 1]: of full diffusion's score (rules of objective paper; 1 is full "
     "diffusion), or of the best plan's likeness to the truth (objective truth, as lite's; 1 is "
@@ -266,7 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_INPUT if isinstance(error, InputError) else FAILED
     except KeyboardInterrupt:
         print("stopped.", file=sys.stderr)
-        return FAILED
+        return STOPPED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED

@@ -2,6 +2,7 @@
 
 import shlex
 import tomllib
+from pathlib import Path
 from typing import Any
 
 from sphinx_framework.config import ROLES, shipped_configs
@@ -45,7 +46,9 @@ def render_command(out: str, inputs: int, targets: int, registry: Registry) -> t
         plugin = "sphinx-framework-sharp" if inputs == 1 else "sphinx-framework-lite"
         return "", f"no installed pipeline takes {photos}; install one, such as {plugin}"
     path = f" --targets {DEFAULT_PATH if inputs > 1 else 'orbit:24:15'}" if not targets else ""
-    quoted = shlex.quote(out)
-    command = f"sphinx-nvs render --config {config} --scene {quoted}{path} --out {quoted}-rendered"
+    # Beside the folder, however it was named: "scene/" or "." would put it inside.
+    named = out.rstrip("/") if out.strip("./") else str(Path(out).resolve())
+    scene, beside = shlex.quote(named), shlex.quote(f"{named}-rendered")
+    command = f"sphinx-nvs render --config {config} --scene {scene}{path} --out {beside}"
     note = "" if config == _FIRST else f"{config} needs weights: see sphinx-nvs doctor"
     return command, note

@@ -9,7 +9,8 @@ import sys
 
 from sphinx_framework.cli.strays import end_in_time
 
-STOPPED = 1
+# As shells count it: 128 and the number of the signal.
+STOPPED = 130
 
 
 def program() -> int:
@@ -24,7 +25,7 @@ def program() -> int:
         code = STOPPED
     except BrokenPipeError:  # of the flush; the interpreter would flush once more and complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = STOPPED
+        code = 1
     finally:
         # The work is done and told: interrupting the interpreter's end would be but a traceback.
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -11,6 +11,7 @@ from sphinx_framework.errors import ConfigError, SceneError
 from sphinx_framework.protocols import SceneReader
 from sphinx_framework.registry import Registry
 from sphinx_framework.scenes.chunks import is_chunk_folder, read_index
+from sphinx_framework.scenes.files import is_hidden
 from sphinx_framework.scenes.load import installed_readers, load_scene
 from sphinx_framework.scenes.readers import scene_path
 from sphinx_framework.study.calibrate.samples import SceneSource
@@ -85,7 +86,9 @@ def scene_names(
             )
         else:
             inner = [
-                p for p in sorted(folder.iterdir()) if p.is_dir() and is_scene_folder(p, readers)
+                p
+                for p in sorted(folder.iterdir())
+                if p.is_dir() and (is_scene_folder(p, readers) or (also(p) and not is_hidden(p)))
             ]
             if not inner:
                 raise SceneError(

@@ -14,6 +14,7 @@ from sphinx_framework.engine.components import Components
 from sphinx_framework.engine.decisions import Decisions, missed_targets
 from sphinx_framework.engine.request_state import Request
 from sphinx_framework.engine.result import Counts, FrameReport, Report, StepTrace
+from sphinx_framework.errors import encodable
 from sphinx_framework.metrics import SMALLEST_SSIM_SIDE, psnr, ssim
 from sphinx_framework.perceptual import SMALLEST_LPIPS_SIDE, report_lpips
 from sphinx_framework.policy.schedule import Full, Schedule
@@ -68,7 +69,7 @@ def build_report(
         )
     return Report(
         config=config.model_dump(mode="json"),
-        scene=request.scene.name,
+        scene=encodable(request.scene.name),
         seed=request.seed,
         device=device_name(device),
         versions=_versions(components.licences),
@@ -104,7 +105,7 @@ def build_report(
             for clip, schedule, move in request.moves
         ],
         notes=list(dict.fromkeys([*decisions.notes, *request.notes])),
-        warnings=list(dict.fromkeys(request.warnings)),
+        warnings=list(dict.fromkeys(map(encodable, request.warnings))),
     )
 
 

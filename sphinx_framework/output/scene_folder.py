@@ -21,6 +21,7 @@ from sphinx_framework.scenes.images import (
     read_image,
     write_png,
 )
+from sphinx_framework.scenes.mask_files import mask_of
 from sphinx_framework.scenes.origin import moved
 from sphinx_framework.scenes.transforms import SPLIT_PREFIX, TRANSFORMS_FILE
 from sphinx_framework.types import Cameras, Scene
@@ -103,7 +104,8 @@ def from_photos(
         stored = turned or files[index].suffix.lower() in HEIC_ENDINGS
         name = f"{names[index]}.png" if stored else names[index]
         image = read_image(files[index]) if stored else None
-        pictures.append(_with_photo(picture, name, None if stored else files[index], image))
+        photo = _with_photo(picture, name, None if stored else files[index], image)
+        pictures.append(photo if stored else replace(photo, mask=mask_of(files[index])))
     everything = range(len(pictures))
     return SceneFolder(pictures=pictures, inputs=everything, targets=(), near=near, far=far)
 

@@ -1,9 +1,10 @@
 """Reader of ``camera_path.json``, the paths that nerfstudio's viewer exports.
 
 ``camera_to_world``: 16 numbers, row after row, or a 4x4 matrix; OpenGL axes. ``fov``: the whole
-vertical angle in degrees. ``render_width``, ``render_height``: the size the path was made for. The
-viewer shows a scene moved and scaled to fit; where it did, ``dataparser_transforms.json`` beside
-the path holds ``transform`` and ``scale``, which are undone here.
+vertical angle in degrees; where a camera has none, ``default_fov`` counts. ``render_width``,
+``render_height``: the size the path was made for. The viewer shows a scene moved and scaled to fit;
+where it did, ``dataparser_transforms.json`` beside the path holds ``transform`` and ``scale``,
+which are undone here.
 """
 
 import math
@@ -34,20 +35,21 @@ def read_camera_path(
         SceneError: another kind of camera, or a matrix or angle that cannot be.
     """
     kind = top.text_or_none("camera_type") or "perspective"
-    if kind != "perspective":
+    if kind.lower() != "perspective":
         raise SceneError(
             f"{top.where}, 'camera_type': {kind!r} cameras cannot be rendered; only perspective."
         )
     stated = stated_size(top, "render_height", "render_width") or size
     undo, scale = _world(path.parent / WORLD_FILE)
     shots = []
+    angle = Fields(values={"fov": top.values.get("default_fov")}, where=top.where)
     for entry in top.objects(PATH_KEY):
         pose = opencv_world_from_camera(_matrix(entry), "opengl_c2w")
         pose[:3, 3] /= scale
         pose = undo @ pose
         if applied is not None:
             pose = applied @ pose
-        focal = _focal(entry, stated)
+        focal = _focal(entry if "fov" in entry or "default_fov" not in top else angle, stated)
         middle = (stated[1] / 2, stated[0] / 2)
         shots.append(
             Shot(
@@ -67,10 +69,6 @@ def read_camera_path(
 
 
 def _matrix(entry: Fields) -> Float[Tensor, "4 4"]:
-    values = entry.values.get("camera_to_world")
-    if isinstance(values, list) and len(values) in (12, 16) and not isinstance(values[0], list):
-        rows = [values[start : start + 4] for start in range(0, len(values), 4)]
-        entry = Fields(values={**entry.values, "camera_to_world": rows}, where=entry.where)
     return to_4x4(entry.matrix("camera_to_world", ((4, 4), (3, 4))), entry.where).clone()
 
 

@@ -14,6 +14,7 @@ scene is not used.
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -151,12 +152,20 @@ class ChunkFolder:
             path = self.folder / Path(name).name
             try:
                 loaded = torch.load(path, weights_only=True, map_location="cpu")
+                loaded = [loaded] if isinstance(loaded, dict) and "cameras" in loaded else loaded
                 self._open = (name, {str(scene["key"]): scene for scene in loaded})
             except (OSError, EOFError) as error:
                 told = str(error) or "it is empty or ends too early"
                 raise SceneError(f"{path}: cannot be read: {told}.") from None
+            except UnpicklingError:
+                raise SceneError(
+                    f"{path}: is no chunk of scenes, or holds objects that could run code, which "
+                    "are never loaded.",
+                    hint="A chunk is a list of {key, timestamps, cameras, images}: tensors, texts "
+                    "and numbers.",
+                ) from None
             except Exception as error:  # what unpickling raises depends on how a file is broken
-                first = str(error).splitlines()[0] if str(error) else type(error).__name__
+                first = (str(error).splitlines() or [""])[0].rstrip(".") or type(error).__name__
                 raise SceneError(
                     f"{path}: is no chunk of scenes: {first}.",
                     hint="A chunk is a list of {key, timestamps, cameras, images}.",

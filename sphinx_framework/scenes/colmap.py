@@ -22,13 +22,26 @@ from sphinx_framework.scenes.capture import Capture, Shot, validate_poses
 from sphinx_framework.scenes.files import find_photo, natural_key
 from sphinx_framework.scenes.lens import corner_shift, distortion_note
 from sphinx_framework.scenes.poses import opencv_world_from_camera
+from sphinx_framework.texts import counted
 
-_FOLDERS = ("sparse/0", "sparse", "colmap/sparse/0", "colmap/sparse", "distorted/sparse/0", "")
-MODEL_PLACES = tuple(
-    f"{folder}{'/' if folder else ''}cameras.{ending}"
-    for folder in _FOLDERS
-    for ending in ("bin", "txt")
+# Where models lie: COLMAP's own places, nerfstudio's, those of 3DGS and of its undistorter.
+_FOLDERS = (
+    *("sparse/0", "sparse", "colmap/sparse/0", "colmap/sparse", "dense/sparse", "dense/0/sparse"),
+    *(
+        "dense/sparse/0",
+        "undistorted/sparse",
+        "undistorted/sparse/0",
+        "distorted/sparse/0",
+        "",
+        "0",
+    ),
 )
+_ENDINGS = (".bin", ".txt")
+MODEL_FILES = tuple(
+    f"{stem}{end}" for stem in ("cameras", "images", "points3D") for end in _ENDINGS
+)
+# Folders of photos beside a model; 3DGS starts from "input".
+_PHOTOS = ("images", "images_2", "images_4", "images_8", "input")
 # Models by their number: name, and what their parameters are.
 _F, _C = ("f", "cx", "cy"), ("fx", "fy", "cx", "cy")
 _MODELS: dict[int, tuple[str, tuple[str, ...]]] = {
@@ -72,7 +85,9 @@ def read_colmap(folder: Path) -> Capture:
         SceneError: a file is missing, cut short or malformed, a lens that is no pinhole, unusable
             poses.
     """
-    model = next(folder / mark for mark in MODEL_PLACES if (folder / mark).is_file()).parent
+    model = find_model(folder)
+    if model is None:
+        raise SceneError(f"{shown(folder)}: holds no COLMAP model.")
     cameras_path, images_path = _file(model, "cameras"), _file(model, "images")
     cameras = dict(_guarded(cameras_path, _binary_cameras, _text_cameras))
     poses = list(_guarded(images_path, _binary_images, _text_images))
@@ -80,13 +95,21 @@ def read_colmap(folder: Path) -> Capture:
         raise SceneError(f"{images_path}: holds no image.")
     poses.sort(key=lambda pose: natural_key(pose.name))
     root = _root(folder, model)
+    place = _photos_place(root, model)
     shots = [
-        _shot(pose, cameras, images_path, root, rank, len(poses)) for rank, pose in enumerate(poses)
+        _shot(pose, cameras, images_path, root, place, rank) for rank, pose in enumerate(poses)
     ]
     validate_poses(shots, f"{images_path}: image")
     worst = max(corner_shift(c.intrinsics, c.size, c.distortion) for c in cameras.values())
     note = distortion_note(worst, sum(any(shot.distortion.values()) for shot in shots))
     near, far = _depths(model, shots)
+    told = [f"{cameras_path}: {note}"] if note else []
+    others = [str(place.name) for place in _models_in(model.parent) if place != model]
+    if model.name.isdecimal() and others:
+        told.append(
+            f"{model}: has {counted(len(shots), 'photo')}, and there are other models of this "
+            f"capture beside it, which are not read: {', '.join(others[:8])}"
+        )
     last = len(shots) - 1
     return Capture(
         name=root.resolve().name,
@@ -95,33 +118,64 @@ def read_colmap(folder: Path) -> Capture:
         targets=tuple(range(1, last)),
         near=near,
         far=far,
-        warnings=(f"{cameras_path}: {note}",) if note else (),
+        warnings=tuple(told),
     )
 
 
+def find_model(folder: Path) -> Path | None:
+    """The folder of the COLMAP model of a scene; the first where there are several, else none."""
+    for name in _FOLDERS:
+        if _is_model(folder / name):
+            return folder / name
+    return next((place for base in ("sparse", "") for place in _models_in(folder / base)), None)
+
+
+def _models_in(folder: Path) -> list[Path]:
+    """Numbered models, as the mapper leaves them where photos fall into several groups."""
+    try:
+        numbered = [place for place in folder.iterdir() if place.name.isdecimal()]
+    except (OSError, ValueError):
+        return []
+    return [place for place in sorted(numbered, key=lambda p: int(p.name)) if _is_model(place)]
+
+
+def _is_model(folder: Path) -> bool:
+    try:
+        return any((folder / f"cameras{end}").is_file() for end in _ENDINGS)
+    except (OSError, ValueError):  # a name that no folder can have
+        return False
+
+
 def _file(model: Path, stem: str) -> Path:
-    for ending in (".bin", ".txt"):
+    for ending in _ENDINGS:
         if (model / f"{stem}{ending}").is_file():
             return model / f"{stem}{ending}"
     raise SceneError(f"{model}: has no {stem}.bin or {stem}.txt.")
 
 
 def _root(folder: Path, model: Path) -> Path:
-    """The folder that holds ``images``; a model's own folder may have been named."""
-    for place in (folder, *(model.resolve().parents[:3])):
-        if any((place / name).is_dir() for name in ("images", "images_2", "images_4", "images_8")):
+    """The folder that holds the photos, the nearest above the model; it may have been named."""
+    for place in (model, *model.parents[:3], folder, *model.resolve().parents[:3]):
+        if any((place / name).is_dir() for name in _PHOTOS):
             return place
     return folder
 
 
+def _photos_place(root: Path, model: Path) -> str:
+    """The folder of photos: 3DGS keeps those of a model with distortion in ``input``."""
+    there = [name for name in _PHOTOS if (root / name).is_dir()]
+    distorted = model.parent.parent.name == "distorted" and "input" in there
+    return "input" if distorted or there == ["input"] else "images"
+
+
 def _shot(
-    pose: _Pose, cameras: dict[int, _Camera], path: Path, root: Path, rank: int, count: int
+    pose: _Pose, cameras: dict[int, _Camera], path: Path, root: Path, place: str, rank: int
 ) -> Shot:
     where = f"{path}, image {shown(pose.name)!r}"
     if pose.camera not in cameras:
         raise SceneError(f"{where}: there is no camera {pose.camera}.")
     camera = cameras[pose.camera]
-    name = f"images/{pose.name}" if not (root / pose.name).is_file() else pose.name
+    name = pose.name if (root / pose.name).is_file() else f"{place}/{pose.name}"
     return Shot(
         where=where,
         file=find_photo(root, name, where).path,
@@ -129,7 +183,7 @@ def _shot(
         intrinsics=camera.intrinsics,
         normalised=False,
         image_size=camera.size,
-        order=float(rank) if count else None,
+        order=float(rank),
         distortion=camera.distortion,
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from sphinx_framework.errors import SceneError, shown
+from sphinx_framework.scenes.array_files import load_array
 from sphinx_framework.scenes.images import MAX_PIXELS, read_values
 
 DEPTH_KEY, UNIT_KEY = "depth_file_path", "depth_unit_scale_factor"
@@ -63,11 +64,7 @@ def _image(file: DepthFile) -> Float[np.ndarray, "H W"]:
 
 def _array(file: DepthFile) -> Float[np.ndarray, "H W"]:
     name = shown(file.path.name)
-    try:
-        found = np.load(file.path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, OverflowError) as error:
-        told = shown(error)
-        raise SceneError(f"{file.where}: {name} cannot be read as an array ({told}).") from error
+    found = load_array(file.path, f"{file.where}: {name}")
     values = found.reshape(found.shape[:2]) if found.shape[2:] == (1,) else found
     if values.ndim != 2 or values.dtype.kind not in "fiu" or not 0 < values.size <= MAX_PIXELS:
         raise SceneError(

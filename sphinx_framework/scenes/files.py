@@ -7,13 +7,20 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from sphinx_framework.errors import SceneError, shown
 
-PHOTO_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+PHOTO_ENDINGS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff")
 HEIC_ENDINGS = (".heic", ".heif")
+# Pictures of other kinds, which cameras and phones leave beside their photos.
+OTHER_PICTURES = (
+    *(".avif", ".gif", ".jxl", ".jp2", ".tga", ".exr", ".hdr", ".ppm", ".pgm", ".svg", ".psd"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"),
+)
 # Folders of scaled copies, as nerfstudio, DL3DV and LLFF name them: images_4 is a quarter.
-_SCALED = (2, 4, 8, 16)
+_SCALED = range(2, 65)
+_IMAGES = "images"
 _DRIVE = re.compile(r"^[A-Za-z]:/")
 _URL, _HOME = "file://", "~/"
 _ANY_ENDING = (*PHOTO_ENDINGS, *HEIC_ENDINGS)
@@ -72,10 +79,10 @@ def find_photo(folder: Path, name: str, where: str) -> Found:
 
     Taken as written if it is there. Else: backslashes are separators; an absolute name counts when
     it lies in the folder, or by the longest end of it that does; a missing ending is completed;
-    ``images/`` gives way to ``images_2``, ``_4``, ``_8`` or ``_16``; another ending of a photo
-    counts where only one file has it. A name with no such file comes
-    back as written. Capitals and accents count where a file has the very name, and not otherwise:
-    macOS and Windows do not tell them apart.
+    ``images/`` gives way to ``images_2``, ``images_4`` and so on; another ending of a photo
+    counts where only one file has it; a bare name may be one in ``images``; ``%20`` is a space.
+    A name with no such file comes back as written. Capitals and accents count where a file has the
+    very name, and not otherwise: macOS and Windows do not tell them apart.
 
     Raises:
         SceneError: the name leads out of the folder.
@@ -84,7 +91,12 @@ def find_photo(folder: Path, name: str, where: str) -> Found:
     if plain.startswith((_URL, _HOME)) and not _is_file(folder / plain):
         plain = "/" + plain.removeprefix(_URL).removeprefix(_HOME)
     absolute = plain.startswith("/") or _DRIVE.match(plain)
-    candidates = _ends(folder, plain) if absolute else [plain]
+    spelt = dict.fromkeys((plain, unquote(plain)))
+    candidates = [
+        candidate
+        for spelling in spelt
+        for candidate in (_ends if absolute else _relative)(folder, spelling)
+    ]
     for relative in candidates:
         path = file_inside(folder, relative, where)
         notes = ["absolute file names are read as names in the scene folder"] if absolute else []
@@ -116,6 +128,13 @@ def _is_file(path: Path) -> bool:
         return path.exists() and not path.is_dir()
     except (OSError, ValueError):
         return False
+
+
+def _relative(folder: Path, name: str) -> list[str]:
+    """A relative name, then the one in ``images`` that a bare name may mean."""
+    bare = name.removeprefix("./")
+    inner = "/" not in bare and bare and (folder / _IMAGES).is_dir()
+    return [name, f"{_IMAGES}/{bare}"] if inner else [name]
 
 
 def _ends(folder: Path, name: str) -> list[str]:
@@ -185,6 +204,8 @@ def _scaled(folder: Path, name: PurePosixPath) -> Found | None:
     first, rest = name.parts[-2], name.name
     for scale in _SCALED:
         place = folder.joinpath(*name.parts[:-2], f"{first}_{scale}")
+        if not place.is_dir():
+            continue
         for path in (place / rest, _completed(place / rest), _exchanged(place / rest)):
             if path is not None and _is_file(path):
                 note = f"'{first}' is not there; the smaller photos of '{first}_{scale}' are used"

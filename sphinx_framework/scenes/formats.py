@@ -14,14 +14,16 @@ from sphinx_framework.errors import SceneError, shown
 from sphinx_framework.scenes.build import build_scene
 from sphinx_framework.scenes.capture import Capture
 from sphinx_framework.scenes.chunks import named_chunk, read_chunk
-from sphinx_framework.scenes.colmap import MODEL_PLACES, read_colmap
+from sphinx_framework.scenes.colmap import MODEL_FILES, find_model, read_colmap
 from sphinx_framework.scenes.llff import POSES_FILE, read_llff
+from sphinx_framework.scenes.mask_files import with_masks
 from sphinx_framework.scenes.photos import CAMERAS_FILE, read_photos
 from sphinx_framework.scenes.poses import check_convention
-from sphinx_framework.scenes.re10k import is_re10k, read_re10k
+from sphinx_framework.scenes.re10k import find_re10k, read_re10k
 from sphinx_framework.scenes.transforms import (
     TRAIN_FILE,
     TRANSFORMS_FILE,
+    has_frames,
     read_train_and_test,
     read_transforms,
 )
@@ -77,7 +79,7 @@ class FormatReader:
             raise SceneError(f"{shown(path)}: the reader {self.name!r} needs {needed} there.")
         convention = str(options.get("convention", "auto"))
         check_convention(convention)
-        capture = self._read(place, options.get("split"), convention)
+        capture = with_masks(self._read(place, options.get("split"), convention))
         if self.fixed and convention not in ("auto", self.fixed):
             told = f"{shown(path)}: its poses are {self.fixed}; {convention} is not applied to them"
             capture = replace(capture, warnings=(*capture.warnings, told))
@@ -99,8 +101,10 @@ class TransformsReader(FormatReader):
     marks = (TRANSFORMS_FILE,)
 
     def place(self, path: Path) -> Path | None:
-        """Also DL3DV's, one folder down."""
+        """Also DL3DV's, one folder down, and a file of another name with such frames."""
         inner = path / _DL3DV
+        if path.suffix.lower() == ".json" and path.name != TRAIN_FILE and has_frames(path):
+            return path.parent if path.name == TRANSFORMS_FILE else path
         return super().place(path) or (inner if _is_file(inner / TRANSFORMS_FILE) else None)
 
     def _read(self, place: Path, split: str | int | None, convention: str) -> Capture:
@@ -133,8 +137,14 @@ class ColmapReader(FormatReader):
     """COLMAP models."""
 
     name = "colmap"
-    marks = MODEL_PLACES
+    marks = ("sparse/0/cameras.bin", "sparse/0/cameras.txt")
     fixed = "opencv_w2c"
+
+    def place(self, path: Path) -> Path | None:
+        """A folder with a model in one of the usual places, or a file of a model."""
+        if path.name in MODEL_FILES and _is_file(path):
+            path = path.parent
+        return path if find_model(path) is not None else None
 
     def _read(self, place: Path, split: str | int | None, convention: str) -> Capture:
         _refuse_split(place, split)
@@ -160,8 +170,8 @@ class Re10kReader(FormatReader):
     fixed = "opencv_w2c"
 
     def place(self, path: Path) -> Path | None:
-        """The text file itself."""
-        return path if is_re10k(path) else None
+        """The text file itself, or the only one of a folder."""
+        return find_re10k(path)
 
     def _read(self, place: Path, split: str | int | None, convention: str) -> Capture:
         _refuse_split(place, split)

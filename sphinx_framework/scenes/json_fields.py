@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework.errors import SceneError
+from sphinx_framework.errors import SceneError, shown
 from sphinx_framework.texts import read_text
 
 
@@ -80,9 +81,11 @@ class Fields:
 
     def matrix(self, key: str, shapes: Sequence[tuple[int, int]]) -> Float[Tensor, "rows columns"]:
         """Return a float64 matrix of one of the allowed shapes, all entries finite."""
-        where = f"{self.where}, {key!r}"
+        where, given = f"{self.where}, {key!r}", _list(self._get(key), f"{self.where}, {key!r}")
+        if given and not isinstance(given[0], list):  # one row after the other
+            given = next((_in_rows(given, s) for s in shapes if s[0] * s[1] == len(given)), given)
         allowed = " or ".join(f"{rows}x{columns}" for rows, columns in shapes)
-        rows = [_list(row, where) for row in _list(self._get(key), where)]
+        rows = [_list(row, where) for row in given]
         shape = (len(rows), len(rows[0]) if rows else 0)
         if shape not in shapes or any(len(row) != shape[1] for row in rows):
             raise SceneError(f"{where}: must be a {allowed} matrix (a list of rows).")
@@ -105,14 +108,37 @@ def read_json_object(path: Path) -> Fields:
         SceneError: the file is missing, unreadable, not JSON, or not an object.
     """
     try:
-        values = json.loads(read_text(path, "utf-8-sig"))
+        values = json.loads(read_text(path, "utf-8-sig"), object_pairs_hook=_once)
     except FileNotFoundError as cause:
         raise SceneError(f"{path}: no such file.") from cause
     except OSError as cause:
         raise SceneError(f"{path}: cannot be read ({cause.strerror or cause}).") from cause
-    except (ValueError, RecursionError) as cause:
+    except _TwiceError as cause:
+        raise SceneError(
+            f"{path}: names {shown(cause.key)!r} twice in one object.", hint="Keep one of them."
+        ) from None
+    except RecursionError as cause:
+        raise SceneError(f"{path}: is not valid JSON (nested too deeply).") from cause
+    except ValueError as cause:
         raise SceneError(f"{path}: is not valid JSON ({cause}).") from cause
     return as_fields(values, str(path))
+
+
+class _TwiceError(Exception):
+    """A key stands twice in one object, where readers differ in which one counts."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _TwiceError(
+            next(key for key, count in Counter(k for k, _ in pairs).items() if count > 1)
+        )
+    return found
 
 
 def as_fields(value: Any, where: str) -> Fields:
@@ -132,6 +158,10 @@ def check_indices(values: Sequence[Any], below: int, where: str) -> tuple[int, .
     if len(set(values)) != len(values):
         raise SceneError(f"{where}: names a frame twice.")
     return tuple(values)
+
+
+def _in_rows(values: list[Any], shape: tuple[int, int]) -> list[list[Any]]:
+    return [values[start : start + shape[1]] for start in range(0, len(values), shape[1])]
 
 
 def _number(value: Any, where: str) -> float:

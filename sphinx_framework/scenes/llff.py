@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sphinx_framework.errors import SceneError, shown
+from sphinx_framework.errors import SceneError
+from sphinx_framework.scenes.array_files import load_array
 from sphinx_framework.scenes.capture import Capture, Shot, validate_poses
 from sphinx_framework.scenes.files import PHOTO_ENDINGS, is_hidden, natural_key
 from sphinx_framework.texts import counted
@@ -27,16 +28,12 @@ def read_llff(folder: Path) -> Capture:
             that cannot be.
     """
     path = folder / POSES_FILE
-    try:
-        rows = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError, OverflowError) as error:
-        raise SceneError(f"{path}: cannot be read as an array ({shown(error)}).") from error
-    if not isinstance(rows, np.ndarray):
-        raise SceneError(f"{path}: is an archive of arrays, not one array.")
+    rows = load_array(path, f"{path}:")
     if rows.ndim != 2 or rows.shape[1] != 17 or not len(rows) or rows.dtype.kind != "f":
         raise SceneError(
             f"{path}: must be an array of rows of 17 numbers, got {rows.dtype} {rows.shape}."
         )
+    rows = np.array(rows)  # few, and the file may change
     if not np.isfinite(rows).all():
         raise SceneError(f"{path}: holds NaN or infinity.")
     files = _photos(folder)

@@ -2,25 +2,57 @@
 
 The first line names the video; every other one is a time in microseconds, ``fx fy cx cy`` in units
 of the image's sides, two zeros, and a 3x4 OpenCV world-to-camera matrix. Frames are ``TIME.png``
-(or ``.jpg``) in a folder ``NAME`` or ``images`` beside the file, or beside the file itself. Lines
-without a frame are left out; the first and the last frame are inputs and the others are targets.
+(or ``.jpg``) in a folder ``NAME`` or ``images`` beside the file, or beside the file itself, or in
+``frames/.../NAME`` where the file lies in ``cameras/...``; zeros in front, or a time in
+milliseconds, are understood. Lines without a frame are left out; the first and the last frame are
+inputs and the others are targets.
 """
 
+import re
 from pathlib import Path
 
 import torch
 
 from sphinx_framework.errors import SceneError, shown
 from sphinx_framework.scenes.capture import Capture, Shot, validate_poses
-from sphinx_framework.scenes.files import PHOTO_ENDINGS
+from sphinx_framework.scenes.files import PHOTO_ENDINGS, is_hidden
 from sphinx_framework.scenes.poses import opencv_world_from_camera, to_4x4
 
 _COLUMNS = 19
+_LONGEST_LINE = 4096
 
 
-def is_re10k(path: Path) -> bool:
-    """Whether a file may be a camera file."""
-    return path.suffix.lower() == ".txt" and path.is_file()
+def find_re10k(path: Path) -> Path | None:
+    """The camera file that a path is, or that its folder has as its only text; else none."""
+    try:
+        if path.suffix.lower() == ".txt" and path.is_file():
+            return path
+        texts = [file for file in path.glob("*.txt") if not is_hidden(file)]
+        return texts[0] if len(texts) == 1 and _looks_right(texts[0]) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _looks_right(path: Path) -> bool:
+    """Whether the second line of a text is a camera."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        lines = [file.readline(_LONGEST_LINE) for _ in range(2)]
+    return _is_camera(lines[1].decode("utf-8", "replace"))
+
+
+def _time(line: str) -> int:
+    """The time at the beginning of a line, -1 where there is none."""
+    first = line.partition(" ")[0]
+    return int(first) if re.fullmatch("[0-9]{1,18}", first) else -1
+
+
+def _is_camera(line: str) -> bool:
+    try:
+        return len([float(word) for word in line.split()]) == _COLUMNS
+    except ValueError:
+        return False
 
 
 def read_re10k(path: Path) -> Capture:
@@ -30,17 +62,24 @@ def read_re10k(path: Path) -> Capture:
         SceneError: a line that is malformed, unusable poses, or no frame of the video.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise SceneError(f"{path}: cannot be read as text ({shown(error)}).") from error
-    folders = [path.with_suffix(""), path.parent / "images", path.parent]
+    folders = _folders(path)
+    frames = _frames(folders)
+    times = {_time(line) for line in lines}
+    by_milliseconds = {1000 * name: file for name, file in frames.items()}
+    if len({time // 1000 * 1000 for time in times} & by_milliseconds.keys()) > len(
+        times & frames.keys()
+    ):
+        frames = by_milliseconds
     shots = []
     missing = 0
-    for number, line in enumerate(lines[1:], start=2):
+    for number, line in enumerate(lines, start=1):
         words = line.split()
-        if not words:
+        if not words or (number == 1 and not _is_camera(line)):
             continue
-        shot = _shot(f"{path}, line {number}", words, folders)
+        shot = _shot(f"{path}, line {number}", words, frames)
         missing += shot.file is None
         shots += [] if shot.file is None else [shot]
     if not shots:
@@ -61,7 +100,33 @@ def read_re10k(path: Path) -> Capture:
     )
 
 
-def _shot(where: str, words: list[str], folders: list[Path]) -> Shot:
+def _folders(path: Path) -> list[Path]:
+    """Where the frames may lie, the likeliest first."""
+    found = [path.with_suffix(""), path.parent / "images", path.parent]
+    parts = list(path.with_suffix("").parts)
+    for index in (i for i in reversed(range(len(parts) - 1)) if parts[i] == "cameras"):
+        found.insert(1, Path(*parts[:index], "frames", *parts[index + 1 :]))
+    return found
+
+
+def _frames(folders: list[Path]) -> dict[int, Path]:
+    """Photos by the number that is their name, of the first folder that has any."""
+    for folder in folders:
+        try:
+            files = sorted(folder.iterdir())
+        except OSError:
+            continue
+        found = {
+            int(file.stem): file
+            for file in files
+            if file.suffix.lower() in PHOTO_ENDINGS and re.fullmatch("[0-9]{1,18}", file.stem)
+        }
+        if found:
+            return found
+    return {}
+
+
+def _shot(where: str, words: list[str], frames: dict[int, Path]) -> Shot:
     try:
         numbers = [float(word) for word in words[1:]]
         time = int(words[0])
@@ -73,10 +138,9 @@ def _shot(where: str, words: list[str], folders: list[Path]) -> Shot:
     matrix = torch.tensor(numbers[6:], dtype=torch.float64).reshape(3, 4)
     if not bool(torch.isfinite(torch.tensor(numbers)).all()):
         raise SceneError(f"{where}: holds NaN or infinity.")
-    names = [place / f"{words[0]}{ending}" for place in folders for ending in PHOTO_ENDINGS]
     return Shot(
         where=where,
-        file=next((name for name in names if name.is_file()), None),
+        file=frames.get(time) or frames.get(1000 * (time // 1000)),
         world_from_camera=opencv_world_from_camera(to_4x4(matrix, where), "opencv_w2c"),
         intrinsics=torch.tensor([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], dtype=torch.float64),
         normalised=True,

@@ -22,9 +22,11 @@ from sphinx_framework.scenes.targets import (
     select_targets,
 )
 from sphinx_framework.scenes.world import scene_world
+from sphinx_framework.texts import counted
 from sphinx_framework.types import Scene
 
 PROCEDURAL = "procedural:"
+_MOST_NAMED, _MOST_LOOKED_AT = 6, 100
 
 
 def scene_path(path: str | Path) -> Path:
@@ -177,11 +179,27 @@ def choose_reader(path: Path, wanted: str | None, readers: Sequence[SceneReader]
         raise SceneError(f"{shown(path)}: no such scene folder.")
     marks = ", ".join(format.marks[0] for format in FORMATS if format.marks)
     what = "is no scene any reader knows" if path.is_dir() else "is a file that no reader knows"
+    inner = _scenes_inside(path, readers)
+    if inner:
+        raise SceneError(
+            f"{shown(path)}: {what}, but holds {counted(len(inner), 'folder')} that "
+            f"{'is one' if len(inner) == 1 else 'are'}: {', '.join(inner[:_MOST_NAMED])}.",
+            hint=f"Name one, such as {shown(path / inner[0])}, or take all by --scenes.",
+        )
     raise SceneError(
         f"{shown(path)}: {what}.",
         hint=f"A scene is a folder with one of {marks}, a RealEstate10K .txt or .torch file, a "
         f"folder of photos or a video; asked the readers {', '.join(names)}.",
     )
+
+
+def _scenes_inside(path: Path, readers: Sequence[SceneReader]) -> list[str]:
+    """Names of the folders of a folder that a reader takes."""
+    try:
+        places = sorted(place for place in path.iterdir() if place.is_dir())[:_MOST_LOOKED_AT]
+    except OSError:
+        return []
+    return [shown(p.name) for p in places if any(reader.can_read(p) for reader in readers)]
 
 
 def _check_options(

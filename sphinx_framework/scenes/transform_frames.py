@@ -29,7 +29,7 @@ from sphinx_framework.texts import counted
 _OPENGL_KEYS = ("applied_transform", "orientation_override", "ply_file_path")
 # Instant-ngp's depths, whose meaning (along the axis or the ray) its files do not say.
 _INGP_DEPTH = "depth_path"
-_LARGEST_UNIT = 1e6
+_SMALLEST, _LARGEST_UNIT = 1e-6, 1e6
 
 
 def read_transform_shots(
@@ -56,7 +56,7 @@ def read_transform_shots(
     cameras = [_camera(frame, top, photo, like) for frame, photo in zip(frames, found, strict=True)]
     intrinsics = [camera[0] for camera in cameras]
     chosen, doubts = _choose_convention(top, matrices, intrinsics, convention)
-    undo = inverse_applied(top) if "applied_transform" in top else applied
+    undo = inverse_applied(top) if is_moved(top) else applied
     ranks, ordered = _ranks(frames)
     shots = []
     for index, (frame, matrix) in enumerate(zip(frames, matrices, strict=True)):
@@ -92,12 +92,30 @@ def read_transform_shots(
     return tuple(shots), tuple(warnings)
 
 
+def is_moved(top: Fields) -> bool:
+    """Whether the poses of a file are not in the world that they came from."""
+    return "applied_transform" in top or "applied_scale" in top
+
+
 def inverse_applied(top: Fields) -> Float[Tensor, "4 4"]:
-    """What undoes the ``applied_transform`` of a file."""
-    applied = to_4x4(top.matrix("applied_transform", ((4, 4), (3, 4))), top.where)
-    if float(torch.linalg.det(applied).abs()) < 1e-9:
+    """What undoes the ``applied_transform`` of a file, and the ``applied_scale`` after it."""
+    applied = torch.eye(4, dtype=torch.float64)
+    if "applied_transform" in top:
+        applied = to_4x4(top.matrix("applied_transform", ((4, 4), (3, 4))), top.where).clone()
+    scale = top.number_or_none("applied_scale")
+    if scale is not None and not _SMALLEST < scale < _LARGEST_UNIT:
+        raise SceneError(f"{top.where}, 'applied_scale': must be positive, got {scale:g}.")
+    applied[:3] *= 1.0 if scale is None else scale
+    if float(torch.linalg.det(applied[:3, :3]).abs()) < _SMALLEST**3:
         raise SceneError(f"{top.where}: 'applied_transform' cannot be inverted.")
     return torch.linalg.inv(applied)
+
+
+def undone_scale(top: Fields) -> float:
+    """By how much lengths of a file grow where its poses are moved back: depths, near and far."""
+    if not is_moved(top):
+        return 1.0
+    return float(torch.linalg.det(inverse_applied(top)[:3, :3]).abs()) ** (1 / 3)
 
 
 def _rigid(pose: Float[Tensor, "4 4"]) -> Float[Tensor, "4 4"]:
@@ -154,7 +172,8 @@ def _depth(folder: Path, frame: Fields, top: Fields) -> DepthFile | None:
     if not found.is_file():
         return None
     where = f"{frame.where}, {DEPTH_KEY!r}"
-    return DepthFile(path=found, unit=DEFAULT_UNIT if unit is None else unit, where=where)
+    unit = (DEFAULT_UNIT if unit is None else unit) * undone_scale(top)
+    return DepthFile(path=found, unit=unit, where=where)
 
 
 def _readings(

@@ -6,7 +6,7 @@ Poses are ``transform_matrix``, 4x4 or 3x4, in one of four conventions:
 z backward. ``opencv_w2c`` (RealEstate10K and ACID as the Sphinx authors store them):
 world-to-camera, axes x right, y down, z forward. ``opencv_c2w`` and ``opengl_w2c`` are the two
 other pairings, never guessed: ``convention`` names them. An ``applied_transform`` (3x4 or 4x4) is
-undone in all of them: ``c2w <- inverse(applied) c2w``.
+undone in all of them: ``c2w <- inverse(applied) c2w``; so is an ``applied_scale``.
 
 With ``convention="auto"``, a file with ``applied_transform``, ``orientation_override`` or
 ``ply_file_path`` is ``opengl_c2w``; a file whose matrices are all 3x4 **and** whose intrinsics are
@@ -28,13 +28,15 @@ the last frame are inputs and everything between them is a target.
 """
 
 import posixpath
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sphinx_framework.errors import SceneError
+from sphinx_framework.errors import SceneError, shown
 from sphinx_framework.scenes.capture import Capture, Shot
+from sphinx_framework.scenes.files import find_photo
 from sphinx_framework.scenes.json_fields import Fields, read_json_object
-from sphinx_framework.scenes.transform_frames import read_transform_shots
+from sphinx_framework.scenes.transform_frames import read_transform_shots, undone_scale
 
 TRANSFORMS_FILE = "transforms.json"
 TRAIN_FILE = "transforms_train.json"
@@ -46,7 +48,7 @@ DEFAULT_SPLIT = "2"
 def read_transforms(
     folder: Path, *, split: str | int | None = None, convention: str = "auto"
 ) -> Capture:
-    """Read the cameras of a ``transforms.json`` folder; image files stay unread.
+    """Read the cameras of a ``transforms.json`` folder, or such a file; image files stay unread.
 
     split: the ``<n>`` of ``train_test_split_<n>.json``; ``None`` takes 2 when it is present, else
     the only one there is, else what the module's docstring says.
@@ -54,7 +56,8 @@ def read_transforms(
     Raises:
         SceneError: missing or malformed files, unknown split or convention, unusable poses.
     """
-    path = folder / TRANSFORMS_FILE
+    path = folder if folder.is_file() else folder / TRANSFORMS_FILE
+    folder = path.parent
     shots, warnings = read_transform_shots(path, convention=convention)
     split_file = _find_split(folder, split)
     if split_file is not None:
@@ -64,7 +67,7 @@ def read_transforms(
         if not inputs:
             raise SceneError(f"{split_file}, 'train_ids': names no input photo.")
     else:
-        named = _named_split(read_json_object(path))
+        named = _named_split(read_json_object(path), shots)
         if named is None:
             shots = tuple(sorted(shots, key=lambda shot: shot.order or 0.0))
             inputs = tuple(sorted({0, len(shots) - 1}))
@@ -72,16 +75,28 @@ def read_transforms(
         else:
             inputs, targets = named
     top = read_json_object(path)
+    scale = undone_scale(top)
+    near, far = (top.number_or_none(key) for key in ("near", "far"))
     return Capture(
-        name=folder.resolve().name,
+        name=folder.resolve().name if path.name == TRANSFORMS_FILE else path.stem,
         shots=shots,
         inputs=inputs,
         targets=targets,
-        near=top.number_or_none("near"),
-        far=top.number_or_none("far"),
+        near=None if near is None else scale * near,
+        far=None if far is None else scale * far,
         warnings=warnings,
         poses_file=path,
     )
+
+
+def has_frames(path: Path) -> bool:
+    """Whether a JSON file has frames with poses, whatever its name."""
+    try:
+        frames = read_json_object(path).values.get("frames") if path.is_file() else None
+    except (SceneError, OSError, ValueError):
+        return False
+    first = frames[0] if isinstance(frames, list) and frames else None
+    return isinstance(first, dict) and "transform_matrix" in first
 
 
 def read_train_and_test(folder: Path, *, convention: str = "auto") -> Capture:
@@ -91,25 +106,33 @@ def read_train_and_test(folder: Path, *, convention: str = "auto") -> Capture:
         SceneError: as :func:`read_transforms`.
     """
     inputs, warnings = read_transform_shots(folder / TRAIN_FILE, convention=convention)
-    targets: tuple[Shot, ...] = ()
+    others: list[tuple[Shot, ...]] = []
     for file in _TARGET_FILES:
         if (folder / file).exists():
-            targets, more = read_transform_shots(folder / file, convention=convention)
+            found, more = read_transform_shots(folder / file, convention=convention)
+            others.append(found)
             warnings += more
-            break
-    shots = tuple(replace(shot, order=None) for shot in (*inputs, *targets))
+    targets = others[0] if others else ()
+    # What is in neither may be chosen by number, and is kept by whoever copies the scene.
+    rest = [shot for found in others[1:] for shot in found]
+    shots = tuple(replace(shot, order=None) for shot in (*inputs, *targets, *rest))
     return Capture(
         name=folder.resolve().name,
         shots=shots,
         inputs=tuple(range(len(inputs))),
-        targets=tuple(range(len(inputs), len(shots))),
+        targets=tuple(range(len(inputs), len(inputs) + len(targets))),
         warnings=warnings,
         poses_file=folder / TRAIN_FILE,
     )
 
 
-def _named_split(top: Fields) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """Inputs and targets by ``train_filenames`` and ``test_filenames`` or ``val_filenames``."""
+def _named_split(
+    top: Fields, shots: Sequence[Shot]
+) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Inputs and targets by ``train_filenames`` and ``test_filenames`` or ``val_filenames``.
+
+    A name means the frame with that ``file_path``, else the one with the photo that it leads to.
+    """
     if "train_filenames" not in top:
         return None
     key = next((k for k in ("test_filenames", "val_filenames") if k in top), None)
@@ -117,10 +140,11 @@ def _named_split(top: Fields) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
         _plain(frame.text_or_none("file_path") or ""): index
         for index, frame in enumerate(top.objects("frames"))
     }
-    inputs = _indices(top, "train_filenames", places)
+    photos = {shot.file: index for index, shot in enumerate(shots) if isinstance(shot.file, Path)}
+    inputs = _indices(top, "train_filenames", places, photos)
     if not inputs:
         raise SceneError(f"{top.where}, 'train_filenames': names no input photo.")
-    return inputs, () if key is None else _indices(top, key, places)
+    return inputs, () if key is None else _indices(top, key, places, photos)
 
 
 def _plain(name: str) -> str:
@@ -128,12 +152,17 @@ def _plain(name: str) -> str:
     return posixpath.normpath(name.replace("\\", "/"))
 
 
-def _indices(top: Fields, key: str, places: dict[str, int]) -> tuple[int, ...]:
-    found = []
+def _indices(
+    top: Fields, key: str, places: dict[str, int], photos: dict[Path, int]
+) -> tuple[int, ...]:
+    folder, found = Path(top.where).parent, []
     for name in top.texts(key):
-        if _plain(name) not in places:
-            raise SceneError(f"{top.where}, {key!r}: no frame has the 'file_path' {name!r}.")
-        found.append(places[_plain(name)])
+        index = places.get(_plain(name))
+        if index is None:
+            index = photos.get(find_photo(folder, name, f"{top.where}, {key!r}").path)
+        if index is None:
+            raise SceneError(f"{top.where}, {key!r}: no frame has the 'file_path' {shown(name)!r}.")
+        found.append(index)
     if len(set(found)) != len(found):
         raise SceneError(f"{top.where}, {key!r}: names a frame twice.")
     return tuple(found)

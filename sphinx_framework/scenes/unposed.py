@@ -10,24 +10,34 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework.errors import SceneError
+from sphinx_framework.errors import SceneError, shown
 from sphinx_framework.geometry.resize import fit_images, fit_intrinsics
 from sphinx_framework.protocols import PoseEstimator
-from sphinx_framework.scenes.colmap import MODEL_PLACES
+from sphinx_framework.scenes.colmap import find_model
 from sphinx_framework.scenes.exif import common_focal
-from sphinx_framework.scenes.files import HEIC_ENDINGS, PHOTO_ENDINGS, is_hidden, natural_key
+from sphinx_framework.scenes.files import (
+    HEIC_ENDINGS,
+    OTHER_PICTURES,
+    PHOTO_ENDINGS,
+    is_hidden,
+    natural_key,
+)
 from sphinx_framework.scenes.images import read_image
 from sphinx_framework.scenes.llff import POSES_FILE
+from sphinx_framework.scenes.mask_files import mask_of, masks_note
 from sphinx_framework.scenes.photos import CAMERAS_FILE
 from sphinx_framework.scenes.pose_answers import guarded
+from sphinx_framework.scenes.re10k import find_re10k
 from sphinx_framework.scenes.transforms import TRAIN_FILE, TRANSFORMS_FILE
 from sphinx_framework.scenes.video import FRAMES, is_video, write_frames
+from sphinx_framework.texts import counted
 from sphinx_framework.types import Cameras, PhotoHints, Scene
 
 # No model here takes larger photos, and no pose needs them.
 LONGEST = 2048
+_MOST_NAMED = 6
 # A folder with one of these has cameras.
-_POSED = (TRANSFORMS_FILE, TRAIN_FILE, CAMERAS_FILE, POSES_FILE, *MODEL_PLACES)
+_POSED = (TRANSFORMS_FILE, TRAIN_FILE, CAMERAS_FILE, POSES_FILE)
 # Where photos lie that are not directly in the folder.
 _INNER = "images"
 
@@ -40,6 +50,8 @@ def photo_files(path: Path) -> list[Path]:
     """
     if not path.is_dir() or any((path / mark).exists() for mark in _POSED):
         return []
+    if find_model(path) is not None or find_re10k(path) is not None:
+        return []
     files = _photos_in(path)
     return files if files or not (path / _INNER).is_dir() else _photos_in(path / _INNER)
 
@@ -48,6 +60,24 @@ def _photos_in(folder: Path) -> list[Path]:
     endings = (*PHOTO_ENDINGS, *HEIC_ENDINGS)
     files = [f for f in folder.iterdir() if f.suffix.lower() in endings and not is_hidden(f)]
     return sorted(files, key=lambda file: natural_key(file.name))
+
+
+def unused_note(files: Sequence[Path]) -> str:
+    """What is said of pictures of other kinds among photos; empty where there are none."""
+    if not files:
+        return ""
+    others = [
+        file.name
+        for file in sorted(files[0].parent.iterdir())
+        if file.suffix.lower() in OTHER_PICTURES and not is_hidden(file)
+    ]
+    if not others:
+        return ""
+    named = ", ".join(map(shown, others[:_MOST_NAMED])) + (", ..." if others[_MOST_NAMED:] else "")
+    return (
+        f"{shown(files[0].parent)}: {counted(len(others), 'picture')} of a kind that is not read: "
+        f"{named}; export them as JPEG or PNG"
+    )
 
 
 @contextmanager
@@ -110,6 +140,7 @@ def read_photo_stack(files: Sequence[Path], *, longest: int = LONGEST) -> PhotoS
 def posed_scene(photos: PhotoStack, estimator: PoseEstimator, name: str) -> Scene:
     """All photos as inputs with their estimated cameras; targets are chosen afterwards."""
     found = guarded(estimator).estimate_poses(photos.images, hints=photos.hints)
+    notes = (unused_note(photos.files), masks_note([mask_of(file) for file in photos.files]))
     return Scene(
         images=photos.images,
         inputs=found.cameras,
@@ -118,7 +149,7 @@ def posed_scene(photos: PhotoStack, estimator: PoseEstimator, name: str) -> Scen
         near=found.near,
         far=found.far,
         order=None,
-        warnings=found.warnings,
+        warnings=(*(note for note in notes if note), *found.warnings),
     )
 
 

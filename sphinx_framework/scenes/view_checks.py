@@ -22,6 +22,8 @@ _SIDE, _FEATURES = 384, 1000
 _MISS, _LEAST_MISS = 0.004, 1.5
 _RATIO = 0.8
 _LEAST_MATCHES = 20
+# So many features of all pairs together tell too, where this share of them fits.
+_FEW, _MOST_FIT = 8, 0.7
 # Shares of the matches: what the right cameras reach, and what wrong ones may of it.
 _FITS, _WRONG = 0.4, 0.5
 # Photos whose own geometry holds together this well, and cameras that explain almost nothing.
@@ -60,23 +62,34 @@ def view_doubts(inputs: Sequence[View], others: Sequence[View] = ()) -> tuple[st
     found: dict[int, _Features] = {}
     views = [*inputs, *others]
     unexplained = ""
+    fits = dict.fromkeys(("", *views[0].readings), 0.0) if views else {}
+    few = 0
     for pair in _pairs(len(inputs), len(others)):
         for index in pair:
             if index not in found:
                 found[index] = _features(views[index].image())
         first, second = (found[index] for index in pair)
         one, other = _matches(first, second)
-        if len(one) < _LEAST_MATCHES:
+        if not len(one):
             continue
         miss = max(_LEAST_MISS, _MISS * max(first.longest, second.longest))
         shares = _shares(one, other, views[pair[0]], views[pair[1]], miss)
+        if len(one) < _LEAST_MATCHES:
+            few += len(one)
+            fits = {name: fits.get(name, 0.0) + len(one) * shares[name] for name in shares}
+            continue
         if max(shares.values()) >= _FITS:
             return _other_reading(shares, len(one))
         used = shares[""]
         if used < _NONE and len(one) >= _MANY_MATCHES:
             alone = _own_share(one, other, miss)
             unexplained = _unexplained(used, len(one)) if alone > _ONE_GEOMETRY else unexplained
-    return (unexplained,) if unexplained else _directions(inputs)
+    if unexplained:
+        return (unexplained,)
+    # Each pair has too few features to tell, those of all pairs together may be enough.
+    if few >= _FEW and max(fits.values()) >= _MOST_FIT * few:
+        return _other_reading({name: fit / few for name, fit in fits.items()}, few)
+    return _directions(inputs)
 
 
 def _pairs(inputs: int, others: int) -> list[tuple[int, int]]:

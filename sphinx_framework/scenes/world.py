@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.scenes.json_fields import Fields, read_json_object
-from sphinx_framework.scenes.transform_frames import inverse_applied
+from sphinx_framework.scenes.transform_frames import inverse_applied, is_moved
 
 _SAME = 1e-4
 
@@ -31,7 +31,7 @@ class World:
         the scene's, as written or undone, shows it. Any other is taken to be cut from the scene
         file, as paths made in viewers are, with a warning.
         """
-        if "applied_transform" in top:
+        if is_moved(top):
             return None, ()
         if "frames" not in top and "camera_path" not in top:
             return None, ()  # cameras.json knows no such transform; its poses are as they are.
@@ -49,7 +49,7 @@ class World:
 def scene_world(path: Path) -> World | None:
     """The world of a ``transforms.json``; ``None`` when nothing was applied to it."""
     top = read_json_object(path)
-    if "applied_transform" not in top:
+    if not is_moved(top):
         return None
     return World(where=str(path), undo=inverse_applied(top), matrices=_poses(top))
 

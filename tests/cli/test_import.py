@@ -1,7 +1,9 @@
 """``import`` keeps every frame, and what it writes is the same scene."""
 
 import json
+import shlex
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import torch
 from photo_scenes import write_photo_scene
 from PIL import Image
 
-from sphinx_framework.cli.next_command import fitting_config
+from sphinx_framework.cli.next_command import fitting_config, render_command
 from sphinx_framework.config import load_config
 from sphinx_framework.registry import Registry
 from sphinx_framework.scenes.load import load_scene
@@ -188,3 +190,24 @@ def test_a_missing_photo_of_an_input_is_refused_and_one_of_a_target_told(command
     assert ended.code == 2
     assert "images/0.png" in ended.err
     assert not (command.folder / "other").exists()
+
+
+@pytest.mark.parametrize("out", ["scene", "scene/", "my scene", "./", "a/b//"])
+def test_the_next_command_writes_beside_the_scene(monkeypatch, tmp_path, out):
+    monkeypatch.delenv("SPHINX_FRAMEWORK_PLUGINS", raising=False)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    printed, _ = render_command(out, 2, 3, Registry.from_entry_points())
+    words = shlex.split(printed)
+    scene, beside = (Path(words[words.index(name) + 1]) for name in ("--scene", "--out"))
+    assert scene.resolve() == Path(out).resolve()
+    assert beside.resolve().parent == scene.resolve().parent
+
+
+def test_masks_that_no_key_names_are_copied(command, source):
+    content = json.loads((source / "transforms.json").read_text())
+    del content["frames"][3]["mask_path"]
+    (source / "transforms.json").write_text(json.dumps(content))
+    out, told = imported(command, source)
+    assert (out / "masks/3.png").read_bytes() == (source / "masks/3.png").read_bytes()
+    assert any("masks of 1 photo are not used" in warning for warning in told["warnings"])

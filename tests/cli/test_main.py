@@ -119,7 +119,7 @@ def test_debug_shows_the_traceback_of_an_unexpected_error(failing):
 
 def test_an_interrupted_command_stops_quietly(failing):
     ended = failing(KeyboardInterrupt())("plugins")
-    assert (ended.code, ended.err) == (1, "stopped.\n")
+    assert (ended.code, ended.err) == (130, "stopped.\n")
 
 
 def test_a_near_miss_of_a_command_lists_the_commands(command):

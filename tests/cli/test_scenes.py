@@ -5,6 +5,7 @@ import pytest
 from sphinx_framework.cli.scenes import scene_names
 from sphinx_framework.errors import ConfigError, SceneError
 from sphinx_framework.registry import Registry
+from sphinx_framework.scenes.load import is_unposed
 
 NO_PLUGINS = Registry.from_entry_points([])
 
@@ -41,3 +42,12 @@ def test_a_scene_stands_for_itself(photo_scene):
 def test_a_folder_without_scenes_is_refused(tmp_path):
     with pytest.raises(SceneError, match="holds no folder that is one"):
         names(tmp_path)
+
+
+def test_folders_of_photos_without_cameras_are_scenes_for_who_takes_them(tmp_path):
+    for name in ("a", "b", ".trash"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.jpg").write_bytes(b"")
+    given = [str(tmp_path)]
+    wanted = [str(tmp_path / name) for name in ("a", "b")]
+    assert scene_names(given, NO_PLUGINS, also=is_unposed) == wanted

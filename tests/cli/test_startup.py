@@ -67,7 +67,7 @@ def test_an_interrupt_while_it_starts_or_ends_is_one_word(monkeypatch, capsys):
     monkeypatch.setattr("sphinx_framework.cli.main.main", interrupted)
     before = signal.getsignal(signal.SIGINT)
     try:
-        assert program() == 1
+        assert program() == 130
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)

@@ -287,3 +287,10 @@ def test_the_perceptual_distance_is_told_where_it_can_be_measured(monkeypatch):
     expected = halved(result.images, seen.target_images)
     assert [frame.lpips for frame in result.report.frames] == pytest.approx(expected.tolist())
     assert [frame.lpips for frame in fake_engine().render(scene).report.frames] == [None, None]
+
+
+def test_names_that_no_encoding_holds_are_told_escaped():
+    scene = replace(fake_scene(), name="caf\udce9", warnings=("caf\udce9.png: is odd",))
+    report = fake_engine().render(scene, mode="regression").report
+    told = json.loads(report.to_json())
+    assert (told["scene"], told["warnings"][0]) == ("caf\\udce9", "caf\\udce9.png: is odd")

@@ -11,7 +11,7 @@ from PIL import Image
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.load import load_scene
-from sphinx_framework.scenes.unposed import photo_files
+from sphinx_framework.scenes.unposed import photo_files, unused_note
 
 HEIGHT, WIDTH = SIZE
 ANGLE = 2 * math.atan(WIDTH / 2 / 40.0)
@@ -202,6 +202,20 @@ def test_files_that_are_no_photos_are_left_alone(tmp_path, other):
     for name in ("a.jpg", "b.HEIF", "c.jpeg", other):
         (tmp_path / name).write_bytes(b"")
     assert [file.name for file in photo_files(tmp_path)] == ["a.jpg", "b.HEIF", "c.jpeg"]
+
+
+@pytest.mark.parametrize(
+    "others", [[], ["b.DNG"], ["a.avif", "c.gif"], [f"{i}.cr3" for i in range(9)]]
+)
+def test_pictures_that_are_not_read_are_told(tmp_path, others):
+    for name in ("a.jpg", "b.jfif", "._a.dng", *others):
+        (tmp_path / name).write_bytes(b"")
+    files = photo_files(tmp_path)
+    assert [file.name for file in files] == ["a.jpg", "b.jfif"]
+    told = unused_note(files)
+    assert bool(told) == bool(others)
+    assert all(name in told for name in others[:6])
+    assert not others or f"{len(others)} picture" in told
 
 
 @pytest.mark.parametrize("scale", [2, 4, 8])

@@ -38,6 +38,17 @@ def test_viewer_paths_of_other_versions_are_read(bring, clean, tmp_path, more):
     same(bring(change, targets=str(path)), clean)
 
 
+def test_viewer_paths_may_name_one_angle_for_all(bring, clean, tmp_path):
+    path = tmp_path / "camera_path.json"
+
+    def change(content, _):
+        angle = math.degrees(2 * math.atan(HEIGHT / 2 / 40.0))
+        given = {"default_fov": angle, "camera_path": entries(content["frames"][1:-1])}
+        path.write_text(json.dumps(given))
+
+    same(bring(change, targets=str(path)), clean)
+
+
 @pytest.mark.parametrize("kind", ["equirectangular", "omnidirectional", "orthophoto", 7])
 def test_viewer_paths_without_perspective_are_refused(bring, tmp_path, kind):
     path = tmp_path / "camera_path.json"

@@ -115,3 +115,11 @@ def test_photos_from_one_place_have_nothing_to_be_wrong_about():
         pose=scene.inputs.world_from_camera[0].double(),
     )
     assert view_doubts([view, view]) == ()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_small_photos_of_views_that_diverge_are_judged_by_all_their_features(tmp_path, seed):
+    write_scene_folder(tmp_path, from_scene(room_scene(5, (64, 64), seed=seed)))
+    assert load_scene(tmp_path).warnings == ()
+    (doubt,) = load_scene(tmp_path, convention="opengl_w2c").warnings
+    assert doubt.endswith("(--convention opengl_c2w)")
