@@ -47,3 +47,13 @@ def turned(clean):
         frame["transform_matrix"] = (pose @ FLIP).tolist()
     (clean / "transforms.json").write_text(json.dumps(content))
     return clean, poses, load_scene(clean)
+
+
+@pytest.fixture
+def brought(turned, tmp_path):
+    """A folder with the photos alone, and the poses of the clean scene."""
+    clean, poses, _ = turned
+    folder = tmp_path / "brought"
+    shutil.copytree(clean, folder)
+    (folder / "transforms.json").unlink()
+    return folder, poses, clean
