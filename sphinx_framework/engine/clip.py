@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.engine.codec import decoded, encoded
-from sphinx_framework.engine.composite import composited, with_carried_detail, with_render_share
+from sphinx_framework.engine.composite import composited, with_carried_detail
 from sphinx_framework.engine.decisions import Decisions
 from sphinx_framework.engine.denoising_answers import CheckedDiffusion
 from sphinx_framework.engine.events import Event
@@ -118,8 +118,7 @@ class ClipRun:
         layout, starts = self.layout, self.schedule.starts
         walked = [row for row in layout.made if starts[row] < self.schedule.num_steps]
         own = layout.targets
-        started = {slot: starts[row] for row in walked for slot in layout.held[row] if slot in own}
-        positions = list(started)
+        positions = [slot for row in walked for slot in layout.held[row] if slot in own]
         targets = [own[position] for position in positions]
         model = self.request.components.diffusion
         if isinstance(model, CheckedDiffusion):
@@ -139,11 +138,6 @@ class ClipRun:
                 opacity[targets].to(pictures),
             )
         pictures = pictures.clamp(0, 1)
-        share = self.request.config.composite.render_share
-        if share > 0:
-            render = self.coarse.images[targets].to(pictures)
-            lateness = torch.tensor(list(started.values())) / self.schedule.num_steps
-            pictures = with_render_share(pictures, render, share, lateness.to(pictures))
         keep = self.decisions.keep
         if keep is not None:
             mask = ~keep[targets].to(pictures.device)
