@@ -209,7 +209,7 @@ def test_unipc_walks_as_that_of_diffusers_by_v_prediction_from_pure_noise(stride
 
 def test_a_plan_may_choose_the_solver() -> None:
     grid = DdimSampler(10, TRAINING)
-    assert grid.solvers == ("ddim", "dpmpp_2m", "unipc")
+    assert grid.solvers == ("ddim", "euler", "dpmpp_2m", "unipc")
     assert grid.with_solver("dpmpp_2m").solver == "dpmpp_2m"
     assert grid.solver == "ddim"
     with pytest.raises(ValueError, match="no solver 'heun'"):

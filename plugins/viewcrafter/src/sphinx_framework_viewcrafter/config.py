@@ -8,7 +8,7 @@ from sphinx_framework.options import CheckpointOptions, Options
 
 DEFAULT_PROMPT = "Rotating view of a scene"
 
-Solver = Literal["ddim", "dpmpp_2m", "unipc"]
+Solver = Literal["ddim", "euler", "dpmpp_2m", "unipc"]
 Spacing = Literal["uniform_trailing", "uniform"]
 
 
@@ -120,8 +120,8 @@ class ViewCrafterConfig(CheckpointOptions):
     )
     solver: Solver = Field(
         "ddim",
-        description='"ddim" (the authors\'), or "dpmpp_2m" or "unipc" for few steps, which draw '
-        "no noise",
+        description='"ddim" (the authors\'), or, for few steps, "euler", "dpmpp_2m" or "unipc", '
+        "which draw no noise",
     )
     eta: float = Field(1.0, ge=0, le=1, description="fresh noise per step; 0 is deterministic DDIM")
     spacing: Spacing = Field("uniform_trailing", description="which training steps are visited")

@@ -37,7 +37,8 @@ class DdimSampler:
     ) -> None:
         """Pick the grid; raises :class:`ConfigError` when it does not exist.
 
-        solver: ``"ddim"`` is the authors'; ``"dpmpp_2m"`` and ``"unipc"`` are deterministic.
+        solver: ``"ddim"`` is the authors'; the others draw no noise. ``"euler"`` is DDIM at
+            ``eta = 0``, which is Euler's method on the walk's differential equation.
         """
         self.timesteps = timesteps(num_steps, len(training.betas), spacing)
         self.alphas = [float(training.alphas_cumprod[t]) for t in self.timesteps]
@@ -92,18 +93,17 @@ class DdimSampler:
     def advance(
         self, x: Float[Tensor, "R *d"], denoised: Float[Tensor, "R *d"], move: SolverStep
     ) -> Float[Tensor, "R *d"]:
-        """One move to any later step; DDIM is of first order, and the past does not matter."""
+        """One move to any later step; DDIM and Euler do not look back."""
         if move.next_step == self.num_steps and self.final == "denoised":
             return denoised
-        multistep = self.solver != "ddim"
         if self.solver == "unipc" and move.previous is not None:
             x = self._corrected(x, denoised, move, move.previous)
-        if multistep:
+        if self.solver in ("dpmpp_2m", "unipc"):
             denoised = self._extrapolated(denoised, move)
         alpha, scale = self.alphas[move.step], self.scales[move.step]
         next_alpha, next_scale = self._level(move.next_step)
         noise = (x - math.sqrt(alpha) * scale * denoised) / math.sqrt(1 - alpha)
-        sigma = 0.0 if multistep else self.sigma(move.step, move.next_step)
+        sigma = self.sigma(move.step, move.next_step) if self.solver == "ddim" else 0.0
         # At zero signal and eta 1 the radicand is 0 up to rounding: below 0 it would give NaN.
         direction = math.sqrt(max(1 - next_alpha - sigma**2, 0.0))
         moved = math.sqrt(next_alpha) * next_scale * denoised + direction * noise
