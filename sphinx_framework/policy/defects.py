@@ -5,6 +5,9 @@ sharpness. What the photos and the render do not show, the scene does not have, 
 noise, speckle, compression, blocks, second exposures and sharpening above theirs, and for a colour
 cast against its render. A render pays nothing, nor does a refinement that is as clean as the
 photos: their scores stay what the estimator said.
+
+Where the photos prove little of a view, its render is a guess, and likeness to it says nothing.
+There nothing of speckle, blocks and casts is free, and what is softer than every photo pays.
 """
 
 from dataclasses import dataclass
@@ -12,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from sphinx_framework.policy.damage_measures import (
     FARTHEST,
@@ -31,17 +35,22 @@ SMALLEST = 24
 LEAST_WEIGHT = 1e-3
 # Of colours: channels that are nearly black have no gain.
 DARK = 0.02
+# Variance of luma below which a window has no structure.
+FLAT = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """What an excess costs: nothing up to ``free``, then ``price`` each, in the score's log."""
+    """What an excess costs: nothing up to ``free``, then ``price`` each, in the score's log.
+
+    strict: per image, share of what is free that costs, too.
+    """
 
     free: float
     price: float
 
-    def of(self, excess: Tensor) -> Tensor:
-        return self.price * (excess - self.free).clamp(min=0)
+    def of(self, excess: Tensor, strict: Tensor | float = 0.0) -> Tensor:
+        return self.price * (excess - self.free * (1 - strict)).clamp(min=0)
 
 
 # Fitted to ladders of damage on scenes and photographs for training, so that neither their truths
@@ -56,6 +65,12 @@ FINE = Price(free=0.2, price=0.08)
 SLOPE = Price(free=0.12, price=0.15)
 CAST = Price(free=0.05, price=0.5)
 HALOED = Price(free=0.0, price=0.2)
+# Of the measures, log power of the finest band; what less of it than in every photo costs, where
+# little is proven.
+FINEST = 4
+SOFTER = 0.05
+# Mean opacity from which on enough of a view is proven, and up to which next to nothing is.
+PROVEN, GUESSED = 0.6, 0.2
 # Above this coherence a change is nothing but the render's own detail once more. What the shipped
 # model adds has 0.4; a render that is the truth exactly, only softer, cannot be told from this.
 COHERENT = 0.95
@@ -68,7 +83,17 @@ def undamaged_share(
     if min(images.shape[-2:]) < SMALLEST or images is evidence.renders:
         return torch.ones_like(images[:, 0, 0, 0])
     images = images.detach().nan_to_num().clamp(0, 1)
-    return torch.exp(-_alone(images, evidence) - _against_the_render(images, evidence))
+    strict = scarcity(evidence).to(images)
+    price = _alone(images, evidence, strict) + _against_the_render(images, evidence, strict)
+    return torch.exp(-price)
+
+
+def scarcity(evidence: ScoreEvidence) -> Float[Tensor, " V"]:
+    """How little the photos prove of each view, in [0, 1]: 0 where the render is no guess."""
+    if evidence.opacity is None:
+        return torch.zeros_like(evidence.renders[:, 0, 0, 0])
+    proven = evidence.opacity.clamp(0, 1).mean((1, 2))
+    return ((PROVEN - proven) / (PROVEN - GUESSED)).clamp(0, 1)
 
 
 def _measures(images: Tensor) -> Float[Tensor, "V 7"]:
@@ -76,17 +101,24 @@ def _measures(images: Tensor) -> Float[Tensor, "V 7"]:
     return torch.cat([*rows, speckle(images)[:, None]], dim=1)
 
 
-def _alone(images: Tensor, evidence: ScoreEvidence) -> Float[Tensor, " V"]:
-    """What is worse than in every photo and in the render."""
+def _alone(
+    images: Tensor, evidence: ScoreEvidence, strict: Float[Tensor, " V"]
+) -> Float[Tensor, " V"]:
+    """What is worse than in every photo and in the render; softer than every photo, if strict."""
     if "defects" not in evidence.memory:
-        photos = _measures(evidence.inputs.to(images)).amax(0)
-        evidence.memory["defects"] = torch.maximum(_measures(evidence.renders.to(images)), photos)
-    excess = _measures(images) - evidence.memory["defects"]
+        photos = _measures(evidence.inputs.to(images))
+        renders = _measures(evidence.renders.to(images))
+        worst = torch.maximum(renders, photos.amax(0))
+        evidence.memory["defects"] = worst, photos[:, FINEST].amin()
+    worst, softest = evidence.memory["defects"]
+    found = _measures(images)
+    excess = found - worst
     grain = torch.maximum(NOISE.of(excess[:, 0]), TINTED_NOISE.of(excess[:, 1]))
-    grain = torch.maximum(grain, SPECKLED.of(excess[:, 6]))
-    blocks = COMPRESSED.of(excess[:, 2]) + BLOCKED.of(excess[:, 3])
-    sharper = FINE.of(excess[:, 4]) + SLOPE.of(excess[:, 5])
-    return grain + blocks + sharper + DOUBLED.of(_second_exposure(images, evidence))
+    grain = torch.maximum(grain, SPECKLED.of(excess[:, 6], strict))
+    blocks = COMPRESSED.of(excess[:, 2]) + BLOCKED.of(excess[:, 3], strict)
+    sharper = FINE.of(excess[:, FINEST]) + SLOPE.of(excess[:, 5])
+    softer = SOFTER * strict * (softest - found[:, FINEST]).clamp(min=0)
+    return grain + blocks + sharper + softer + DOUBLED.of(_second_exposure(images, evidence))
 
 
 def _second_exposure(images: Tensor, evidence: ScoreEvidence) -> Float[Tensor, " V"]:
@@ -100,7 +132,9 @@ def _second_exposure(images: Tensor, evidence: ScoreEvidence) -> Float[Tensor, "
     return (echoes(images, reach) - evidence.memory["echoes"]).amax(1)
 
 
-def _against_the_render(images: Tensor, evidence: ScoreEvidence) -> Float[Tensor, " V"]:
+def _against_the_render(
+    images: Tensor, evidence: ScoreEvidence, strict: Float[Tensor, " V"]
+) -> Float[Tensor, " V"]:
     """Casts, and detail of the render that was only made stronger; where the render is certain."""
     renders = evidence.renders.to(images)
     weight = torch.ones_like(renders[:, :1])
@@ -110,19 +144,36 @@ def _against_the_render(images: Tensor, evidence: ScoreEvidence) -> Float[Tensor
     def total(maps: Tensor) -> Tensor:
         return (maps * weight).sum((2, 3))
 
+    def gains(where: Tensor) -> Tensor:
+        means = ((maps * where).sum((2, 3)) + 1 for maps in (images, renders))
+        return torch.log(next(means) / next(means))
+
     sure = weight.mean((1, 2, 3))
-    gains = ((total(images) + 1) / (total(renders) + 1)).log()
     # A wrong render has a cast of its own: what the photos show on the whole must agree.
     photos = evidence.inputs.to(images).mean((0, 2, 3))
     whole = ((images.mean((2, 3)) + DARK) / (photos + DARK)).log()
-    cast = CAST.of(torch.minimum(_spread(gains) * sure, _spread(whole)))
+    agreed = torch.minimum(_spread(gains(weight)) * sure, _spread(whole))
     grey = luma(renders)
+    # A guess is compared where it has the image's structure, which a cast leaves.
+    alike = _spread(gains(weight * _structure(luma(images), grey) ** 4))
+    cast = CAST.of(agreed.lerp(alike, strict), strict)
     detail, change = grey - blurred(grey, 1.0), luma(images) - grey
     both, own, all_ = (total(m)[:, 0] for m in (detail * change, detail.square(), change.square()))
     more = both / (own + LEAST_WEIGHT)
     coherence = both / (own * all_ + 1e-9).sqrt()
     halo = ((coherence - COHERENT) / (1 - COHERENT)).clamp(0, 1) * more.clamp(min=0)
     return cast + HALOED.of(halo)
+
+
+def _structure(a: Tensor, b: Tensor) -> Float[Tensor, "V 1 H W"]:
+    """Correlation of two grey pictures within windows of 7 pixels, not below 0."""
+
+    def mean(maps: Tensor) -> Tensor:
+        return functional.avg_pool2d(maps, 7, 1, 3, count_include_pad=False)
+
+    first, second = mean(a), mean(b)
+    powers = [(mean(x * x) - m * m).clamp(min=0) + FLAT for x, m in ((a, first), (b, second))]
+    return ((mean(a * b) - first * second) / (powers[0] * powers[1]).sqrt()).clamp(0, 1)
 
 
 def _spread(gains: Float[Tensor, "V 3"]) -> Float[Tensor, " V"]:

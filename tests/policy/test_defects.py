@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from sphinx_framework.policy.damage_measures import blurred
-from sphinx_framework.policy.defects import undamaged_share
+from sphinx_framework.policy.defects import scarcity, undamaged_share
 from sphinx_framework.testing.scenes import room_scene
 from sphinx_framework.types import ScoreEvidence
 
@@ -128,7 +128,43 @@ def test_what_the_photos_show_too_is_no_damage(truth, photos):
 def test_a_cast_counts_where_the_render_is_certain(truth, evidence):
     open_ = torch.zeros(len(truth), 96, 96)
     unknown = ScoreEvidence(inputs=evidence.inputs, renders=evidence.renders, opacity=open_)
-    assert float(undamaged_share(tinted(truth, 0.2), unknown).min()) > 0.99
+    shares = [undamaged_share(tinted(truth, 0.2), e) for e in (unknown, evidence)]
+    assert float(shares[0].min()) > 0.95
+    assert float(shares[1].max()) < 0.9
+
+
+def opaque(evidence, share):
+    opacity = torch.full_like(evidence.renders[:, 0], share)
+    return ScoreEvidence(inputs=evidence.inputs, renders=evidence.renders, opacity=opacity)
+
+
+def test_evidence_is_scarce_where_the_render_is_hardly_opaque(evidence):
+    means = [float(scarcity(opaque(evidence, share)).mean()) for share in (0.1, 0.4, 0.7)]
+    assert means == pytest.approx([1, 0.5, 0], abs=1e-5)
+    assert float(scarcity(evidence).max()) == 0
+
+
+# What is free where enough is proven.
+SLIGHT = {
+    "blur": (lambda x, sigma: softened(x, sigma), (0.5, 0.8, 1.2, 2.0)),
+    "speckle": (speckled, (0.03, 0.06, 0.12, 0.25)),
+    "a cast": (tinted, (0.05, 0.1, 0.2, 0.4)),
+}
+
+
+@pytest.mark.parametrize("kind", SLIGHT)
+def test_where_little_is_proven_slight_damage_costs_too(truth, evidence, kind):
+    damage, amounts = SLIGHT[kind]
+    guess = opaque(evidence, 0.15)
+    shares = [undamaged_share(damage(truth, amount), guess) for amount in amounts]
+    ladder = torch.stack([undamaged_share(truth, guess), *shares])
+    assert float(ladder.diff(dim=0).max()) < -0.001
+
+
+def test_a_softer_picture_pays_only_where_little_is_proven(truth, evidence):
+    soft = softened(truth, 1.2)
+    assert float(undamaged_share(soft, opaque(evidence, 0.7)).min()) > 0.995
+    assert float(undamaged_share(soft, opaque(evidence, 0.15)).max()) < 0.98
 
 
 @given(st.integers(8, 40), st.integers(8, 40), st.integers(0, 3))

@@ -1,5 +1,7 @@
 """The embedded score over ladders of damage, on scenes that nothing was trained on."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -165,3 +167,17 @@ def test_evidence_can_be_left_out_by_option(known):
     plain = LiteQuality(QualityConfig(use_evidence=False), torch.device("cpu"))
     truth, evidence = known[0]
     assert torch.equal(plain.score(truth, evidence=evidence), plain.score(truth))
+
+
+def test_where_the_photos_prove_next_to_nothing_slight_damage_to_the_truth_scores_lower(
+    judge, known
+):
+    truth, evidence = known[0]
+    guess = replace(evidence, opacity=0.15 * torch.ones_like(evidence.opacity))
+    rungs = [truth, *(blurred(truth, sigma) for sigma in (0.5, 0.8, 1.2, 2.0))]
+    scores = torch.stack([judge.score(images, evidence=guess) for images in rungs])
+    assert bool((scores.diff(dim=0) < 0).all())
+    # Likeness to a guess says little: another picture is not far below it, and never above 100.
+    other = judge.score(known[1][0], evidence=guess)
+    assert bool((other > 0.3 * judge.score(guess.renders, evidence=guess)).all())
+    assert float(scores.max()) <= 100

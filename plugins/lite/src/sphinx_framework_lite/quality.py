@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sphinx_framework.plugin import NO_PARTS, Parts
-from sphinx_framework.policy.defects import undamaged_share
+from sphinx_framework.policy.defects import scarcity, undamaged_share
 from sphinx_framework.policy.plausibility import plausibility, plausible_scores
 from sphinx_framework.types import ScoreEvidence
 from sphinx_framework_lite.config import QualityConfig
@@ -22,6 +22,9 @@ from sphinx_framework_lite.weights import build
 HIDDEN = 48
 SMALLEST = 32
 HEADS = 4
+# Where next to nothing is proven, a fifth is left of what tells a score from its render's.
+DISTRUST = 0.8
+LEAST = 1e-4
 
 
 class Head(nn.Module):
@@ -126,14 +129,15 @@ class LiteQuality:
     ) -> Float[Tensor, " V"]:
         """One score per image, larger is better; opacity is used where the options allow."""
         if evidence is not None and self._config.use_evidence:
-            renders = images is evidence.renders
-            seen = (
-                _of_renders(evidence)
-                if renders
-                else features(enlarged(images), _taken_apart(evidence))
-            )
-            score = plausible_scores(100 * self._judge.score(seen), images)
-            return score if renders else score * undamaged_share(images, evidence)
+            as_rendered = self._judge.score(_of_renders(evidence)).clamp(min=LEAST)
+            if images is evidence.renders:
+                return plausible_scores(100 * as_rendered, images)
+            seen = features(enlarged(images), _taken_apart(evidence))
+            # Where the render is a guess, likeness to it says little: the score stays near its.
+            trust = 1 - DISTRUST * scarcity(evidence)
+            score = as_rendered * (self._judge.score(seen) / as_rendered) ** trust
+            share = undamaged_share(images, evidence) / _share_of_renders(evidence)
+            return (plausible_scores(100 * score, images) * share).clamp(max=100)
         known_opacity = opacity if self._config.use_opacity else None
         return plausible_scores(100 * self._network(enlarged(images), known_opacity), images)
 
@@ -164,6 +168,14 @@ def _of_renders(evidence: ScoreEvidence) -> Float[Tensor, "V F"]:
         seen = _taken_apart(evidence)
         evidence.memory["lite renders"] = features(seen.images, seen)
     found: Tensor = evidence.memory["lite renders"]
+    return found
+
+
+def _share_of_renders(evidence: ScoreEvidence) -> Float[Tensor, " V"]:
+    """What a picture like the render keeps, made once a request: a render itself pays nothing."""
+    if "lite share" not in evidence.memory:
+        evidence.memory["lite share"] = undamaged_share(evidence.renders.clone(), evidence)
+    found: Tensor = evidence.memory["lite share"]
     return found
 
 
