@@ -3,7 +3,8 @@
     python benchmarks/guard_curve.py --scenes procedural:report/520-531
 
 Every proven target of the scenes is refined by several plans (start, number of steps) with
-the guard off. A frame is bad when it lost more than ``--loss`` dB of PSNR against its render. For
+the guard off. A frame is bad when it would be served, with its share of the render, more than
+``--loss`` dB of PSNR below its render; judged is what the guard sees, without that share. For
 every tolerance the evidence of all frames is computed; the threshold is the one that fires on at
 most 2 % of the frames that are not bad. Then the same of what the quality component says was lost,
 at fixed limits too, and of both together as shipped. ``--captures`` takes those of real_photos.py.
@@ -16,6 +17,7 @@ import torch
 from real_photos import captured, generated
 
 from sphinx_framework.config import load_config
+from sphinx_framework.engine.composite import with_render_share
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.scoring import target_evidence
 from sphinx_framework.frame_plan import FramePlan, Walk
@@ -39,12 +41,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs="+", default=[1, 5])
     parser.add_argument("--loss", type=float, default=1.0, help="dB that make a frame bad")
     arguments = parser.parse_args()
-    shipped = load_config(arguments.config, []).evidence
+    config = load_config(arguments.config, [])
+    shipped, share = config.evidence, config.composite.render_share
     losses: list[torch.Tensor] = []
     judged: list[torch.Tensor] = []
     evidence: dict[float, list[torch.Tensor]] = {}
     engine = Engine.from_config(
-        load_config(arguments.config, ["evidence.guard=false"]), device="cpu"
+        load_config(arguments.config, ["evidence.guard=false", "composite.render_share=0"]),
+        device="cpu",
     )
     size = engine.config.size or (96, 96)
     scenes = generated(arguments.scenes, size)
@@ -60,7 +64,9 @@ def main() -> None:
                 kept = [f.served == "refined" for f in result.report.frames]
                 coarse = result.coarse
                 before = psnr(coarse.images, scene.target_images)
-                losses.append((before - psnr(result.images, scene.target_images))[kept])
+                lateness = torch.full((len(kept),), start / config.num_steps)
+                served = with_render_share(result.images, coarse.images, share, lateness)
+                losses.append((before - psnr(served, scene.target_images))[kept])
                 judge = engine.components.quality
                 told = torch.zeros(len(result.images))
                 if isinstance(judge, LossEstimator):
