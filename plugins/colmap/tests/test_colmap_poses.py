@@ -167,6 +167,14 @@ def test_a_focal_length_that_stays_where_it_begins_is_not_settled_and_the_guess_
     assert found.model.focal == 600
 
 
+def test_the_range_of_views_that_hardly_turn_is_as_wide_as_their_turn_leaves_it():
+    found = find_focal(fitted(520.0, pull=0.0, turn=2.0), 1000.0, 600.0, None)
+    low, high = found.between
+    assert (low, high) == pytest.approx((600 * 0.65, 600 * 1.35))
+    told = focal_doubts(found, 1.0, 1000, None, fixed=False)
+    assert "since their views turn by 2.0 degrees: 390 to 810" in told[0]
+
+
 def test_a_guess_outside_of_what_fits_moves_to_its_end():
     assert find_focal(fitted(520.0, pull=0.0), 1000.0, 2000.0, None).model.focal == 750
 

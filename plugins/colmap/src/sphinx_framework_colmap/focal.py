@@ -79,7 +79,11 @@ def find_focal(
     model = run(wanted)
     if model is None or len(model.poses) < photos:
         model = best
-    return FoundFocal(model=model, between=(low, high))
+    # What two searches found says less than what views that turn so little can tell at all.
+    turn = largest_turn(model)
+    error = _error_of(turn)
+    between = (min(low, model.focal * (1 - error)), max(high, model.focal * (1 + error)))
+    return FoundFocal(model=model, between=between, turn=turn if error > _ACCURATE else None)
 
 
 def _judged(
@@ -87,7 +91,7 @@ def _judged(
 ) -> FoundFocal:
     """A model on which both searches agree, settled only where its views turn enough."""
     turn = largest_turn(model)
-    error = min(0.5, _ERROR_BY_TURN / max(turn, 1e-3))
+    error = _error_of(turn)
     if error <= _ACCURATE:
         return FoundFocal(model=model)
     between = (model.focal * (1 - error), model.focal * (1 + error))
@@ -95,6 +99,11 @@ def _judged(
     if kept is not None and len(kept.poses) == len(model.poses):
         model = kept
     return FoundFocal(model=model, between=between, turn=turn)
+
+
+def _error_of(turn: float) -> float:
+    """The relative error that a focal length of views that turn so little may have."""
+    return min(0.5, _ERROR_BY_TURN / max(turn, 1e-3))
 
 
 def largest_turn(model: Mapped) -> float:
