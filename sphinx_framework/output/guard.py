@@ -79,6 +79,9 @@ def refuse_overlap(
 
 def _places(scene: str | Path) -> Iterator[Path]:
     """What belongs to a scene: its folder (for a file of cameras, those around it), linked ones."""
+    from sphinx_framework.scenes.colmap import scene_root
+    from sphinx_framework.scenes.re10k import frame_folders
+
     place = _resolved(scene)
     if not _is_there(place):
         place = _resolved(str(scene).rpartition(":")[0] or os.devnull)  # FOLDER:KEY
@@ -87,8 +90,11 @@ def _places(scene: str | Path) -> Iterator[Path]:
     if place.suffix.lower() in (".json", ".npy", ".torch") and not place.is_dir():
         place = place.parent
     yield place
-    if place.suffix.lower() == ".txt" and place.is_file():
-        beside = (place.with_suffix(""), place.parent / "images")
+    root = scene_root(place)
+    if root is not None:
+        yield root  # the photos of a model lie beside it
+    elif place.suffix.lower() == ".txt" and place.is_file():
+        beside = (folder for folder in frame_folders(place) if folder != place.parent)
         yield from (folder for folder in beside if folder.is_dir())
     if place.is_dir():
         try:

@@ -122,6 +122,16 @@ def read_colmap(folder: Path) -> Capture:
     )
 
 
+def scene_root(path: Path) -> Path | None:
+    """The folder with the photos of the COLMAP model that a path names; ``None`` for other paths.
+
+    path: a scene's folder, or one of a model in it, or a file of that.
+    """
+    folder = path.parent if path.name in MODEL_FILES else path
+    model = find_model(folder)
+    return None if model is None else _root(folder, model)
+
+
 def find_model(folder: Path) -> Path | None:
     """The folder of the COLMAP model of a scene; the first where there are several, else none."""
     for name in _FOLDERS:

@@ -65,7 +65,7 @@ def read_re10k(path: Path) -> Capture:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise SceneError(f"{path}: cannot be read as text ({shown(error)}).") from error
-    folders = _folders(path)
+    folders = frame_folders(path)
     frames = _frames(folders)
     times = {_time(line) for line in lines}
     by_milliseconds = {1000 * name: file for name, file in frames.items()}
@@ -100,7 +100,7 @@ def read_re10k(path: Path) -> Capture:
     )
 
 
-def _folders(path: Path) -> list[Path]:
+def frame_folders(path: Path) -> list[Path]:
     """Where the frames may lie, the likeliest first."""
     found = [path.with_suffix(""), path.parent / "images", path.parent]
     parts = list(path.with_suffix("").parts)

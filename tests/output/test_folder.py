@@ -269,3 +269,29 @@ def test_a_single_file_with_the_longest_name_can_be_written(tmp_path):
     place = open_file(tmp_path / ("z" * 255), "--out")
     write_file(place, "a = 1\n")
     assert place.exists()
+
+
+@pytest.mark.parametrize(
+    ("named", "out"),
+    [
+        ("sparse/0", "images/new"),
+        ("sparse", "results"),
+        ("sparse/0/images.txt", "images"),
+        ("sparse/0/cameras.txt", "."),
+        ("room.json", "results"),
+        ("cameras/test/room.txt", "frames/test/room/new"),
+        ("cameras/test/room.txt", "frames"),
+    ],
+)
+def test_photos_beside_the_file_or_folder_that_is_named_belong_to_the_scene(tmp_path, named, out):
+    for folder in ("sparse/0", "images", "cameras/test", "frames/test/room"):
+        (tmp_path / folder).mkdir(parents=True)
+    for file in ("sparse/0/cameras.txt", "sparse/0/images.txt", "room.json"):
+        (tmp_path / file).write_text("")
+    (tmp_path / "cameras/test/room.txt").write_text("")
+    with (
+        pytest.raises(ConfigError, match="overlaps the scene"),
+        OutputFolder(tmp_path / out, scenes=[tmp_path / named]),
+    ):
+        pass
+    assert not (tmp_path / "results").exists()
