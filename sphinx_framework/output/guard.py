@@ -79,7 +79,7 @@ def refuse_overlap(
 
 def _places(scene: str | Path) -> Iterator[Path]:
     """What belongs to a scene: its folder (for a file of cameras, those around it), linked ones."""
-    from sphinx_framework.scenes.colmap import scene_root
+    from sphinx_framework.scenes.colmap_places import scene_root
     from sphinx_framework.scenes.re10k import frame_folders
 
     place = _resolved(scene)

@@ -19,29 +19,18 @@ from torch import Tensor
 
 from sphinx_framework.errors import SceneError, shown
 from sphinx_framework.scenes.capture import Capture, Shot, validate_poses
+from sphinx_framework.scenes.colmap_places import (
+    ENDINGS,
+    find_model,
+    models_in,
+    photo_root,
+    photos_place,
+)
 from sphinx_framework.scenes.files import find_photo, natural_key
 from sphinx_framework.scenes.lens import corner_shift, distortion_note
 from sphinx_framework.scenes.poses import opencv_world_from_camera
 from sphinx_framework.texts import counted
 
-# Where models lie: COLMAP's own places, nerfstudio's, those of 3DGS and of its undistorter.
-_FOLDERS = (
-    *("sparse/0", "sparse", "colmap/sparse/0", "colmap/sparse", "dense/sparse", "dense/0/sparse"),
-    *(
-        "dense/sparse/0",
-        "undistorted/sparse",
-        "undistorted/sparse/0",
-        "distorted/sparse/0",
-        "",
-        "0",
-    ),
-)
-_ENDINGS = (".bin", ".txt")
-MODEL_FILES = tuple(
-    f"{stem}{end}" for stem in ("cameras", "images", "points3D") for end in _ENDINGS
-)
-# Folders of photos beside a model; 3DGS starts from "input".
-_PHOTOS = ("images", "images_2", "images_4", "images_8", "input")
 # Models by their number: name, and what their parameters are.
 _F, _C = ("f", "cx", "cy"), ("fx", "fy", "cx", "cy")
 _MODELS: dict[int, tuple[str, tuple[str, ...]]] = {
@@ -94,8 +83,8 @@ def read_colmap(folder: Path) -> Capture:
     if not poses:
         raise SceneError(f"{images_path}: holds no image.")
     poses.sort(key=lambda pose: natural_key(pose.name))
-    root = _root(folder, model)
-    place = _photos_place(root, model)
+    root = photo_root(folder, model)
+    place = photos_place(root, model)
     shots = [
         _shot(pose, cameras, images_path, root, place, rank) for rank, pose in enumerate(poses)
     ]
@@ -104,7 +93,7 @@ def read_colmap(folder: Path) -> Capture:
     note = distortion_note(worst, sum(any(shot.distortion.values()) for shot in shots))
     near, far = _depths(model, shots)
     told = [f"{cameras_path}: {note}"] if note else []
-    others = [str(place.name) for place in _models_in(model.parent) if place != model]
+    others = [str(place.name) for place in models_in(model.parent) if place != model]
     if model.name.isdecimal() and others:
         told.append(
             f"{model}: has {counted(len(shots), 'photo')}, and there are other models of this "
@@ -122,60 +111,11 @@ def read_colmap(folder: Path) -> Capture:
     )
 
 
-def scene_root(path: Path) -> Path | None:
-    """The folder with the photos of the COLMAP model that a path names; ``None`` for other paths.
-
-    path: a scene's folder, or one of a model in it, or a file of that.
-    """
-    folder = path.parent if path.name in MODEL_FILES else path
-    model = find_model(folder)
-    return None if model is None else _root(folder, model)
-
-
-def find_model(folder: Path) -> Path | None:
-    """The folder of the COLMAP model of a scene; the first where there are several, else none."""
-    for name in _FOLDERS:
-        if _is_model(folder / name):
-            return folder / name
-    return next((place for base in ("sparse", "") for place in _models_in(folder / base)), None)
-
-
-def _models_in(folder: Path) -> list[Path]:
-    """Numbered models, as the mapper leaves them where photos fall into several groups."""
-    try:
-        numbered = [place for place in folder.iterdir() if place.name.isdecimal()]
-    except (OSError, ValueError):
-        return []
-    return [place for place in sorted(numbered, key=lambda p: int(p.name)) if _is_model(place)]
-
-
-def _is_model(folder: Path) -> bool:
-    try:
-        return any((folder / f"cameras{end}").is_file() for end in _ENDINGS)
-    except (OSError, ValueError):  # a name that no folder can have
-        return False
-
-
 def _file(model: Path, stem: str) -> Path:
-    for ending in _ENDINGS:
+    for ending in ENDINGS:
         if (model / f"{stem}{ending}").is_file():
             return model / f"{stem}{ending}"
     raise SceneError(f"{model}: has no {stem}.bin or {stem}.txt.")
-
-
-def _root(folder: Path, model: Path) -> Path:
-    """The folder that holds the photos, the nearest above the model; it may have been named."""
-    for place in (model, *model.parents[:3], folder, *model.resolve().parents[:3]):
-        if any((place / name).is_dir() for name in _PHOTOS):
-            return place
-    return folder
-
-
-def _photos_place(root: Path, model: Path) -> str:
-    """The folder of photos: 3DGS keeps those of a model with distortion in ``input``."""
-    there = [name for name in _PHOTOS if (root / name).is_dir()]
-    distorted = model.parent.parent.name == "distorted" and "input" in there
-    return "input" if distorted or there == ["input"] else "images"
 
 
 def _shot(

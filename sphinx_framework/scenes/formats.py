@@ -14,7 +14,8 @@ from sphinx_framework.errors import SceneError, shown
 from sphinx_framework.scenes.build import build_scene
 from sphinx_framework.scenes.capture import Capture
 from sphinx_framework.scenes.chunks import named_chunk, read_chunk
-from sphinx_framework.scenes.colmap import MODEL_FILES, find_model, read_colmap
+from sphinx_framework.scenes.colmap import read_colmap
+from sphinx_framework.scenes.colmap_places import MODEL_FILES, find_model
 from sphinx_framework.scenes.llff import POSES_FILE, read_llff
 from sphinx_framework.scenes.mask_files import with_masks
 from sphinx_framework.scenes.photos import CAMERAS_FILE, read_photos

@@ -13,7 +13,7 @@ from torch import Tensor
 from sphinx_framework.errors import SceneError, shown
 from sphinx_framework.geometry.resize import fit_images, fit_intrinsics
 from sphinx_framework.protocols import PoseEstimator
-from sphinx_framework.scenes.colmap import find_model
+from sphinx_framework.scenes.colmap_places import find_model
 from sphinx_framework.scenes.exif import common_focal
 from sphinx_framework.scenes.files import (
     HEIC_ENDINGS,
