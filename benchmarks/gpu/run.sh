@@ -6,7 +6,7 @@
 # A stage whose JSON says "complete" is not run again: start it once more after a cut and it goes on.
 # Needs torch and triton with CUDA, the packages of wheels.txt beside this file, and this repository
 # with its plugins on PYTHONPATH (set below). Nothing is downloaded; weights are random and made on
-# the device. The limits add up to 540 seconds; --limit gives every stage another one.
+# the device. The limits add up to 525 seconds; --limit gives every stage another one.
 # --device cpu --tiny rehearses all of it.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -28,8 +28,8 @@ while [ $# -gt 0 ]; do
 done
 python=${PYTHON:-python}
 export PYTHONPATH=$here:$root/benchmarks:$root:$root/plugins/lite/src:$root/plugins/seva/src:$root/plugins/viewcrafter/src:${PYTHONPATH:-}
-stages=(environment:15 equivalence:30 steps-seva:50 steps-viewcrafter:70 graphs-seva:30
-  walks-seva:65 compiled-seva:80 walks-viewcrafter:60 compiled-viewcrafter:60 gpu-tests:45 splatting:35)
+stages=(environment:10 equivalence:30 steps-seva:50 steps-viewcrafter:70 graphs-seva:30
+  walks-seva:65 compiled-seva:80 walks-viewcrafter:60 compiled-viewcrafter:60 gpu-tests:40 splatting:30)
 for asked in "${only[@]}"; do
   [[ " ${stages[*]} " == *" $asked:"* ]] || { echo "no stage $asked in: ${stages[*]%%:*}" >&2; exit 2; }
 done

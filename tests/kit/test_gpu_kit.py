@@ -166,7 +166,8 @@ def test_the_script_names_every_stage_and_their_limits_stay_below_nine_minutes()
     assert listed is not None
     limits = dict(entry.split(":") for entry in listed[1].split())
     assert sorted(limits) == sorted(kit.STAGES)
-    assert sum(map(int, limits.values())) <= 540
+    # Nine minutes, less what a cut stage may take to die and the tables to be printed.
+    assert sum(map(int, limits.values())) <= 540 - 15
 
 
 @pytest.mark.compile

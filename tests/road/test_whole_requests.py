@@ -19,10 +19,14 @@ from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.events import Finished, Planned, StageDone, StepDone
 from sphinx_framework.engine.residence import networks_of, offloaded
 from sphinx_framework.engine.result import RenderResult
+from sphinx_framework.errors import JobError
+from sphinx_framework.executors.frame_subset import FrameSubsetExecutor
 from sphinx_framework.frame_plan import Walk
 from sphinx_framework.registry import Registry
+from sphinx_framework.samplers import SigmaSampler
 from sphinx_framework.testing.scenes import track_scene
 from sphinx_framework.types import CoarseViews, Scene, StartSteps
+from sphinx_framework_masks.policy import OpacityBlurMask
 from tests.support.emulated_device import EmulatedRun, on_device
 
 E2E = Path(__file__).parent.parent / "e2e"
@@ -31,7 +35,13 @@ PIPELINES = {
     "seva": (
         E2E / "seva_mvsplat_tiny.toml",
         (64, 64),
-        (*WALK, "plan.max_start=6", "diffusion.channel_mult=[1,1]"),
+        # The mask takes one road, whatever cluster random weights put the scene in.
+        (
+            *WALK,
+            "plan.max_start=6",
+            "diffusion.channel_mult=[1,1]",
+            "mask.opacity_only_clusters=[]",
+        ),
     ),
     "viewcrafter": (E2E / "viewcrafter_dust3r_tiny.toml", (64, 96), WALK),
     "lite": (
@@ -44,6 +54,8 @@ PIPELINES = {
 STEP_BUDGET = {"wait": 0, "host copy": 0, "host index": 0, "float64": 0}
 # A whole first request of two photos and three targets; all of it outside of the moves.
 REQUEST_BUDGET = {"wait": 120, "host copy": 150}
+# Waits of mask and step policies and of the plan: views to the host, an embedding; not one more.
+PLAN_BUDGET = {"seva": 6, "viewcrafter": 3, "lite": 4}
 
 
 class Once:
@@ -81,7 +93,7 @@ class Road:
 
     def __init__(self, name: str, run: EmulatedRun) -> None:
         config, size, overrides = PIPELINES[name]
-        self.run, self.kinds = run, set[str]()
+        self.name, self.run, self.kinds = name, run, set[str]()
         self.results: list[RenderResult] = []
         loaded = load_config(config, overrides)
         registry = Registry.from_entry_points()
@@ -145,6 +157,12 @@ def test_the_first_request_stays_within_its_budget(road: Road, kind: str) -> Non
     assert total <= REQUEST_BUDGET[kind], "\n".join([str(total), *places])
 
 
+def test_policies_wait_for_what_they_need_and_not_once_more(road: Road) -> None:
+    inside = road.run.places("wait", "fine after quality")
+    total = road.run.total("wait", "fine after quality")
+    assert 0 < total <= PLAN_BUDGET[road.name], "\n".join([str(total), *inside])
+
+
 GUIDED = pytest.mark.parametrize("road", ["seva", "viewcrafter"], indirect=True)
 
 
@@ -171,6 +189,51 @@ def test_drift_waits_once_a_partial_move_and_guidance_and_the_solver_not_at_all(
 
 # Where networks and caches lie: of the quickest pipeline alone.
 LITE = pytest.mark.parametrize("road", ["lite"], indirect=True)
+
+
+PLANTS = {
+    "wait in the mask policy": (
+        OpacityBlurMask, "mask",
+        lambda plain, self, seen, *rest: (seen.images.mean().item(), plain(self, seen, *rest))[1],
+    ),
+    "host copy in an executor": (
+        FrameSubsetExecutor, "_all_frames",
+        lambda plain, self, *rest: tuple(t.cpu().to(t.device) for t in plain(self, *rest)),
+    ),
+    "double in a scheduler": (
+        SigmaSampler, "noised",
+        lambda plain, self, clean, *rest: plain(self, clean.double(), *rest).float(),
+    ),
+    "noise of the host": (
+        SigmaSampler, "advance",
+        lambda plain, self, x, *rest: plain(self, x + 0 * torch.randn(x.shape).to(x.device), *rest),
+    ),
+}  # fmt: skip
+
+
+@LITE
+@pytest.mark.parametrize("plant", PLANTS)
+def test_a_planted_mistake_exceeds_a_budget(road: Road, plant: str, monkeypatch) -> None:
+    owner, method, made = PLANTS[plant]
+    plain = getattr(owner, method)
+    monkeypatch.setattr(owner, method, lambda self, *rest: made(plain, self, *rest))
+    road.request("fine", plant)
+    moves = [step for step in road.moves() if step.startswith(plant)]
+    inside = sum(road.run.total(kind, step) for kind in STEP_BUDGET for step in moves)
+    planning = road.run.total("wait", f"{plant} after quality")
+    for key in [key for key in road.run.counts if key[0].startswith(plant)]:
+        del road.run.counts[key]
+    assert inside > 0 or planning > PLAN_BUDGET["lite"]
+
+
+@LITE
+def test_a_tensor_of_the_host_in_a_solver_is_refused(road: Road, monkeypatch) -> None:
+    plain = SigmaSampler.advance
+    monkeypatch.setattr(
+        SigmaSampler, "advance", lambda self, *rest: plain(self, *rest) * torch.ones(1)
+    )
+    with pytest.raises(JobError, match="same device"):
+        road.request("fine", "mixed")
 
 
 def places(component: Any) -> set[bool]:
