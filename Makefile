@@ -61,7 +61,7 @@ lint: install
 	$(BIN)/codespell sphinx_framework plugins docs README.md CONTRIBUTING.md CHANGELOG.md
 
 types: install
-	$(BIN)/mypy sphinx_framework $(foreach p,$(PLUGINS),$(wildcard $(p)src/*))
+	$(BIN)/mypy sphinx_framework $(foreach p,$(PLUGINS),$(wildcard $(p)src/*)) examples
 
 imports: install
 	$(BIN)/lint-imports

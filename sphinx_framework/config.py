@@ -120,11 +120,12 @@ class PipelineConfig(Options):
     """A whole pipeline."""
 
     name: str = Field(
-        "pipeline", description="for messages and reports; the name of its file where none is given"
+        default="pipeline",
+        description="for messages and reports; the name of its file where none is given",
     )
-    summary: str = Field("", description="what it is, in a line, for the list of pipelines")
+    summary: str = Field(default="", description="what it is, in a line, for the list of pipelines")
     mode: Mode = Field(
-        "selective",
+        default="selective",
         description="coarse, fine or selective; or one of the baselines diffusion and regression",
     )
     quality: float = Field(
@@ -140,21 +141,23 @@ class PipelineConfig(Options):
         default=None, description="(height, width) to fit scenes to; none keeps the scene's"
     )
     fit: Literal["crop", "pad", "stretch"] = Field(
-        "crop", description="how scenes get to that size"
+        default="crop", description="how scenes get to that size"
     )
     max_targets: int = Field(default=1000, ge=1, description="requests for more are refused")
     pipeline: dict[str, ComponentConfig]
-    plan: PlanConfig = Field(PlanConfig(), description="how start steps become a schedule")
+    plan: PlanConfig = Field(default=PlanConfig(), description="how start steps become a schedule")
     composite: CompositeConfig = Field(
-        CompositeConfig(), description="how decoded latents and renders become final frames"
+        default=CompositeConfig(), description="how decoded latents and renders become final frames"
     )
     evidence: EvidenceConfig = Field(
-        EvidenceConfig(),
+        default=EvidenceConfig(),
         description="when a target is not refined because the inputs prove too little of it",
     )
-    engine: EngineConfig = Field(EngineConfig(), description="memory, budgets, device and speed")
+    engine: EngineConfig = Field(
+        default=EngineConfig(), description="memory, budgets, device and speed"
+    )
     cost: CostModel = Field(
-        CostModel(), description="seconds of steps and stages, as measured on a machine"
+        default=CostModel(), description="seconds of steps and stages, as measured on a machine"
     )
     memory: Footprint | None = Field(
         default=None, description="what it needs of a device's memory; engine.memory_gb reads it"

@@ -16,7 +16,7 @@ class CheckpointOptions(Options):
     """
 
     weights: str = Field(
-        "random", description="a known name, the path of a checkpoint, or 'random'"
+        default="random", description="a known name, the path of a checkpoint, or 'random'"
     )
     weights_repo: str | None = Field(
         default=None,

@@ -1,3 +1,4 @@
+import torch
 from sphinx_framework_toy.model import Toy
 
 from sphinx_framework.plugin import NO_PARTS
@@ -5,5 +6,5 @@ from sphinx_framework.testing.contracts import DiffusionContract
 
 
 class TestToy(DiffusionContract):
-    def make(self):
-        return Toy(None, "cpu", NO_PARTS)
+    def make(self) -> Toy:
+        return Toy(None, torch.device("cpu"), NO_PARTS)

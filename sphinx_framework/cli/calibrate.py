@@ -37,7 +37,7 @@ from sphinx_framework.study.calibrate.samples import (
     collect,
     samples_digest,
 )
-from sphinx_framework.study.objective import objective_of
+from sphinx_framework.study.objective import objective_of, settings_for
 
 EVERY = "every"
 
@@ -79,7 +79,8 @@ def calibrate(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(as_json(out, samples, calibration, unseen, fit.objective))
     else:
-        show(Console(), samples, calibration, unseen, out, fit.objective)
+        use = settings_for(str(out), config, registry)
+        show(Console(), samples, calibration, unseen, out, fit.objective, use)
     return 0
 
 

@@ -60,8 +60,9 @@ def show(
     unseen: Sequence[HeldOut],
     out: Path,
     objective: Objective,
+    use: str,
 ) -> None:
-    """For people, in 80 columns."""
+    """For people, in 80 columns; ``use``: the options by which the pipeline follows the rules."""
     console.print(f"objective {objective}: {MEANING[objective]}", highlight=False)
     console.print("plans: START (walked as \\[plan] says) or STARTxSTEPS[:SOLVER]", highlight=False)
     console.print(_grid(grid_points(samples, objective), objective))
@@ -79,7 +80,7 @@ def show(
         console.print(part.text(), highlight=False)
     if not unseen:
         console.print("too few scenes to judge the rules on held-out ones", highlight=False)
-    console.print(f"wrote {out}; use it with: --set steps.rules={out}", markup=False)
+    console.print(f"wrote {out}; use it with: {use}", markup=False, soft_wrap=True)
 
 
 def _grid(points: Sequence[GridPoint], objective: Objective) -> Table:

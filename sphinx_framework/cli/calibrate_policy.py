@@ -73,5 +73,7 @@ def _show(name: str, unseen: Sequence[HeldOut], rules: Sequence[HeldOut], out: P
     if not unseen:
         console.print("too few scenes to judge the policy on held-out ones", highlight=False)
     console.print(
-        f"wrote {out}; use it with: --set steps.use={name} --set steps.policy={out}", markup=False
+        f"wrote {out}; use it with: --set steps.use={name} --set steps.policy={out}",
+        markup=False,
+        soft_wrap=True,
     )

@@ -4,6 +4,7 @@ import argparse
 import math
 import traceback
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from sphinx_framework.errors import ConfigError, SphinxError
 from sphinx_framework.plugin import ComponentSpec
 from sphinx_framework.registry import Registry
 from sphinx_framework.testing.contracts import CONTRACTS, Contract, DiffusionContract, NotApplicable
+from sphinx_framework.testing.contracts.building import watched_making
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -31,8 +33,9 @@ def check(arguments: argparse.Namespace) -> int:
         if spec.kind not in CONTRACTS:
             raise ConfigError(f"{spec.name!r}: there is no contract suite of kind {spec.kind!r}.")
         options = registry.options(spec.kind, spec.name, values, "--set")
-        component = registry.build(spec.kind, spec.name, options, device)
-        results += run_contract(spec, component, device, arguments.sample)
+        with watched_making() as changed:
+            component = registry.build(spec.kind, spec.name, options, device)
+        results += run_contract(spec, component, device, arguments.sample, changed)
     failed = [r for r in results if r["outcome"] == "failed"]
     if arguments.json:
         print_json({"ok": not failed, "results": results})
@@ -42,14 +45,19 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def run_contract(
-    spec: ComponentSpec, component: Any, device: torch.device, sample: str | None = None
+    spec: ComponentSpec,
+    component: Any,
+    device: torch.device,
+    sample: str | None = None,
+    changed: Sequence[str] = (),
 ) -> list[dict[str, str]]:
     """Run every method of the role's contract on a built component.
 
     device: where it was built. sample: of a scene reader, the path of a scene that it reads.
+    changed: what its building changed for everybody.
     """
     base = CONTRACTS[spec.kind]
-    body: dict[str, Any] = {"make": lambda _: component, "device": device}
+    body: dict[str, Any] = {"make": lambda _: component, "device": device, "changed": changed}
     if sample is not None:
         body["sample"] = sample
     if issubclass(base, DiffusionContract):

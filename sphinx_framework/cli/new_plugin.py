@@ -48,6 +48,8 @@ def write_plugin(out: Path, name: str, kind: str) -> list[str]:
     """Fill the templates; returns the files' names below ``out``."""
     from jinja2 import Environment, StrictUndefined
 
+    from sphinx_framework.testing.contracts import CONTRACTS
+
     package = f"sphinx_framework_{name.replace('-', '_')}"
     values = {
         "name": name,
@@ -55,6 +57,7 @@ def write_plugin(out: Path, name: str, kind: str) -> list[str]:
         "package": package,
         "distribution": f"sphinx-framework-{name}",
         "class_name": "".join(part.capitalize() for part in name.split("-")),
+        "contract": CONTRACTS[kind].__name__,
         "summary": SUMMARIES[kind],
     }
     environment = Environment(

@@ -61,6 +61,9 @@ def checked(components: Components, config: PipelineConfig) -> Components:
     )
 
 
+COEFFICIENTS = (1, 4, 9, 16, 25)  # of spherical harmonics up to degree 4
+
+
 class CheckedRegression:
     """Coarse views: one finite float32 image in [0, 1] per target, opacity alike or none."""
 
@@ -117,7 +120,10 @@ class CheckedRegression:
         )
         count = len(gaussians.means)
         harmonics: Any = gaussians.harmonics
-        degree = harmonics.shape[-1] if isinstance(harmonics, Tensor) else "d"
+        degree = harmonics.shape[-1] if isinstance(harmonics, Tensor) and harmonics.ndim else "d"
+        if isinstance(degree, int) and degree not in COEFFICIENTS:
+            got = f"harmonics of Gaussians with {degree} coefficients"
+            raise witness.refusal("regression", got, " or ".join(map(str, COEFFICIENTS)))
         shapes: dict[str, tuple[Any, ...]] = {
             "means": (count, 3),
             "covariances": (count, 3, 3),
@@ -138,6 +144,7 @@ class CheckedRegression:
         if not bool(torch.stack([torch.isfinite(values).all() for values in given]).all()):
             for values in given:
                 witness.finite(values, "Gaussians", "regression", lambda row: None)
+        witness.in_range(gaussians.opacities, "opacities of Gaussians", "regression", 1, False)
 
 
 class CheckedQuality:
@@ -234,8 +241,12 @@ class CheckedSteps:
         cluster: Any = chosen.cluster
         if cluster is not None and (not _whole(cluster) or cluster < 0):
             raise witness.refusal("plan", f"cluster {cluster!r}", "an int >= 0, or None")
-        ratios = chosen.full_ratio
-        if ratios is not None and (len(ratios) != count or not all(_positive(r) for r in ratios)):
+        ratios: Any = chosen.full_ratio
+        if ratios is not None and not (
+            isinstance(ratios, tuple | list)
+            and len(ratios) == count
+            and all(map(_positive, ratios))
+        ):
             raise witness.refusal(
                 "plan", f"full_ratio {ratios}", f"{count} positive numbers, or None"
             )
@@ -255,9 +266,14 @@ class CheckedSteps:
         ):
             raise self._witness.refusal("plan", f"walks {walks}", f"{count} Walks, or None")
         for frame, walk in enumerate(walks):
-            if walk.steps is not None and not (isinstance(walk.steps, int) and walk.steps > 0):
+            steps, solver = walk.steps, walk.solver
+            if steps is not None and not (_whole(steps) and steps > 0):
                 raise self._witness.refusal(
-                    "plan", f"a walk of {walk.steps!r} steps", "a positive number, or None", frame
+                    "plan", f"a walk of {steps!r} steps", "a positive int, or None", frame
+                )
+            if solver is not None and not isinstance(solver, str):
+                raise self._witness.refusal(
+                    "plan", f"a walk by solver {solver!r}", "a solver's name, or None", frame
                 )
 
 

@@ -86,9 +86,13 @@ class CheckedDiffusion:
         if absent:
             got = f"{kind_of(sampler)} without {', '.join(absent)} as sampler"
             raise self._witness.refusal("encode", got, "a Sampler")
-        if sampler.num_steps != num_steps:
+        if type(sampler.num_steps) is not int or sampler.num_steps != num_steps:
             got = f"a sampler of {sampler.num_steps!r} steps"
             raise self._witness.refusal("encode", got, f"one of the {num_steps} asked for")
+        solvers: Any = getattr(sampler, "solvers", ())
+        if not isinstance(solvers, tuple | list) or not all(isinstance(s, str) for s in solvers):
+            got = f"a sampler whose solvers are {solvers!r:.80}"
+            raise self._witness.refusal("encode", got, "a tuple of names")
         return CheckedSampler(sampler, self._witness)
 
     def condition(

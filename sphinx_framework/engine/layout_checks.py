@@ -41,6 +41,8 @@ def _clip_problem(layout: ClipLayout, counts: dict[str, int], made: set[int]) ->
         if slot.kind not in counts:
             return f"a slot of kind {slot.kind!r}", "'input' or 'target'"
         count = counts[slot.kind]
+        if type(slot.index) is not int:
+            return f"{slot.kind} {slot.index!r}", f"{slot.kind}s 0..{count - 1}, as int"
         if not 0 <= slot.index < count:
             return f"{slot.kind} {slot.index}", f"{slot.kind}s 0..{count - 1}"
         if slot.kind == "input":
@@ -53,7 +55,19 @@ def _clip_problem(layout: ClipLayout, counts: dict[str, int], made: set[int]) ->
             return f"target {slot.index} is made twice", "every target made once"
         else:
             own.add(slot.index)
+    if not _of_positions(layout.latents):
+        return f"latents {layout.latents!r:.80}", "a tuple of slots for each latent, or None"
     held = sorted(position for slots in layout.held for position in slots)
     if held != list(range(len(layout))) or not all(layout.held):
         return f"latents that hold slots {held}", "each slot in exactly one latent"
     return None
+
+
+def _of_positions(latents: Any) -> bool:
+    return latents is None or (
+        isinstance(latents, tuple | list)
+        and all(
+            isinstance(slots, tuple | list) and all(type(slot) is int for slot in slots)
+            for slots in latents
+        )
+    )

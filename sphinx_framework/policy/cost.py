@@ -185,7 +185,7 @@ def fit_cost(samples: Sequence[StepSample], num_frames: int, measured: str) -> C
     if not full:
         raise ValueError("a cost model needs at least one measured full step")
     unit = float(np.median(full))
-    values: dict[str, float] = {"full": unit}
+    values: dict[str, object] = {"num_frames": num_frames, "measured": measured, "full": unit}
     dense = [s.seconds for s in samples if s.kind == "dense"]
     if dense:
         values["dense"] = float(np.median(dense)) / unit
@@ -198,4 +198,4 @@ def fit_cost(samples: Sequence[StepSample], num_frames: int, measured: str) -> C
             shares, times = np.array(rows).T
             slope, base = np.polyfit(shares, times, 1)
             values[base_name], values[slope_name] = float(max(base, 0.0)), float(max(slope, 1e-6))
-    return CostModel(num_frames=num_frames, measured=measured, **values)
+    return CostModel.model_validate(values)

@@ -27,28 +27,30 @@ SIZE = re.compile(r"(?P<count>\d+(\.\d+)?)\s*(?P<unit>GB|G|MB|M)?", re.IGNORECAS
 class Weights(Options):
     """GB of the networks, by role."""
 
-    regression: float = Field(0, ge=0, description="of the regression model")
-    quality: float = Field(0, ge=0, description="of the quality estimator")
-    embedder: float = Field(0, ge=0, description="of the embedder")
-    diffusion: float = Field(0, ge=0, description="of everything in the diffusion model")
+    regression: float = Field(default=0, ge=0, description="of the regression model")
+    quality: float = Field(default=0, ge=0, description="of the quality estimator")
+    embedder: float = Field(default=0, ge=0, description="of the embedder")
+    diffusion: float = Field(default=0, ge=0, description="of everything in the diffusion model")
 
 
 class Working(Options):
     """GB that a stage has alive at once, beside weights and the latent cache."""
 
-    regression: float = Field(0, ge=0, description="the regression network")
-    quality: float = Field(0, ge=0, description="scores of the views")
-    encode: float = Field(0, ge=0, description="the autoencoder on a batch of images")
-    condition: float = Field(0, ge=0, description="image encoders")
-    denoise: float = Field(0, ge=0, description="a full pass, and what is constant of a request")
-    decode: float = Field(0, ge=0, description="the autoencoder on a batch of latents")
+    regression: float = Field(default=0, ge=0, description="the regression network")
+    quality: float = Field(default=0, ge=0, description="scores of the views")
+    encode: float = Field(default=0, ge=0, description="the autoencoder on a batch of images")
+    condition: float = Field(default=0, ge=0, description="image encoders")
+    denoise: float = Field(
+        default=0, ge=0, description="a full pass, and what is constant of a request"
+    )
+    decode: float = Field(default=0, ge=0, description="the autoencoder on a batch of latents")
 
 
 class Cache(Options):
     """GB of the latent cache of one clip."""
 
-    frames: float = Field(0, ge=0, description="for steps of some frames (mode fine)")
-    tiles: float = Field(0, ge=0, description="for steps of some tiles (mode selective)")
+    frames: float = Field(default=0, ge=0, description="for steps of some frames (mode fine)")
+    tiles: float = Field(default=0, ge=0, description="for steps of some tiles (mode selective)")
 
 
 class Footprint(Options):
@@ -62,9 +64,9 @@ class Footprint(Options):
     frames: int = Field(ge=1, description="frames of a clip that were counted")
     batch_option: str = Field(description="the diffusion option that says how many images at once")
     batch: int = Field(ge=1, description="images at once that were counted")
-    weights: Weights = Field(Weights(), description="bytes of the weights by component")
-    working: Working = Field(Working(), description="bytes that stages work in")
-    cache: Cache = Field(Cache(), description="bytes of latent caches")
+    weights: Weights = Field(default=Weights(), description="bytes of the weights by component")
+    working: Working = Field(default=Working(), description="bytes that stages work in")
+    cache: Cache = Field(default=Cache(), description="bytes of latent caches")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,6 +126,8 @@ class Witness:
             raise self.refusal(stage, f"{what} of {answer.dtype}", expected)
         if device is not None and answer.device != device:
             raise self.refusal(stage, f"{what} on {answer.device}", f"on {device}")
+        if answer.is_meta:
+            raise self.refusal(stage, f"{what} on meta", "a device that holds numbers")
 
     def tensor(
         self,

@@ -11,7 +11,7 @@ from sphinx_framework.errors import JobError
 from sphinx_framework.plugin import Capabilities
 from sphinx_framework.samplers import SigmaSampler, karras_sigmas
 from sphinx_framework.testing.fakes import fake_scene
-from sphinx_framework.types import ClipLayout, Gaussians, Slot
+from sphinx_framework.types import ClipLayout, Gaussians, Slot, Walk
 
 
 def image(change):
@@ -68,8 +68,29 @@ def karras(num_steps):
 INPUT, TARGETS = Slot(kind="input", index=0), [Slot(kind="target", index=i) for i in range(4)]
 
 
+halfway = Slot(kind="target", index=3.0)
+
+
 def clips(*slots):
     return lambda answer: tuple(ClipLayout(slots=tuple(own)) for own in slots)
+
+
+def latents(held):
+    return lambda answer: (ClipLayout(slots=(INPUT, *TARGETS), latents=held),)
+
+
+def walks(**fields):
+    return lambda chosen: replace(chosen, walks=(Walk(**fields),) * 4)
+
+
+def saying(**attributes):
+    """A sampler that says something else of itself."""
+
+    def said(sampler):
+        body = {"__getattr__": lambda _, name: getattr(sampler, name), **attributes}
+        return type("Saying", (), body)()
+
+    return said
 
 
 WRONG = [
@@ -81,16 +102,23 @@ WRONG = [
     ("regression", "predict", opacity(lambda x: x * 2), "bad-answer", "regression"),
     ("regression", "predict", opacity(lambda x: x[:, :16]), "bad-answer", "regression"),
     ("regression", "predict", broken, "component-raised", "regression"),
+    ("regression", "predict", splats(opacities=torch.full((5,), 7.0)), "bad-answer", "regression"),
+    ("regression", "predict", splats(harmonics=torch.zeros(5, 3, 5)), "bad-answer", "regression"),
+    ("quality", "score", lambda s: s.to("meta"), "bad-answer", "quality"),
     ("quality", "score", lambda s: s[:1], "bad-answer", "quality"),
     ("quality", "score", lambda s: s[:, None], "bad-answer", "quality"),
     ("quality", "score", poisoned, "not-finite", "quality"),
     ("quality", "score", lambda s: s.tolist(), "bad-answer", "quality"),
     ("mask", "mask", lambda m: m[:, :16], "bad-answer", "plan"),
     ("mask", "mask", lambda m: m.float(), "bad-answer", "plan"),
+    ("mask", "mask", lambda m: m.to("meta"), "bad-answer", "plan"),
     ("steps", "start_steps", lambda s: replace(s, steps=(1, 2)), "bad-answer", "plan"),
     ("steps", "start_steps", lambda s: replace(s, steps=(1, 2, 3, 51)), "bad-answer", "plan"),
     ("steps", "start_steps", lambda s: replace(s, steps=(1, 2, 3, 2.5)), "bad-answer", "plan"),
     ("steps", "start_steps", lambda s: replace(s, full_ratio=(1.0,)), "bad-answer", "plan"),
+    ("steps", "start_steps", lambda s: replace(s, full_ratio=0.9), "bad-answer", "plan"),
+    ("steps", "start_steps", walks(steps=True), "bad-answer", "plan"),
+    ("steps", "start_steps", walks(steps=2, solver=3), "bad-answer", "plan"),
     ("steps", "start_steps", lambda s: list(s.steps), "bad-answer", "plan"),
     ("diffusion", "layouts", lambda x: (), "bad-answer", "plan"),
     ("diffusion", "layouts", lambda x: None, "bad-answer", "plan"),
@@ -105,6 +133,9 @@ WRONG = [
         "plan",
     ),
     ("diffusion", "layouts", clips([replace(INPUT, index=9), *TARGETS]), "bad-answer", "plan"),
+    ("diffusion", "layouts", clips([INPUT, *TARGETS[:3], halfway]), "bad-answer", "plan"),
+    ("diffusion", "layouts", latents(5), "bad-answer", "plan"),
+    ("diffusion", "layouts", latents(((0,), 1)), "bad-answer", "plan"),
     ("diffusion", "encode", lambda x: x[:, :, :4], "bad-answer", "encode"),
     ("diffusion", "encode", poisoned, "not-finite", "encode"),
     ("diffusion", "encode", out_of_memory, "out-of-memory", "encode"),
@@ -153,6 +184,9 @@ WRONG = [
     ("diffusion", "encode", lambda x: None, "bad-answer", "encode"),
     ("diffusion", "sampler", lambda s: None, "bad-answer", "encode"),
     ("diffusion", "sampler", lambda s: karras(s.num_steps - 1), "bad-answer", "encode"),
+    ("diffusion", "sampler", saying(num_steps=50.0), "bad-answer", "encode"),
+    ("diffusion", "sampler", saying(num_steps=torch.tensor(50)), "bad-answer", "encode"),
+    ("diffusion", "sampler", saying(solvers=7), "bad-answer", "encode"),
     ("diffusion", "sampler", broken, "component-raised", "encode"),
     (
         "diffusion",

@@ -30,6 +30,11 @@ def swept(study, *more):
     return study("sweep", *given, *few, *NUMBERS, *more)
 
 
+def said_to_use(study):
+    """The options that the command names for the rules that it wrote."""
+    return re.search("use it with: (.*)", calibrated(study).out)[1].split()
+
+
 def test_calibrated_rules_are_used_by_the_step_policy(study):
     ended = calibrated(study, "--json")
     assert ended.code == 0, ended.err
@@ -40,8 +45,7 @@ def test_calibrated_rules_are_used_by_the_step_policy(study):
     assert told["samples"] in rules["provenance"]["notes"]
     assert {"0x4", "0x1", "4"} <= {point["plan"] for point in told["plans"]}
     assert told["held_out"] == []  # three scenes are fewer than folds
-    use = ("--set", "steps.use=klogic", "--set", f"steps.rules={study.out / 'mine.toml'}")
-    report = json.loads(study.plan("--json", "--quality", 0.9, *use).out)
+    report = json.loads(study.plan("--json", "--quality", 0.9, *said_to_use(study)).out)
     starts = {row[2] for table in rules["table"] for row in table["rows"]} | {0, 4}
     assert {frame["start_step"] for frame in report["frames"]} <= starts
 

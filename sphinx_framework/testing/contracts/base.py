@@ -1,14 +1,12 @@
 """What every contract suite shares: scenes of several kinds, and checks whose failures teach."""
 
-import logging
-import os
 import pickle
 import random
-import signal
 import unittest
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import wraps
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,10 +15,11 @@ from torch import Tensor
 
 from sphinx_framework.engine import handed
 from sphinx_framework.errors import InputError
+from sphinx_framework.testing.contracts.building import process_settings, watched_making
+from sphinx_framework.testing.contracts.guard import guarded
 from sphinx_framework.testing.fakes import FakeConfig, FakeRegression
 from sphinx_framework.testing.scenes import moved_world, track_scene
 from sphinx_framework.types import Cameras, CoarseViews, Scene
-from sphinx_framework.witness.settings import Settings
 
 Value = TypeVar("Value", bound=Tensor | None)
 
@@ -37,6 +36,8 @@ class Contract:
 
     device: where the component was built; everything that a suite hands over lies there.
     any_size: whether the role is asked about images whose sides are multiples of nothing.
+    changed: what the making of the component changed for everybody, where it was made before the
+        suite (see :func:`~sphinx_framework.testing.contracts.building.watched_making`).
     """
 
     size: tuple[int, int] = (64, 64)
@@ -44,18 +45,34 @@ class Contract:
     targets: int = 3
     device: torch.device = torch.device("cpu")
     any_size: bool = True
+    changed: Sequence[str] | None = None
     paragraph: str = "Prove it"
 
     def __init_subclass__(cls, **named: Any) -> None:
-        """Checks ask as the engine does: without gradients."""
+        """Checks ask as the engine does: without gradients, and whatever they ask is watched."""
         super().__init_subclass__(**named)
         for name, method in list(vars(cls).items()):
             if name.startswith("test_"):
                 setattr(cls, name, torch.no_grad()(method))
+        make = vars(cls).get("make")
+        if make is not None:
+            cls.make = _made(make)  # type: ignore[method-assign, assignment]
 
     def make(self) -> Any:
         """Build the component under test."""
         raise NotApplicable("make() builds the component under test")
+
+    def test_making_it_changes_nothing_for_others(self) -> None:
+        changed = self.changed
+        if changed is None:
+            with watched_making() as changed:
+                self.make()
+        self.expect(
+            not changed,
+            "a component whose making seeds no global generator (torch.Generator, or "
+            "torch.random.fork_rng) and leaves the settings of the process alone",
+            f"one that changes: {', '.join(changed)}",
+        )
 
     def scene(
         self,
@@ -148,7 +165,7 @@ class Contract:
         the root logger, and Ctrl-C.
         """
         before = {name: t.clone() for name, t in tensors.items() if t is not None}
-        settings = _settings()
+        settings = process_settings()
         with _random_states_of_its_own() as states:
             try:
                 yield
@@ -160,9 +177,7 @@ class Contract:
             kept = tensors[name]
             assert kept is not None
             self.expect(
-                torch.equal(kept.nan_to_num(), copy.nan_to_num()),
-                f"{name} to be left as it was",
-                "values written in place",
+                _same(kept, copy), f"{name} to be left as it was", "values written in place"
             )
         self.expect(
             came == states,
@@ -172,7 +187,7 @@ class Contract:
         self._expect_settings(settings)
 
     def _expect_settings(self, settings: Mapping[str, object]) -> None:
-        for name, value in _settings().items():
+        for name, value in process_settings().items():
             self.expect(
                 value == settings[name],
                 f"the settings of the process left alone ({name}: {settings[name]})",
@@ -216,6 +231,23 @@ class Contract:
                 raise
 
 
+def _made(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """``make`` of a suite, whose component may touch nothing that is not its own."""
+
+    @wraps(make)
+    def made(suite: Contract) -> Any:
+        return guarded(make(suite), suite.leaves_alone)
+
+    return made
+
+
+def _same(now: Tensor, before: Tensor) -> bool:
+    """The same values, also where they are no numbers."""
+    if now.shape != before.shape or now.dtype != before.dtype:
+        return False
+    return bool(((now == before) | ((now != now) & (before != before))).all())
+
+
 def _plain(tensor: Tensor) -> bool:
     """A tensor of torch's own; or one of a backend, which dispatches for itself."""
     kind = type(tensor)
@@ -243,18 +275,6 @@ def _random_states_of_its_own() -> Iterator[tuple[bytes, ...]]:
         torch.random.set_rng_state(torch_state)
         np.random.set_state(numpy_state)
         random.setstate(python_state)
-
-
-def _settings() -> dict[str, object]:
-    """What belongs to the whole process and a component has no business to change."""
-    root = logging.getLogger()
-    return {
-        "torch": Settings.now(),
-        "numpy": np.geterr(),
-        "folder": os.getcwd(),
-        "root logger": (root.level, tuple(root.handlers)),
-        "Ctrl-C": signal.getsignal(signal.SIGINT),
-    }
 
 
 def scene_tensors(scene: Scene) -> dict[str, Tensor]:

@@ -83,9 +83,11 @@ class DenoisingChecks(Demands):
 
     def test_the_prediction_is_the_clean_state_not_the_noise(self) -> None:
         model: DiffusionModel[Any, Any] = self.make()
-        request = self.request(model)
-        came = self._dense(model, request, self.num_steps - 1)
-        state = request.at(self.num_steps - 1)
+        for num_steps in (self.num_steps, PAPER_STEPS):
+            self._clean(model, self.request(model, num_steps=num_steps), num_steps - 1)
+
+    def _clean(self, model: Any, request: HeldRequest, last: int) -> None:
+        came, state = self._dense(model, request, last), request.at(last)
         noise, most = _correlation(came, request.noise), _correlation(state, request.noise)
         size = float(came.norm() / state.norm().clamp(min=1e-12))
         self.expect(
@@ -105,9 +107,10 @@ class DenoisingChecks(Demands):
                 model.condition(
                     scene, coarse, request.layout, request.clean, model.sampler(self.num_steps)
                 )
-            x = request.x.clone()
-            with self.leaves_alone(x=x):
-                model.denoise(x, request.step, request.condition, DenseExecutor(len(x)))
+            for step in (0, request.step, self.num_steps - 1):
+                x = request.at(step).clone()
+                with self.leaves_alone(x=x):
+                    model.denoise(x, step, request.condition, DenseExecutor(len(x)))
 
     def test_what_is_computed_once_depends_on_no_step(self) -> None:
         model: DiffusionModel[Any, Any] = self.make()
@@ -128,9 +131,7 @@ class DenoisingChecks(Demands):
         with self.stay("predictions", answer):
             self._dense(model, first.anew(), first.step + 1)
         expected = answer.clone()
-        second = self.request(model, 1, num_steps=self.num_steps + 5)
-        self._dense(model, second)
-        model.sampler(self.num_steps + 3)
+        self._in_between(model)
         came = self._dense(model, first.anew())
         self.expect(
             torch.equal(came, expected),
@@ -144,6 +145,16 @@ class DenoisingChecks(Demands):
             "the same prediction when the same request is prepared again",
             f"one that differs by {relative_error(anew, expected):.2e}",
         )
+
+    def _in_between(self, model: DiffusionModel[Any, Any]) -> None:
+        """Another request: other photos, steps, certainty, counts and size."""
+        second = self.request(model, 1, num_steps=self.num_steps + 5, opacity=False)
+        self._dense(model, second)
+        model.sampler(self.num_steps + 3)
+        height, width = self.size
+        larger = self.scene(2, targets=self.targets + 2, size=(height, 2 * width))
+        with self.or_refused(larger):
+            self._dense(model, self.request(model, scene=larger))
 
     def test_knows_photos_by_what_they_show(self) -> None:
         model: DiffusionModel[Any, Any] = self.make()

@@ -87,6 +87,12 @@ class DiffusionContract(DenoisingChecks, GuidanceChecks, SamplerChecks):
                     with self.leaves_alone(latents=latents):
                         decoded = model.decode(latents)
                     self.expect_shape(decoded, tuple(images.shape), "decoded images")
+                    self.expect_range(decoded, 0, 1, "decoded images")
+                    self.expect(
+                        torch.equal(latents, model.encode(images)),
+                        "equal latents of equal images (no sampling)",
+                        "others",
+                    )
 
     @staticmethod
     def _encodable(

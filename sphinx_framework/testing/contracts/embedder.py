@@ -14,19 +14,20 @@ class EmbedderContract(Demands):
 
     def test_one_unit_vector_for_all_inputs(self) -> None:
         embedder: Embedder = self.make()
-        images = self.scene().images
-        with self.leaves_alone(images=images):
-            vector = embedder.embed(images)
-            self._unit(vector, "")
-            kept = vector.clone()
-            with self.stay("vectors", vector):
-                embedder.embed(self.scene(1).images)
-            again = embedder.embed(images)
-        self.expect(
-            torch.equal(kept, again),
-            "equal vectors of equal photos, whatever was embedded in between",
-            "another vector",
-        )
+        for count in (self.inputs, self.inputs + 1):
+            images = self.scene(inputs=count).images
+            with self.leaves_alone(images=images):
+                vector = embedder.embed(images)
+                self._unit(vector, "")
+                kept = vector.clone()
+                with self.stay("vectors", vector):
+                    embedder.embed(self.scene(1, inputs=count).images)
+                again = embedder.embed(images)
+            self.expect(
+                torch.equal(kept, again),
+                "equal vectors of equal photos, whatever was embedded in between",
+                "another vector",
+            )
 
     def _unit(self, vector: Tensor, of: str) -> None:
         """One vector of length 1."""

@@ -11,6 +11,8 @@ from sphinx_framework.testing.contracts.base import coarse_tensors, scene_tensor
 from sphinx_framework.testing.contracts.demands import Demands
 from sphinx_framework.types import Scene
 
+CLUSTERS = (None, 0, 1, 7)
+
 
 class MaskContract(Demands):
     """Where to refine; True marks."""
@@ -21,7 +23,7 @@ class MaskContract(Demands):
         policy: MaskPolicy = self.make()
         for scene in self.variations():
             with self.or_refused(scene):
-                for cluster in (None, 0, 1, 7):
+                for cluster in CLUSTERS:
                     self._masks(policy.mask(self.coarse(scene), scene, cluster), scene)
 
     def _masks(self, mask: Any, scene: Scene) -> None:
@@ -41,14 +43,16 @@ class MaskContract(Demands):
         scene = self.scene()
         coarse = self.coarse(scene)
         assert coarse.opacity is not None
-        mask = self.make().mask(coarse, scene, None).to(self.device).float()
         hole = coarse.opacity < 0.5
-        inside, outside = float(mask[hole].mean()), float(mask[~hole].mean())
-        self.expect(
-            inside >= outside,
-            "pixels of low opacity marked at least as often as certain ones (opacity 1 = certain)",
-            f"{inside:.2f} of the hole, {outside:.2f} elsewhere",
-        )
+        for cluster in CLUSTERS:
+            mask = self.make().mask(coarse, scene, cluster).to(self.device).float()
+            inside, outside = float(mask[hole].mean()), float(mask[~hole].mean())
+            self.expect(
+                inside >= outside,
+                "pixels of low opacity marked at least as often as certain ones (opacity 1 = "
+                f"certain) in cluster {cluster}",
+                f"{inside:.2f} of the hole, {outside:.2f} elsewhere",
+            )
 
     def test_permuting_targets_permutes_masks(self) -> None:
         policy: MaskPolicy = self.make()
@@ -76,8 +80,14 @@ class MaskContract(Demands):
             with self.stay("masks", first):
                 policy.mask(darker, other, None)
             second = policy.mask(coarse, scene, None)
+            in_clusters = [policy.mask(coarse, scene, cluster).clone() for cluster in CLUSTERS]
+            for cluster in CLUSTERS:
+                policy.mask(darker, other, cluster)
+            later = [policy.mask(coarse, scene, cluster) for cluster in CLUSTERS]
         self.expect(
-            torch.equal(first, again) and torch.equal(first, second),
+            torch.equal(first, again)
+            and torch.equal(first, second)
+            and all(map(torch.equal, in_clusters, later)),
             "equal masks of equal views, whatever came in between",
             "another mask",
         )

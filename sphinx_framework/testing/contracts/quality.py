@@ -33,8 +33,13 @@ class QualityContract(Demands):
         self._scores(estimator, torch.cat([noise, noise.round()]).to(self.device))
 
     def test_flat_images_have_a_score_too(self) -> None:
-        flat = torch.stack([torch.full((3, *self.size), value) for value in (0.0, 0.5, 1.0)])
-        self._scores(self.make(), flat.to(self.device))
+        height, width = self.size
+        estimator: QualityEstimator = self.make()
+        for size in (self.size, (height, width + width // 2), (height + height // 2, width)):
+            flat = torch.stack([torch.full((3, *size), value) for value in (0.0, 0.5, 1.0)])
+            self._scores(estimator, flat.to(self.device))
+            certain = torch.ones(3, *size, device=self.device)
+            self.expect_shape(estimator.score(flat.to(self.device), certain), (3,), "score")
 
     def test_a_batch_scores_like_its_members(self) -> None:
         images = torch.cat([self.scene(seed).images for seed in range(3)])
@@ -106,27 +111,32 @@ class QualityContract(Demands):
         small = functional.interpolate(photo, (height // 8, width // 8), mode="area")
         blurred = functional.interpolate(small, self.size, mode="bilinear")
         faded = 0.5 + 0.15 * (blurred - blurred.mean())
-        better, worse = self.make().score(torch.cat([photo, faded]))
-        self.expect(
-            float(better) > float(worse),
-            "a photo to score above itself blurred by 8 pixels and faded (larger is better)",
-            f"{float(better):.4g} against {float(worse):.4g}",
-        )
+        certain = torch.ones(2, *self.size, device=self.device)
+        for opacity in (None, certain):
+            better, worse = self.make().score(torch.cat([photo, faded]), opacity)
+            self.expect(
+                float(better) > float(worse),
+                "a photo to score above itself blurred by 8 pixels and faded (larger is better)",
+                f"{float(better):.4g} against {float(worse):.4g}",
+            )
 
     def test_is_deterministic_and_leaves_the_images_alone(self) -> None:
         estimator: QualityEstimator = self.make()
         images = self.scene().images
         others = self.scene(1).images
-        with self.leaves_alone(images=images):
-            first = estimator.score(images)
-            with self.stay("scores", first):
-                estimator.score(others)
-                second = estimator.score(images)
-        self.expect(
-            torch.equal(first, second),
-            "equal scores of equal images, whatever was scored in between",
-            "other scores",
-        )
+        certain = torch.ones(len(images), *images.shape[-2:], device=self.device)
+        for opacity in (None, certain):
+            with self.leaves_alone(images=images):
+                first = estimator.score(images, opacity)
+                with self.stay("scores", first):
+                    estimator.score(others)
+                    estimator.score(others, 0.5 * certain)
+                    second = estimator.score(images, opacity)
+            self.expect(
+                torch.equal(first, second),
+                "equal scores of equal images, whatever was scored in between",
+                "other scores",
+            )
 
     def test_knows_images_by_what_they_show(self) -> None:
         estimator: QualityEstimator = self.make()

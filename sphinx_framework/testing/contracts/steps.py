@@ -18,7 +18,16 @@ class StepsContract(Demands):
     """The k-logic: a later start for a better view, an earlier one for a higher quality."""
 
     qualities: tuple[float, ...] = (0.95, 1.0)
-    other_qualities: tuple[float, ...] = (0.5, 0.8, 0.9, 0.98, 0.99)  # where the policy has them
+    other_qualities: tuple[float, ...] = (
+        0.5,
+        0.7,
+        0.8,
+        0.85,
+        0.9,
+        0.97,
+        0.98,
+        0.99,
+    )  # where the policy has them
     num_steps: int = 50
     paragraph = "A step policy"
 
@@ -162,11 +171,16 @@ class StepsContract(Demands):
             )
 
     def test_a_target_is_judged_by_its_own_ratio(self) -> None:
-        ratios = [0.9, 0.2, 0.7, 0.99]
+        many = [0.9, 0.2, 0.7, 0.99, 0.4, 0.95, 0.85, 1.02, 0.6, 0.97, 0.3, 0.5, 0.8]
         for quality in self.qualities:
-            alone = tuple(self.starts([ratio], quality)[0] for ratio in ratios)
-            together = self.starts(ratios, quality)
-            self.expect(alone == together, f"the starts {alone} of the same ratios alone", together)
+            alone = tuple(self.starts([ratio], quality)[0] for ratio in many)
+            for count in range(2, len(many) + 1):
+                together = self.starts(many[:count], quality)
+                self.expect(
+                    alone[:count] == together,
+                    f"the starts {alone[:count]} of the same ratios alone",
+                    together,
+                )
 
     def test_a_higher_quality_target_never_starts_later(self) -> None:
         ratios = [i / 20 for i in range(31)]

@@ -8,9 +8,9 @@ from sphinx_framework.options import CheckpointOptions
 class ClipConfig(CheckpointOptions):
     """Options of ``clip``."""
 
-    model: str = Field("ViT-B-32", description="open_clip architecture")
+    model: str = Field(default="ViT-B-32", description="open_clip architecture")
     weights: str = Field(
-        "laion2b_s34b_b79k",
+        default="laion2b_s34b_b79k",
         description="open_clip pretrained tag, a checkpoint's path, or random (tests)",
     )
-    seed: int = Field(0, description="of random weights")
+    seed: int = Field(default=0, description="of random weights")

@@ -11,20 +11,24 @@ class StableVideoConfig(Options):
     """``stable-video``."""
 
     weights: str = Field(
-        "stabilityai/stable-video-diffusion-img2vid-xt",
+        default="stabilityai/stable-video-diffusion-img2vid-xt",
         description="hub repository or folder of a StableVideoDiffusionPipeline",
     )
-    revision: str | None = Field(None, description="commit of the hub repository")
-    variant: str | None = Field(None, description="variant of the files, for example fp16")
+    revision: str | None = Field(default=None, description="commit of the hub repository")
+    variant: str | None = Field(default=None, description="variant of the files, for example fp16")
     dtype: Literal["float32", "float16", "bfloat16"] = Field(
-        "float16", description="of the networks"
+        default="float16", description="of the networks"
     )
-    clip_frames: int = Field(25, ge=2, description="longest clip (14 or 25 in training)")
-    min_guidance: float = Field(1.0, ge=1, description="guidance of a clip's first frame")
-    max_guidance: float = Field(3.0, ge=1, description="guidance of a clip's last frame")
-    fps: int = Field(7, ge=2, description="frames per second that the network is told")
-    motion_bucket: int = Field(127, ge=0, description="amount of motion that the network is told")
+    clip_frames: int = Field(default=25, ge=2, description="longest clip (14 or 25 in training)")
+    min_guidance: float = Field(default=1.0, ge=1, description="guidance of a clip's first frame")
+    max_guidance: float = Field(default=3.0, ge=1, description="guidance of a clip's last frame")
+    fps: int = Field(default=7, ge=2, description="frames per second that the network is told")
+    motion_bucket: int = Field(
+        default=127, ge=0, description="amount of motion that the network is told"
+    )
     image_noise: float = Field(
-        0.02, ge=0, description="noise on the photo that conditions a clip; always the same draw"
+        default=0.02,
+        ge=0,
+        description="noise on the photo that conditions a clip; always the same draw",
     )
-    decode_chunk: int = Field(14, ge=1, description="frames decoded at a time")
+    decode_chunk: int = Field(default=14, ge=1, description="frames decoded at a time")

@@ -13,14 +13,16 @@ class FfgsConfig(Options):
     weights: str = Field(
         description="name in the package's model zoo (family/variant), folder, or hub repository"
     )
-    revision: str | None = Field(None, description="commit of a hub repository")
-    subfolder: str | None = Field(None, description="folder of a variant in the repository")
+    revision: str | None = Field(default=None, description="commit of a hub repository")
+    subfolder: str | None = Field(default=None, description="folder of a variant in the repository")
     trust_code: bool = Field(
-        False, description="run code that the model's repository brings along: read it first"
+        default=False,
+        description="run code that the model's repository brings along: read it first",
     )
     crop_mode: Literal["crop", "pad", "none"] | None = Field(
-        None, description="how photos are brought to the model's size; none is the model's way"
+        default=None,
+        description="how photos are brought to the model's size; none is the model's way",
     )
     rasterizer: Literal["auto", "torch", "numba", "gsplat"] = Field(
-        "auto", description="back-end of the splatting"
+        default="auto", description="back-end of the splatting"
     )

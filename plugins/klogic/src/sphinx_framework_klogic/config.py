@@ -13,40 +13,43 @@ class KLogicConfig(Options):
     """Options of ``klogic``."""
 
     rules: str = Field(
-        RE10K_RULES, description="rule file: a path, or package:file for one that a package ships"
+        default=RE10K_RULES,
+        description="rule file: a path, or package:file for one that a package ships",
     )
     lookup: Literal["table", "interpolated"] = Field(
-        "table",
+        default="table",
         description="table: the piecewise constant rule as measured; interpolated: continuous "
         "below it, never a later start than the table's",
     )
     below_first: Literal["zero", "ramp"] = Field(
-        "zero",
+        default="zero",
         description="ratios below a table's first row: full diffusion, or a start that rises "
         "linearly from ratio 0",
     )
     max_start: int | None = Field(
-        None,
+        default=None,
         ge=0,
         description="latest start step, on the rules' own grid; none: num_steps, which serves the "
         "regression frame as it is; the authors: 40 of 50",
     )
     multiple_of: int = Field(
-        1, ge=1, description="round start steps down to a multiple, as of the refresh period"
+        default=1,
+        ge=1,
+        description="round start steps down to a multiple, as of the refresh period",
     )
     cluster: int | None = Field(
-        None, ge=0, description="scene cluster, fixed; none: nearest centre to the inputs"
+        default=None, ge=0, description="scene cluster, fixed; none: nearest centre to the inputs"
     )
     centres: str = Field(
-        "rules",
+        default="rules",
         description="cluster centres: rules (what the rule file says), prompts (zero-shot from "
         "its text prompts), or the path of a .safetensors or .npy file",
     )
     prompts: tuple[str, ...] = Field(
-        (), description="text prompts, one per cluster, instead of the rule file's"
+        default=(), description="text prompts, one per cluster, instead of the rule file's"
     )
     min_margin: float = Field(
-        0.0,
+        default=0.0,
         ge=0,
         le=2,
         description="clusters this near in cosine to the nearest one are candidates too, and the "
@@ -57,8 +60,8 @@ class KLogicConfig(Options):
 class FixedConfig(Options):
     """Options of ``fixed``."""
 
-    start: float = Field(40, ge=0, le=50, description="start step of every target, of 50")
+    start: float = Field(default=40, ge=0, le=50, description="start step of every target, of 50")
     steps: int | None = Field(
-        None, ge=1, description="solver steps over what remains; none: as [plan] walks"
+        default=None, ge=1, description="solver steps over what remains; none: as [plan] walks"
     )
-    solver: str | None = Field(None, description="of those steps; none: the pipeline's own")
+    solver: str | None = Field(default=None, description="of those steps; none: the pipeline's own")

@@ -9,9 +9,9 @@ class MusiqConfig(CheckpointOptions):
     """Options of ``musiq``."""
 
     weights: str = Field(
-        "koniq10k",
+        default="koniq10k",
         description="koniq10k (the paper's), spaq or paq2piq: pyiqa's files, from the hub; or a "
         "checkpoint's path; or random (tests)",
     )
-    batch: int = Field(8, ge=1, description="images scored at once")
-    seed: int = Field(0, description="of random weights")
+    batch: int = Field(default=8, ge=1, description="images scored at once")
+    seed: int = Field(default=0, description="of random weights")

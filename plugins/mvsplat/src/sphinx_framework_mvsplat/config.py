@@ -17,43 +17,63 @@ SizeRule = Literal["resize", "crop", "strict"]
 class EncoderConfig(Options):
     """Sizes of the network, under the names of the official configuration (spec section 2)."""
 
-    d_feature: int = Field(128, ge=2, multiple_of=2, description="Channels C of the features.")
-    num_depth_candidates: int = Field(128, ge=2, description="Depth planes D of the sweep.")
-    cnn_dims: tuple[int, int, int] = Field((64, 96, 128), description="Widths of the CNN stages.")
-    num_transformer_layers: int = Field(
-        6, ge=1, description="Layers of the multi-view transformer."
+    d_feature: int = Field(
+        default=128, ge=2, multiple_of=2, description="Channels C of the features."
     )
-    ffn_dim_expansion: int = Field(4, ge=1, description="Widening of its feed-forward part.")
+    num_depth_candidates: int = Field(default=128, ge=2, description="Depth planes D of the sweep.")
+    cnn_dims: tuple[int, int, int] = Field(
+        default=(64, 96, 128), description="Widths of the CNN stages."
+    )
+    num_transformer_layers: int = Field(
+        default=6, ge=1, description="Layers of the multi-view transformer."
+    )
+    ffn_dim_expansion: int = Field(
+        default=4, ge=1, description="Widening of its feed-forward part."
+    )
     multiview_trans_attn_split: int = Field(
-        2, ge=2, description="Attention windows along each side of the feature map."
+        default=2, ge=2, description="Attention windows along each side of the feature map."
     )
     costvolume_unet_feat_dim: int = Field(
-        128, ge=8, multiple_of=8, description="Width of the cost-volume U-Net."
+        default=128, ge=8, multiple_of=8, description="Width of the cost-volume U-Net."
     )
     costvolume_unet_channel_mult: tuple[int, ...] = Field(
-        (1, 1, 1), min_length=1, description="Width multiplier per level of that U-Net."
+        default=(1, 1, 1), min_length=1, description="Width multiplier per level of that U-Net."
     )
     costvolume_unet_attn_res: tuple[int, ...] = Field(
-        (4,), description="Down-sampling rates at which that U-Net attends across views."
+        default=(4,), description="Down-sampling rates at which that U-Net attends across views."
     )
     depth_unet_feat_dim: int = Field(
-        32, ge=4, multiple_of=4, description="Width of the full-resolution depth U-Net."
+        default=32, ge=4, multiple_of=4, description="Width of the full-resolution depth U-Net."
     )
     depth_unet_channel_mult: tuple[int, ...] = Field(
-        (1, 1, 1, 1, 1), min_length=1, description="Width multiplier per level of that U-Net."
+        default=(1, 1, 1, 1, 1),
+        min_length=1,
+        description="Width multiplier per level of that U-Net.",
     )
     depth_unet_attn_res: tuple[int, ...] = Field(
-        (16,), description="Down-sampling rates at which that U-Net attends across views."
+        default=(16,), description="Down-sampling rates at which that U-Net attends across views."
     )
-    unet_head_channels: int = Field(32, ge=1, description="Channels per attention head, U-Nets.")
-    gaussians_per_pixel: int = Field(1, ge=1, description="Gaussians along every pixel's ray.")
-    gaussian_scale_min: float = Field(0.5, gt=0, description="Smallest scale, about in pixels.")
-    gaussian_scale_max: float = Field(15.0, gt=0, description="Largest scale, about in pixels.")
+    unet_head_channels: int = Field(
+        default=32, ge=1, description="Channels per attention head, U-Nets."
+    )
+    gaussians_per_pixel: int = Field(
+        default=1, ge=1, description="Gaussians along every pixel's ray."
+    )
+    gaussian_scale_min: float = Field(
+        default=0.5, gt=0, description="Smallest scale, about in pixels."
+    )
+    gaussian_scale_max: float = Field(
+        default=15.0, gt=0, description="Largest scale, about in pixels."
+    )
     sh_degree: int = Field(
-        HIGHEST_DEGREE, ge=0, le=HIGHEST_DEGREE, description="Degree of the predicted harmonics."
+        default=HIGHEST_DEGREE,
+        ge=0,
+        le=HIGHEST_DEGREE,
+        description="Degree of the predicted harmonics.",
     )
     opacity_exponent: float = Field(
-        0.0, description="x of the density-to-opacity map at the checkpoint's training step."
+        default=0.0,
+        description="x of the density-to-opacity map at the checkpoint's training step.",
     )
 
     @model_validator(mode="after")
@@ -101,48 +121,52 @@ class MVSplatConfig(CheckpointOptions):
     """Options of the regression model ``mvsplat``."""
 
     weights: str = Field(
-        "re10k",
+        default="re10k",
         min_length=1,
         description="'re10k' or 'acid' (the official files), a path to a .ckpt or .safetensors "
         "file, or 'random' (seeded, for tests and timing).",
     )
-    seed: int = Field(0, ge=0, description="Seed of weights='random'.")
-    encoder: EncoderConfig = Field(EncoderConfig(), description="Sizes of the network.")
+    seed: int = Field(default=0, ge=0, description="Seed of weights='random'.")
+    encoder: EncoderConfig = Field(default=EncoderConfig(), description="Sizes of the network.")
     dtype: Precision = Field(
-        "float32", description="Precision of the network; geometry is float32 always."
+        default="float32", description="Precision of the network; geometry is float32 always."
     )
     encode_size: tuple[int, int] | None = Field(
-        None,
+        default=None,
         description="(height, width) at which the inputs are encoded; default: the scene's size. "
         "The targets are rendered at the scene's size in any case.",
     )
     size_rule: SizeRule = Field(
-        "resize",
+        default="resize",
         description="What to do when the encode size is not legal (sides must be multiples of 16): "
         "'resize' scales to the nearest legal size and keeps the whole view, 'crop' cuts the "
         "centre as the authors' data loader does, 'strict' refuses.",
     )
     near: float | None = Field(
-        None, gt=0, description="Nearest depth in scene units; default: the scene's, else 1."
+        default=None,
+        gt=0,
+        description="Nearest depth in scene units; default: the scene's, else 1.",
     )
     far: float | None = Field(
-        None, gt=0, description="Farthest depth in scene units; default: the scene's, else 100."
+        default=None,
+        gt=0,
+        description="Farthest depth in scene units; default: the scene's, else 100.",
     )
     normalise_scale: bool = Field(
-        True,
+        default=True,
         description="Encode in units of `near`, as in training (near = 1), so that results do not "
         "depend on the unit of the poses; off: pass the scene's unit on, as upstream does.",
     )
     principal_point: Literal["exact", "centred"] = Field(
-        "exact",
+        default="exact",
         description="'centred' renders as upstream does, which ignores off-centre principal "
         "points; 'exact' renders what the target camera sees.",
     )
     background: tuple[float, float, float] = Field(
-        (0.0, 0.0, 0.0), description="Colour behind all Gaussians, RGB in [0, 1]."
+        default=(0.0, 0.0, 0.0), description="Colour behind all Gaussians, RGB in [0, 1]."
     )
     rasterizer: str = Field(
-        "auto", description="Back-end of the core's Gaussian renderer ('auto' chooses)."
+        default="auto", description="Back-end of the core's Gaussian renderer ('auto' chooses)."
     )
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ from sphinx_framework.options import Options
 class SplatFileConfig(Options):
     """Which Gaussians, and how they are drawn."""
 
-    file: str = Field("", description="path of a .ply or .spz file of 3-D Gaussians")
+    file: str = Field(default="", description="path of a .ply or .spz file of 3-D Gaussians")
     rasterizer: Literal["auto", "torch", "numba", "gsplat"] = Field(
-        "auto", description="which renderer draws the Gaussians"
+        default="auto", description="which renderer draws the Gaussians"
     )

@@ -13,74 +13,78 @@ MEAN_CONDITION_SIGMA = 0.0498
 class TransformerConfig(Options):
     """Sizes of the CogVideoX transformer, by the names that diffusers gives them."""
 
-    num_attention_heads: int = Field(48, ge=1, description="heads of every attention")
-    attention_head_dim: int = Field(64, ge=2, description="channels of a head")
-    in_channels: int = Field(32, ge=2, description="noisy and condition latents together")
-    out_channels: int = Field(16, ge=1, description="channels of a latent")
-    time_embed_dim: int = Field(512, ge=1, description="channels of the timestep embedding")
-    text_embed_dim: int = Field(4096, ge=1, description="channels of the text embedding")
-    num_layers: int = Field(42, ge=1, description="transformer blocks")
-    sample_width: int = Field(90, ge=2, description="latent cells along a row")
-    sample_height: int = Field(60, ge=2, description="latent cells along a column")
-    sample_frames: int = Field(49, ge=1, description="frames of a clip, 8k + 1")
-    patch_size: int = Field(2, ge=1, description="latent cells along the side of a token")
-    temporal_compression_ratio: int = Field(4, ge=1, description="frames of a latent")
-    max_text_seq_length: int = Field(226, ge=1, description="tokens of the text embedding")
+    num_attention_heads: int = Field(default=48, ge=1, description="heads of every attention")
+    attention_head_dim: int = Field(default=64, ge=2, description="channels of a head")
+    in_channels: int = Field(default=32, ge=2, description="noisy and condition latents together")
+    out_channels: int = Field(default=16, ge=1, description="channels of a latent")
+    time_embed_dim: int = Field(default=512, ge=1, description="channels of the timestep embedding")
+    text_embed_dim: int = Field(default=4096, ge=1, description="channels of the text embedding")
+    num_layers: int = Field(default=42, ge=1, description="transformer blocks")
+    sample_width: int = Field(default=90, ge=2, description="latent cells along a row")
+    sample_height: int = Field(default=60, ge=2, description="latent cells along a column")
+    sample_frames: int = Field(default=49, ge=1, description="frames of a clip, 8k + 1")
+    patch_size: int = Field(default=2, ge=1, description="latent cells along the side of a token")
+    temporal_compression_ratio: int = Field(default=4, ge=1, description="frames of a latent")
+    max_text_seq_length: int = Field(default=226, ge=1, description="tokens of the text embedding")
 
 
 class AutoencoderConfig(Options):
     """Sizes of the CogVideoX video autoencoder, by the names that diffusers gives them."""
 
     block_out_channels: tuple[int, ...] = Field(
-        (128, 256, 256, 512), description="channels of its levels"
+        default=(128, 256, 256, 512), description="channels of its levels"
     )
-    latent_channels: int = Field(16, ge=1, description="channels of a latent")
-    layers_per_block: int = Field(3, ge=1, description="residual blocks of a level")
-    norm_num_groups: int = Field(32, ge=1, description="groups of its normalisation")
-    temporal_compression_ratio: int = Field(4, ge=1, description="frames of a latent")
-    sample_height: int = Field(480, ge=8, description="pixels of a tile along a column")
-    sample_width: int = Field(720, ge=8, description="pixels of a tile along a row")
-    scaling_factor: float = Field(0.7, gt=0, description="latents are multiplied by it")
+    latent_channels: int = Field(default=16, ge=1, description="channels of a latent")
+    layers_per_block: int = Field(default=3, ge=1, description="residual blocks of a level")
+    norm_num_groups: int = Field(default=32, ge=1, description="groups of its normalisation")
+    temporal_compression_ratio: int = Field(default=4, ge=1, description="frames of a latent")
+    sample_height: int = Field(default=480, ge=8, description="pixels of a tile along a column")
+    sample_width: int = Field(default=720, ge=8, description="pixels of a tile along a row")
+    scaling_factor: float = Field(default=0.7, gt=0, description="latents are multiplied by it")
 
 
 class VideoSceneConfig(Options):
     """Where weights come from, and how clips are conditioned and walked."""
 
     weights: str = Field(
-        "videoscene",
+        default="videoscene",
         description="checkpoint of the transformer that is laid over the base model's: a file, "
         "'base' (the base model alone), or 'random' (noise: for tests and timing)",
     )
     prompt_embeds: str | None = Field(
-        None,
+        default=None,
         description="file with the text embedding; none is prompt_embeds.pt beside the weights",
     )
     base: str = Field(
-        "feizhengcong/CogvideoX-Interpolation",
+        default="feizhengcong/CogvideoX-Interpolation",
         description="folder or hub repository with transformer/ and vae/ of the base model",
     )
-    base_revision: str | None = Field(None, description="commit of the base model's repository")
-    seed: int = Field(0, ge=0, description="of random weights")
+    base_revision: str | None = Field(
+        default=None, description="commit of the base model's repository"
+    )
+    seed: int = Field(default=0, ge=0, description="of random weights")
     dtype: Literal["float32", "float16", "bfloat16"] = Field(
-        "bfloat16", description="of the networks"
+        default="bfloat16", description="of the networks"
     )
     solver: Literal["ddim", "lcm"] = Field(
-        "ddim", description="of walks with several steps: deterministic, or with fresh noise"
+        default="ddim",
+        description="of walks with several steps: deterministic, or with fresh noise",
     )
     condition_sigma: float = Field(
-        MEAN_CONDITION_SIGMA,
+        default=MEAN_CONDITION_SIGMA,
         ge=0,
         description="noise on the two photos that condition a clip, as in training; always the "
         "same draw",
     )
     tiling: bool = Field(
-        True, description="decode in overlapping tiles: the autoencoder needs about 20 GB without"
+        default=True,
+        description="decode in overlapping tiles: the autoencoder needs about 20 GB without",
     )
     transformer: TransformerConfig = Field(
-        TransformerConfig(), description="sizes of the transformer"
+        default=TransformerConfig(), description="sizes of the transformer"
     )
     autoencoder: AutoencoderConfig = Field(
-        AutoencoderConfig(), description="sizes of the video autoencoder"
+        default=AutoencoderConfig(), description="sizes of the video autoencoder"
     )
 
     @property
