@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 from pydantic import Field, ValidationError, field_validator
 
-from sphinx_framework.errors import ConfigError
+from sphinx_framework.errors import ConfigError, suggestion
 from sphinx_framework.options import Options
 from sphinx_framework.policy.schedule import MODES, Mode
 
@@ -51,6 +51,12 @@ class RenderRequest(Options):
         except ValidationError as error:
             problem = error.errors()[0]
             key = ".".join(str(part) for part in problem["loc"])
+            if problem["type"] == "extra_forbidden":
+                known = list(cls.model_fields)
+                near = suggestion(key, known)
+                raise ConfigError(
+                    f"a request has no {key!r}.", hint=f"{near}Known: {', '.join(known)}."
+                ) from None
             cause = problem.get("ctx", {}).get("error")
             if isinstance(cause, RefusedWishError):
                 raise ConfigError(cause.message, hint=cause.hint) from None

@@ -8,6 +8,7 @@ import torch
 
 from sphinx_framework.config import OPTIONAL_ROLES, ROLES, PipelineConfig
 from sphinx_framework.engine.embedder_answers import CheckedEmbedder
+from sphinx_framework.engine.making import kept_for_others
 from sphinx_framework.engine.slow_precision import slow_precisions
 from sphinx_framework.errors import ConfigError, LicenceError
 from sphinx_framework.plugin import NO_PARTS, Capabilities, ComponentSpec, Parts
@@ -117,7 +118,8 @@ def build_components(
         use, own = config.pipeline[role].use, options[role]
         key = json.dumps([role, use, own.model_dump(mode="json"), after], sort_keys=True)
         if key not in shared:
-            component = registry.build(ROLES[role], use, own, device, parts)
+            with kept_for_others(f"the making of {role} {use!r}"):
+                component = registry.build(ROLES[role], use, own, device, parts)
             if role == "embedder":
                 origin = registry.distribution_of(registry.find(role, use))
                 component = CheckedEmbedder(component, Witness(role, use, origin))

@@ -11,6 +11,8 @@ from sphinx_framework.errors import SceneError
 from sphinx_framework.types.arrays import Numbers, as_intrinsics, as_poses, as_size
 
 ROTATION_TOLERANCE = 1e-3
+LENS_TOLERANCE = 1e-3
+FEW_PIXELS, NORMALISED = 16, 4.0  # focal lengths of so few pixels are shares of the image's size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, init=False)
@@ -110,4 +112,16 @@ class Cameras:
                     f"{what} {i}: focal lengths must be positive, got "
                     f"fx={float(k[0, 0]):g}, fy={float(k[1, 1]):g}.",
                     hint="Intrinsics are in pixels of the image size.",
+                )
+            bottom = [k[1, 0], k[2, 0], k[2, 1], k[2, 2] - 1]
+            if max(abs(float(entry)) for entry in bottom) > LENS_TOLERANCE:
+                raise SceneError(
+                    f"{what} {i}: its intrinsics are {k.tolist()}.",
+                    hint="Intrinsics are [[fx, s, cx], [0, fy, cy], [0, 0, 1]]: transposed?",
+                )
+            if min(self.image_size) >= FEW_PIXELS and float(k[:2].abs().max()) < NORMALISED:
+                raise SceneError(
+                    f"{what} {i}: its intrinsics are those of an image of one pixel, "
+                    f"fx={float(k[0, 0]):g}, cx={float(k[0, 2]):g}.",
+                    hint="Intrinsics are in pixels: multiply normalised ones by the image size.",
                 )

@@ -1,5 +1,7 @@
 """Building a pipeline's components, devices and licences."""
 
+import os
+
 import pytest
 import torch
 
@@ -65,6 +67,22 @@ def test_the_embedder_may_be_left_out():
 def test_a_step_policy_that_chooses_by_cluster_gets_the_embedder():
     components = build_components(fake_config(), listening(), CPU, "x")
     assert components.steps.given is components.embedder
+
+
+def test_what_the_making_of_a_component_changes_for_all_is_undone(capsys):
+    folder, random, precision = (
+        os.getcwd(),
+        torch.random.get_rng_state(),
+        torch.get_float32_matmul_precision(),
+    )
+    build_components(fake_config(), with_steps(factory="engines:RudeSteps"), CPU, "x")
+    assert os.getcwd() == folder
+    assert torch.equal(torch.random.get_rng_state(), random)
+    assert torch.get_float32_matmul_precision() == precision
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "made" in printed.err
+    assert "the making of steps 'fake' changed the current folder; that is undone." in printed.err
 
 
 def test_a_step_policy_that_needs_an_embedder_asks_for_one():

@@ -58,6 +58,7 @@ def test_requests_share_no_state():
         ({"budget_ms": 0.0}, "budget must be a positive"),
         ({"budget_joules": float("inf")}, "budget must be a positive"),
         ({"quality": "high"}, "quality 'high'"),
+        ({"qualty": 0.9}, "a request has no 'qualty'. Did you mean 'quality'"),
     ],
 )
 def test_a_wish_that_cannot_be_granted_is_refused_in_one_sentence(wishes, told):

@@ -1,5 +1,7 @@
 """Engines on fakes whose decisions a test can dictate, and a fake model of two clips."""
 
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -40,6 +42,17 @@ class FixedSteps:
             full_ratio=self.full_ratio,
             notes=("decided by the test",),
         )
+
+
+class RudeSteps(FixedSteps):
+    """Whose making changes what all share."""
+
+    def __init__(self, config, device, parts=None):
+        super().__init__((1,))
+        sys.stdout.write("made\n")
+        torch.manual_seed(0)
+        torch.set_float32_matmul_precision("medium")
+        os.chdir("/")
 
 
 class ListeningSteps(FakeSteps):

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import random
 import signal
 import unittest
 
@@ -10,6 +11,7 @@ import planted_third as third
 import pytest
 import torch
 from engines import CPU
+from planted_fourth_list import FOURTH
 from planted_list import BROKEN
 from planted_mistakes import views
 from planted_subtle_list import SUBTLE
@@ -32,6 +34,7 @@ GUIDED = "one_branch_and_the_difference_are_as_good_as_both"  # the fake has one
 LOST = "tells_what_each_frame_lost"  # the fake tells none
 MEASURED = "measured_qualities_ascend"  # the fake names none
 CAPTURE = "a_capture_has_the_cameras_of_its_scene"  # the reader has none
+MAKING = "making_it_changes_nothing_for_others"  # every other plant is in an answer
 TOGETHER = "several_requests_in_one_call_equal_each_alone"  # the fake is asked one by one
 
 
@@ -53,7 +56,7 @@ def settings_of_the_process():
     signal.signal(signal.SIGINT, interrupt)
 
 
-PLANTED = [*BROKEN, *SUBTLE, *THIRD]
+PLANTED = [*BROKEN, *SUBTLE, *THIRD, *FOURTH]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +124,15 @@ def test_qualities_that_nobody_can_step_along_are_caught(qualities, right):
 
 @pytest.mark.parametrize("kind", FAKES)
 def test_every_check_has_a_component_that_it_catches(kind):
-    elsewhere = {CLAIM, GUIDED, TOGETHER, LOST, MEASURED, CAPTURE}  # tested by components below
+    elsewhere = {
+        CLAIM,
+        GUIDED,
+        TOGETHER,
+        LOST,
+        MEASURED,
+        CAPTURE,
+        MAKING,
+    }  # tested by components below
     for check in set(checks_of(kind)) - elsewhere:
         assert any(k == kind and check.startswith(c) for k, _, _, c in PLANTED), (kind, check)
 
@@ -202,6 +213,40 @@ def test_a_claimed_longest_clip_that_layouts_exceed_is_caught():
     told = complaint(suite, CLAIM)
     assert told is not None
     assert "at most max_frames = 4" in told
+
+
+def draws():
+    torch.nn.Linear(8, 8)
+    np.random.random(5000)
+
+
+def seeds_apart():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+
+
+@pytest.mark.parametrize(
+    ("making", "says"),
+    [
+        (draws, None),
+        (seeds_apart, None),
+        (lambda: torch.manual_seed(0), "the random state of torch"),
+        (lambda: np.random.seed(0), "the random state of numpy"),
+        (lambda: random.seed(0), "the random state of Python"),
+        (lambda: torch.set_float32_matmul_precision("medium"), "settings of torch"),
+        (lambda: os.chdir("/"), "settings of folder"),
+        (lambda: logging.getLogger().setLevel(logging.DEBUG), "settings of root logger"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["mask", "diffusion"])
+def test_a_component_whose_making_changes_what_all_share_is_caught(kind, making, says):
+    def make(suite):
+        making()
+        return FAKES[kind](FakeConfig(), CPU)
+
+    suite = type("Suite", (CONTRACTS[kind],), {"make": make})()
+    told = complaint(suite, MAKING)
+    assert told is None if says is None else says in told
 
 
 class DenseOnly(DiffusionContract):

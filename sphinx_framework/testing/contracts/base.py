@@ -31,6 +31,10 @@ class NotApplicable(unittest.SkipTest):
     """The component does not claim what this method checks (test runners count it as skipped)."""
 
 
+class ComplaintError(AssertionError):
+    """What a suite says of a component, and no assertion of the component's own."""
+
+
 class Contract:
     """Sizes that a component may override where the defaults are illegal for it.
 
@@ -107,9 +111,9 @@ class Contract:
         return moved_world(scene)
 
     def expect(self, holds: object, expected: str, came: object) -> None:
-        """Raise ``AssertionError`` with what was expected, what came, and where to read on."""
+        """Raise :class:`ComplaintError`: what was expected, what came, and where to read on."""
         if not bool(holds):
-            raise AssertionError(f"expected {expected}; got {came} ({GUIDE}, {self.paragraph!r})")
+            raise ComplaintError(f"expected {expected}; got {came} ({GUIDE}, {self.paragraph!r})")
 
     def expect_shape(self, tensor: Any, shape: tuple[int, ...], what: str) -> None:
         """A floating-point tensor of this shape, on the device, without NaN or infinity."""

@@ -30,15 +30,18 @@ def watched_making() -> Iterator[list[str]]:
         torch.random.get_rng_state(), np.random.get_state(legacy=True), random.getstate(),
     )  # fmt: skip
     torch.default_generator.manual_seed(UNLIKELY)
+    np.random.seed(UNLIKELY % 2**32)
+    random.seed(UNLIKELY)
+    of_numpy, of_python = np.random.get_state(legacy=True), _of_python(random.getstate())
     try:
         yield found
         now = process_settings()
         found += [f"settings of {name}" for name in now if now[name] != settings[name]]
         if torch.initial_seed() != UNLIKELY:
             found.append("the random state of torch")
-        if not _drawn(kept[1], np.random.get_state(legacy=True)):
+        if not _drawn(of_numpy, np.random.get_state(legacy=True)):
             found.append("the random state of numpy")
-        if not _drawn(_of_python(kept[2]), _of_python(random.getstate())):
+        if not _drawn(of_python, _of_python(random.getstate())):
             found.append("the random state of Python")
     finally:
         torch.random.set_rng_state(kept[0])

@@ -154,7 +154,7 @@ class DenoisingChecks(Demands):
         height, width = self.size
         larger = self.scene(2, targets=self.targets + 2, size=(height, 2 * width))
         with self.or_refused(larger):
-            self._dense(model, self.request(model, scene=larger))
+            self._dense(model, self.request(model, scene=larger, opacity=False))
 
     def test_knows_photos_by_what_they_show(self) -> None:
         model: DiffusionModel[Any, Any] = self.make()

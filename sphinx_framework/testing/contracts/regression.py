@@ -190,23 +190,39 @@ class RegressionContract(Demands):
             lenses = scene.targets.intrinsics.clone()
             lenses[-1] *= change.to(lenses)
             last = replace(scene, targets=replace(scene.targets, intrinsics=lenses))
-            others = model.predict(last).images[:-1]
-            self._close(others, usual[:-1], 1e-3, "a lens that changes its own target's view only")
+            came = model.predict(last).images
+            self._close(
+                came[:-1], usual[:-1], 1e-3, "a lens that changes its own target's view only"
+            )
+            self.expect(
+                _mean_error(came[-1:], usual[-1:]) > 1e-3,
+                f"another view where only the last target's lens has {what}",
+                "the same view: another target's intrinsics are used",
+            )
 
-    def test_a_photo_has_a_lens_of_its_own(self) -> None:
+    def test_a_photo_has_a_camera_of_its_own(self) -> None:
         model = self._of_the_photos()
         scene = self.scene()
         usual = model.predict(scene)
         for index in range(len(scene.inputs)):
-            lenses = scene.inputs.intrinsics.clone()
+            lenses, poses = scene.inputs.intrinsics.clone(), scene.inputs.world_from_camera.clone()
             lenses[index, :2, :2] *= 1.4
-            changed = replace(scene, inputs=replace(scene.inputs, intrinsics=lenses))
-            self.expect(
-                usual.warnings or not torch.equal(model.predict(changed).images, usual.images),
-                f"other views where photo {index} was taken with a longer lens, or a warning that "
-                "says why not",
-                "the same views: the photo's intrinsics are not used",
+            poses[index, :3, :3] @= yawed(torch.tensor([15.0]))[0].to(poses)
+            lens, turn = (
+                replace(scene.inputs, intrinsics=lenses),
+                replace(scene.inputs, world_from_camera=poses),
             )
+            for how, cameras in (
+                ("with a longer lens", lens),
+                ("by a camera turned by 15 degrees", turn),
+            ):
+                changed = replace(scene, inputs=cameras)
+                self.expect(
+                    usual.warnings or not torch.equal(model.predict(changed).images, usual.images),
+                    f"other views where photo {index} was taken {how}, or a warning that says why "
+                    "not",
+                    "the same views: the photo's own camera is not used",
+                )
 
     def test_a_turned_target_sees_something_else(self) -> None:
         model: RegressionModel = self.make()

@@ -17,7 +17,7 @@ from sphinx_framework.scenes.capture import Capture
 from sphinx_framework.scenes.files import PHOTO_ENDINGS
 from sphinx_framework.scenes.poses import CONVENTIONS, opencv_world_from_camera
 from sphinx_framework.scenes.view_checks import View, view_doubts
-from sphinx_framework.testing.contracts.base import Contract, NotApplicable
+from sphinx_framework.testing.contracts.base import ComplaintError, Contract, NotApplicable
 from sphinx_framework.types import Cameras, Scene
 
 LARGEST_SAMPLE, MOST_DAMAGED = 20_000_000, 6
@@ -51,6 +51,8 @@ class SceneReaderContract(Contract):
             for path in junk:
                 try:
                     came: object = reader.can_read(path)
+                except ComplaintError:
+                    raise
                 except Exception as error:  # it must answer for any path
                     came = repr(error)
                 self.expect(came is False, f"can_read to answer False for {path.name!r}", came)
@@ -63,6 +65,8 @@ class SceneReaderContract(Contract):
                     reader.read(path)
                 except InputError:
                     continue
+                except ComplaintError:
+                    raise
                 except Exception as error:  # any other error is the defect that is looked for
                     self.expect(False, f"a SceneError for {path.name!r}", repr(error))
                 self.expect(False, f"a SceneError for {path.name!r}", "a scene")
@@ -158,6 +162,8 @@ class SceneReaderContract(Contract):
                 scene: object = reader.read(path, **options)
             except InputError:
                 continue
+            except ComplaintError:
+                raise
             except Exception as error:  # whatever else it raises is the defect
                 scene = repr(error)
             self.expect(isinstance(scene, Scene), f"a Scene or a SceneError for {options}", scene)
@@ -185,6 +191,8 @@ class SceneReaderContract(Contract):
     def _read(self, reader: SceneReader, where: Path) -> Scene:
         try:
             return reader.read(where)
+        except ComplaintError:
+            raise
         except Exception as error:  # whatever it raises, the same scene was read elsewhere
             self.expect(False, f"the same scene from {where}", repr(error))
             raise
@@ -200,6 +208,8 @@ class SceneReaderContract(Contract):
             scene.validate()
         except InputError:
             return
+        except ComplaintError:
+            raise
         except Exception as error:  # any other error is the defect that is looked for
             self.expect(False, f"a SceneError with {how}", repr(error))
 

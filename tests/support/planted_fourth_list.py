@@ -1,0 +1,38 @@
+"""Every mistake that shows only under some condition: kind, method, change, check."""
+
+import planted_fourth as fourth
+
+FOURTH = [
+    ("regression", "predict", fourth.writes_into_the_third_photo, "every_photo_counts"),
+    ("regression", "predict", fourth.shifts_cameras_of_wide_scenes, "renders_every"),
+    ("regression", "predict", fourth.seeds_where_photos_are_many, "renders_every"),
+    ("regression", "predict", fourth.lens_of_the_first_target, "a_target_has_a_lens"),
+    ("regression", "predict", fourth.rotation_of_the_first_target_only, "a_turned_target"),
+    ("regression", "predict", fourth.lens_of_the_target_for_photos, "a_photo_has_a_camera"),
+    ("regression", "predict", fourth.rotation_of_the_first_photo, "a_photo_has_a_camera"),
+    ("regression", "predict", fourth.by_name_and_count, "keeps_nothing"),
+    ("diffusion", "denoise", fourth.clamps_the_last_state, "nothing_that_is_handed"),
+    ("diffusion", "denoise", fourth.noise_at_step_49, "the_prediction_is"),
+    ("diffusion", "condition", fourth.writes_where_nothing_is_uncertain, "works_without_opacity"),
+    ("diffusion", "condition", fourth.writes_into_opacity_of_three, "denoise_predicts"),
+    ("diffusion", "condition", fourth.its_certainty, "requests_share"),
+    ("diffusion", "condition", fourth.its_frames, "requests_share"),
+    ("diffusion", "condition", fourth.its_width, "requests_share"),
+    ("diffusion", "encode", fourth.samples_wide_latents, "codec_shapes"),
+    ("diffusion", "decode", fourth.signed_where_wide, "codec_shapes"),
+    ("quality", "score", fourth.smaller_is_better_with_opacity, "a_ruined_photo"),
+    ("quality", "score", fourth.running_mean_with_opacity, "is_deterministic"),
+    ("quality", "score", fourth.undefined_on_wide_flat_ones, "flat_images"),
+    ("mask", "mask", fourth.blackens_where_no_opacity_is, "answers_where"),
+    ("mask", "mask", fourth.inverted_in_clusters, "uncertain_pixels"),
+    ("mask", "mask", fourth.remembers_in_clusters, "is_deterministic"),
+    ("steps", "start_steps", fourth.ratios_without_nan_in_place, "a_ratio"),
+    ("steps", "start_steps", fourth.mean_of_seven, "a_target_is_judged"),
+    ("steps", "start_steps", fourth.another_row_at_97, "a_higher_quality"),
+    ("steps", "start_steps", fourth.nothing_above_one, "a_better_view"),
+    ("embedder", "embed", fourth.momentum_of_three, "one_unit"),
+    ("embedder", "embed", fourth.darkens_the_third, "one_unit"),
+    ("poses", "estimate_poses", fourth.writes_without_hints, "hints_may"),
+    ("poses", "estimate_poses", fourth.writes_into_upright_photos, "photos_may_stand"),
+    ("scene_reader", "read", fourth.seeds_the_second_time, "reads_the_same_twice"),
+]
