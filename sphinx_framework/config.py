@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sphinx_framework.errors import ConfigError, suggestion
-from sphinx_framework.options import Options
+from sphinx_framework.options import Options, first_problem
 from sphinx_framework.policy.cost import CostModel
 from sphinx_framework.policy.evidence_config import EvidenceConfig
 from sphinx_framework.policy.memory import Footprint
@@ -231,9 +231,7 @@ def load_cost(source: str | Path) -> CostModel:
     except KeyError:
         raise ConfigError(f"{source}: has no [cost] table.") from None
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = "".join(f"{part}: " for part in problem["loc"])
-        raise ConfigError(f"{source}, [cost]: {where}{problem['msg']}.") from None
+        raise ConfigError(f"{source}, [cost]: {first_problem(error)}.") from None
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -30,8 +30,8 @@ def watched_making() -> Iterator[list[str]]:
         torch.random.get_rng_state(), np.random.get_state(legacy=True), random.getstate(),
     )  # fmt: skip
     torch.default_generator.manual_seed(UNLIKELY)
-    np.random.seed(UNLIKELY % 2**32)
-    random.seed(UNLIKELY)
+    np.random.set_state(np.random.RandomState(UNLIKELY % 2**32).get_state())
+    random.setstate(random.Random(UNLIKELY).getstate())
     of_numpy, of_python = np.random.get_state(legacy=True), _of_python(random.getstate())
     try:
         yield found

@@ -1,11 +1,11 @@
 """Options of ``ddp``."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from sphinx_framework.options import Options
 
 
-class LearnedStepsConfig(BaseModel):
+class LearnedStepsConfig(Options):
     """Where the trained policy is."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     policy: str = Field(description="file written by: sphinx-nvs calibrate --policy ddp --out FILE")

@@ -13,6 +13,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from sphinx_framework.errors import ConfigError
+from sphinx_framework.options import first_problem
 from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.types import QualityReport, Scene, StartSteps
 from sphinx_framework_ddp.config import LearnedStepsConfig
@@ -103,9 +104,7 @@ def read_policy(path: Path) -> LearnedPolicy:
         weights = load(base64.b64decode(file.weights, validate=True))
         network.load_state_dict({key: tensor.float() for key, tensor in weights.items()})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {where}: {first['msg']}.", hint=hint) from None
+        raise ConfigError(f"{path}: {first_problem(error)}.", hint=hint) from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}.", hint=hint) from None
     # tomllib, base64, safetensors and torch raise many kinds for damaged text.
