@@ -62,9 +62,11 @@ def _photos(folder: Path) -> list[Path]:
         place = folder / name
         if place.is_dir():
             files = [f for f in place.iterdir() if f.suffix.lower() in PHOTO_ENDINGS]
-            return sorted(
+            found = sorted(
                 (f for f in files if not is_hidden(f)), key=lambda file: natural_key(file.name)
             )
+            if found:
+                return found
     return []
 
 

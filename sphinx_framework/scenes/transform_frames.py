@@ -53,7 +53,12 @@ def read_transform_shots(
         raise SceneError(f"{path}: 'frames' is empty.")
     matrices = [frame.matrix("transform_matrix", ((4, 4), (3, 4))) for frame in frames]
     found = [_photo(path.parent, frame) if with_files else None for frame in frames]
-    cameras = [_camera(frame, top, photo, like) for frame, photo in zip(frames, found, strict=True)]
+    # Frames whose photos are not there are taken to be of the size of one that is.
+    first = next((photo for photo in found if photo is not None and photo.path.is_file()), None)
+    cameras = [
+        _camera(frame, top, photo if photo is not None and photo.path.is_file() else first, like)
+        for frame, photo in zip(frames, found, strict=True)
+    ]
     intrinsics = [camera[0] for camera in cameras]
     chosen, doubts = _choose_convention(top, matrices, intrinsics, convention)
     undo = inverse_applied(top) if is_moved(top) else applied
@@ -142,7 +147,7 @@ def _camera(
     stated = stated_size(merged, "h", "w")
     complete = all(key in merged for key in ("fl_x", "fl_y", "cx", "cy"))
     size = stated
-    if size is None and photo is not None and photo.path.is_file():
+    if size is None and photo is not None:
         needed = not complete or photo.scale > 1
         if needed:
             height, width = read_header(photo.path).size

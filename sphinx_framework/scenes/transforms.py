@@ -109,7 +109,7 @@ def read_train_and_test(folder: Path, *, convention: str = "auto") -> Capture:
     others: list[tuple[Shot, ...]] = []
     for file in _TARGET_FILES:
         if (folder / file).exists():
-            found, more = read_transform_shots(folder / file, convention=convention)
+            found, more = read_transform_shots(folder / file, convention=convention, like=inputs[0])
             others.append(found)
             warnings += more
     targets = others[0] if others else ()

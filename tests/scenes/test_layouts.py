@@ -183,6 +183,27 @@ def test_validation_frames_of_blender_are_kept_beside_test_frames(brought):
     assert len(load_scene(folder, targets="indices:12,13").targets) == 2
 
 
+@pytest.mark.parametrize("layout", ["blender", "one file"])
+def test_cameras_without_their_photos_have_the_size_of_those_that_are_there(brought, layout):
+    folder, _, clean = brought
+    frames = json.loads((clean / "transforms.json").read_text())["frames"]
+    for index in range(1, 11):
+        (folder / f"images/{index}.png").unlink()
+    parts = {"train": [frames[0], frames[-1]], "test": frames[1:-1]}
+    for name, part in parts.items() if layout == "blender" else [("", frames)]:
+        file = folder / f"transforms{name and '_'}{name}.json"
+        file.write_text(json.dumps({**ANGLE, "frames": part}))
+    same(load_scene(folder), clean)
+
+
+def test_an_empty_folder_of_photos_gives_way_to_the_smaller_ones(brought):
+    folder, poses, clean = brought
+    llff(folder, poses)
+    (folder / "images").rename(folder / "images_4")
+    (folder / "images").mkdir()
+    same(load_scene(folder), clean)
+
+
 @pytest.mark.parametrize("rows", [3, 4])
 def test_matrices_may_be_one_row_after_the_other(brought, rows):
     folder, _, clean = brought
