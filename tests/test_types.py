@@ -36,6 +36,14 @@ def turned(angle=0.7):
     return replace(cameras, world_from_camera=poses)
 
 
+def test_a_scene_without_numbers_is_refused():
+    scene = fake_scene()
+    nowhere = scene.to(torch.device("meta"))
+    for empty in (nowhere, replace(nowhere, images=scene.images)):
+        with pytest.raises(SceneError, match="on meta, without numbers"):
+            empty.validate()
+
+
 def test_a_scene_of_the_fakes_is_valid():
     fake_scene().validate()
 

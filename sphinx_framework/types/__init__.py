@@ -129,6 +129,8 @@ class Scene:
                 f"the order has {len(self.order)} positions for {cameras} cameras.",
                 hint="Give one position per input and target, inputs first, or none at all.",
             )
+        if self.images.is_meta:
+            raise SceneError("the images are on meta, without numbers.")
         _check_colours(self.images, "images")
         truth = self.target_images
         if truth is not None:

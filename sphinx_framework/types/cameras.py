@@ -85,6 +85,8 @@ class Cameras:
 
     def validate(self, what: str) -> None:
         """Raise :class:`SceneError` naming the first camera of ``what`` that is not usable."""
+        if self.world_from_camera.is_meta or self.intrinsics.is_meta:
+            raise SceneError(f"{what} 0: its pose or intrinsics are on meta, without numbers.")
         # Checked on the CPU: numbers that are read one by one would each wait for a device.
         poses, lenses = self.world_from_camera.detach().cpu(), self.intrinsics.detach().cpu()
         for i in range(len(self)):
