@@ -29,7 +29,7 @@ from sphinx_framework.request import RenderRequest
 from sphinx_framework.study.calibrate.calibration import calibrated, rules_of
 from sphinx_framework.study.calibrate.fit import Fit
 from sphinx_framework.study.calibrate.held_out import HeldOut, held_out
-from sphinx_framework.study.calibrate.policies import observed
+from sphinx_framework.study.calibrate.policies import observed, require_own_walks
 from sphinx_framework.study.calibrate.samples import (
     Sampling,
     SceneSample,
@@ -52,6 +52,8 @@ def calibrate(arguments: argparse.Namespace) -> int:
     if qualities[0] >= 1 and fit.objective == "paper":
         raise ConfigError("--qualities: under objective paper 1 is full diffusion, needs no rule.")
     train = None if arguments.policy is None else registry.trainer(arguments.policy)
+    if train is not None:
+        require_own_walks(sampling)
     out = open_file(arguments.out, "--out", scenes=arguments.scenes, parents=True)
     place, option = arguments.samples, "--samples"
     if not place:

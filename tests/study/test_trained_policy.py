@@ -41,3 +41,13 @@ def test_a_policy_that_is_not_trained_is_refused_before_anything_is_measured(stu
     assert "'klogic' is not trained from samples" in ended.told
     assert "ddp" in ended.told
     assert not (study.out / "mine.samples").exists()
+
+
+@pytest.mark.parametrize("tried", [("--steps", "1,2"), ("--starts", "1,2")])
+def test_plans_that_no_policy_can_be_trained_on_are_refused_before_anything_is_measured(
+    study, tried
+):
+    ended = trained(study, *tried)
+    assert ended.code == 2
+    assert "the pipeline's own walks, from step 0 on" in ended.told
+    assert not (study.out / "mine.samples").exists()

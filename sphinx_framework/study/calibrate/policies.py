@@ -11,7 +11,7 @@ from sphinx_framework.errors import ConfigError
 from sphinx_framework.frame_plan import OWN, FramePlan
 from sphinx_framework.protocols import ObservedScene, StepPolicy, StepsTrainer
 from sphinx_framework.study.calibrate.held_out import FOLDS, HeldOut, outcome, summary
-from sphinx_framework.study.calibrate.samples import SceneSample, SceneSource
+from sphinx_framework.study.calibrate.samples import Sampling, SceneSample, SceneSource
 
 Seen = tuple[SceneSample, ObservedScene]
 
@@ -48,11 +48,24 @@ def own_starts(sample: SceneSample) -> tuple[int, ...]:
     plans = [FramePlan.parse(text) for text in sample.targets[0].scores]
     starts = tuple(sorted(plan.start for plan in plans if plan.walk == OWN))
     if starts[:1] != (0,):
-        raise ConfigError(
-            "a step policy is trained on the pipeline's own walks, from step 0 on.",
-            hint="Measure them: --steps every, and 0 among the --starts.",
-        )
+        raise _needs_own_walks()
     return starts
+
+
+def require_own_walks(sampling: Sampling) -> None:
+    """Before anything is measured: a step policy can be trained on what will be.
+
+    Raises :class:`ConfigError` where it cannot.
+    """
+    if None not in sampling.steps or (sampling.starts and 0 not in sampling.starts):
+        raise _needs_own_walks()
+
+
+def _needs_own_walks() -> ConfigError:
+    return ConfigError(
+        "a step policy is trained on the pipeline's own walks, from step 0 on.",
+        hint="Measure them: --steps every, and 0 among the --starts.",
+    )
 
 
 def judged(
