@@ -51,3 +51,10 @@ def test_plans_that_no_policy_can_be_trained_on_are_refused_before_anything_is_m
     assert ended.code == 2
     assert "the pipeline's own walks, from step 0 on" in ended.told
     assert not (study.out / "mine.samples").exists()
+
+
+def test_rules_beside_a_policy_are_fitted_to_the_score_that_it_is_trained_on(study):
+    ended = trained(study, "--objective", "truth")
+    assert ended.code == 2
+    assert "a step policy is trained on scores" in ended.told
+    assert not (study.out / "mine.samples").exists()
