@@ -141,10 +141,12 @@ class CheckedRegression:
             witness.placed(values, what, "regression", shape, None, None)
             given.append(values)
         # One wait for the device where all is well.
-        if not bool(torch.stack([torch.isfinite(values).all() for values in given]).all()):
+        opacities = gaussians.opacities
+        held = [torch.isfinite(values).all() for values in given]
+        if not bool(torch.stack([*held, ((opacities >= 0) & (opacities <= 1)).all()]).all()):
             for values in given:
                 witness.finite(values, "Gaussians", "regression", lambda row: None)
-        witness.in_range(gaussians.opacities, "opacities of Gaussians", "regression", 1, False)
+            witness.in_range(opacities, "opacities of Gaussians", "regression", 1, False)
 
 
 class CheckedQuality:
