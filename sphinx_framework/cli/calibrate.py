@@ -199,21 +199,19 @@ def _fit(arguments: argparse.Namespace, config: PipelineConfig, registry: Regist
         raise ConfigError(f"--confidence {arguments.confidence:g}: must lie in [0.5, 1).")
     if not 0 <= arguments.scenes_met <= 1:
         raise ConfigError(f"--scenes-met {arguments.scenes_met:g}: must lie in [0, 1].")
-    objective = arguments.objective or objective_of(config, registry)
-    if arguments.policy is not None:
-        # It learns what a start keeps of the score; the rules beside it are fitted to the same.
-        if arguments.objective == "truth":
-            raise ConfigError(
-                "--objective truth: a step policy is trained on scores.",
-                hint="Leave --objective out, or give paper.",
-            )
-        objective = "paper"
+    # A policy learns what a start keeps of the score; the rules beside it are fitted to the same.
+    if arguments.policy is not None and arguments.objective == "truth":
+        raise ConfigError(
+            "--objective truth: a step policy is trained on scores.",
+            hint="Leave --objective out, or give paper.",
+        )
+    usual = "paper" if arguments.policy is not None else objective_of(config, registry)
     return Fit(
         bins=arguments.bins,
         min_samples=arguments.min_samples,
         confidence=arguments.confidence,
         scenes_met=arguments.scenes_met,
-        objective=objective,
+        objective=arguments.objective or usual,
     )
 
 

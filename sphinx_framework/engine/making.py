@@ -1,14 +1,11 @@
 """While a component is made: what belongs to the process stays as it was."""
 
-import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
-import torch
-
 from sphinx_framework.registry.process_state import kept_process
+from sphinx_framework.witness.randomness import kept_randomness
 from sphinx_framework.witness.settings import Settings
 
 
@@ -21,14 +18,11 @@ def kept_for_others(what: str) -> Iterator[None]:
     goes to stderr.
     """
     settings = Settings.now()
-    states = torch.random.get_rng_state(), np.random.get_state(), random.getstate()
-    try:
-        with kept_process(what):
-            yield
-    finally:
-        changed = settings.restored()
-        if changed:
-            sys.stderr.write(f"{what} changed {changed}; that is undone.\n")
-        torch.random.set_rng_state(states[0])
-        np.random.set_state(states[1])
-        random.setstate(states[2])
+    with kept_randomness():
+        try:
+            with kept_process(what):
+                yield
+        finally:
+            changed = settings.restored()
+            if changed:
+                sys.stderr.write(f"{what} changed {changed}; that is undone.\n")

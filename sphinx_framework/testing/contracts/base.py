@@ -20,6 +20,7 @@ from sphinx_framework.testing.contracts.guard import guarded
 from sphinx_framework.testing.fakes import FakeConfig, FakeRegression
 from sphinx_framework.testing.scenes import moved_world, track_scene
 from sphinx_framework.types import Cameras, CoarseViews, Scene
+from sphinx_framework.witness.randomness import kept_randomness
 
 Value = TypeVar("Value", bound=Tensor | None)
 
@@ -267,18 +268,11 @@ def _global_random_states() -> tuple[bytes, ...]:
 @contextmanager
 def _random_states_of_its_own() -> Iterator[tuple[bytes, ...]]:
     """Global generators in a state that no seed gives, so that a seeding shows; put back after."""
-    torch_state, numpy_state, python_state = (
-        torch.random.get_rng_state(), np.random.get_state(), random.getstate(),
-    )  # fmt: skip
-    torch.rand(1)
-    np.random.random()
-    random.random()
-    try:
+    with kept_randomness():
+        torch.rand(1)
+        np.random.random()
+        random.random()
         yield _global_random_states()
-    finally:
-        torch.random.set_rng_state(torch_state)
-        np.random.set_state(numpy_state)
-        random.setstate(python_state)
 
 
 def scene_tensors(scene: Scene) -> dict[str, Tensor]:

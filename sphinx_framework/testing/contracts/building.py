@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from sphinx_framework.witness.randomness import kept_randomness
 from sphinx_framework.witness.settings import Settings
 
 UNLIKELY = 0x5EED_0F_0DD5  # nobody's seed
@@ -26,14 +27,11 @@ def watched_making() -> Iterator[list[str]]:
     """
     found: list[str] = []
     settings = process_settings()
-    kept: tuple[Any, Any, Any] = (
-        torch.random.get_rng_state(), np.random.get_state(legacy=True), random.getstate(),
-    )  # fmt: skip
-    torch.default_generator.manual_seed(UNLIKELY)
-    np.random.set_state(np.random.RandomState(UNLIKELY % 2**32).get_state())
-    random.setstate(random.Random(UNLIKELY).getstate())
-    of_numpy, of_python = np.random.get_state(legacy=True), _of_python(random.getstate())
-    try:
+    with kept_randomness():
+        torch.default_generator.manual_seed(UNLIKELY)
+        np.random.set_state(np.random.RandomState(UNLIKELY % 2**32).get_state())
+        random.setstate(random.Random(UNLIKELY).getstate())
+        of_numpy, of_python = np.random.get_state(legacy=True), _of_python(random.getstate())
         yield found
         now = process_settings()
         found += [f"settings of {name}" for name in now if now[name] != settings[name]]
@@ -43,10 +41,6 @@ def watched_making() -> Iterator[list[str]]:
             found.append("the random state of numpy")
         if not _drawn(of_python, _of_python(random.getstate())):
             found.append("the random state of Python")
-    finally:
-        torch.random.set_rng_state(kept[0])
-        np.random.set_state(kept[1])
-        random.setstate(kept[2])
 
 
 def _of_python(state: Any) -> tuple[Any, ...]:
