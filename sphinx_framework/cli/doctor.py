@@ -136,13 +136,16 @@ def _further_roles(
 ) -> list[dict[str, str]]:
     """What else a pipeline lacks: building it ends at the first component that is not there."""
     told = []
+    try:
+        options = config.validate_options(registry, name)
+    except SphinxError:
+        return []  # known: nothing is built before options are valid
     for role in ("embedder", "regression", "diffusion", "quality"):
         if role not in config.pipeline:
             continue
         use = config.pipeline[role].use
         try:
-            own = config.validate_options(registry, name)[role]
-            registry.build(ROLES[role], use, own, device)
+            registry.build(ROLES[role], use, options[role], device)
         except SphinxError as error:
             if error.message != known:
                 told.append(_told(f"pipeline {name}, {role}", error.message, "absent", error.hint))
