@@ -10,7 +10,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "sphinx-nvs demo --out out/demo --targets orbit:12:60 --save gif",
     ),
     "render": (
-        "sphinx-nvs render --config lite --scene photos --out out/photos",
+        "sphinx-nvs render --config lite --size 192 --scene photos --out out/photos",
         "sphinx-nvs render --config lite --scenes scenes --out out/all --save all",
     ),
     "plan": (

@@ -55,7 +55,10 @@ def import_scene(arguments: argparse.Namespace) -> int:
         with folder.replacing(last=TRANSFORMS_FILE) as new:
             write_scene_folder(new, scene)
     photos = sum(picture.name is not None for picture in scene.pictures)
-    command, note = render_command(arguments.out, len(scene.inputs), len(scene.targets), registry)
+    side = min((min(picture.size) for picture in scene.pictures), default=0)
+    command, note = render_command(
+        arguments.out, len(scene.inputs), len(scene.targets), registry, side
+    )
     told = {
         "out": arguments.out,
         "photos": photos,

@@ -209,6 +209,7 @@ def _render_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--poses", metavar="NAME", help="pose estimator of photos without cameras")
     command.add_argument("--near", type=float, metavar="Z", help="nearest depth, with --far")
     command.add_argument("--far", type=float, metavar="Z", help="farthest depth, scene units")
+    command.add_argument("--size", metavar="HxW", help="of the images in pixels, as 192 or 192x256")
     command.add_argument("--set", action="append", default=[], metavar="A.B=V", dest="overrides")
     command.add_argument("--device", default="auto", metavar="D")
     command.add_argument("--memory", metavar="24GB", help="memory of the device to fit in")

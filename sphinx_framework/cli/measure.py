@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from sphinx_framework.cli.answer import print_json
+from sphinx_framework.cli.sizes import read_size
 from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
-from sphinx_framework.errors import ConfigError
 from sphinx_framework.output.single import open_file, write_file
 from sphinx_framework.scenes.load import load_scene
 from sphinx_framework.study.step_costs import measure_costs
@@ -58,10 +58,4 @@ def measure(arguments: argparse.Namespace) -> int:
 
 def _sizes(text: str) -> list[tuple[int, int]]:
     """``96x96,192x192``: heights and widths."""
-    sizes = []
-    for word in text.split(",") if text else ():
-        sides = word.strip().split("x")
-        if len(sides) != 2 or not all(side.isdigit() and int(side) > 0 for side in sides):
-            raise ConfigError(f"--sizes {text}: expected HEIGHTxWIDTH, as 96x96,192x192.")
-        sizes.append((int(sides[0]), int(sides[1])))
-    return sizes
+    return [read_size(word, "--sizes") for word in text.split(",")] if text else []

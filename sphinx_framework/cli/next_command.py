@@ -11,6 +11,7 @@ from sphinx_framework.registry import Registry
 # In the order in which they are proposed. The first needs no weights of others; those for one
 # photo are the only ones that take it.
 _FIRST = "lite"
+_LARGER = 192  # pixels a side: the larger of the sizes that it was trained at
 _ONE_PHOTO = ("sharp-viewcrafter", "viewcrafter-single", "sharp-seva")
 
 
@@ -32,8 +33,12 @@ def fitting_config(inputs: int, registry: Registry) -> str | None:
     return next((name for name in wanted if name in installed), None)
 
 
-def render_command(out: str, inputs: int, targets: int, registry: Registry) -> tuple[str, str]:
+def render_command(
+    out: str, inputs: int, targets: int, registry: Registry, side: int = 0
+) -> tuple[str, str]:
     """The command that renders an imported scene, and what to know about it.
+
+    side: the shortest of its pictures, in pixels; larger results are proposed where it has them.
 
     Without any pipeline that takes the scene, the command is empty, and the note says what to
     install.
@@ -49,6 +54,7 @@ def render_command(out: str, inputs: int, targets: int, registry: Registry) -> t
     # Beside the folder, however it was named: "scene/" or "." would put it inside.
     named = out.rstrip("/") if out.strip("./") else str(Path(out).resolve())
     scene, beside = shlex.quote(named), shlex.quote(f"{named}-rendered")
-    command = f"sphinx-nvs render --config {config} --scene {scene}{path} --out {beside}"
+    size = f" --size {_LARGER}" if config == _FIRST and side >= _LARGER else ""
+    command = f"sphinx-nvs render --config {config}{size} --scene {scene}{path} --out {beside}"
     note = "" if config == _FIRST else f"{config} needs weights: see sphinx-nvs doctor"
     return command, note

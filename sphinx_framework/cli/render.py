@@ -16,6 +16,7 @@ from sphinx_framework.cli.answer import print_json
 from sphinx_framework.cli.estimators import choose_estimator, refuse_posed
 from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.cli.progress import show_progress
+from sphinx_framework.cli.sizes import read_size
 from sphinx_framework.config import PipelineConfig, load_config, load_cost
 from sphinx_framework.energy.choose import check_meter
 from sphinx_framework.engine.components import check_licences, choose_device
@@ -147,6 +148,9 @@ def asked_pipeline(arguments: argparse.Namespace) -> tuple[PipelineConfig, Regis
         value = getattr(arguments, option)
         if value is not None:
             overrides.append(f"engine.{option}={value}")
+    if arguments.size is not None:
+        height, width = read_size(arguments.size, "--size")
+        overrides.append(f"size=[{height}, {width}]")
     if arguments.memory is not None:
         overrides.append(f"engine.memory_gb={read_memory(arguments.memory)}")
         overrides.extend([] if arguments.mode is None else [f"mode={arguments.mode}"])

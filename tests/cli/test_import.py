@@ -204,6 +204,13 @@ def test_the_next_command_writes_beside_the_scene(monkeypatch, tmp_path, out):
     assert beside.resolve().parent == scene.resolve().parent
 
 
+@pytest.mark.parametrize(("side", "asked"), [(0, False), (191, False), (192, True), (4000, True)])
+def test_the_next_command_asks_for_the_size_that_the_photos_have(monkeypatch, side, asked):
+    monkeypatch.delenv("SPHINX_FRAMEWORK_PLUGINS", raising=False)
+    printed, _ = render_command("scene", 2, 3, Registry.from_entry_points(), side)
+    assert ("--size 192" in printed) == asked
+
+
 def test_masks_that_no_key_names_are_copied(command, source):
     content = json.loads((source / "transforms.json").read_text())
     del content["frames"][3]["mask_path"]
