@@ -4,7 +4,7 @@
 
 Per network one line of what it holds, and one row a move: TFLOP, GB of operator traffic, both over
 those of a full step, the limit of the traffic, operators, and GB of activations alive at once.
-``sphinx_framework/study/counting.py`` says what is counted. A move beyond its limit ends with 1.
+``full_size/counting.py`` says what is counted. A move beyond its limit ends with 1.
 """
 
 import argparse
@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from full_size.counting import Counts, counted, parameter_bytes
 from full_size.moves import COUNTS, SHARES, moves
 from full_size.subjects import SUBJECTS, FullSize
 
-from sphinx_framework.study.counting import Counts, counted, parameter_bytes
 from sphinx_framework.study.report.summary import markdown
 
 GIGA, TERA = 1e9, 1e12

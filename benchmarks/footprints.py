@@ -14,6 +14,7 @@ from math import ceil
 from typing import Any
 
 import torch
+from full_size.counting import counted, parameter_bytes
 from full_size.moves import moves
 from full_size.subjects import SUBJECTS
 from torch import Tensor, nn
@@ -23,7 +24,6 @@ from sphinx_framework.engine.fitting import demand_of
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.policy.memory import GIGA, plan_memory
 from sphinx_framework.policy.schedule import Mode
-from sphinx_framework.study.counting import counted, parameter_bytes
 from sphinx_framework.study.report.summary import markdown
 from sphinx_framework.weights import ensure_torchvision_imports
 
@@ -72,7 +72,7 @@ def denoising(name: str) -> tuple[float, float, dict[str, float]]:
         if "recording" in move.name:
             kind = "tiles" if "tiles" in move.name else "frames"
             caches[kind] = subject.subject.cache.num_bytes / GIGA
-        else:
+        elif move.name == "full":
             full = cost.peak_bytes / GIGA
     return held(subject.network), full + constants(name), caches
 

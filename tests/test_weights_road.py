@@ -1,8 +1,10 @@
 """From what the options say to a file, its tensors, and into a network."""
 
 import hashlib
+import io
 import sys
 
+import numpy as np
 import pytest
 import torch
 from fake_hub import FakeHub
@@ -19,6 +21,7 @@ from sphinx_framework.weights import (
     library,
     load_strictly,
     randomise,
+    read_tensor,
     read_tensors,
 )
 
@@ -112,6 +115,8 @@ def test_a_folder_is_searched_for_the_file_that_is_named(tmp_path):
     assert source(str(tmp_path), file="m.bin").path() == tmp_path / "m.bin"
     with pytest.raises(WeightsError, match="no checkpoint at"):
         source(str(tmp_path / "gone.pt"), file="m.bin").path()
+    with pytest.raises(WeightsError, match=r"the folder .* has no other\.bin"):
+        source(str(tmp_path), file="other.bin").path()
 
 
 def test_the_bytes_are_checked_where_their_sum_is_known(tmp_path):
@@ -121,6 +126,71 @@ def test_the_bytes_are_checked_where_their_sum_is_known(tmp_path):
     assert source(path, options={"weights_sha256": digest[:12]}).path().exists()
     with pytest.raises(WeightsError, match="not the expected file"):
         source(path, options={"weights_sha256": "0" * 64}).path()
+
+
+@pytest.fixture
+def address(tmp_path, monkeypatch):
+    """A file behind an address of this machine, and an empty cache of downloads."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with FakeHub({"x.npy": npy(STATE["a.bias"])}) as server:
+        yield server, f"{server.address}/owner/name/resolve/main/x.npy"
+
+
+def npy(tensor):
+    buffer = io.BytesIO()
+    np.save(buffer, tensor.numpy())
+    return buffer.getvalue()
+
+
+def test_an_address_is_fetched_once_and_only_the_bytes_that_were_named(address):
+    server, url = address
+    digest = hashlib.sha256(npy(STATE["a.bias"])).hexdigest()
+    for shown in (digest, digest.upper(), digest[:12]):
+        path = source(url, options={"weights_sha256": shown}).path()
+        assert torch.equal(read_tensor(path, "U-Net"), STATE["a.bias"])
+    assert len(server.requests) == 1
+    for wrong in ("0" * 64, "0" * 12):
+        with pytest.raises(WeightsError, match="U-Net"):
+            source(url, options={"weights_sha256": wrong}).path()
+
+
+def test_an_address_without_a_sum_is_refused_before_anything_is_fetched(address):
+    server, url = address
+    with pytest.raises(WeightsError, match="which bytes are expected") as caught:
+        source(url).path()
+    assert "SHA-256" in caught.value.hint
+    assert not server.requests
+
+
+def test_without_pooch_the_error_says_what_to_install(address, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    with pytest.raises(WeightsError, match="needs the package pooch") as caught:
+        source(address[1], options={"weights_sha256": "0" * 64}).path()
+    assert "pip install pooch" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.safetensors", "x.pt", "alone.pt"])
+def test_one_tensor_in_a_file_is_read_with_or_without_a_name(tmp_path, name):
+    value = STATE["a.weight"]
+    path = tmp_path / name
+    if name == "x.npy":
+        path.write_bytes(npy(value))
+    elif name == "x.safetensors":
+        save_file({"x": value}, path)
+    else:
+        torch.save(value if name == "alone.pt" else {"x": value}, path)
+    assert torch.equal(read_tensor(path, "U-Net"), value)
+
+
+def test_a_file_of_several_tensors_or_none_is_not_taken_for_one(tmp_path):
+    for content, told in ((STATE, "2 tensors"), ({"epoch": 3}, "0 tensors")):
+        torch.save(content, tmp_path / "x.pt")
+        with pytest.raises(WeightsError, match=f"{told} instead of one"):
+            read_tensor(tmp_path / "x.pt", "U-Net")
+    for name, content in (("x.npy", b"\x93NUMPY"), ("x.pt", b"zip")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(WeightsError, match="cannot be read"):
+            read_tensor(tmp_path / name, "U-Net")
 
 
 def assert_state(found):

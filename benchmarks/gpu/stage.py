@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from checks import environment, equivalence, gpu_tests, splatting
+from full_size.counting import counted
 from full_size.moves import COUNTS, SHARES, moves
 from full_size.subjects import SUBJECTS
 from graphs import graphs
@@ -18,7 +19,6 @@ from walks import walks
 
 from sphinx_framework.executors.compiling import compile_networks
 from sphinx_framework.executors.kernels import fast_kernels
-from sphinx_framework.study.counting import counted
 
 Rows = Iterator[dict[str, Any]]
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from full_size.counting import counted
 from full_size.moves import Move, moves
 from full_size.subjects import FullSize, seva
 from seva_shortcuts import deep_kept, first_block_kept
@@ -26,7 +27,6 @@ from torch.nn import functional as F
 
 from sphinx_framework.allocator import keep_freed_memory
 from sphinx_framework.executors.passes import full_pass
-from sphinx_framework.study.counting import counted
 from sphinx_framework.study.report.summary import markdown
 
 REDUCED = (21, 24, 24)

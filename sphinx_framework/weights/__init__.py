@@ -3,7 +3,7 @@
 from sphinx_framework.weights.fill import DTYPES, frozen, load_strictly, randomise, require_fit
 from sphinx_framework.weights.hub import commit_of, first_line, hub_file
 from sphinx_framework.weights.libraries import ensure_torchvision_imports, library
-from sphinx_framework.weights.read import check_sha256, read_tensors
+from sphinx_framework.weights.read import check_sha256, read_tensor, read_tensors
 from sphinx_framework.weights.source import Pin, Source
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "library",
     "load_strictly",
     "randomise",
+    "read_tensor",
     "read_tensors",
     "require_fit",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -42,24 +43,31 @@ def read_tensors(
     Raises:
         WeightsError: the file is damaged or holds no tensors.
     """
-    try:
-        content = _content(path, training=training, mmap=mmap)
-    except Exception as error:  # safetensors, pickle, zipfile and torch each have their own
-        raise WeightsError(
-            f"{what}: {path} cannot be read as a checkpoint "
-            f"({type(error).__name__}: {first_line(error)}).",
-            hint=f"It may be damaged, cut short or of another kind: download it again. {hint}",
-        ) from error
-    tensors = {
-        _without(str(name), prefixes): value
-        for name, value in _entries(content).items()
-        if isinstance(value, Tensor)
-    }
+    content = _read(path, what, training=training, mmap=mmap, hint=hint)
+    tensors = {_without(name, prefixes): value for name, value in _named(content).items()}
     if not tensors:
         raise WeightsError(
             f"{what}: {path} holds no tensors by name.", hint=f"Is it the right file? {hint}"
         )
     return tensors
+
+
+def read_tensor(path: Path, what: str, *, hint: str = "") -> Tensor:
+    """The only tensor of a ``.npy``, ``.safetensors`` or torch file, on the CPU.
+
+    In a torch file it may stand alone, without a name. Arguments as those of :func:`read_tensors`.
+
+    Raises:
+        WeightsError: the file is damaged, or holds none or several.
+    """
+    content = _read(path, what, hint=hint)
+    found = [content] if isinstance(content, Tensor) else list(_named(content).values())
+    if len(found) != 1:
+        raise WeightsError(
+            f"{what}: {path} holds {len(found)} tensors instead of one.",
+            hint=f"Is it the right file? {hint}",
+        )
+    return found[0]
 
 
 def check_sha256(path: Path, expected: str, what: str) -> None:
@@ -77,7 +85,22 @@ def check_sha256(path: Path, expected: str, what: str) -> None:
         )
 
 
+def _read(
+    path: Path, what: str, *, training: bool = False, mmap: bool = False, hint: str = ""
+) -> Any:
+    try:
+        return _content(path, training=training, mmap=mmap)
+    except Exception as error:  # numpy, safetensors, pickle, zipfile, torch: each has its own
+        raise WeightsError(
+            f"{what}: {path} cannot be read as a checkpoint "
+            f"({type(error).__name__}: {first_line(error)}).",
+            hint=f"It may be damaged, cut short or of another kind: download it again. {hint}",
+        ) from error
+
+
 def _content(path: Path, *, training: bool, mmap: bool) -> Any:
+    if path.suffix == ".npy":
+        return torch.from_numpy(np.load(path, allow_pickle=False))
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
@@ -93,11 +116,12 @@ def _content(path: Path, *, training: bool, mmap: bool) -> Any:
         )
 
 
-def _entries(content: Any) -> Mapping[Any, Any]:
+def _named(content: Any) -> dict[str, Tensor]:
     if not isinstance(content, Mapping):
         return {}
     nested = (content[nest] for nest in NESTS if isinstance(content.get(nest), Mapping))
-    return next(nested, content)
+    entries = next(nested, content).items()
+    return {str(name): value for name, value in entries if isinstance(value, Tensor)}
 
 
 def _without(name: str, prefixes: Sequence[str]) -> str:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from sphinx_framework.errors import WeightsError, suggestion
 from sphinx_framework.options import CheckpointOptions
-from sphinx_framework.weights.hub import hub_file
+from sphinx_framework.weights.hub import PATH_HINT, hub_file
 from sphinx_framework.weights.read import check_sha256
+from sphinx_framework.weights.web import SCHEMES, web_file
 
 SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt", ".bin")
 RANDOM = "random"
@@ -29,9 +30,10 @@ class Pin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One checkpoint: a name of ``official``, a path, or a repository where ``file`` is given.
+    """One checkpoint: an official name, a path, an address, or, with ``file``, a repository.
 
-    what: the component, begins every message. weights: what the user gave.
+    what: the component, begins every message. weights: what the user gave; of an address the
+        options must have the SHA-256.
     options: the places that the user may change. names: further valid values, for suggestions.
     file: in a folder or repository that ``weights`` names; without it, neither is one.
     variable, download: of official files that are in no repository: the environment variable that
@@ -43,7 +45,7 @@ class Source:
     weights: str
     options: CheckpointOptions = field(default_factory=CheckpointOptions)
     official: Mapping[str, Pin] = field(default_factory=dict)
-    names: Iterable[str] = ()
+    names: Iterable[str] = (RANDOM,)
     file: str = ""
     variable: str = ""
     download: str = ""
@@ -86,21 +88,37 @@ class Source:
         )
 
     def _given(self) -> Path:
+        if self.weights.startswith(SCHEMES):
+            sha256 = self.options.weights_sha256 or ""
+            return web_file(self.weights, sha256=sha256, what=self.what, hint=self._ways)
         path = Path(self.weights).expanduser()
         if self.file and path.is_dir():
-            path = path / self.file
+            return self._within(path)
         if path.is_file():
             return path
         looks_local = self.weights.endswith(SUFFIXES) or self.weights.startswith((".", "~", "/"))
         if self.file and not looks_local:
             known = next((p for p in self.official.values() if p.repo == self.weights), None)
             return self._fetched(self.weights, self.file, known.commit if known else None)
-        near = suggestion(self.weights, [*self.official, *self.names, RANDOM])
-        known_names = ", ".join(repr(name) for name in (*self.official, *self.names, RANDOM))
+        names = [*self.official, *self.names]
+        near = suggestion(self.weights, names)
         raise WeightsError(
             f"{self.what}: no checkpoint at {self.weights!r}.",
-            hint=f"{near}Give the path of a checkpoint, or one of: {known_names}. {self.hint}",
+            hint=f"{near}Give the path of a checkpoint, or one of: "
+            f"{', '.join(map(repr, names))}. {self.hint}",
         )
+
+    def _within(self, folder: Path) -> Path:
+        if not (folder / self.file).is_file():
+            raise WeightsError(
+                f"{self.what}: the folder {folder} has no {self.file}.",
+                hint=f"Give the folder of a whole download. {self.hint}",
+            )
+        return folder / self.file
+
+    @property
+    def _ways(self) -> str:
+        return self.hint or PATH_HINT
 
     def _fetched(self, repo: str, name: str, commit: str | None) -> Path:
         return hub_file(
@@ -109,7 +127,7 @@ class Source:
             revision=self.options.weights_revision or commit,
             what=self.what,
             endpoint=self.endpoint,
-            hint=self.hint or "Or give the path of a downloaded file instead.",
+            hint=self._ways,
         )
 
     def _folder(self) -> Path:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import counted as command
+from full_size.counting import counted, parameter_bytes, stored_bytes
 from full_size.moves import COUNTS, SHARES, moves
 from full_size.subjects import SUBJECTS
 
@@ -20,7 +21,6 @@ from sphinx_framework.executors.frame_subset import FrameSubsetExecutor
 from sphinx_framework.executors.tiles import split
 from sphinx_framework.plugin import Capabilities
 from sphinx_framework.registry import Registry
-from sphinx_framework.study.counting import counted, parameter_bytes, stored_bytes
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 # TFLOP, GB of traffic at most, operators at most of a full step and of one frame; GB of weights,

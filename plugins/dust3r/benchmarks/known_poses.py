@@ -9,12 +9,12 @@ network. Printed: median relative depth error over all pixels, in percent.
 import sys
 
 import torch
+from synthetic_pointmaps import SyntheticPointmaps
 
 from sphinx_framework.types import Cameras
 from sphinx_framework_dust3r.config import DUSt3RConfig, KnownPoseAlignmentConfig
 from sphinx_framework_dust3r.images import preparation
 from sphinx_framework_dust3r.solve import solve_photos
-from sphinx_framework_dust3r.synthetic import SyntheticPointmaps
 
 SIZE = (48, 96)
 BASELINES = (0.1, 0.3, 1.0)

@@ -11,12 +11,12 @@ import math
 import sys
 
 import torch
+from synthetic_pointmaps import SyntheticPointmaps
 
 from sphinx_framework.types import Cameras
 from sphinx_framework_dust3r.config import AlignmentConfig, DUSt3RConfig
 from sphinx_framework_dust3r.images import preparation
 from sphinx_framework_dust3r.poses import DUSt3RPoseEstimator
-from sphinx_framework_dust3r.synthetic import SyntheticPointmaps
 
 SIZE = (48, 96)
 BASELINES = (0.1, 0.3, 1.0)

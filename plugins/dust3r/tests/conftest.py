@@ -1,10 +1,15 @@
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from goldens import Golden, single_thread
 
 from sphinx_framework_dust3r.config import DUSt3RConfig, NetworkConfig
 from sphinx_framework_dust3r.pairs import PairPredictions
+
+# Pointmaps of known cameras, shared with the plugin's measurements.
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 ReadPairs = Callable[[Golden], PairPredictions]
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from goldens import capture_folder
+from synthetic_pointmaps import SyntheticPointmaps
 from torch import Tensor
 
 from sphinx_framework.scenes.images import read_image
@@ -24,7 +25,6 @@ from sphinx_framework_dust3r.geometry.pinhole import inverse_pose
 from sphinx_framework_dust3r.images import preparation
 from sphinx_framework_dust3r.poses import DUSt3RPoseEstimator, PoseEstimate
 from sphinx_framework_dust3r.solve import solve_photos
-from sphinx_framework_dust3r.synthetic import SyntheticPointmaps
 
 CPU = torch.device("cpu")
 IMAGE_SIZE = 96

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 import torch
+from synthetic_pointmaps import SyntheticPointmaps
 
 from sphinx_framework.testing.contracts import RegressionContract
 from sphinx_framework.testing.fakes import fake_cameras, fake_scene
@@ -17,7 +18,6 @@ from sphinx_framework_dust3r.point_cloud import kept_pixels
 from sphinx_framework_dust3r.poses import DUSt3RPoseEstimator
 from sphinx_framework_dust3r.reconstruction import assemble, half_image
 from sphinx_framework_dust3r.regression import DUSt3RRegression, PointViews, in_depth_range
-from sphinx_framework_dust3r.synthetic import SyntheticPointmaps
 
 CPU = torch.device("cpu")
 SIZE = (48, 64)

@@ -188,7 +188,7 @@ def test_centres_beside_the_rule_file_are_found_and_checked(tmp_path: Path) -> N
     chosen = policy(tmp_path, CLUSTERED.format(centres=entry), embedder=MeanColour())
     assert steps(chosen, 0.6).cluster == 0
     other = entry.replace(digest, "0" * 64)
-    with pytest.raises(WeightsError, match="not the one the rules name"):
+    with pytest.raises(WeightsError, match="not the expected file"):
         policy(tmp_path, CLUSTERED.format(centres=other), embedder=MeanColour())
 
 

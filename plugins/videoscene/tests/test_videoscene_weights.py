@@ -111,12 +111,39 @@ def test_a_base_model_that_misses_keys_is_refused(
 
 @pytest.mark.parametrize(
     ("weights", "told"),
-    [("videoscene", "no released checkpoint on the hub"), ("nowhere.safetensors", "no file")],
+    [
+        ("videoscene", r"model\.safetensors is not in .*nothing_here"),
+        ("nowhere.safetensors", "no checkpoint at 'nowhere"),
+    ],
 )
-def test_missing_weights_say_where_they_are(base: Path, weights: str, told: str) -> None:
+def test_missing_weights_say_where_they_are(
+    tmp_path: Path, base: Path, weights: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDEOSCENE_WEIGHTS", str(tmp_path / "nothing_here"))
     with pytest.raises(WeightsError, match=told) as error:
         built_networks(config(base, weights), CPU)
     assert "drive folder" in str(error.value.hint)
+
+
+def test_the_released_files_are_found_in_the_folder_that_is_named(
+    tmp_path: Path, base: Path, random_networks: Networks
+) -> None:
+    released(tmp_path / "given", attention_tensors(random_networks, 1.0))
+    named = config(base, "videoscene", weights_folder=str(tmp_path / "given"))
+    assert torch.equal(built_networks(named, CPU).text, torch.ones(1, 5, 12))
+    other = named.model_copy(update={"prompt_embeds_sha256": "0" * 64})
+    with pytest.raises(WeightsError, match="not the expected file"):
+        built_networks(other, CPU)
+
+
+def test_a_damaged_list_of_parts_is_named(
+    tmp_path: Path, base: Path, random_networks: Networks
+) -> None:
+    path = released(tmp_path / "given", attention_tensors(random_networks, 1.0))
+    for content in ("{", "[]", '{"weight_map": 3}'):
+        (base / "transformer" / INDEX).write_text(content)
+        with pytest.raises(WeightsError, match="does not list the parts"):
+            built_networks(config(base, path), CPU)
 
 
 def test_damaged_files_are_named(tmp_path: Path, base: Path, random_networks: Networks) -> None:
@@ -125,8 +152,9 @@ def test_damaged_files_are_named(tmp_path: Path, base: Path, random_networks: Ne
     with pytest.raises(WeightsError, match=r"prompt_embeds\.pt cannot be read"):
         built_networks(config(base, path), CPU)
     torch.save(torch.zeros(1, 4, 12), path.with_name("prompt_embeds.pt"))
-    with pytest.raises(WeightsError, match=r"\(1, 4, 12\)"):
+    with pytest.raises(WeightsError, match=r"\[1, 4, 12\] instead of \[1, 5, 12\]"):
         built_networks(config(base, path), CPU)
+    torch.save(torch.zeros(1, 5, 12), path.with_name("prompt_embeds.pt"))
     path.write_bytes(b"no safetensors")
     with pytest.raises(WeightsError, match=r"model\.safetensors cannot be read"):
         built_networks(config(base, path), CPU)
@@ -135,7 +163,7 @@ def test_damaged_files_are_named(tmp_path: Path, base: Path, random_networks: Ne
 def test_a_folder_without_networks_is_named(tmp_path: Path, random_networks: Networks) -> None:
     path = released(tmp_path / "given", attention_tensors(random_networks, 1.0))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(WeightsError, match="holds neither"):
+    with pytest.raises(WeightsError, match=r"empty has no transformer/"):
         built_networks(config(tmp_path / "empty", path), CPU)
 
 

@@ -85,7 +85,7 @@ def run_condition(
     pair = torch.stack([torch.zeros_like(video[first]), video[first]])
     image = networks.resampler(networks.image_tower(pair))
     posterior = networks.autoencoder.posterior(video)
-    drawn = posterior.sample(fixture.tensors["in/posterior_noise"])
+    drawn = posterior.mean + posterior.std * fixture.tensors["in/posterior_noise"]
     context = joined_context(
         text,
         image,

@@ -8,15 +8,20 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from sphinx_framework.errors import CapabilityError, ConfigError, SceneError
+from sphinx_framework.errors import BrokenPluginError, CapabilityError, SceneError
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.protocols import SolverStep
 from sphinx_framework.registry import Registry
 from sphinx_framework.testing.fakes import FakeConfig, FakeRegression, fake_scene
 from sphinx_framework.types import ClipLayout, CoarseViews, Scene, Slot
 from sphinx_framework_viewcrafter import plugin
-from sphinx_framework_viewcrafter.clip_text import END, START, tokenize
-from sphinx_framework_viewcrafter.config import ResamplerConfig, TextTowerConfig, tiny_config
+from sphinx_framework_viewcrafter.clip_text import tokenized
+from sphinx_framework_viewcrafter.config import (
+    DEFAULT_PROMPT,
+    ResamplerConfig,
+    TextTowerConfig,
+    tiny_config,
+)
 from sphinx_framework_viewcrafter.model import ViewCrafter
 
 CPU = torch.device("cpu")
@@ -192,21 +197,21 @@ def test_per_frame_context_refuses_clips_of_another_length() -> None:
         model.condition(scene, coarse, layout, clean, model.sampler(50))
 
 
-def test_the_default_prompts_need_no_tokenizer() -> None:
+def test_prompts_are_token_ids_between_a_start_and_an_end() -> None:
     config = TextTowerConfig()
-    tokens = tokenize("Rotating view of a scene", config)[0].tolist()
-    assert tokens[0] == START
-    assert tokens[tokens.index(END) + 1 :] == [0] * (config.context_length - tokens.index(END) - 1)
-    assert tokenize("", config)[0, :3].tolist() == [START, END, 0]
+    tokens = tokenized([DEFAULT_PROMPT, ""], config)
+    # The ids that the authors' tokenizer gives for the prompt that everybody uses.
+    start, end, scene = 49406, 49407, [32265, 1093, 539, 320, 3562]
+    zeros = [0] * (config.context_length - len(scene) - 2)
+    assert tokens[0].tolist() == [start, *scene, end, *zeros]
+    assert tokens[1, :3].tolist() == [start, end, 0]
 
 
-def test_another_prompt_without_a_tokenizer_is_refused_with_advice(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_without_open_clip_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "open_clip", None)
-    with pytest.raises(ConfigError) as caught:
-        tokenize("a red chair", TextTowerConfig())
-    assert "prompts" in caught.value.hint
+    with pytest.raises(BrokenPluginError, match="open_clip") as caught:
+        tokenized(["a red chair"], TextTowerConfig())
+    assert "pip install open_clip_torch" in caught.value.hint
 
 
 def test_sizes_that_do_not_fit_each_other_are_refused() -> None:

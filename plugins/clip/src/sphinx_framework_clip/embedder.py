@@ -111,7 +111,7 @@ def _load(open_clip: Any, config: ClipConfig) -> nn.Module:
         weights=config.weights,
         options=config,
         official={} if pin is None else {config.weights: pin},
-        names=tags,
+        names=(*tags, "random"),
         hint=DO_WITHOUT,
     ).path()
     tensors = read_tensors(path, WHAT, prefixes=("module.",), hint=DO_WITHOUT)

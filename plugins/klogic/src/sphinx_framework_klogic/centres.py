@@ -1,26 +1,22 @@
-"""Cluster centres: from the rule file, from a file, from the network by hash, or from prompts."""
+"""Cluster centres: from the rules, from a file, from an address by its sum, or from prompts."""
 
-import hashlib
-import io
-import logging
 from collections.abc import Sequence
-from importlib.resources.abc import Traversable
-from pathlib import Path
+from importlib.resources import as_file
 from typing import Protocol, cast
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load as load_safetensors
 from torch import Tensor
 from torch.nn import functional
 
 from sphinx_framework.errors import ConfigError, WeightsError
+from sphinx_framework.options import CheckpointOptions
 from sphinx_framework.policy.rules import RuleFile
 from sphinx_framework.protocols import Embedder
+from sphinx_framework.weights import Source, read_tensor
 from sphinx_framework_klogic.config import KLogicConfig
 
+WHAT = "cluster centres"
 WITHOUT_CENTRES = (
     "Give the file's path (steps.centres=PATH), use text prompts (steps.centres=prompts), or fix "
     "the cluster (steps.cluster=0)."
@@ -48,15 +44,14 @@ def cluster_centres(
     if config.centres == "prompts" or (config.prompts and config.centres == "rules"):
         centres = _from_prompts(prompts, embedder, source.where)
     elif config.centres != "rules":
-        centres = _parsed(_read(Path(config.centres)), config.centres)
+        centres = _loaded(config.centres, config.centres_sha256)
     elif clusters.centres:
         centres = torch.tensor(clusters.centres)
     elif clusters.centres_file:
-        data = _read(source.folder / clusters.centres_file)
-        centres = _parsed(data, clusters.centres_file, clusters.centres_sha256)
+        with as_file(source.folder / clusters.centres_file) as path:
+            centres = _loaded(str(path), clusters.centres_sha256)
     elif clusters.centres_url:
-        path = _fetched(clusters.centres_url, clusters.centres_sha256)
-        centres = _parsed(path.read_bytes(), clusters.centres_url)
+        centres = _loaded(clusters.centres_url, clusters.centres_sha256)
     else:
         centres = _from_prompts(prompts, embedder, source.where)
     wanted = source.rules.num_clusters
@@ -81,49 +76,20 @@ def _from_prompts(prompts: Sequence[str], embedder: Embedder, where: str) -> Ten
     return cast(TextEmbedder, embedder).embed_text(prompts)
 
 
-def _read(path: Traversable) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise WeightsError(
-            f"cluster centres {path}: cannot be read ({error.strerror}).", hint=WITHOUT_CENTRES
-        ) from None
-
-
-def _parsed(data: bytes, name: str, sha256: str = "") -> Tensor:
-    """Centres from the bytes of a .npy or .safetensors file, checked."""
-    if sha256 and hashlib.sha256(data).hexdigest() != sha256:
-        raise WeightsError(f"cluster centres {name}: the file is not the one the rules name.")
-    try:
-        if name.endswith(".npy"):
-            centres = torch.from_numpy(np.load(io.BytesIO(data), allow_pickle=False))
-        else:
-            (centres,) = load_safetensors(data).values()
-    except (ValueError, TypeError, SafetensorError, EOFError) as error:
-        raise WeightsError(
-            f"cluster centres {name}: not a .npy or .safetensors file of one array ({error})."
-        ) from None
+def _loaded(where: str, sha256: str | None) -> Tensor:
+    """Centres from a file or an address, checked."""
+    path = Source(
+        what=WHAT,
+        weights=where,
+        options=CheckpointOptions(weights_sha256=sha256 or None),
+        names=("rules", "prompts"),
+        hint=WITHOUT_CENTRES,
+    ).path()
+    centres = read_tensor(path, WHAT, hint=WITHOUT_CENTRES)
     if centres.ndim != 2 or not centres.is_floating_point() or not centres.isfinite().all():
         raise WeightsError(
-            f"cluster centres {name}: expected finite numbers [clusters, length], got "
-            f"{centres.dtype} {tuple(centres.shape)}."
+            f"{WHAT}: {where} holds {centres.dtype} {tuple(centres.shape)} instead of finite "
+            "numbers [clusters, length].",
+            hint=WITHOUT_CENTRES,
         )
     return centres
-
-
-def _fetched(url: str, sha256: str) -> Path:
-    """Path of the cached download; the network is used only the first time."""
-    import pooch
-    from requests.exceptions import RequestException
-
-    pooch.get_logger().setLevel(logging.WARNING)
-    try:
-        path: str = pooch.retrieve(
-            url, known_hash=f"sha256:{sha256}", path=pooch.os_cache("sphinx-framework")
-        )
-    except (RequestException, OSError, ValueError) as error:
-        raise WeightsError(
-            f"cluster centres cannot be fetched from {url} ({type(error).__name__}).",
-            hint=WITHOUT_CENTRES,
-        ) from None
-    return Path(path)

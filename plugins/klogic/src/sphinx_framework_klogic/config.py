@@ -43,7 +43,12 @@ class KLogicConfig(Options):
     centres: str = Field(
         default="rules",
         description="cluster centres: rules (what the rule file says), prompts (zero-shot from "
-        "its text prompts), or the path of a .safetensors or .npy file",
+        "its text prompts), or the path or address of a .safetensors or .npy file",
+    )
+    centres_sha256: str | None = Field(
+        default=None,
+        pattern="^[0-9a-fA-F]{8,64}$",
+        description="SHA-256 of that file, or its first digits; an address needs it",
     )
     prompts: tuple[str, ...] = Field(
         default=(), description="text prompts, one per cluster, instead of the rule file's"

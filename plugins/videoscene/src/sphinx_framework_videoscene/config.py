@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from sphinx_framework.options import Options
+from sphinx_framework.options import CheckpointOptions, Options
 
 # Spec section 3, step 4: log sigma of the noise on the condition photos is N(-3, 0.5).
 MEAN_CONDITION_SIGMA = 0.0498
@@ -43,17 +43,23 @@ class AutoencoderConfig(Options):
     scaling_factor: float = Field(default=0.7, gt=0, description="latents are multiplied by it")
 
 
-class VideoSceneConfig(Options):
+class VideoSceneConfig(CheckpointOptions):
     """Where weights come from, and how clips are conditioned and walked."""
 
     weights: str = Field(
         default="videoscene",
-        description="checkpoint of the transformer that is laid over the base model's: a file, "
+        description="checkpoint of the transformer that is laid over the base model's: "
+        "'videoscene' (the authors' files, in the folder they were downloaded to), a file, "
         "'base' (the base model alone), or 'random' (noise: for tests and timing)",
     )
     prompt_embeds: str | None = Field(
         default=None,
         description="file with the text embedding; none is prompt_embeds.pt beside the weights",
+    )
+    prompt_embeds_sha256: str | None = Field(
+        default=None,
+        pattern="^[0-9a-fA-F]{8,64}$",
+        description="SHA-256 of that file, or its first digits; checked when given",
     )
     base: str = Field(
         default="feizhengcong/CogvideoX-Interpolation",

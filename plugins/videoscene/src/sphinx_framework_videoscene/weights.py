@@ -4,19 +4,22 @@ The authors' files lie on a drive without an address that a program could pin (s
 are given as paths. The base model is on the hub.
 """
 
+import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sphinx_framework.errors import WeightsError
+from sphinx_framework.options import CheckpointOptions
 from sphinx_framework.weights import (
     DTYPES,
+    Pin,
+    Source,
     first_line,
-    hub_file,
     load_strictly,
     randomise,
+    read_tensor,
     read_tensors,
 )
 from sphinx_framework_videoscene.autoencoder import VideoAutoencoder
@@ -24,8 +27,10 @@ from sphinx_framework_videoscene.config import VideoSceneConfig
 from sphinx_framework_videoscene.transformer import VideoTransformer
 
 WHAT = "videoscene"
+TEXT = "videoscene: the text embedding"
 RELEASED = "videoscene"
 BASE = "base"
+RANDOM = "random"
 PARTS = {"transformer": "transformer", "vae": "autoencoder"}
 WAYS = (
     "VideoScene's weights (model.safetensors and prompt_embeds.pt) are in the authors' drive "
@@ -58,61 +63,57 @@ def built_networks(config: VideoSceneConfig, device: torch.device) -> Networks:
     Raises:
         WeightsError: a file is missing, unreadable, or of another network.
     """
-    if config.weights == "random":
+    if config.weights == RANDOM:
         networks = _random(config)
     else:
-        overlay = None if config.weights == BASE else _given(config.weights)
-        prompt = _prompt_file(config, overlay)
+        overlay = _overlay(config)
+        text = _text(config, overlay)
         with torch.device("meta"):
             networks = Networks(config)
         for folder, name in PARTS.items():
             _fill(networks.get_submodule(name).get_submodule("network"), config, folder)
         if overlay is not None:
             _lay_over(networks.transformer.network, overlay)
-        networks.text = _text(prompt, config)
+        networks.text = text
     return networks.to(device=device, dtype=DTYPES[config.dtype]).eval().requires_grad_(False)
 
 
-def _given(source: str) -> Path:
-    path = Path(source).expanduser()
-    if source == RELEASED or not path.is_file():
-        what = "no released checkpoint on the hub" if source == RELEASED else f"no file {source!r}"
-        raise WeightsError(f"videoscene: there is {what}.", hint=WAYS)
-    return path
+def _overlay(config: VideoSceneConfig) -> Path | None:
+    """The trained tensors; none for the base model alone."""
+    if config.weights == BASE:
+        return None
+    return Source(
+        what=WHAT,
+        weights=config.weights,
+        options=config,
+        official={RELEASED: Pin(file="model.safetensors")},
+        names=(BASE, RANDOM),
+        variable="VIDEOSCENE_WEIGHTS",
+        download="model.safetensors and prompt_embeds.pt",
+        hint=WAYS,
+    ).path()
 
 
-def _prompt_file(config: VideoSceneConfig, overlay: Path | None) -> Path:
+def _text(config: VideoSceneConfig, overlay: Path | None) -> Tensor:
     """The text embedding: as given, or beside the weights. T5 (9.5 GB) is never loaded."""
-    if config.prompt_embeds is not None:
-        path = Path(config.prompt_embeds).expanduser()
-    elif overlay is not None:
-        path = overlay.with_name("prompt_embeds.pt")
-    else:
+    given = config.prompt_embeds
+    if given is None and overlay is not None:
+        given = str(overlay.with_name("prompt_embeds.pt"))
+    if given is None:
         raise WeightsError(
             "videoscene: the base model needs a text embedding, and none is given.",
             hint="Give the path of a [1, 226, 4096] tensor as prompt_embeds.",
         )
-    if not path.is_file():
-        raise WeightsError(f"videoscene: no text embedding at {str(path)!r}.", hint=WAYS)
-    return path
-
-
-def _text(path: Path, config: VideoSceneConfig) -> Tensor:
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise WeightsError(
-            f"videoscene: {path} cannot be read as a text embedding: {first_line(error)}",
-            hint="Download prompt_embeds.pt again.",
-        ) from None
+    options = CheckpointOptions(weights_sha256=config.prompt_embeds_sha256)
+    path = Source(what=TEXT, weights=given, options=options, names=(), hint=WAYS).path()
+    text = read_tensor(path, TEXT, hint=WAYS)
     words = config.transformer.max_text_seq_length, config.transformer.text_embed_dim
-    if not isinstance(content, Tensor) or content.shape != (1, *words):
-        came = tuple(content.shape) if isinstance(content, Tensor) else type(content).__name__
+    if text.shape != (1, *words):
         raise WeightsError(
-            f"videoscene: {path} holds {came} instead of a tensor of {(1, *words)}.",
+            f"{TEXT}: {path} holds {list(text.shape)} instead of {[1, *words]}.",
             hint="Give the text embedding that belongs to the weights.",
         )
-    return content
+    return text
 
 
 def _fill(network: nn.Module, config: VideoSceneConfig, folder: str) -> None:
@@ -126,28 +127,32 @@ def _fill(network: nn.Module, config: VideoSceneConfig, folder: str) -> None:
 
 def _base_files(config: VideoSceneConfig, folder: str) -> list[Path]:
     """The files of one network: one, or the parts that an index lists."""
-    import json
-
     root = Path(config.base).expanduser()
-
-    def find(name: str) -> Path:
-        if root.is_dir():
-            return root / folder / name
-        return hub_file(
-            config.base, f"{folder}/{name}", revision=config.base_revision, what="videoscene"
-        )
-
-    if root.is_dir() and not any((root / folder / name).is_file() for name in (SINGLE, INDEX)):
+    # On the hub the transformer is released in parts, the autoencoder in one file.
+    whole = (root / folder / SINGLE).is_file() if root.is_dir() else folder == "vae"
+    if whole:
+        return [_base_file(config, f"{folder}/{SINGLE}")]
+    index = _base_file(config, f"{folder}/{INDEX}")
+    try:
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(
-            f"videoscene: {root / folder} holds neither {SINGLE} nor {INDEX}.",
-            hint="Give the folder of a downloaded base model as base, or its hub repository.",
-        )
-    single = root / folder / SINGLE
-    # The transformer is released in parts, the autoencoder in one file.
-    if single.is_file() or (not root.is_dir() and folder == "vae"):
-        return [find(SINGLE)]
-    listed = json.loads(find(INDEX).read_text(encoding="utf-8"))["weight_map"]
-    return [find(name) for name in sorted(set(listed.values()))]
+            f"{WHAT}: {index} does not list the parts of a checkpoint "
+            f"({type(error).__name__}: {first_line(error)}).",
+            hint="Download it again.",
+        ) from None
+    return [_base_file(config, f"{folder}/{name}") for name in sorted(names)]
+
+
+def _base_file(config: VideoSceneConfig, name: str) -> Path:
+    return Source(
+        what=f"{WHAT}: the base model",
+        weights=config.base,
+        options=CheckpointOptions(weights_revision=config.base_revision),
+        names=(),
+        file=name,
+        hint="Give the folder of a downloaded base model as base, or its hub repository.",
+    ).path()
 
 
 def _lay_over(network: nn.Module, path: Path) -> None:

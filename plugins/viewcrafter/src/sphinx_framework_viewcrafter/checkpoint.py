@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from sphinx_framework.errors import WeightsError
 from sphinx_framework.weights import DTYPES, randomise, require_fit
 from sphinx_framework_viewcrafter.clip_image import ImageTower
-from sphinx_framework_viewcrafter.clip_layers import ResidualAttentionBlock
-from sphinx_framework_viewcrafter.clip_text import TextTower
+from sphinx_framework_viewcrafter.clip_text import text_tower
 from sphinx_framework_viewcrafter.config import ViewCrafterConfig
 from sphinx_framework_viewcrafter.network import UNet
 from sphinx_framework_viewcrafter.resampler import Resampler
@@ -42,7 +41,7 @@ class Networks(nn.Module):
         super().__init__()
         self.unet = UNet(config.unet)
         self.autoencoder = Autoencoder(config.autoencoder)
-        self.text_tower = TextTower(config.text_tower)
+        self.text_tower = text_tower(config.text_tower)
         self.image_tower = ImageTower(config.image_tower)
         self.resampler = Resampler(config.resampler)
 
@@ -59,6 +58,7 @@ def build_networks(config: ViewCrafterConfig, device: torch.device) -> Networks:
         randomise(networks, config.seed, bias=RANDOM_BIAS, device=device)
     else:
         _fill_from_checkpoint(networks, config)
+    networks.text_tower.attn_mask = networks.text_tower.build_causal_mask()  # not in a checkpoint
     return networks.to(device=device, dtype=DTYPES[config.dtype]).eval().requires_grad_(False)
 
 
@@ -71,7 +71,7 @@ def expected_shapes(networks: Networks, config: ViewCrafterConfig) -> dict[str, 
     }
     schedule = TrainingSchedule.from_config(config.diffusion)
     tables = {key: table.shape for key, table in schedule.buffers().items()}
-    return shapes | tables | _ignored_shapes(config)
+    return shapes | tables | _ignored_shapes(networks, config)
 
 
 def _fill_from_checkpoint(networks: Networks, config: ViewCrafterConfig) -> None:
@@ -100,13 +100,12 @@ def _check_scales(stored: Tensor, config: ViewCrafterConfig, where: str) -> None
         )
 
 
-def _ignored_shapes(config: ViewCrafterConfig) -> dict[str, torch.Size]:
+def _ignored_shapes(networks: Networks, config: ViewCrafterConfig) -> dict[str, torch.Size]:
     text, image = config.text_tower, config.image_tower
-    with torch.device("meta"):
-        last_block = ResidualAttentionBlock(text.width, text.heads)
-    in_text = {
+    a_block = networks.text_tower.transformer.resblocks[0].state_dict()
+    last_block = {
         f"transformer.resblocks.{text.layers - 1}.{key}": tensor.shape
-        for key, tensor in last_block.state_dict().items()
+        for key, tensor in a_block.items()
     }
     projections = {
         "text_projection": torch.Size([text.width, text.embed_dim]),
@@ -122,7 +121,7 @@ def _ignored_shapes(config: ViewCrafterConfig) -> dict[str, torch.Size]:
         "ln_final.weight": torch.Size([text.width]),
         "ln_final.bias": torch.Size([text.width]),
     }
-    return _prefixed(PREFIXES["text_tower"], in_text | projections) | _prefixed(
+    return _prefixed(PREFIXES["text_tower"], last_block | projections) | _prefixed(
         PREFIXES["image_tower"], beside_image | projections
     )
 

@@ -5,47 +5,34 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sphinx_framework_viewcrafter.clip_layers import ClipTransformer
+from sphinx_framework_viewcrafter.clip_text import open_clip
 from sphinx_framework_viewcrafter.config import ImageTowerConfig
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 
 
-class VisualTower(nn.Module):
-    """ViT without its final norm and projection."""
-
-    def __init__(self, config: ImageTowerConfig) -> None:
-        super().__init__()
-        cells = config.image_size // config.patch_size
-        self.conv1 = nn.Conv2d(3, config.width, config.patch_size, config.patch_size, bias=False)
-        self.class_embedding = nn.Parameter(torch.empty(config.width))
-        self.positional_embedding = nn.Parameter(torch.empty(cells**2 + 1, config.width))
-        self.ln_pre = nn.LayerNorm(config.width)
-        self.transformer = ClipTransformer(
-            config.width, config.width // config.head_width, config.layers, causal=False
-        )
-
-    def forward(self, images: Float[Tensor, "V 3 s s"]) -> Float[Tensor, "V n C"]:
-        patches = self.conv1(images).flatten(2).transpose(1, 2)
-        first = self.class_embedding.expand(len(images), 1, -1)
-        x = torch.cat([first, patches], dim=1) + self.positional_embedding
-        out: Tensor = self.transformer(self.ln_pre(x))
-        return out
-
-
 class ImageTower(nn.Module):
-    """Images to CLIP tokens."""
+    """Images to CLIP tokens: open_clip's vision transformer before its last norm and projection."""
 
     def __init__(self, config: ImageTowerConfig) -> None:
         super().__init__()
         self.size = config.image_size
-        self.visual = VisualTower(config)
+        self.visual = open_clip("open_clip.transformer").VisionTransformer(
+            image_size=config.image_size,
+            patch_size=config.patch_size,
+            width=config.width,
+            layers=config.layers,
+            heads=config.width // config.head_width,
+            mlp_ratio=4.0,
+            pool_type="none",
+        )
+        self.visual.prune_intermediate_layers(1, prune_norm=True)
 
     def forward(self, images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, "V n C"]:
-        """Embed images in [-1, 1] of any size."""
+        """Embed images in [-1, 1] of any size: the class token first, then the patches."""
         prepared = preprocess(images.float(), self.size)
-        out: Tensor = self.visual(prepared.to(self.visual.class_embedding.dtype))
+        out: Tensor = self.visual(prepared.to(self.visual.conv1.weight.dtype))
         return out
 
 

@@ -67,7 +67,7 @@ class TextTowerConfig(Options):
     vocab_size: int = Field(default=49408, ge=4, description="known tokens")
     width: int = Field(default=1024, ge=1, description="channels of its tokens")
     heads: int = Field(default=16, ge=1, description="attention heads")
-    layers: int = Field(default=24, ge=1, description="transformer blocks")
+    layers: int = Field(default=24, ge=2, description="transformer blocks")
     embed_dim: int = Field(
         default=1024, ge=1, description="of CLIP's joint space; only checked in weights"
     )

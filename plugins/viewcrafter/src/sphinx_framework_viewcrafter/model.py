@@ -12,7 +12,7 @@ from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.protocols import Executor
 from sphinx_framework.types import ClipLayout, CoarseViews, Scene
 from sphinx_framework_viewcrafter.checkpoint import build_networks
-from sphinx_framework_viewcrafter.clip_text import tokenize
+from sphinx_framework_viewcrafter.clip_text import tokenized
 from sphinx_framework_viewcrafter.conditioning import (
     Condition,
     frame_images,
@@ -51,7 +51,7 @@ class ViewCrafter:
         ).to(device)
         self._guidance.requires_grad_(False)
         prompts = (config.negative_prompt, config.prompt)[-self._branches :]
-        tokens = torch.cat([tokenize(prompt, config.text_tower) for prompt in prompts])
+        tokens = tokenized(prompts, config.text_tower)
         self._text = self._networks.text_tower(tokens.to(device))
         # The prompts never change: a third of a billion parameters need not stay.
         del self._networks.text_tower
@@ -176,7 +176,9 @@ class ViewCrafter:
     def _encode_batch(self, images: Tensor, noise: Tensor | None) -> Tensor:
         autoencoder = self._networks.autoencoder
         posterior = autoencoder.posterior((2 * images - 1).to(self._dtype))
-        latents = posterior.mean if noise is None else posterior.sample(noise.to(self._dtype))
+        latents = posterior.mean
+        if noise is not None:
+            latents = latents + posterior.std * noise.to(self._dtype)
         scaled: Tensor = autoencoder.scale_factor * latents.float()
         return scaled
 
