@@ -11,6 +11,7 @@ import planted_third as third
 import pytest
 import torch
 from engines import CPU
+from planted_fifth_list import FIFTH
 from planted_fourth_list import FOURTH
 from planted_list import BROKEN
 from planted_mistakes import views
@@ -35,6 +36,8 @@ LOST = "tells_what_each_frame_lost"  # the fake tells none
 MEASURED = "measured_qualities_ascend"  # the fake names none
 CAPTURE = "a_capture_has_the_cameras_of_its_scene"  # the reader has none
 MAKING = "making_it_changes_nothing_for_others"  # every other plant is in an answer
+LEVELS = "the_noise_level_is_that_of_the_step_asked_about"  # the fake is told no level
+BESIDE = "a_step_is_told_from_the_one_beside_it"
 TOGETHER = "several_requests_in_one_call_equal_each_alone"  # the fake is asked one by one
 
 
@@ -56,7 +59,7 @@ def settings_of_the_process():
     signal.signal(signal.SIGINT, interrupt)
 
 
-PLANTED = [*BROKEN, *SUBTLE, *THIRD, *FOURTH]
+PLANTED = [*BROKEN, *SUBTLE, *THIRD, *FOURTH, *FIFTH]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +135,9 @@ def test_every_check_has_a_component_that_it_catches(kind):
         MEASURED,
         CAPTURE,
         MAKING,
-    }  # tested by components below
+        LEVELS,
+        BESIDE,
+    }  # tested by components of their own
     for check in set(checks_of(kind)) - elsewhere:
         assert any(k == kind and check.startswith(c) for k, _, _, c in PLANTED), (kind, check)
 

@@ -55,9 +55,12 @@ class DenoisingChecks(Demands):
 
     def _dense(self, model: Any, request: HeldRequest, step: int | None = None) -> Tensor:
         step = request.step if step is None else step
-        ops = DenseExecutor(len(request.x), request.constants)
+        return self._of_state(model, request, request.at(step), step)
+
+    def _of_state(self, model: Any, request: HeldRequest, x: Tensor, step: int) -> Tensor:
+        ops = DenseExecutor(len(x), request.constants)
         with torch.no_grad():
-            result: Tensor = model.denoise(request.at(step), step, request.condition, ops)
+            result: Tensor = model.denoise(x, step, request.condition, ops)
         return result
 
     def test_denoise_predicts_latents_of_the_held_rows(self) -> None:

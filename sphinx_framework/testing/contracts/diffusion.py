@@ -10,8 +10,8 @@ from sphinx_framework.engine.layout_checks import layout_problem
 from sphinx_framework.errors import InputError
 from sphinx_framework.protocols import DiffusionModel
 from sphinx_framework.testing.contracts.base import NotApplicable, scene_tensors
-from sphinx_framework.testing.contracts.denoising import DenoisingChecks
 from sphinx_framework.testing.contracts.guidance import GuidanceChecks
+from sphinx_framework.testing.contracts.levels import LevelChecks
 from sphinx_framework.testing.contracts.sampler import SamplerChecks
 from sphinx_framework.testing.oracle import relative_error
 from sphinx_framework.types import ClipLayout
@@ -20,7 +20,7 @@ MANY = 13  # frames of a clip, for the codec
 LONG = 24  # targets; no table of a network's should end before
 
 
-class DiffusionContract(DenoisingChecks, GuidanceChecks, SamplerChecks):
+class DiffusionContract(LevelChecks, GuidanceChecks, SamplerChecks):
     """Stage 2; ``capabilities`` are those the spec claims."""
 
     num_steps: int = 10

@@ -20,6 +20,7 @@ from sphinx_framework.scenes.view_checks import View, view_doubts
 from sphinx_framework.testing.contracts.base import ComplaintError, Contract, NotApplicable
 from sphinx_framework.types import Cameras, Scene
 
+ASKED = (48, 64)  # a size; ``load_scene`` fits what a reader leaves at the scene's own
 LARGEST_SAMPLE, MOST_DAMAGED = 20_000_000, 6
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda data: b"",
@@ -157,7 +158,8 @@ class SceneReaderContract(Contract):
     def test_an_option_is_used_or_refused(self) -> None:
         path = self._sample()
         reader: SceneReader = self.make()
-        for options in ({"size": (48, 64)}, {"split": "2"}, {"convention": "opencv_c2w"}):
+        usual = reader.read(path)
+        for options in ({"size": ASKED}, {"split": "2"}, {"convention": "opencv_c2w"}):
             try:
                 scene: object = reader.read(path, **options)
             except InputError:
@@ -167,6 +169,29 @@ class SceneReaderContract(Contract):
             except Exception as error:  # whatever else it raises is the defect
                 scene = repr(error)
             self.expect(isinstance(scene, Scene), f"a Scene or a SceneError for {options}", scene)
+            assert isinstance(scene, Scene)
+            self.expect_valid(f"scene with {options}", scene)
+            if "size" in options:
+                self._fitted(usual.inputs, scene.inputs)
+
+    def _fitted(self, usual: Cameras, cameras: Cameras) -> None:
+        """Of its own size, which the core then fits, or of the asked one with a lens that fits."""
+        own, size = usual.image_size, cameras.image_size
+        self.expect(size in (own, ASKED), f"images of {own} or, as asked, of {ASKED}", size)
+        # To crop or to pad keeps the angle of view along one axis, to stretch along both.
+        angles = torch.stack(
+            (usual.intrinsics[0, 0, 0] / own[1], usual.intrinsics[0, 1, 1] / own[0])
+        )
+        lens = cameras.intrinsics
+        came = torch.stack((lens[0, 0, 0] / size[1], lens[0, 1, 1] / size[0]))
+        off = float((came / angles - 1).abs().min())
+        self.expect(
+            off < 0.03,
+            f"intrinsics in pixels of the size that was asked for, {size}",
+            f"focal lengths {float(lens[0, 0, 0]):.4g} and {float(lens[0, 1, 1]):.4g}, where the "
+            f"photos' own are {float(usual.intrinsics[0, 0, 0]):.4g} and "
+            f"{float(usual.intrinsics[0, 1, 1]):.4g} of {own}",
+        )
 
     def test_damaged_files_are_refused_with_one_sentence(self) -> None:
         path = self._sample()

@@ -13,6 +13,8 @@ from sphinx_framework.testing.contracts.base import NotApplicable, coarse_tensor
 from sphinx_framework.testing.contracts.demands import Demands
 from sphinx_framework.types import CoarseViews, QualityReport, Scene, StartSteps, Walk
 
+ROUNDING = 0.15  # of a share: to a step, or to a multiple of some
+
 
 class StepsContract(Demands):
     """The k-logic: a later start for a better view, an earlier one for a higher quality."""
@@ -197,6 +199,34 @@ class StepsContract(Demands):
                 f"starts at most {lower} for a higher quality",
                 higher,
             )
+
+    def test_starts_are_shares_of_the_grid_that_is_asked_about(self) -> None:
+        ratios = [i / 20 for i in range(26)]
+        for quality in self.qualities:
+            usual = self.starts(ratios, quality)
+            for count in (2 * self.num_steps, 4 * self.num_steps):
+                finer = self.starts(ratios, quality, count)
+                self.expect(
+                    all(
+                        abs(there / count - here / self.num_steps) <= ROUNDING
+                        for here, there in zip(usual, finer, strict=True)
+                    ),
+                    f"starts of {count} steps at the shares of {self.num_steps}: {usual}",
+                    finer,
+                )
+            # On a coarse grid rounding weighs more; but it cannot make a frame one of no steps.
+            for count in (20, 7):
+                coarse = self.starts(ratios, quality, count)
+                least = self.num_steps * (1 - 1.5 / count)
+                self.expect(
+                    all(
+                        there < count or here >= least
+                        for here, there in zip(usual, coarse, strict=True)
+                    ),
+                    f"{count} of {count} steps left out only where {self.num_steps} of "
+                    f"{self.num_steps} nearly are: {usual}",
+                    coarse,
+                )
 
     def _in_range(
         self, steps: tuple[int, ...], ratios: list[float], num_steps: int | None = None
