@@ -94,11 +94,36 @@ def sphinx_framework_components() -> list[ComponentSpec]:  # type: ignore[empty-
     """Return the specs of all components of this plugin."""
 
 
+OWN_COMMANDS = frozenset(
+    (
+        "demo",
+        "render",
+        "plan",
+        "import",
+        "view",
+        "measure",
+        "warm",
+        "calibrate",
+        "evaluate",
+        "sweep",
+        "serve",
+        "submit",
+        "plugins",
+        "describe",
+        "check",
+        "new-plugin",
+        "configs",
+        "schema",
+        "doctor",
+    )
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandSpec:
     """A command that a plugin adds to ``sphinx-nvs``.
 
-    name: lower-case letters, digits and dashes; a name of the framework's own is refused.
+    name: lower-case letters, digits and dashes; one of :data:`OWN_COMMANDS` is refused.
     run: ``"package.module:function"``, called with the parsed arguments; returns the exit code.
     arguments: ``"package.module:function"`` that is handed the command's ``ArgumentParser`` to add
         arguments to, or empty when it has none. ``--json`` and ``--debug`` are there already.

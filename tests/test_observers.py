@@ -47,6 +47,30 @@ def test_an_observer_that_raises_does_not_end_the_request(plugin_folder):
     assert type(observed(plugin_folder)[-1]).__name__ == "Finished"
 
 
+HANGING = OBSERVER.replace(
+    "seen.append(event)",
+    "seen.append(event)\n    assert len(seen) > 1 or told.wait(60)",
+).replace("seen = []", "import threading\nseen, told = [], threading.Event()")
+
+
+def test_an_observer_that_does_not_return_is_named(plugin_folder, monkeypatch):
+    import importlib
+
+    from sphinx_framework.registry import hooks
+
+    module = plugin_folder.install("watcher", HANGING)
+    said = []
+
+    def tell(plugin, what):
+        said.append((plugin, what))
+        importlib.import_module(module).told.set()
+
+    monkeypatch.setattr(hooks, "_tell", tell)
+    monkeypatch.setattr(hooks, "SPEAK_SECONDS", 0.01)
+    assert type(observed(plugin_folder)[-1]).__name__ == "Finished"
+    assert said[0] == ("watcher", "still runs, and the request waits")
+
+
 def test_a_refused_plugin_does_not_observe(plugin_folder):
     import importlib
 

@@ -60,7 +60,7 @@ def build_parser(given: Sequence[str] = ()) -> argparse.ArgumentParser:
     if named is not None and named not in commands.choices:
         from sphinx_framework.cli.plugin_commands import add_plugin_commands
 
-        add_plugin_commands(commands.choices, partial(_command, commands))
+        add_plugin_commands(partial(_command, commands))
     return parser
 
 

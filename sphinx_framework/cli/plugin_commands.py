@@ -1,7 +1,7 @@
 """Commands that plugins add to the command line; one that is broken harms no other command."""
 
 import argparse
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -14,17 +14,14 @@ Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.Argumen
 HINT = "See the traceback with --debug, and report it to the plugin's author."
 
 
-def add_plugin_commands(taken: Container[str], add: Add) -> None:
+def add_plugin_commands(add: Add) -> None:
     """Declare the commands of all plugins; ``add(name, run, summary)`` makes one.
 
-    taken: the names of the framework's own commands, which no plugin replaces. Arguments that
-    cannot be declared are told when the command runs, so that other commands go on.
+    Arguments that cannot be declared are told when the command runs, so that other commands go on.
     """
     registry = Registry.from_entry_points()
     for plugin in registry.plugins:
         for spec in plugin.commands if plugin.status == "ok" else ():
-            if spec.name in taken:
-                continue
             command = add(spec.name, _running(spec, plugin.origin), spec.summary)
             try:
                 if spec.arguments:

@@ -16,6 +16,7 @@ from sphinx_framework.plugin import (
     API_VERSION,
     ENTRY_POINT_GROUP,
     KINDS,
+    OWN_COMMANDS,
     Capabilities,
     CommandSpec,
     ComponentSpec,
@@ -169,7 +170,8 @@ class Discovery:
                 refused.append(Refused(spec=spec, reason=reason))
         commands: list[CommandSpec] = []
         for command in record.commands:
-            owner = self.owners.setdefault(("command", command.name), record.distribution)
+            first = CORE if command.name in OWN_COMMANDS else record.distribution
+            owner = self.owners.setdefault(("command", command.name), first)
             if owner == record.distribution and command.name not in [c.name for c in commands]:
                 commands.append(command)
             else:

@@ -1,10 +1,13 @@
 """The hooks of plugins, called by pluggy: each plugin alone for what it declares, all to observe.
 
 A plugin's answer about itself must not depend on others, so declarations are asked of one plugin
-at a time. Observers are called together, wrappers around them; one that raises is only logged.
+at a time. Observers are called together, wrappers around them; one that raises is only logged, and
+one that does not return is named.
 """
 
-from collections.abc import Generator
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +15,8 @@ import pluggy
 
 import sphinx_framework.plugin as hookspecs
 from sphinx_framework.plugin import PROJECT, hookimpl
+
+SPEAK_SECONDS = 5.0
 
 
 class Hooks:
@@ -62,25 +67,23 @@ def _guard(observer: pluggy.HookImpl) -> Any:
     name, given = observer.plugin_name, len(observer.argnames)
 
     def observe(event: Any) -> None:
-        try:
+        with _watched(name):
             observer.function(*[event][:given])
-        except (Exception, SystemExit) as error:
-            _tell(name, error)
 
     def around(event: Any) -> Generator[None, object, object]:
         inner: Any = observer.function(*[event][:given])
-        try:
+        begun = False
+        with _watched(name):
             next(inner)
-        except (Exception, SystemExit) as error:
-            _tell(name, error)
-            return (yield)
+            begun = True
         result = yield
-        try:
-            inner.send(result)
-        except StopIteration as end:
-            return end.value
-        except (Exception, SystemExit) as error:
-            _tell(name, error)
+        if not begun:
+            return result
+        with _watched(name):
+            try:
+                inner.send(result)
+            except StopIteration as end:
+                return end.value
         inner.close()
         return result
 
@@ -94,7 +97,21 @@ def _guard(observer: pluggy.HookImpl) -> Any:
     return SimpleNamespace(sphinx_framework_observe=marked(around if wraps else observe))
 
 
-def _tell(plugin: str, error: BaseException) -> None:
+@contextmanager
+def _watched(plugin: str) -> Iterator[None]:
+    """What an observer raises is told and goes no further; so is that it does not return."""
+    teller = threading.Timer(SPEAK_SECONDS, _tell, (plugin, "still runs, and the request waits"))
+    teller.daemon = True
+    teller.start()
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        _tell(plugin, repr(error))
+    finally:
+        teller.cancel()
+
+
+def _tell(plugin: str, what: str) -> None:
     from sphinx_framework.logs import get_logger
 
-    get_logger("registry").warning("observer failed", plugin=plugin, error=repr(error))
+    get_logger("registry").warning("observer failed", plugin=plugin, error=what)

@@ -4,6 +4,9 @@ import json
 
 from commands import FAKES
 
+from sphinx_framework.cli.main import build_parser
+from sphinx_framework.plugin import OWN_COMMANDS
+
 LOUD = """
 import os, subprocess, sys
 print("from python")
@@ -67,11 +70,20 @@ def test_plugins_add_commands_and_replace_none(command, monkeypatch):
     assert command("greet", "--name", "world").out == "hello world\n"
     assert command("greet", "--help").code == 0
     assert command.render().code == 0
-    assert "command greet: say hello" in command("plugins").told
+    listed = command("plugins").told
+    assert "command greet: say hello" in listed
+    assert "command 'render' is offered by sphinx-framework already" in listed
+    assert "not replaced" not in listed
     lost = command("lost")
     assert lost.code == 2
     assert "'no_such_module:x' failed to load: ModuleNotFoundError" in lost.err
     assert "Traceback" not in lost.err
+
+
+def test_every_command_of_the_framework_is_one_that_no_plugin_may_take():
+    """The list lies beside the specs, which import no command line."""
+    (commands,) = [a for a in build_parser()._actions if a.dest == "command"]
+    assert set(commands.choices) == OWN_COMMANDS
 
 
 def test_an_unknown_command_is_still_refused(command):

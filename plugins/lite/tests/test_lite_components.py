@@ -78,6 +78,7 @@ class TestRegressionContract(RegressionContract):
 class TestDiffusionContract(DiffusionContract):
     size = (32, 48)
     draws = 2
+    asked_steps = range(0, 50, 3)
 
     def make(self):
         return LiteDiffusion(DiffusionConfig(), CPU)

@@ -21,6 +21,7 @@ def tiny() -> ViewCrafter:
 
 class TestViewCrafter(DiffusionContract):
     size = (32, 48)
+    asked_steps = range(0, 50, 3)
     capabilities = plugin.sphinx_framework_components()[0].capabilities
 
     def make(self) -> ViewCrafter:
