@@ -22,7 +22,10 @@ GAUSSIAN_SIGMA = 1.0
 
 def to_uint8(images: Float[Tensor, "T 3 H W"]) -> UInt8[Tensor, "T 3 H W"]:
     """Round images in [0, 1] to 0..255."""
-    return (images.clamp(0, 1) * 255).round().to(torch.uint8)
+    rounded = torch.empty(images.shape, dtype=torch.uint8, device=images.device)
+    for view, made in zip(images, rounded, strict=True):  # one by one they stay in the cache
+        made.copy_(view.clamp(0, 1).mul_(255).round_())
+    return rounded
 
 
 def each_view(function: Callable[[np.ndarray], np.ndarray], views: Tensor) -> Tensor:
@@ -78,4 +81,5 @@ def blurry_by_otsu(grey: UInt8[Tensor, "T H W"]) -> Bool[Tensor, "T H W"]:
     The split is relative to the view: a perfectly sharp view is split too.
     """
     inverted = inverted_energy(laplacian_energy(grey))
-    return inverted > otsu_threshold(inverted)[:, None, None]
+    levels = otsu_threshold(inverted).to(torch.uint8)  # whole ones; as bytes they compare fast
+    return inverted > levels[:, None, None]

@@ -1,6 +1,7 @@
 """From evidence to the mask of a view."""
 
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 from jaxtyping import Bool
@@ -17,7 +18,7 @@ def any_evidence(
     """
     if not evidence:
         return torch.ones_like(like)
-    return torch.stack(list(evidence)).any(dim=0)
+    return reduce(torch.logical_or, evidence)
 
 
 def united_over_views(mask: Bool[Tensor, "T H W"]) -> Bool[Tensor, "T H W"]:
@@ -27,4 +28,6 @@ def united_over_views(mask: Bool[Tensor, "T H W"]) -> Bool[Tensor, "T H W"]:
 
 def without_small_areas(mask: Bool[Tensor, "T H W"], min_area: float) -> Bool[Tensor, "T H W"]:
     """Clear the views whose marked share of pixels is below ``min_area``."""
+    if min_area <= 0:
+        return mask
     return mask & (mask.float().mean(dim=(1, 2), keepdim=True) >= min_area)
