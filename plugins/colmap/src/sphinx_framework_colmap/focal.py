@@ -4,7 +4,8 @@ The mapper holds one focal length, a bundle adjustment says where it wants to go
 runs again with that. Where photos settle it, a short and a long beginning arrive at the same place.
 On a straight track they do not: every focal length explains the photos with other depths. What is
 left there are the few degrees by which the views turn, and a lens is no pinhole to that accuracy:
-such photos agree on a focal length that is wrong. So views that turn little settle nothing.
+such photos agree on a focal length that is wrong. So views that turn little settle nothing by
+themselves: there, straight lines are asked what they say.
 """
 
 import math
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sphinx_framework_colmap.evidence import Said, weighed
 from sphinx_framework_colmap.mapping import Mapped
 
 # Of the longer side: where the search begins, and where it ends.
@@ -53,14 +55,39 @@ class _Walk:
     arrived: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moved:
+    """What the motion of the camera says: a model, and between what it leaves the focal length."""
+
+    best: Mapped
+    low: float
+    high: float
+    agreed: bool
+
+    @property
+    def turn(self) -> float:
+        return largest_turn(self.best)
+
+    @property
+    def said(self) -> Said:
+        # What two searches found says less than what views that turn so little can tell at all.
+        error = _error_of(self.turn) + math.log(self.high / self.low) / 2
+        return Said(focal=math.sqrt(self.low * self.high), error=error)
+
+
 def find_focal(
-    run: Callable[[float], Mapped | None], side: float, guess: float, stated: float | None
+    run: Callable[[float], Mapped | None],
+    side: float,
+    guess: float,
+    stated: float | None,
+    lines: Callable[[], Said | None] = lambda: None,
 ) -> FoundFocal | None:
     """Find the focal length, in pixels; ``None`` where no focal length makes a model.
 
     run: maps the photos with a focal length held. side: the photos' longer side.
     guess: taken, as near as the photos allow, when they do not settle it.
     stated: what EXIF says; the only beginning, and kept unless the photos settle on another.
+    lines: what straight lines say; asked where the motion of the camera settles nothing.
     """
     starts = [side * start for start in _STARTS] if stated is None else [stated]
     bounds = (side * _BOUNDS[0], side * _BOUNDS[1])
@@ -68,37 +95,50 @@ def find_focal(
     if not walks:
         return None
     photos = max(len(walk.best.poses) for walk in walks)
-    walks = [walk for walk in walks if len(walk.best.poses) == photos]
+    moved = _moved([walk for walk in walks if len(walk.best.poses) == photos])
+    if moved.agreed and moved.said.error <= _ACCURATE:
+        return FoundFocal(model=moved.best)
+    built = lines()
+    both = None if built is None else weighed(moved.said, built)
+    sure = both is not None and both.error <= _ACCURATE
+    if stated is not None and not (sure and _differs(stated, both)):
+        wanted = stated
+    elif both is not None:
+        wanted = both.focal
+    else:
+        wanted = moved.best.focal if moved.agreed else min(max(guess, moved.low), moved.high)
+    model = moved.best if wanted == moved.best.focal else run(wanted)
+    if model is None or len(model.poses) < photos:
+        model, sure = moved.best, False
+    turn = moved.turn if _error_of(moved.turn) > _ACCURATE else None
+    between = None if sure else _between(model, moved, built, both)
+    return FoundFocal(model=model, between=between, turn=turn)
+
+
+def _moved(walks: list[_Walk]) -> _Moved:
+    """What the searches arrived at, or between what they stayed."""
     if all(walk.arrived for walk in walks) and _near(walks[0].last, walks[-1].last):
-        return _judged(run, max((walk.last for walk in walks), key=lambda m: m.support), stated)
+        best = max((walk.last for walk in walks), key=lambda model: model.support)
+        return _Moved(best=best, low=best.focal, high=best.focal, agreed=True)
     best = max((walk.best for walk in walks), key=lambda model: model.support)
     ends = [walk.last.refined if walk.arrived else walk.last.focal for walk in walks]
     ends += [walk.best.focal for walk in walks]
-    low, high = min(ends), max(ends)
-    wanted = stated if stated is not None else min(max(guess, low), high)
-    model = run(wanted)
-    if model is None or len(model.poses) < photos:
-        model = best
-    # What two searches found says less than what views that turn so little can tell at all.
-    turn = largest_turn(model)
-    error = _error_of(turn)
-    between = (min(low, model.focal * (1 - error)), max(high, model.focal * (1 + error)))
-    return FoundFocal(model=model, between=between, turn=turn if error > _ACCURATE else None)
+    return _Moved(best=best, low=min(ends), high=max(ends), agreed=False)
 
 
-def _judged(
-    run: Callable[[float], Mapped | None], model: Mapped, stated: float | None
-) -> FoundFocal:
-    """A model on which both searches agree, settled only where its views turn enough."""
-    turn = largest_turn(model)
-    error = _error_of(turn)
-    if error <= _ACCURATE:
-        return FoundFocal(model=model)
-    between = (model.focal * (1 - error), model.focal * (1 + error))
-    kept = None if stated is None else run(stated)
-    if kept is not None and len(kept.poses) == len(model.poses):
-        model = kept
-    return FoundFocal(model=model, between=between, turn=turn)
+def _differs(stated: float, said: Said | None) -> bool:
+    return said is not None and abs(math.log(stated / said.focal)) > said.error
+
+
+def _between(
+    model: Mapped, moved: _Moved, lines: Said | None, both: Said | None
+) -> tuple[float, float]:
+    """The focal lengths that the photos leave; those of both kinds of evidence if they differ."""
+    error = _error_of(largest_turn(model)) if both is None else min(both.error, 0.5)
+    ends = [model.focal * (1 - error), model.focal * (1 + error)]
+    if both is None:
+        ends += [moved.low, moved.high] + ([] if lines is None else [lines.focal])
+    return min(ends), max(ends)
 
 
 def _error_of(turn: float) -> float:

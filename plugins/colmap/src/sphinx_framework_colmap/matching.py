@@ -72,6 +72,12 @@ def match_photos(
     return matched
 
 
+def read_photos(matched: Matched) -> UInt8[np.ndarray, "N H W 3"]:
+    """The photos as they were matched."""
+    files = sorted(matched.photos.iterdir())
+    return np.stack([cv2.imread(str(file))[..., ::-1] for file in files])
+
+
 def _extract(matched: Matched, config: ColmapConfig, upright: bool) -> None:
     reading = pycolmap.ImageReaderOptions()
     reading.camera_model = "SIMPLE_PINHOLE"

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,10 @@ from sphinx_framework.errors import SceneError
 from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.types import Cameras, PhotoHints
 from sphinx_framework_colmap.config import ColmapConfig
+from sphinx_framework_colmap.evidence import said_by_lines
 from sphinx_framework_colmap.focal import FoundFocal, find_focal
 from sphinx_framework_colmap.mapping import Mapped, map_photos
-from sphinx_framework_colmap.matching import Matched, match_photos
+from sphinx_framework_colmap.matching import Matched, match_photos, read_photos
 from sphinx_framework_colmap.pair import map_pair
 
 # Percentiles of the depths of all points, and how far beyond them near and far are put: points
@@ -111,8 +112,12 @@ class ColmapPoseEstimator:
             found = None if model is None else FoundFocal(model=model)
         else:
             stated = None if exif is None else exif * matched.scale
-            found = find_focal(partial(map_photos, matched), side, guess, stated)
-            guess = stated if stated is not None else guess
+            lines = cache(lambda: said_by_lines(read_photos(matched)))
+            found = find_focal(partial(map_photos, matched), side, guess, stated, lines)
+            if stated is not None:
+                guess = stated
+            elif found is None and count == 2 and (built := lines()) is not None:
+                guess = built.focal
         if found is None and count == 2:
             pair = map_pair(matched, guess)
             found = None if pair is None else FoundFocal(model=pair, between=(guess, guess))
