@@ -11,6 +11,7 @@ from sphinx_framework.testing.contracts import PoseContract
 from sphinx_framework.testing.scenes import room_scene
 from sphinx_framework.types import PhotoHints
 from sphinx_framework_colmap.config import ColmapConfig
+from sphinx_framework_colmap.evidence import Said
 from sphinx_framework_colmap.focal import FoundFocal, find_focal
 from sphinx_framework_colmap.mapping import Mapped
 from sphinx_framework_colmap.matching import match_photos
@@ -161,6 +162,61 @@ def test_a_stated_focal_length_is_kept_where_the_views_hardly_turn():
     assert turned.model.focal == pytest.approx(520, rel=0.03)
 
 
+@pytest.mark.parametrize("stated", [None, 800.0])
+def test_lines_settle_what_the_motion_of_the_camera_does_not(stated):
+    run = fitted(480.0, turn=4.2)
+    found = find_focal(run, 1000.0, 600.0, stated, lambda: Said(focal=560.0, error=0.05))
+    assert found.settled
+    assert 540 < found.model.focal < 560
+    told = focal_doubts(found, 1.0, 1000, stated, fixed=False)
+    assert bool(told) == (stated is not None)
+
+
+def test_lines_are_not_asked_where_the_motion_settles_it():
+    def asked():
+        raise AssertionError
+
+    found = find_focal(fitted(520.0, turn=20.0), 1000.0, 600.0, None, asked)
+    assert found.model.focal == pytest.approx(520, rel=0.03)
+
+
+def test_a_stated_focal_length_with_which_lines_agree_is_kept():
+    run = fitted(480.0, turn=4.2)
+    found = find_focal(run, 1000.0, 600.0, 545.0, lambda: Said(focal=560.0, error=0.05))
+    assert found.settled
+    assert found.model.focal == 545
+
+
+def test_lines_that_contradict_the_motion_settle_nothing_and_are_told():
+    run = fitted(520.0, turn=7.0)
+    found = find_focal(run, 1000.0, 600.0, None, lambda: Said(focal=900.0, error=0.05))
+    assert found.model.focal == pytest.approx(520, rel=0.03)
+    assert found.between[1] == 900
+    (told,) = focal_doubts(found, 1.0, 1000, None, fixed=False)
+    assert "to 900 fit about as well" in told
+
+
+def test_unsure_lines_narrow_the_range_and_settle_nothing():
+    run = fitted(520.0, turn=2.0)
+    found = find_focal(run, 1000.0, 600.0, None, lambda: Said(focal=600.0, error=0.15))
+    assert not found.settled
+    assert 520 < found.model.focal < 600
+    low, high = found.between
+    assert low / high == pytest.approx(0.86 / 1.14, rel=0.02)
+
+
+def test_a_focal_length_at_which_fewer_photos_join_is_not_taken_from_lines():
+    run = fitted(520.0, turn=3.0)
+
+    def fewer(focal):
+        model = run(focal)
+        return replace(model, poses=turning(3.0, 3 if focal > 530 else 4))
+
+    found = find_focal(fewer, 1000.0, 530.0, None, lambda: Said(focal=600.0, error=0.05))
+    assert len(found.model.poses) == 4
+    assert not found.settled
+
+
 def test_a_focal_length_that_stays_where_it_begins_is_not_settled_and_the_guess_is_taken():
     found = find_focal(fitted(520.0, pull=0.0), 1000.0, 600.0, None)
     assert found.between == (450.0, 750.0)
@@ -198,6 +254,17 @@ def test_real_photos_of_a_room_get_their_cameras():
     assert degrees < 1.5
     assert cosine > 0.9962  # 5 degrees
     assert found.near < found.far
+
+
+def test_two_real_photos_that_settle_nothing_get_their_cameras_with_the_help_of_lines():
+    scene = load_scene(capture_folder("dl3dv_140"), targets="indices:0,4")
+    found = estimator().estimate_poses(scene.target_images)
+    degrees, cosine = turned(found.cameras.world_from_camera, scene.targets.world_from_camera)
+    assert degrees < 1.5
+    assert cosine > 0.9962  # 5 degrees
+    focal = float(found.cameras.intrinsics[0, 0, 0] / scene.targets.intrinsics[0, 0, 0])
+    assert abs(focal - 1) < 0.07
+    assert found.warnings == ()
 
 
 def test_the_room_is_repeated_to_the_bit():
