@@ -175,13 +175,20 @@ def _exchanged(path: Path) -> Path | None:
 
 def _other_spelling(path: Path) -> Path | None:
     """The one file that a system which ignores capitals and the form of accents would open."""
+    found = _spelt(path)
+    return found if found is not None and _is_file(found) else None
+
+
+def _spelt(path: Path) -> Path | None:
+    """The one file or folder, in a folder that may be spelt otherwise too."""
     try:
-        names = _listed(path.parent)
+        parent = path.parent if path.parent.is_dir() else _spelt(path.parent)
+        names = () if parent is None else _listed(parent)
     except OSError:
         return None
     meant = _folded(path.name)
-    found = [path.with_name(name) for name in names if _folded(name) == meant]
-    return found[0] if len(found) == 1 and _is_file(found[0]) else None
+    found = [name for name in names if _folded(name) == meant]
+    return parent / found[0] if parent is not None and len(found) == 1 else None
 
 
 @lru_cache(maxsize=8)

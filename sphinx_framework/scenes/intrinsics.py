@@ -10,6 +10,8 @@ from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.json_fields import Fields
 
 CAMERA_KEYS = ("fl_x", "fl_y", "cx", "cy", "w", "h", "camera_angle_x", "camera_angle_y")
+# Longer focal lengths are pixels; angles are rounded by some programs, or those of another lens.
+_NORMALISED, _DISAGREE = 10.0, 0.02
 _FORMS = "'fl_x' (pixels) or 'camera_angle_x' (radians, the whole horizontal angle)"
 
 
@@ -18,6 +20,28 @@ def merged_keys(frame: Fields, top: Fields) -> tuple[Fields, tuple[str, ...]]:
     shared = {key: top.values[key] for key in CAMERA_KEYS if key in top}
     differing = tuple(key for key in shared if key in frame and frame.values[key] != shared[key])
     return Fields(values={**frame.values, **shared}, where=frame.where), differing
+
+
+def angle_doubt(frame: Fields, size: tuple[int, int] | None) -> str:
+    """What to tell where a frame states both a focal length and an angle that contradicts it."""
+    for axis, side in (("x", 1), ("y", 0)):
+        length, angle = f"fl_{axis}", f"camera_angle_{axis}"
+        if length not in frame or angle not in frame or size is None:
+            continue
+        stated, opened = frame.number(length), frame.number(angle)
+        if stated <= 0:
+            continue
+        if not 0 < opened < math.pi:
+            return f"{angle!r} is {opened:g}, no angle in radians; {length!r} is used"
+        across = 0.5 / math.tan(0.5 * opened)
+        if stated > _NORMALISED:
+            across *= size[side]
+        if abs(math.log(across / stated)) > _DISAGREE:
+            return (
+                f"{angle!r} says a focal length of {across:.4g}, {length!r} {stated:.4g}, which is "
+                "used"
+            )
+    return ""
 
 
 def read_intrinsics(frame: Fields, size: tuple[int, int] | None) -> Float[Tensor, "3 3"]:

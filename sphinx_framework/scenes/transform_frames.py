@@ -8,12 +8,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sphinx_framework.errors import SceneError
+from sphinx_framework.errors import SceneError, shown
 from sphinx_framework.scenes.capture import Shot, is_normalised, stated_size, validate_poses
 from sphinx_framework.scenes.depth_files import DEFAULT_UNIT, DEPTH_KEY, UNIT_KEY, DepthFile
 from sphinx_framework.scenes.files import Found, file_inside, find_photo, natural_key
 from sphinx_framework.scenes.images import read_header
-from sphinx_framework.scenes.intrinsics import CAMERA_KEYS, merged_keys, read_intrinsics
+from sphinx_framework.scenes.intrinsics import (
+    CAMERA_KEYS,
+    angle_doubt,
+    merged_keys,
+    read_intrinsics,
+)
 from sphinx_framework.scenes.json_fields import Fields, read_json_object
 from sphinx_framework.scenes.lens import check_model, corner_shift, distortion_note, distortion_of
 from sphinx_framework.scenes.poses import (
@@ -85,8 +90,8 @@ def read_transform_shots(
     validate_poses(shots, f"{path}: frame")
     warnings = [
         *doubts,
-        *_file_warnings(path, frames, found, shots),
-        *_key_warnings(top, frames),
+        *_file_warnings(top, frames, found, shots),
+        *_key_warnings(top, frames, [camera[1] for camera in cameras]),
         *(_lens_warnings(top, frames, shots) if with_files else ()),
     ]
     if not ordered:
@@ -237,11 +242,15 @@ def _choose_convention(
 
 
 def _file_warnings(
-    path: Path, frames: Sequence[Fields], found: Sequence[Found | None], shots: Sequence[Shot]
+    top: Fields, frames: Sequence[Fields], found: Sequence[Found | None], shots: Sequence[Shot]
 ) -> list[str]:
+    path = top.where
     notes = Counter(photo.note for photo in found if photo is not None and photo.note)
     told = [f"{path}, 'file_path': {note}" for note in notes]
-    masked = sum("mask_path" in frame for frame in frames)
+    twice = _seen_twice(frames, shots)
+    if twice:
+        told.append(f"{path}, 'file_path': {twice}")
+    masked = sum("mask_path" in frame or "mask_path" in top for frame in frames)
     if masked:
         told.append(f"{path}, 'mask_path': the masks of {counted(masked, 'frame')} are not used")
     absent = sum(DEPTH_KEY in f and s.depth is None for f, s in zip(frames, shots, strict=True))
@@ -255,13 +264,32 @@ def _file_warnings(
     return told
 
 
-def _key_warnings(top: Fields, frames: Sequence[Fields]) -> list[str]:
-    """Root and frame intrinsics that contradict each other."""
-    for frame in frames:
-        _, differing = merged_keys(frame, top)
+def _seen_twice(frames: Sequence[Fields], shots: Sequence[Shot]) -> str:
+    """One photo that two frames name with other poses: one of the two is wrong."""
+    first: dict[Path, int] = {}
+    for index, shot in enumerate(shots):
+        if shot.file is None:
+            continue
+        before = first.setdefault(shot.file, index)
+        poses = shots[before].world_from_camera, shot.world_from_camera
+        if before != index and not torch.allclose(*poses, rtol=1e-6, atol=1e-6):
+            both = f"frames[{before}] and frames[{index}]"
+            return f"{both} have the same photo, {shown(shot.file.name)}, with other poses"
+    return ""
+
+
+def _key_warnings(
+    top: Fields, frames: Sequence[Fields], sizes: Sequence[tuple[int, int] | None]
+) -> list[str]:
+    """Intrinsics that contradict each other: root and frame, focal length and angle."""
+    for frame, size in zip(frames, sizes, strict=True):
+        merged, differing = merged_keys(frame, top)
         if differing:
             keys = ", ".join(repr(key) for key in differing)
             return [f"{frame.where}: {keys} differ from the top level, which is used for all"]
+        doubt = angle_doubt(merged, size)
+        if doubt:
+            return [f"{frame.where}: {doubt}"]
     return []
 
 
