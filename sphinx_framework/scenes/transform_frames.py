@@ -268,7 +268,7 @@ def _seen_twice(frames: Sequence[Fields], shots: Sequence[Shot]) -> str:
     """One photo that two frames name with other poses: one of the two is wrong."""
     first: dict[Path, int] = {}
     for index, shot in enumerate(shots):
-        if shot.file is None:
+        if not isinstance(shot.file, Path):
             continue
         before = first.setdefault(shot.file, index)
         poses = shots[before].world_from_camera, shot.world_from_camera

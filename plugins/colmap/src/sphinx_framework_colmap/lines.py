@@ -1,6 +1,7 @@
 """Straight lines of a photo, and how well three directions at right angles explain them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -35,7 +36,8 @@ class Lines:
 def find_lines(photo: UInt8[np.ndarray, "H W 3"]) -> Lines:
     """The longest straight lines of a photo."""
     grey = cv2.cvtColor(np.ascontiguousarray(photo), cv2.COLOR_RGB2GRAY)
-    found = cv2.createLineSegmentDetector().detect(grey)[0]
+    # None where there are no lines, which its types do not say.
+    found: Any = cv2.createLineSegmentDetector().detect(grey)[0]
     ends = np.zeros((0, 4)) if found is None else np.asarray(found, np.float64).reshape(-1, 4)
     height, width = grey.shape
     # The detector counts from the middle of the first pixel.

@@ -74,8 +74,8 @@ def match_photos(
 
 def read_photos(matched: Matched) -> UInt8[np.ndarray, "N H W 3"]:
     """The photos as they were matched."""
-    files = sorted(matched.photos.iterdir())
-    return np.stack([cv2.imread(str(file))[..., ::-1] for file in files])
+    read = [cv2.imread(str(file)) for file in sorted(matched.photos.iterdir())]
+    return np.stack([photo[..., ::-1] for photo in read if photo is not None])
 
 
 def _extract(matched: Matched, config: ColmapConfig, upright: bool) -> None:
