@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from brought import same
+from brought import renamed, same, told
 from photo_scenes import SIZE
 from PIL import Image
 
@@ -16,17 +16,6 @@ from sphinx_framework.scenes.unposed import photo_files, unused_note
 HEIGHT, WIDTH = SIZE
 ANGLE = 2 * math.atan(WIDTH / 2 / 40.0)
 KEYS = ("fl_x", "fl_y", "cx", "cy", "w", "h")
-
-
-def renamed(content, spell):
-    """Give every frame's file another name in the JSON."""
-    for index, frame in enumerate(content["frames"]):
-        frame["file_path"] = spell(index)
-
-
-def told(found, *parts):
-    """Whether one warning says all the parts."""
-    return any(all(part in warning for part in parts) for warning in found.warnings)
 
 
 @pytest.mark.parametrize(
@@ -258,44 +247,3 @@ def test_what_no_model_uses_of_any_frame_is_told(bring, key, frames):
 
     found = bring(change)
     assert told(found, f"'{key}'", f"{len(list(frames))} frame")
-
-
-@pytest.mark.parametrize("named", ["IMAGES/{}.PNG", "Images/{}.png", "./iMAGES/{}.Png"])
-def test_folders_may_be_spelt_with_other_capitals(bring, clean, named):
-    found = bring(lambda c, _: renamed(c, named.format))
-    same(found, clean)
-    assert told(found, "spelt otherwise on disk")
-
-
-@pytest.mark.parametrize("axis", ["x", "y"])
-@pytest.mark.parametrize("where", ["top", "frame"])
-def test_an_angle_that_contradicts_the_focal_length_is_told(bring, clean, axis, where):
-    def change(content, angle):
-        for place in [content] if where == "top" else content["frames"]:
-            place[f"camera_angle_{axis}"] = angle
-
-    side = WIDTH if axis == "x" else HEIGHT
-    found = bring(lambda c, _: change(c, 2 * math.atan(side / 2 / 44.0)))
-    same(found, clean)
-    assert told(found, f"camera_angle_{axis}", "focal length of 44", f"'fl_{axis}' 40")
-    found = bring(lambda c, _: change(c, math.degrees(ANGLE)))
-    assert told(found, f"camera_angle_{axis}", "no angle in radians")
-    assert not bring(lambda c, _: change(c, 2 * math.atan(side / 2 / 40.0))).warnings
-
-
-def test_one_photo_with_two_poses_is_told(bring, clean):
-    def change(content, _):
-        content["frames"][4]["file_path"] = content["frames"][3]["file_path"]
-
-    assert told(bring(change), "frames[3] and frames[4] have the same photo", "3.png")
-
-    def twice(content, _):
-        content["frames"].append(dict(content["frames"][3]))
-
-    assert not bring(twice).warnings
-
-
-def test_a_mask_for_all_photos_is_told(bring, clean):
-    found = bring(lambda c, _: c.update(mask_path="mask.png"))
-    same(found, clean)
-    assert told(found, "'mask_path'", "12 frames")
