@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sphinx_framework.errors import InputError
 from sphinx_framework.protocols import DiffusionModel, Sampler
 from sphinx_framework.testing.contracts.base import NotApplicable
 from sphinx_framework.testing.contracts.denoising import PAPER_STEPS, DenoisingChecks
@@ -14,7 +15,9 @@ from sphinx_framework.testing.oracle import relative_error
 
 SAME_LEVEL = 1e-6  # relative difference of two grids' noise against signal
 SAME_ANSWER = 1e-3
-APART = 3.0  # a step whose answer lies so many times farther from both neighbours than they do
+# A step whose answer lies so many times farther from both neighbours than they do from each other;
+# at an end they lie on one side, and a grid may take a longer step there.
+APART, APART_AT_ENDS = 3.0, 6.0
 
 
 class LevelChecks(DenoisingChecks):
@@ -31,7 +34,10 @@ class LevelChecks(DenoisingChecks):
         usual = self.request(model)
         met = 0
         for count in (2 * self.num_steps - 1, 2 * self.num_steps):
-            finer = self.request(model, num_steps=count)
+            try:
+                finer = self.request(model, num_steps=count)
+            except InputError:  # a sampler may not have every number of steps
+                continue
             meetings = _meetings(usual.sampler, finer.sampler)
             met += len(meetings)
             if (0, 0) in meetings:
@@ -95,10 +101,11 @@ class LevelChecks(DenoisingChecks):
             self.expect_shape(came, tuple(request.clean.shape), what)
             answers.append(came.float())
         for index, (before, here, after) in enumerate(_triples(answers)):
+            most = APART if 0 < index < len(answers) - 1 else APART_AT_ENDS
             between = float((after - before).norm())
             off = min(float((here - before).norm()), float((here - after).norm()))
             self.expect(
-                off <= APART * between + 0.1 * float(here.norm()),
+                off <= most * between + 0.1 * float(here.norm()),
                 f"a prediction at step {self.asked_steps[index]} of {PAPER_STEPS} like those at "
                 "the steps beside it",
                 f"one that lies {off / max(between, 1e-12):.3g} times farther from both than they "
