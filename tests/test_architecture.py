@@ -66,6 +66,12 @@ def test_every_source_file_says_what_it_is_for():
     assert not [name_of(path) for path in SOURCES if not ast.get_docstring(tree_of(path))]
 
 
+def test_no_source_file_cites_a_section_of_what_is_not_here():
+    """Papers may be cited ("paper section 5.1"); the descriptions that we work from are not here."""
+    cited = re.compile(r"(?i)\bspec(ification)?,? (sections? )?\d|(?<!paper )\(sections? \d")
+    assert not [name_of(p) for p in SOURCES if cited.search(p.read_text("utf-8"))]
+
+
 def test_no_test_file_is_longer_than_300_lines():
     tests = (ROOT / "tests").rglob("*.py")
     assert not [name_of(p) for p in tests if len(p.read_text("utf-8").splitlines()) > 300]

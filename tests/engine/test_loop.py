@@ -19,7 +19,7 @@ from sphinx_framework.testing.oracle import relative_error
 
 
 def reference_loop(model, x0, noise, k, is_input, condition, num_steps, rule):
-    """The authors' partial denoising (``sphinx_reference.md`` section 6), frame-granular.
+    """The authors' partial denoising (Sphinx's Algorithm 1), frame-granular.
 
     rule: full passes are every ``rule[0]`` steps, and all of them from step ``rule[1]`` on.
     Full passes move all frames; partial steps move the active ones and re-noise all others. The

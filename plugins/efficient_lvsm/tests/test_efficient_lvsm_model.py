@@ -51,7 +51,7 @@ def flops(call: Callable) -> int:
 
 
 def expected_macs(sizes: NetworkConfig, encoded: int, rendered: int, seen: int) -> int:
-    """The formula of spec section 4.1 for one request of SIZE."""
+    """Multiply-adds of one request of SIZE, summed over its layers by hand."""
     d, p = sizes.d, sizes.patch_size or 8
     n = SIZE[0] * SIZE[1] // p**2
     own = 14 * d**2 + 2 * n * d

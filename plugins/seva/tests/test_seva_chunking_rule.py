@@ -1,4 +1,4 @@
-"""Chunks that take finished targets again, against the rule of spec section 10 written out.
+"""Chunks that take finished targets again, against the authors' rule written out.
 
 Nothing here is shared with the plugin: plain lists, loops and ``math``.
 """

@@ -1,4 +1,4 @@
-"""Frame-subset denoising against the authors' partial run (sphinx_reference sections 6 and 7)."""
+"""Frame-subset denoising against the partial run of Sphinx's authors."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
 """Trains ``ddp`` on what calibration measured: every arm of every target is known.
 
 With all arms' rewards logged, the expected reward of the policy is exact, without baseline or
-variance (spec section 6.2): ``L = - sum_k pi(k | s, q) R_k(q)``. A reward is the kept share up to
+variance: ``L = - sum_k pi(k | s, q) R_k(q)``. A reward is the kept share up to
 the quality, less the cost of the steps that are walked. The values themselves are fitted along,
 because inference compares them with the quality. By how much they must exceed it (the margin) is
 chosen on scenes that they were not fitted to.

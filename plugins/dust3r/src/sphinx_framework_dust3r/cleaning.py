@@ -1,4 +1,4 @@
-"""Which points of a reconstruction are worth drawing (specification section 8, extras)."""
+"""Which points of a reconstruction are worth drawing."""
 
 import torch
 from jaxtyping import Bool, Float

@@ -1,4 +1,4 @@
-"""Photos to the network's input: resize, crop to whole patches, normalise (specification 2).
+"""Photos to the network's input: resize, crop to whole patches, normalise.
 
 The crop decides what the network's pixels mean, so every preparation returns a
 :class:`Preparation` that carries intrinsics there and back.

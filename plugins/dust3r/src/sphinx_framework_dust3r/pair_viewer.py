@@ -1,4 +1,4 @@
-"""Closed-form reconstruction of one or two photos (specification section 7)."""
+"""Closed-form reconstruction of one or two photos."""
 
 import torch
 from jaxtyping import Float

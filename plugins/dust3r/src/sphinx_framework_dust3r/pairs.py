@@ -1,4 +1,4 @@
-"""Which photos are paired, and what the network says about the pairs (specification section 6)."""
+"""Which photos are paired, and what the network says about the pairs."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Transformer blocks of both streams: no biases, norms without parameters (section 3)."""
+"""Transformer blocks of both streams: no biases, norms without parameters."""
 
 import torch
 from jaxtyping import Float

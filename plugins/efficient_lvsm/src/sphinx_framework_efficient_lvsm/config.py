@@ -13,7 +13,7 @@ OFFICIAL_PATCH = 8
 
 
 class NetworkConfig(Options):
-    """Sizes of the network, under the names of the official configuration (spec section 5)."""
+    """Sizes of the network, under the names of the official configuration."""
 
     d: int = Field(default=768, ge=1, description="Width of a token.")
     d_head: int = Field(default=64, ge=1, description="Width of an attention head.")

@@ -1,4 +1,4 @@
-"""The two streams: input views to keys and values, targets from them to pixels (section 3)."""
+"""The two streams: input views to keys and values, targets from them to pixels."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Cameras as the network sees them: one frame for a scene, Pluecker rays (section 2)."""
+"""Cameras as the network sees them: one frame for a scene, Pluecker rays."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Checkpoints or seeded noise as a network (section 1)."""
+"""Checkpoints or seeded noise as a network."""
 
 import math
 from collections.abc import Mapping

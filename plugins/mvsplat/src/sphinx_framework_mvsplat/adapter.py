@@ -1,4 +1,4 @@
-"""Raw network output per pixel to 3-D Gaussians in the world (spec section 7); no parameters."""
+"""Raw network output per pixel to 3-D Gaussians in the world; no parameters."""
 
 from dataclasses import dataclass
 

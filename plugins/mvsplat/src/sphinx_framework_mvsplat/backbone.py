@@ -1,4 +1,4 @@
-"""Features that know the other views: CNN, window positions, multi-view transformer (section 4)."""
+"""Features that know the other views: CNN, window positions, multi-view transformer."""
 
 import math
 
@@ -18,7 +18,7 @@ TEMPERATURE = 10000.0
 def window_positions(
     features: int, size: tuple[int, int], split: int
 ) -> Float[Tensor, "C height width"]:
-    """Sine encoding of one window, repeated over the map of ``size`` (spec section 4.2).
+    """Sine encoding of one window, repeated over the map of ``size``.
 
     The first half of the channels encodes the row, the second the column, both counted from 1.
     """

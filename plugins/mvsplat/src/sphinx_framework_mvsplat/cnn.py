@@ -1,4 +1,4 @@
-"""The convolutional feature extractor at a quarter of the resolution (spec section 4.1)."""
+"""The convolutional feature extractor at a quarter of the resolution."""
 
 import torch
 from jaxtyping import Float

@@ -15,7 +15,7 @@ SizeRule = Literal["resize", "crop", "strict"]
 
 
 class EncoderConfig(Options):
-    """Sizes of the network, under the names of the official configuration (spec section 2)."""
+    """Sizes of the network, under the names of the official configuration."""
 
     d_feature: int = Field(
         default=128, ge=2, multiple_of=2, description="Channels C of the features."
@@ -105,7 +105,7 @@ class EncoderConfig(Options):
 
     @property
     def legal_multiple(self) -> int:
-        """Both image sides must be multiples of this (spec section 6): 16 for official sizes."""
+        """Both image sides must be multiples of this: 16 for official sizes."""
         windows = DOWNSCALE * self.multiview_trans_attn_split
         coarse = DOWNSCALE * 2 ** (len(self.costvolume_unet_channel_mult) - 1)
         fine = int(2 ** (len(self.depth_unet_channel_mult) - 1))

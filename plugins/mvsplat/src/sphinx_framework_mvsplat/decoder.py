@@ -1,4 +1,4 @@
-"""Target views of the encoder's Gaussians, by the core's renderer (spec section 8)."""
+"""Target views of the encoder's Gaussians, by the core's renderer."""
 
 from dataclasses import replace
 from typing import Literal

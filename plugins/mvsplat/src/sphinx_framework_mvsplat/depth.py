@@ -1,4 +1,4 @@
-"""Depth, density and raw Gaussian parameters per pixel (spec section 5)."""
+"""Depth, density and raw Gaussian parameters per pixel."""
 
 from dataclasses import dataclass
 

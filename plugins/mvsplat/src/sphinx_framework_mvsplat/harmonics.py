@@ -1,4 +1,4 @@
-"""Rotation of spherical-harmonic coefficients, polar axis y (spec section 7, last part)."""
+"""Rotation of spherical-harmonic coefficients, polar axis y."""
 
 import math
 

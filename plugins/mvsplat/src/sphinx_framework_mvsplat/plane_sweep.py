@@ -1,4 +1,4 @@
-"""Cost volume of a plane sweep, as bilinear samples of all-pairs correlations (section 5.1).
+"""Cost volume of a plane sweep, as bilinear samples of all-pairs correlations.
 
 Bilinear sampling is linear in the features, so correlating with a warped feature map equals
 sampling the scalar map of correlations with the unwarped one: one matrix product per pair of views

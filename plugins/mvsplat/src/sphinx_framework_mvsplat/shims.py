@@ -1,4 +1,4 @@
-"""The authors' data path: rescale and centre-crop the inputs (spec section 3)."""
+"""The authors' data path: rescale and centre-crop the inputs."""
 
 import numpy as np
 import torch

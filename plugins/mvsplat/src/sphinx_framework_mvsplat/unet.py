@@ -1,4 +1,4 @@
-"""The U-Net of both refiners: norms after convolutions, attention across views (section 6)."""
+"""The U-Net of both refiners: norms after convolutions, attention across views."""
 
 import torch
 from jaxtyping import Float

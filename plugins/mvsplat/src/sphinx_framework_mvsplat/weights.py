@@ -1,4 +1,4 @@
-"""Official checkpoints, local files or seeded noise into an encoder (spec section 1)."""
+"""Official checkpoints, local files or seeded noise into an encoder."""
 
 from collections.abc import Mapping
 

@@ -28,7 +28,7 @@ class AttentionGroups:
 def window_groups(
     size: tuple[int, int], views: int, split: int, *, shifted: bool, across: bool
 ) -> list[AttentionGroups]:
-    """Groups of one layer over maps of ``size`` (height, width), by group size (spec section 4.3).
+    """Groups of one layer over maps of ``size`` (height, width), by group size.
 
     split: windows along each side. across: keys come from the other views instead of the own one.
     """

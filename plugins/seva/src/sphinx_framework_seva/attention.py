@@ -1,4 +1,4 @@
-"""Cross-attention to the image embedding, and the gated feed-forward (spec section 3.3)."""
+"""Cross-attention to the image embedding, and the gated feed-forward."""
 
 import torch
 from jaxtyping import Float
@@ -17,7 +17,7 @@ class CrossAttention(nn.Module):
     """Attention of every token to the context of its row.
 
     With a single context token the softmax is 1 whatever the query: the result is a constant of
-    the request per frame (spec section 3.4), and neither query, key nor ``norm`` is computed.
+    the request per frame, and neither query, key nor ``norm`` is computed.
     """
 
     site: str = ""

@@ -1,4 +1,4 @@
-"""The Stable Diffusion VAE between images and latents (spec section 4)."""
+"""The Stable Diffusion VAE between images and latents."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Residual blocks and resolution changes of the U-Net (spec sections 3.1 and 3.2)."""
+"""Residual blocks and resolution changes of the U-Net."""
 
 from jaxtyping import Float
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""Camera normalisation and Pluecker maps (spec section 8)."""
+"""Camera normalisation and Pluecker maps."""
 
 import torch
 from jaxtyping import Float

@@ -1,4 +1,4 @@
-"""Splitting targets into passes of a fixed number of frames (spec section 10).
+"""Splitting targets into passes of a fixed number of frames.
 
 A chunk lists its members in order: conditioning frames (inputs, anchors, or targets that an earlier
 chunk has finished) and targets to make.

@@ -1,4 +1,4 @@
-"""How images are brought to the size and range of the CLIP tower (spec section 5)."""
+"""How images are brought to the size and range of the CLIP tower."""
 
 import torch
 from jaxtyping import Float

@@ -1,4 +1,4 @@
-"""Everything of a request that a step reads (spec section 7), unconditional branch first."""
+"""Everything of a request that a step reads, unconditional branch first."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What surrounds the network: input latents put in, scaling, epsilon prediction (section 6.2)."""
+"""What surrounds the network: input latents put in, scaling, epsilon prediction."""
 
 from jaxtyping import Float
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Classifier-free guidance scales, one per frame (spec section 6.3)."""
+"""Classifier-free guidance scales, one per frame."""
 
 import torch
 from jaxtyping import Bool, Float

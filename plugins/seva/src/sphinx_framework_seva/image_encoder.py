@@ -1,4 +1,4 @@
-"""The CLIP image tower that conditions every frame (spec section 5)."""
+"""The CLIP image tower that conditions every frame."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The U-Net, with the keys of the released checkpoints (spec sections 2 and 3)."""
+"""The U-Net, with the keys of the released checkpoints."""
 
 import math
 from functools import partial

@@ -1,4 +1,4 @@
-"""SEVA's discrete noise levels (spec section 6.1)."""
+"""SEVA's discrete noise levels."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""SEVA's Euler sampler as a noise schedule of the engine (spec section 6.4)."""
+"""SEVA's Euler sampler as a noise schedule of the engine."""
 
 from jaxtyping import Float
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""The multi-view transformer: attention in a frame or the clip, then along time (section 3.3)."""
+"""The multi-view transformer: attention in a frame or the clip, then along time."""
 
 from jaxtyping import Float
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""The depth-alignment U-Net: used in training, kept so that checkpoints load (section 6.1)."""
+"""The depth-alignment U-Net: used in training, kept so that checkpoints load."""
 
 import itertools
 

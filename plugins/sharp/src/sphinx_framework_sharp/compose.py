@@ -1,4 +1,4 @@
-"""Depth and image to start Gaussians, and the network's changes to them (sections 7 and 9).
+"""Depth and image to start Gaussians, and the network's changes to them.
 
 Gaussians are in the "NDC frustum" here: a centre is ``(x z, y z, z)`` with x and y from -1 (left,
 top edge of the image) to 1 (right, bottom) and z in metres. No parameters; float32 always.

@@ -60,7 +60,7 @@ class AlignmentConfig(Options):
 
 
 class NetworkConfig(Options):
-    """Sizes of the network, under the names of the official configuration (spec section 12)."""
+    """Sizes of the network, under the names of the official configuration."""
 
     vit: ViTConfig = Field(default=ViTConfig(), description="Both vision transformers.")
     use_patch_overlap: bool = Field(

@@ -1,4 +1,4 @@
-"""Convolutional decoders over the encoder's features, and the depth head (sections 5 and 6)."""
+"""Convolutional decoders over the encoder's features, and the depth head."""
 
 from collections.abc import Sequence
 
@@ -87,7 +87,7 @@ def depth_head(width: int) -> nn.Sequential:
 
 
 class NormedResidual(nn.Module):
-    """Residual block with group normalisation and half the width inside (section 6.1)."""
+    """Residual block with group normalisation and half the width inside."""
 
     def __init__(self, source: int, width: int, groups: int) -> None:
         super().__init__()

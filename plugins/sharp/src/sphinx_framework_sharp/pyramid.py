@@ -1,4 +1,4 @@
-"""The encoder: a sliding pyramid of tiles through one transformer (spec section 4)."""
+"""The encoder: a sliding pyramid of tiles through one transformer."""
 
 from contextlib import AbstractContextManager, nullcontext
 

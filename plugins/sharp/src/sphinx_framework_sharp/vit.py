@@ -1,4 +1,4 @@
-"""The vision transformer of both encoders (spec section 4.1), with timm's parameter names."""
+"""The vision transformer of both encoders, with timm's parameter names."""
 
 from collections.abc import Collection
 

@@ -1,4 +1,4 @@
-"""The official checkpoint, a local file or seeded noise into the network (spec section 1)."""
+"""The official checkpoint, a local file or seeded noise into the network."""
 
 import torch
 from torch import nn

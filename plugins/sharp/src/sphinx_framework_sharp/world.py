@@ -28,7 +28,7 @@ def gaussians_in_world(
 ) -> WorldGaussians:
     """Place the Gaussians of one photo by the camera (one) that took it.
 
-    The camera's exact principal point and both its focal lengths are used (spec section 10).
+    The camera's exact principal point and both its focal lengths are used.
     """
     frame = frustum_to_world(camera, units_per_metre).to(made.means)
     turn, shift = frame[:3, :3], frame[:3, 3]

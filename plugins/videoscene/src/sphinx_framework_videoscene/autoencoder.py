@@ -45,7 +45,7 @@ class VideoAutoencoder(nn.Module):
 def noisy(image: Float[Tensor, "1 3 H W"], sigma: float, seed: int) -> Float[Tensor, "1 3 H W"]:
     """A photo in [0, 1] with noise of ``sigma`` in units of [-1, 1], always the same draw.
 
-    The network was trained on condition photos with a little noise (spec section 3, step 4).
+    The network was trained on condition photos with a little noise.
     """
     if sigma == 0:
         return image

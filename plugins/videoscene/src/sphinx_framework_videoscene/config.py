@@ -6,7 +6,7 @@ from pydantic import Field
 
 from sphinx_framework.options import CheckpointOptions, Options
 
-# Spec section 3, step 4: log sigma of the noise on the condition photos is N(-3, 0.5).
+# As in the authors' training: log sigma of the noise on the condition photos is N(-3, 0.5).
 MEAN_CONDITION_SIGMA = 0.0498
 
 

@@ -2,7 +2,7 @@
 
 The noise schedule is CogVideoX's (scaled linear, zero signal at the last timestep). One step from
 the leap timestep is ``x0 = sqrt(a) x - sqrt(1 - a) v``, the paper's; with more, DDIM without noise
-or the consistency sampler (LCM) walks down the same grid (spec section 3).
+or the consistency sampler (LCM) walks down the same grid.
 """
 
 from functools import cache

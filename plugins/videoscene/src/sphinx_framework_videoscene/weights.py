@@ -1,6 +1,6 @@
 """Checkpoints: CogVideoX's networks, VideoScene's transformer laid over them, the text embedding.
 
-The authors' files lie on a drive without an address that a program could pin (spec section 1): they
+The authors' files lie on a drive without an address that a program could pin: they
 are given as paths. The base model is on the hub.
 """
 
@@ -156,7 +156,7 @@ def _base_file(config: VideoSceneConfig, name: str) -> Path:
 
 
 def _lay_over(network: nn.Module, path: Path) -> None:
-    """VideoScene's tensors over the base model's: only some layers were trained (section 1)."""
+    """VideoScene's tensors over the base model's: only some layers were trained."""
     own, found = network.state_dict(), read_tensors(path, WHAT)
     known = {key: tensor for key, tensor in found.items() if key in own}
     wrong = [key for key, tensor in known.items() if tensor.shape != own[key].shape]

@@ -1,6 +1,6 @@
 """Residual blocks of the U-Net: spatial convolutions per frame, then convolutions over time.
 
-Spec sections 2.1 and 2.2. Activations are ``[R C a b]``, one row per held frame or tile. Module
+Activations are ``[R C a b]``, one row per held frame or tile. Module
 names follow the checkpoint, including its ``temopral_conv``.
 """
 

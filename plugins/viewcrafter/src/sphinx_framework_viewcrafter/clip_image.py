@@ -40,7 +40,7 @@ def preprocess(images: Float[Tensor, "V 3 H W"], size: int) -> Float[Tensor, "V 
     """Resize images in [-1, 1] without keeping their aspect and normalise for CLIP.
 
     A Gaussian blur against aliasing where any axis shrinks, then bicubic interpolation with
-    ``align_corners=True`` (spec section 3, "Image tokens").
+    ``align_corners=True``.
     """
     factors = (images.shape[2] / size, images.shape[3] / size)
     if max(factors) > 1:

@@ -1,4 +1,4 @@
-"""What a clip is conditioned on: one image per frame, and which colours it has (spec section 6).
+"""What a clip is conditioned on: one image per frame, and which colours it has.
 
 Two kinds of colours leave a point renderer: premultiplied ones fade to black where little was
 splatted, straight ones are divided by the opacity. The network was trained on premultiplied renders

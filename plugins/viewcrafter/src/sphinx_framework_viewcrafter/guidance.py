@@ -1,6 +1,6 @@
 """Classifier-free guidance with the rescale that keeps the conditional prediction's deviation.
 
-Spec section 4 and section 7.2, item 4. The rescale is the one place of the sampler that mixes
+The rescale is the one place of the sampler that mixes
 frames: the deviations are those of the whole clip. Here they come from the executor's clip-wide
 norm, so a frame-subset step updates the per-frame sums of the active frames only, exactly like
 every other clip-wide norm, and a block-sparse step uses the sums of the last full pass.

@@ -1,4 +1,4 @@
-"""The 3-D U-Net, written once for all executors (spec section 2); keys equal the checkpoint's."""
+"""The 3-D U-Net, written once for all executors; keys equal the checkpoint's."""
 
 import math
 from collections.abc import Iterable
@@ -156,7 +156,7 @@ def embedding_mlp(width: int, embedding: int) -> nn.Sequential:
 
 
 def sinusoids(values: Int[Tensor, " g"], width: int) -> Float[Tensor, "g E"]:
-    """Cosines then sines of ``values`` at geometric frequencies, float32 (spec section 2.1)."""
+    """Cosines then sines of ``values`` at geometric frequencies, float32."""
     half = width // 2
     exponents = torch.arange(half, dtype=torch.float32, device=values.device) / half
     angles = values[:, None].float() * torch.exp(-math.log(MAX_PERIOD) * exponents)

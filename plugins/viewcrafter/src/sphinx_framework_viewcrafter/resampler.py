@@ -1,4 +1,4 @@
-"""CLIP image tokens to a fixed number of context tokens (spec section 3, "Resampler")."""
+"""CLIP image tokens to a fixed number of context tokens."""
 
 import torch
 from jaxtyping import Float

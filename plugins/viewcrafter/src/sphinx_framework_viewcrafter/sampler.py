@@ -1,4 +1,4 @@
-"""DDIM in alpha space for v-prediction with dynamic rescale (spec section 4).
+"""DDIM in alpha space for v-prediction with dynamic rescale.
 
 The engine's "denoised" is the estimate of the clean latents; the network's own estimate at a step
 is that times the step's ``scale``, because training shrank clean latents before adding noise.

@@ -1,4 +1,4 @@
-"""The noise that the network was trained against (spec section 4), in float64."""
+"""The noise that the network was trained against, in float64."""
 
 from dataclasses import dataclass
 

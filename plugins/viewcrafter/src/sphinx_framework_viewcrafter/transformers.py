@@ -1,6 +1,6 @@
 """Transformers of the U-Net: within a frame with text and image context, and over time.
 
-Spec sections 2.3 and 2.4. Only self-attention and the norms go through the executor; everything
+Only self-attention and the norms go through the executor; everything
 else is per token. The temporal ones have neither positions nor a mask: they treat the frames as a
 set, so any subset of queries against all keys is exact.
 """

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sphinx_framework.weights import library
 from sphinx_framework_viewcrafter.config import AutoencoderConfig
 
-# diffusers' names, and those of the training code (spec section 3), in this order.
+# diffusers' names, and those of the training code, in this order.
 OFFICIAL_NAMES = (
     ("mid_block.resnets.0", "mid.block_1"),
     ("mid_block.resnets.1", "mid.block_2"),

@@ -1,4 +1,4 @@
-"""Finds and reads checkpoints: the official files, and the names they know (spec section 0)."""
+"""Finds and reads checkpoints: the official files, and the names they know."""
 
 from pathlib import Path
 

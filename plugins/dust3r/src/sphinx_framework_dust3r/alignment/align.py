@@ -1,4 +1,4 @@
-"""Global alignment from pairs to a reconstruction (specification section 8)."""
+"""Global alignment from pairs to a reconstruction."""
 
 from dataclasses import replace
 

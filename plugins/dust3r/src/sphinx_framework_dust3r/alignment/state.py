@@ -1,4 +1,4 @@
-"""The variables of the global alignment and what they stand for (specification section 8).
+"""The variables of the global alignment and what they stand for.
 
 Everything is stored the way the optimiser sees it, so that a learning rate means the same as
 upstream: logarithmic depths and scales, signed-logarithmic translations, scaled focal codes.

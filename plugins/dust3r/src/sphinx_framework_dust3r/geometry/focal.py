@@ -1,4 +1,4 @@
-"""The focal length of a camera from a pointmap in its own frame (specification section 9)."""
+"""The focal length of a camera from a pointmap in its own frame."""
 
 import math
 from typing import Literal

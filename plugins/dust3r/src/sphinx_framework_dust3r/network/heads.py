@@ -1,6 +1,6 @@
 """Heads that turn a view's tokens into four raw channels per pixel: x, y, z and confidence.
 
-Layers, shapes and parameter names follow specification section 5.
+Layers, shapes and parameter names are those of the official checkpoints.
 """
 
 from collections.abc import Sequence

@@ -57,7 +57,7 @@ class PatchEmbedding(nn.Module):
 class PairNetwork(nn.Module):
     """ViT encoder, two decoders that attend to each other, one head each.
 
-    Parameter names and shapes are those of the official checkpoints (specification section 1).
+    Parameter names and shapes are those of the official checkpoints.
     """
 
     def __init__(self, config: NetworkConfig) -> None:

@@ -1,4 +1,4 @@
-"""Two-dimensional rotary position embedding, base 100 (specification section 3)."""
+"""Two-dimensional rotary position embedding, base 100."""
 
 from typing import NamedTuple
 
