@@ -67,7 +67,7 @@ def test_every_source_file_says_what_it_is_for():
 
 
 def test_no_source_file_cites_a_section_of_what_is_not_here():
-    """Papers may be cited ("paper section 5.1"); the descriptions that we work from are not here."""
+    """Papers may be cited ("paper section 5.1"); what we work from is not in the repository."""
     cited = re.compile(r"(?i)\bspec(ification)?,? (sections? )?\d|(?<!paper )\(sections? \d")
     assert not [name_of(p) for p in SOURCES if cited.search(p.read_text("utf-8"))]
 
