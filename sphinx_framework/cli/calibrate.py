@@ -15,7 +15,7 @@ from sphinx_framework.cli.cluster_study import MeasureInto, measured_on_cluster
 from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.cli.scenes import scene_sources
 from sphinx_framework.cli.study_progress import study_progress
-from sphinx_framework.cli.study_run import command_line, numbers
+from sphinx_framework.cli.study_run import command_line
 from sphinx_framework.config import PipelineConfig, load_config
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.solvers import known_solvers
@@ -23,9 +23,7 @@ from sphinx_framework.errors import ConfigError
 from sphinx_framework.output.folder import OutputFolder
 from sphinx_framework.output.single import open_file, write_file
 from sphinx_framework.policy.rules import MEANING
-from sphinx_framework.policy.schedule import METHOD_MODES
 from sphinx_framework.registry import Registry
-from sphinx_framework.request import RenderRequest
 from sphinx_framework.study.calibrate.calibration import calibrated, rules_of
 from sphinx_framework.study.calibrate.fit import Fit
 from sphinx_framework.study.calibrate.held_out import HeldOut, held_out
@@ -38,17 +36,16 @@ from sphinx_framework.study.calibrate.samples import (
     samples_digest,
 )
 from sphinx_framework.study.objective import objective_of, settings_for
-
-EVERY = "every"
+from sphinx_framework.study.requests import CalibrateRequest
 
 
 def calibrate(arguments: argparse.Namespace) -> int:
     """Measure (or go on measuring), cluster, fit, and write the rule file."""
-    qualities = numbers(arguments.qualities, "--qualities")
     config = load_config(arguments.config, arguments.overrides)
-    sampling = _sampling(arguments, config)
+    request = CalibrateRequest.asked(vars(arguments), config.num_steps)
+    qualities, sampling = request.qualities, _sampling(request)
     registry = Registry.from_entry_points()
-    fit = _fit(arguments, config, registry)
+    fit = _fit(request, config, registry)
     if qualities[0] >= 1 and fit.objective == "paper":
         raise ConfigError("--qualities: under objective paper 1 is full diffusion, needs no rule.")
     train = None if arguments.policy is None else registry.trainer(arguments.policy)
@@ -153,65 +150,25 @@ def _measuring(
     return lambda name, folder: list(collect(engine, [(name, scenes[name])], folder, sampling))
 
 
-def _sampling(arguments: argparse.Namespace, config: PipelineConfig) -> Sampling:
-    modes = [mode for mode in METHOD_MODES if mode == arguments.mode]
-    if not modes:
-        known = ", ".join(METHOD_MODES)
-        raise ConfigError(f"--mode {arguments.mode}: unknown. Modes: {known}.")
-    if not 1 <= arguments.spacing <= config.num_steps:
-        raise ConfigError(f"--spacing {arguments.spacing}: must lie in 1..{config.num_steps}.")
-    RenderRequest.asked(seed=arguments.seed)
+def _sampling(request: CalibrateRequest) -> Sampling:
     return Sampling(
-        spacing=arguments.spacing,
-        starts=_starts(arguments.starts, config.num_steps),
-        steps=_steps(arguments.steps),
-        mode=modes[0],
-        seed=arguments.seed,
-        repeats=arguments.repeats,
+        spacing=request.spacing,
+        starts=request.starts or (),
+        steps=request.steps,
+        mode=request.method,
+        seed=request.seed,
+        repeats=request.repeats,
     )
 
 
-def _starts(text: str | None, num_steps: int) -> tuple[int, ...]:
-    if text is None:
-        return ()
-    found = [int(word) if word.strip().isdigit() else -1 for word in text.split(",")]
-    if not all(0 <= start < num_steps for start in found):
-        raise ConfigError(f"--starts {text}: expected steps in 0..{num_steps - 1}, as 0,20,40.")
-    return tuple(sorted(set(found)))
-
-
-def _steps(text: str) -> tuple[int | None, ...]:
-    """Numbers of solver steps; ``None`` for ``every``."""
-    words = list(dict.fromkeys(word.strip() for word in text.split(",")))
-    if not all(word == EVERY or (word.isdigit() and int(word) > 0) for word in words):
-        raise ConfigError(
-            f"--steps {text}: expected numbers of steps or {EVERY!r}, as 1,2,{EVERY}."
-        )
-    return tuple(None if word == EVERY else int(word) for word in words)
-
-
-def _fit(arguments: argparse.Namespace, config: PipelineConfig, registry: Registry) -> Fit:
-    for name in ("bins", "min_samples", "min_scenes", "clusters", "repeats"):
-        value = getattr(arguments, name)
-        if value is not None and value < 1:
-            raise ConfigError(f"--{name.replace('_', '-')} {value}: must be at least 1.")
-    if not 0.5 <= arguments.confidence < 1:
-        raise ConfigError(f"--confidence {arguments.confidence:g}: must lie in [0.5, 1).")
-    if not 0 <= arguments.scenes_met <= 1:
-        raise ConfigError(f"--scenes-met {arguments.scenes_met:g}: must lie in [0, 1].")
-    # A policy learns what a start keeps of the score; the rules beside it are fitted to the same.
-    if arguments.policy is not None and arguments.objective == "truth":
-        raise ConfigError(
-            "--objective truth: a step policy is trained on scores.",
-            hint="Leave --objective out, or give paper.",
-        )
-    usual = "paper" if arguments.policy is not None else objective_of(config, registry)
+def _fit(request: CalibrateRequest, config: PipelineConfig, registry: Registry) -> Fit:
+    usual = "paper" if request.policy is not None else objective_of(config, registry)
     return Fit(
-        bins=arguments.bins,
-        min_samples=arguments.min_samples,
-        confidence=arguments.confidence,
-        scenes_met=arguments.scenes_met,
-        objective=arguments.objective or usual,
+        bins=request.bins,
+        min_samples=request.min_samples,
+        confidence=request.confidence,
+        scenes_met=request.scenes_met,
+        objective=request.objective or usual,
     )
 
 

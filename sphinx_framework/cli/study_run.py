@@ -1,7 +1,6 @@
 """What ``evaluate`` and ``sweep`` have in common: reading arguments, measuring, writing."""
 
 import argparse
-import math
 import shlex
 import sys
 from collections.abc import Sequence
@@ -22,9 +21,7 @@ from sphinx_framework.errors import ConfigError, suggestion
 from sphinx_framework.output.contact_sheet import write_contact_sheet
 from sphinx_framework.output.folder import OutputFolder
 from sphinx_framework.perceptual import load_lpips
-from sphinx_framework.policy.schedule import MODES, Mode
 from sphinx_framework.registry import Registry
-from sphinx_framework.request import RenderRequest
 from sphinx_framework.study.calibrate.samples import SceneSource
 from sphinx_framework.study.evaluate.engines import EngineFactory
 from sphinx_framework.study.evaluate.evaluation import Bench, evaluate
@@ -39,6 +36,7 @@ from sphinx_framework.study.report.figures import require_matplotlib
 from sphinx_framework.study.report.outputs import Study, results, tables, write_study
 from sphinx_framework.study.report.page import Sheet
 from sphinx_framework.study.report.summary import markdown
+from sphinx_framework.study.requests import StudyRequest
 
 RECORDS = "scenes"
 
@@ -49,30 +47,19 @@ class Opened:
 
     config: PipelineConfig
     registry: Registry
-    few_steps: tuple[int, ...]
-    qualities: tuple[float, ...]
+    request: StudyRequest
 
 
 def open_study(arguments: argparse.Namespace) -> Opened:
     """Check everything cheap, before any scene or model is loaded."""
     require_matplotlib()
-    if arguments.repeats < 1:
-        raise ConfigError(f"--repeats {arguments.repeats}: must be at least 1.")
-    RenderRequest.asked(seed=arguments.seed)
+    request = StudyRequest.asked(vars(arguments))
     check_meter(arguments.energy)
     overrides = [*arguments.overrides, f"engine.energy={arguments.energy}"]
     config = load_config(arguments.config, overrides)
     if arguments.cost is not None:
         config = config.model_copy(update={"cost": load_cost(arguments.cost)})
-    steps = numbers(arguments.few_steps, "--few-steps", lowest=1, highest=1000)
-    if any(step != int(step) for step in steps):
-        raise ConfigError(f"--few-steps {arguments.few_steps}: expected whole numbers.")
-    return Opened(
-        config=config,
-        registry=Registry.from_entry_points(),
-        few_steps=tuple(int(step) for step in steps),
-        qualities=numbers(arguments.qualities, "--qualities"),
-    )
+    return Opened(config=config, registry=Registry.from_entry_points(), request=request)
 
 
 def run_study(
@@ -177,37 +164,6 @@ def _measuring(
 def _is_record(name: str) -> bool:
     """Whether a file holds measurements, which are kept from run to run."""
     return name.startswith(f"{RECORDS}/")
-
-
-def method_modes(text: str) -> list[Mode]:
-    """Modes of a comma-separated list, without the baselines, which always run."""
-    found: list[Mode] = []
-    for name in text.split(","):
-        known = [mode for mode in MODES if mode == name.strip()]
-        if not known:
-            raise ConfigError(
-                f"--modes {text}: {name.strip()!r} is unknown.", hint=f"Modes: {', '.join(MODES)}."
-            )
-        if known[0] not in ("diffusion", "regression", *found):
-            found += known
-    return found
-
-
-def numbers(
-    text: str, option: str, *, lowest: float = 0.0, highest: float = 1.0
-) -> tuple[float, ...]:
-    """Numbers of a comma-separated list, each once, the largest first.
-
-    Raises :class:`ConfigError` unless all are above 0 and in ``lowest..highest``.
-    """
-    try:
-        values = sorted({float(part) for part in text.split(",")}, reverse=True)
-    except ValueError:
-        raise ConfigError(f"{option} {text}: expected numbers such as 0.98,0.95.") from None
-    for value in values:
-        if not (math.isfinite(value) and value > 0 and lowest <= value <= highest):
-            raise ConfigError(f"{option} {text}: {value:g} is not in ({lowest:g}, {highest:g}].")
-    return tuple(values)
 
 
 def command_line() -> str:

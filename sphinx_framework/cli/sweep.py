@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Sequence
 from typing import Any
 
-from sphinx_framework.cli.study_run import method_modes, open_study, run_study
+from sphinx_framework.cli.study_run import open_study, run_study
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.study.evaluate.systems import baselines, grid
 
@@ -15,19 +15,19 @@ MOST_SYSTEMS = 400
 def sweep(arguments: argparse.Namespace) -> int:
     """Run (or go on) every combination, then write tables with the Pareto front, and figures."""
     opened = open_study(arguments)
-    modes = method_modes(arguments.modes)
-    if not modes:
+    request = opened.request
+    if not request.modes:
         raise ConfigError(f"--modes {arguments.modes}: a sweep needs coarse, fine or selective.")
     varied = list(arguments.vary)
     if arguments.refresh is not None:
         varied.append(f"plan.refresh_every={arguments.refresh}")
-    combinations = grid(modes, opened.qualities, factors(varied))
+    combinations = grid(request.modes, request.qualities, factors(varied))
     if len(combinations) > MOST_SYSTEMS:
         raise ConfigError(
             f"the sweep has {len(combinations)} combinations; the limit is {MOST_SYSTEMS}.",
             hint="Vary fewer factors at once.",
         )
-    systems = [*baselines(opened.config, opened.few_steps), *combinations]
+    systems = [*baselines(opened.config, request.few_steps), *combinations]
     return run_study(arguments, opened, systems, "sweep", systems[-1].name)
 
 
