@@ -30,14 +30,15 @@ def overlay(image: Float[Tensor, "3 H W"], mask: Tensor) -> Float[Tensor, "3 H W
 
 
 def write_contact_sheet(path: Path, result: RenderResult) -> None:
-    """Write inputs, coarse views, masks, results (and ground truth where known) as one PNG."""
+    """Write inputs, coarse views, masks if they were used, results and known truth as one PNG."""
     count = len(result.report.frames)
     columns = _spread(count, MAX_COLUMNS)
-    rows = [
-        ("regression", [result.coarse.images[i].cpu() for i in columns]),
-        ("to refine", [overlay(result.coarse.images[i].cpu(), result.mask[i]) for i in columns]),
-        ("result", [result.images[i] for i in columns]),
-    ]
+    coarse = [result.coarse.images[i].cpu() for i in columns]
+    rows = [("regression", coarse)]
+    if result.report.mode == "selective":  # the other modes refine whole frames
+        masks = [result.mask[i] for i in columns]
+        rows.append(("to refine", [overlay(*both) for both in zip(coarse, masks, strict=True)]))
+    rows.append(("result", [result.images[i] for i in columns]))
     if result.scene.target_images is not None:
         rows.append(("ground truth", [result.scene.target_images[i].cpu() for i in columns]))
     inputs = [image.cpu() for image in result.scene.images[:MAX_COLUMNS]]
