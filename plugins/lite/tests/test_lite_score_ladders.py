@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from sphinx_framework.engine.scoring import photo_evidence, target_evidence
-from sphinx_framework.metrics import gradient_similarity, ssim
+from sphinx_framework.metrics import gradient_similarity, psnr, ssim
 from sphinx_framework.scenes.load import load_scene
 from sphinx_framework_lite.config import QualityConfig, RegressionConfig
 from sphinx_framework_lite.quality import LiteQuality
@@ -151,6 +151,32 @@ def test_with_evidence_no_picture_scores_a_tenth_and_is_judged_lost(judge, known
         top = judge.score(truth, evidence=evidence)
         assert float((judge.score(images, evidence=evidence) / top).max()) < 0.1
         assert float(judge.lost(images, evidence).min()) > 1
+
+
+def with_a_square(render):
+    changed = render.clone()
+    changed[..., 36:60, 36:60] = render.flip(2, 3)[..., 36:60, 36:60]
+    return changed
+
+
+LITTLE_SHOWS = {
+    "two pixels aside": lambda x: x.roll(2, 3),
+    "aside and down": lambda x: x.roll((2, -2), (2, 3)),
+    "the neighbour's frame": lambda x: x.roll(1, 0),
+    "a foreign square": with_a_square,
+}
+
+
+def test_frames_that_lost_what_means_hardly_show_are_judged_lost(judge, known):
+    told = []
+    for truth, evidence in known:
+        for made in LITTLE_SHOWS.values():
+            images = made(evidence.renders)
+            lost = psnr(evidence.renders, truth) - psnr(images, truth)
+            told.append((judge.lost(images, evidence) > 0.9)[lost > 1.2])
+    assert len(torch.cat(told)) > 20
+    # 24 of 26; a soft render a little aside is still taken for one.
+    assert float(torch.cat(told).float().mean()) >= 0.8
 
 
 def test_a_render_lost_little_against_itself(judge, known):

@@ -8,6 +8,7 @@ damage (``policy/defects.py``), the third one is the score without evidence.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,9 @@ def in_order(scores: list[Tensor]) -> list[float]:
     return falls.all(dim=0).float().tolist()
 
 
-def of_scene(path: Path, estimator: LiteQuality, kind: int) -> Found:
+def of_scene(
+    path: Path, estimator: LiteQuality, kind: int, laddered: Sequence[int] = LADDER_TARGETS
+) -> Found:
     """Every measure of one stored scene, one number an image."""
     with np.load(path) as file:
         scene = {name: file[name] for name in file.files}
@@ -55,7 +58,7 @@ def of_scene(path: Path, estimator: LiteQuality, kind: int) -> Found:
     found: Found = {"Spearman within a frame": [float(spearmanr(a, b)[0]) for a, b in pairs]}
     shares = torch.cat([undamaged_share(images, whole) for images in systems])
     found["frames and truths of which nothing is taken"] = (shares > 0.9999).float().tolist()
-    chosen = [target for target in LADDER_TARGETS if target < len(truth)]
+    chosen = [target for target in laddered if target < len(truth)]
     some, base = whole.rows(chosen), truth[chosen]
     top = score(base, some)
     for name in LADDERS:
@@ -83,6 +86,7 @@ def main() -> None:
     parser.add_argument("--stored", type=Path, nargs="+", required=True)
     parser.add_argument("--weights", default="packaged")
     parser.add_argument("--only-with", action="store_true", help="leave the other columns out")
+    parser.add_argument("--targets", type=int, nargs="+", default=LADDER_TARGETS, help="of ladders")
     options = parser.parse_args()
     torch.set_num_threads(1)
     config = QualityConfig.model_construct(weights=options.weights)
@@ -93,7 +97,7 @@ def main() -> None:
         for kind in (WHOLE,) if options.only_with else (WHOLE, UNPRICED, BLIND):
             table: Found = {}
             for path in paths:
-                for name, values in of_scene(path, estimator, kind).items():
+                for name, values in of_scene(path, estimator, kind, options.targets).items():
                     table.setdefault(name, []).extend(values)
             tables.append(table)
         print(f"{folder.name}: {len(paths)} scenes")

@@ -113,6 +113,7 @@ class Known:
     """Evidence taken apart once, for every image that is compared with it."""
 
     images: Tensor
+    inputs: Tensor
     photos: Seen
     render: Seen
     opacity: Tensor
@@ -146,6 +147,7 @@ def known(evidence: ScoreEvidence) -> Known:
         common.append(torch.ones_like(common[0]))
     return Known(
         images=renders,
+        inputs=evidence.inputs,
         photos=seen(evidence.inputs),
         render=base,
         opacity=solid,

@@ -10,6 +10,7 @@ from sphinx_framework.policy.defects import scarcity, undamaged_share
 from sphinx_framework.policy.plausibility import plausibility, plausible_scores
 from sphinx_framework.types import ScoreEvidence
 from sphinx_framework_lite.config import QualityConfig
+from sphinx_framework_lite.departures import DEPARTURES, departures
 from sphinx_framework_lite.evidence_features import FEATURES, Known, features, known
 from sphinx_framework_lite.statistics import (
     NATURAL,
@@ -94,13 +95,20 @@ class EvidenceNetwork(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.score = Heads(FEATURES)
-        self.lost = Heads(3 * FEATURES)
+        self.lost = Heads(3 * FEATURES + DEPARTURES)
 
 
-def compared(seen: Float[Tensor, "V F"], render: Float[Tensor, "V F"]) -> Float[Tensor, "V G"]:
-    """How features changed, how much, and the render's, for the head that says what was lost."""
-    change = seen - render
-    return torch.cat([change, change.abs(), render], dim=1)
+def judged_features(
+    images: Float[Tensor, "V 3 H W"], seen: Known, render: Float[Tensor, "V F"]
+) -> Float[Tensor, "V G"]:
+    """How features changed, how much, the render's, and departures in places.
+
+    What the head looks at that says what was lost. render: features of the renders themselves.
+    """
+    change = features(images, seen) - render
+    others = torch.cat([seen.images, seen.inputs])
+    places = departures(images, seen.images, seen.opacity, others)
+    return torch.cat([change, change.abs(), render, places], dim=1)
 
 
 class LiteQuality:
@@ -149,8 +157,8 @@ class LiteQuality:
 
         What is no picture at all lost 10 dB.
         """
-        seen = features(enlarged(images), _taken_apart(evidence))
-        lost = self._judge.lost.plain(compared(seen, _of_renders(evidence)))
+        seen = judged_features(enlarged(images), _taken_apart(evidence), _of_renders(evidence))
+        lost = self._judge.lost.plain(seen)
         return torch.where(plausibility(images) < 0.5, lost.clamp(min=10), lost)
 
 
