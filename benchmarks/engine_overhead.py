@@ -1,25 +1,33 @@
 """Engine overhead: a request through the engine against the same torch calls by hand.
 
-    python benchmarks/engine_overhead.py --config lite
+    python benchmarks/engine_overhead.py --config lite --seconds 60
+    python benchmarks/engine_overhead.py --config benchmarks/seva_small.toml
+        --targets interpolate:19 --set num_steps=4
 
 Both sides make the same calls of models and policies in the same order (mode `diffusion`: dense
-denoising). What is left is the engine: events, schedules, state, clocks, report. Runs alternate,
-and so does which side goes first. Printed: the median of the paired ratios with its quartiles, and
-the ratio of the least times. On a noisy machine these differ by more than the overhead; so the time
-that the engine spends outside of the stages and of the network is counted too. It includes the
-solver's arithmetic, which the other side also does: an upper bound.
+denoising). What is left is the engine: events, schedules, state, clocks, checks, report. Two
+figures, in processor seconds of one thread:
+
+* the share of a request that passes neither in the network nor in another stage: from three
+  requests or more, within a third of the time. It includes the solver's arithmetic, which the
+  other side does, too: an upper bound of what the engine adds;
+* the paired comparison, in the rest of the time (three pairs or more): the median ratio with its
+  quartiles, and that of the least times. Runs alternate, and so does which side goes first. Its
+  noise is larger than what it compares.
 """
 
 import argparse
 import json
 from dataclasses import replace
 from statistics import median, quantiles
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import torch
 
+from sphinx_framework.allocator import keep_freed_memory
 from sphinx_framework.config import load_config
+from sphinx_framework.engine import preparation, request_state, whole_request
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.report import device_name
 from sphinx_framework.executors.dense import DenseExecutor
@@ -28,6 +36,8 @@ from sphinx_framework.policy.quality import quality_report
 from sphinx_framework.protocols import SolverStep
 from sphinx_framework.scenes.load import load_scene
 from sphinx_framework.types import Scene
+
+FEWEST = 3
 
 
 @torch.no_grad()
@@ -75,9 +85,9 @@ class Clocked:
         return getattr(self.model, name)
 
     def denoise(self, *arguments: Any) -> torch.Tensor:
-        started = perf_counter()
+        started = process_time()
         denoised: torch.Tensor = self.model.denoise(*arguments)
-        self.seconds += perf_counter() - started
+        self.seconds += process_time() - started
         return denoised
 
 
@@ -92,39 +102,72 @@ def share_outside(engine: Engine, scene: Scene) -> float:
     return 1 - (sum(stages) + model.seconds) / seconds.total
 
 
-def main() -> None:
-    """Alternate both, print medians and their ratio."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", default="lite")
-    parser.add_argument("--scene", default="procedural:demo")
-    parser.add_argument("--runs", type=int, default=15)
-    arguments = parser.parse_args()
-    config = load_config(arguments.config)
-    engine = Engine.from_config(config, device="cpu")
-    scene = load_scene(arguments.scene, size=config.size)
+def shares_outside(engine: Engine, scene: Scene, seconds: float) -> list[float]:
+    """The share of several requests, at least three; the first warms up."""
+    share_outside(engine, scene)
+    shares: list[float] = []
+    until = perf_counter() + seconds
+    while len(shares) < FEWEST or perf_counter() < until:
+        shares.append(share_outside(engine, scene))
+    return shares
+
+
+def compared(engine: Engine, scene: Scene, seconds: float) -> dict[str, list[float]]:
+    """Processor seconds of both sides, run for run; at least three pairs."""
     times: dict[str, list[float]] = {"engine": [], "by hand": []}
     calls = {
         "engine": lambda: engine.render(scene, mode="diffusion"),
         "by hand": lambda: by_hand(engine, scene),
     }
-    for run in range(arguments.runs + 1):
-        turn = list(calls) if run % 2 else list(reversed(calls))
+    until = perf_counter() + seconds
+    while len(times["engine"]) < FEWEST or perf_counter() < until:
+        turn = list(calls) if len(times["engine"]) % 2 else list(reversed(calls))
         for name in turn:
-            started = perf_counter()
+            started = process_time()
             calls[name]()
-            if run:
-                times[name].append(perf_counter() - started)
-    outside = median(share_outside(engine, scene) for _ in range(5))
-    ratios = [a / b for a, b in zip(times["engine"], times["by hand"], strict=True)]
-    summary = {
+            times[name].append(process_time() - started)
+    return times
+
+
+def main() -> None:
+    """Count the share, compare both sides, print one JSON object."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", default="lite")
+    parser.add_argument("--scene", default="procedural:demo")
+    parser.add_argument("--targets")
+    parser.add_argument("--set", action="append", default=[], dest="overrides")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--shares-only", action="store_true", help="without the comparison")
+    arguments = parser.parse_args()
+    keep_freed_memory()  # as the command line does
+    torch.set_num_threads(1)
+    for module in (preparation, request_state, whole_request):
+        vars(module)["perf_counter"] = process_time  # the report's seconds are of the processor
+    config = load_config(arguments.config, arguments.overrides)
+    engine = Engine.from_config(config, device="cpu")
+    scene = load_scene(arguments.scene, size=config.size, fit=config.fit, targets=arguments.targets)
+    shares = shares_outside(engine, scene, arguments.seconds / 3)
+    summary: dict[str, Any] = {
         "machine": device_name(engine.device),
-        "engine_seconds": median(times["engine"]),
-        "by_hand_seconds": median(times["by hand"]),
-        "overhead": median(ratios) - 1,
-        "overhead_quartiles": [quartile - 1 for quartile in quantiles(ratios, n=4)],
-        "overhead_of_least_times": min(times["engine"]) / min(times["by hand"]) - 1,
-        "share_outside_models": outside,
+        "config": config.name,
+        "steps": config.num_steps,
+        "share_outside_models": median(shares),
+        "share_outside_models_least_and_most": [min(shares), max(shares)],
+        "requests": len(shares),
     }
+    if not arguments.shares_only:
+        times = compared(engine, scene, 2 * arguments.seconds / 3)
+        ratios = [a / b for a, b in zip(times["engine"], times["by hand"], strict=True)]
+        summary |= {
+            "engine_seconds": median(times["engine"]),
+            "by_hand_seconds": median(times["by hand"]),
+            "overhead": median(ratios) - 1,
+            "overhead_quartiles": [quartile - 1 for quartile in quantiles(ratios, n=4)],
+            "overhead_of_least_times": min(times["engine"]) / min(times["by hand"]) - 1,
+            "pairs": len(ratios),
+        }
     print(json.dumps(summary, indent=2))
 
 

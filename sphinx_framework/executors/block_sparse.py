@@ -26,10 +26,11 @@ from sphinx_framework.executors.attention import (
     refuse_causal_frame,
     widened,
 )
-from sphinx_framework.executors.dense import DenseExecutor, same_conv2d
+from sphinx_framework.executors.dense import DenseExecutor
+from sphinx_framework.executors.kept import windows_conv2d
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.statistics import clip_statistics, normalised
-from sphinx_framework.executors.taps import MANY_CELLS, mixed_cells
+from sphinx_framework.executors.taps import MANY_CELLS, mixed_cells, taps_first
 from sphinx_framework.executors.tiles import TileSet, gather, scatter, split
 from sphinx_framework.protocols import Reach, Sight
 
@@ -53,6 +54,9 @@ class BlockSparseExecutor(DenseExecutor):
         return per_frame[self.tiles.rows_of(branches)]
 
     def maps(self, per_frame: Float[Tensor, "gT C h w"]) -> Float[Tensor, "R C a b"]:
+        keeps = self.cache.kept is not None and per_frame.device.type == "cpu"
+        if keeps and any(per_frame is constant for constant in self.constants.values()):
+            return self.tiles.cut(per_frame)  # the same at every step of the request
         return gather(per_frame, self.tiles)
 
     def conv2d(
@@ -67,7 +71,7 @@ class BlockSparseExecutor(DenseExecutor):
         windows = flat.index_select(0, self.tiles.windows(branches, side, border))
         extent = (side[0] + 2 * border[0], side[1] + 2 * border[1])
         windows = windows.view(-1, *extent, x.shape[1]).permute(0, 3, 1, 2)
-        return same_conv2d(conv, windows, (0, 0))
+        return windows_conv2d(site, conv, windows, self.cache.kept)
 
     def group_norm(
         self, site: str, norm: nn.GroupNorm, x: Float[Tensor, "R C a b"], reach: Reach = "frame"
@@ -106,7 +110,7 @@ class BlockSparseExecutor(DenseExecutor):
     ) -> Float[Tensor, "R D a b"]:
         whole = self.cache.get(f"{site}.input")  # [gT, C, h, w]
         if x.device.type == "cpu":
-            return self._mixed_cells(conv, whole.permute(0, 2, 3, 1), x)
+            return self._mixed_cells(site, conv, whole.permute(0, 2, 3, 1), x)
         scatter(whole, x, self.tiles)
         near = self._at_frames(whole, conv.kernel_size[0])  # [gn, C, taps, a, b]
         weight = conv.weight.flatten(1)[..., None, None]
@@ -120,7 +124,11 @@ class BlockSparseExecutor(DenseExecutor):
         return picked.transpose(0, 1).flatten(0, 1)
 
     def _mixed_cells(
-        self, conv: nn.Conv3d, whole: Float[Tensor, "gT h w C"], x: Float[Tensor, "R C a b"]
+        self,
+        site: str,
+        conv: nn.Conv3d,
+        whole: Float[Tensor, "gT h w C"],
+        x: Float[Tensor, "R C a b"],
     ) -> Float[Tensor, "R D a b"]:
         """The convolution along frames on a CPU: recorded with the channels side by side."""
         branches, taps = len(whole) // self.num_frames, conv.kernel_size[0]
@@ -133,7 +141,7 @@ class BlockSparseExecutor(DenseExecutor):
         inside = self.tiles.around(branches, taps)[3]
         if inside is not None:
             near.mul_(inside.view(len(x), 1, taps, 1).to(near.dtype))
-        mixed = mixed_cells(near.flatten(0, 1), conv)
+        mixed = mixed_cells(near.flatten(0, 1), conv, taps_first(site, conv, self.cache.kept))
         return mixed.view(len(x), *side, -1).permute(0, 3, 1, 2)
 
     def _at_frames(

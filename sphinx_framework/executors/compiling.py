@@ -25,6 +25,8 @@ Forward = Callable[..., Any]
 class Slots:
     """The tensors of a latent cache during one call, without its books."""
 
+    kept = None  # weights are read as they are
+
     def __init__(self, held: dict[str, Tensor]) -> None:
         self.held = held
 

@@ -9,8 +9,13 @@ from torch.nn import functional as F
 
 from sphinx_framework.executors.dense import DenseExecutor, pick
 from sphinx_framework.executors.latent_cache import LatentCache
-from sphinx_framework.executors.statistics import clip_statistics, group_moments, normalised
-from sphinx_framework.executors.taps import mixed_cells, mixed_frames
+from sphinx_framework.executors.statistics import (
+    clip_statistics,
+    group_moments,
+    normalised,
+    renewed_norm,
+)
+from sphinx_framework.executors.taps import mixed_cells, mixed_frames, taps_first
 from sphinx_framework.protocols import Reach, Sight
 
 MARGIN = 1  # distances beyond it are not told apart: compiled steps depend on this number
@@ -51,6 +56,8 @@ class FrameSubsetExecutor(DenseExecutor):
         if reach == "frame":
             return super().group_norm(site, norm, x, reach)
         moments, wide = self.cache.get(f"{site}.moments"), x.float()
+        if self.cache.kept is not None and x.device.type == "cpu" and not x.requires_grad:
+            return renewed_norm(self._clips(moments), self.frames, wide, norm).to(x.dtype)
         self._clips(moments)[:, self.frames] = self._held(group_moments(wide, norm.num_groups))
         mean, inverse = clip_statistics(moments, self.num_frames, norm.eps)
         return normalised(wide, norm, self.rows(mean), self.rows(inverse)).to(x.dtype)
@@ -61,7 +68,7 @@ class FrameSubsetExecutor(DenseExecutor):
         clip = self._updated(f"{site}.input", x)  # [g, T, C, h, w]
         at, inside = self._neighbours(conv.kernel_size[0])
         if x.device.type == "cpu":
-            return self._mixed(conv, clip, at[:, 0], inside)
+            return self._mixed(site, conv, clip, at[:, 0], inside)
         # One gather of only the frames that the kernel reads, in the order of its weights.
         channels = torch.arange(x.shape[1], device=x.device)[:, None]
         near = clip[:, at, channels]  # [g, f, C, taps, h, w]
@@ -71,7 +78,12 @@ class FrameSubsetExecutor(DenseExecutor):
         return F.conv2d(near.flatten(0, 1).flatten(1, 2), weight, conv.bias)
 
     def _mixed(
-        self, conv: nn.Conv3d, clip: Tensor, at: Int[Tensor, "f taps"], inside: Tensor | None
+        self,
+        site: str,
+        conv: nn.Conv3d,
+        clip: Tensor,
+        at: Int[Tensor, "f taps"],
+        inside: Tensor | None,
     ) -> Float[Tensor, "R D a b"]:
         """The convolution on a CPU: whole frames are gathered, as they lie."""
         as_cells = not clip.is_contiguous()  # a pass for tiles has recorded it
@@ -80,11 +92,12 @@ class FrameSubsetExecutor(DenseExecutor):
         near = near.view(len(clip), *at.shape, *whole.shape[2:])  # [g, f, taps, ...]
         if inside is not None:
             near.mul_(inside.transpose(1, 2).to(near.dtype))
+        weight = taps_first(site, conv, self.cache.kept)
         if not as_cells:
-            return mixed_frames(near.flatten(0, 1), conv)
+            return mixed_frames(near.flatten(0, 1), conv, weight)
         size, channels = whole.shape[2:4], whole.shape[4]
         cells = near.flatten(0, 1).flatten(2, 3).transpose(1, 2)  # [R, cells, taps, C]
-        mixed = mixed_cells(cells.reshape(-1, at.shape[1], channels), conv)
+        mixed = mixed_cells(cells.reshape(-1, at.shape[1], channels), conv, weight)
         return mixed.view(-1, *size, conv.out_channels).permute(0, 3, 1, 2)
 
     def across_frames(self, site: str, x: Float[Tensor, "R *d"]) -> Float[Tensor, "R T *d"]:

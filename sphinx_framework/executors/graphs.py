@@ -108,6 +108,8 @@ class Fixed:
 class Slots:
     """The cache of a captured call: slots that never move."""
 
+    kept = None  # weights are read as they are
+
     def __init__(self, held: dict[str, Tensor]) -> None:
         self.held = held
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sphinx_framework.errors import StaleCacheError
+from sphinx_framework.executors.kept import KeptWeights
 
 
 class LatentCache:
@@ -21,6 +22,7 @@ class LatentCache:
         """``on_host``: slots lie in the host's memory, and are copied where they are read."""
         self.recorded_step: int | None = None
         self.on_host = on_host
+        self.kept: KeptWeights | None = KeptWeights()  # None: weights are read as they are
         self._slots: dict[str, Tensor] = {}
         self._fresh: set[str] = set()
         self._open: _Copy | None = None
@@ -96,6 +98,8 @@ class LatentCache:
 
     def clear(self) -> None:
         """Drop all slots."""
+        if self.kept is not None:
+            self.kept.clear()
         self._slots.clear()
         self._fresh.clear()
         self._open = None
@@ -122,6 +126,7 @@ class LastBranch(LatentCache):
         """num_frames: of the clip; slots have a row per frame and branch."""
         super().__init__(on_host=whole.on_host)
         self._whole, self._rows = whole, num_frames
+        self.kept = whole.kept
 
     def get(self, slot: str) -> Tensor:
         """A view of the branch's rows."""

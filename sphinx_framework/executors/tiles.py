@@ -85,6 +85,7 @@ class TileSet:
     padded: bool = False
     _for_compiler: list["TileSet"] = field(default_factory=list)
     _made: dict[tuple[str, int, int, int, int, int], Tensor] = field(default_factory=dict)
+    _cut: dict[int, tuple[Tensor, Tensor, tuple[int, int]]] = field(default_factory=dict)
     _around: dict[tuple[int, int], tuple[Tensor, Tensor, Tensor, Tensor | None]] = field(
         default_factory=dict
     )
@@ -133,7 +134,7 @@ class TileSet:
             self._for_compiler.append(made)
         kept = self if self.padded else self._for_compiler[0]
         # Numbers that were made before are looked up, new ones are not: none are there.
-        return replace(kept, _made={}, _around={})
+        return replace(kept, _made={}, _around={}, _cut={})
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -229,6 +230,14 @@ class TileSet:
             of_frame = self.grid[0] * side[0] * self.grid[1] * side[1]
             self._made[key] = (cells + beside * of_frame).flatten()
         return self._made[key]
+
+    def cut(self, maps: Float[Tensor, "gT C h w"]) -> Float[Tensor, "gn C a b"]:
+        """The active tiles of maps that do not change, cut once; their channels side by side."""
+        known = self._cut.get(id(maps))  # whose maps are held, so that no others have their id
+        if known is None or known[2] != (maps._version, known[1]._version):
+            tiles = gather(maps, self).contiguous(memory_format=torch.channels_last)
+            known = self._cut[id(maps)] = maps, tiles, (maps._version, tiles._version)
+        return known[1]
 
     def _margin(self) -> int:
         """Frames between a tile's and an end of the clip, at least."""

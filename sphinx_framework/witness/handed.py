@@ -20,11 +20,14 @@ def seen(tensor: Tensor) -> tuple[int, ...]:
     bits = _BITS.get(tensor.element_size())
     if tensor.device.type != "cpu" or tensor.layout != torch.strided or bits is None:
         return (count,)
-    flat = tensor.detach().resolve_conj().resolve_neg().reshape(-1).contiguous()
-    held = flat.view(bits).numpy().view(np.uint8)
+    flat = tensor.detach()
+    if flat.is_conj() or flat.is_neg() or not flat.is_contiguous():
+        flat = flat.resolve_conj().resolve_neg().contiguous()
+    held = flat.reshape(-1).view(bits).numpy().view(np.uint8)
     whole = len(held) // _WORD * _WORD
     words = held[:whole].view(np.int64)
-    return count, int(words.sum()), int(words[::_STRIDE].sum()), int(held[whole:].sum())
+    rest = int(held[whole:].sum()) if whole < len(held) else 0
+    return count, int(words.sum()), int(words[::_STRIDE].sum()), rest
 
 
 def owned(answer: Tensor) -> Tensor:

@@ -113,9 +113,10 @@ def check(model, kind, turns, budget=BUDGET):
     draw, before = random.Random(0), model.compilations
     for _ in range(turns):
         (eager, kept), (compiled, also_kept) = model.both(model.step(kind, draw))
-        assert torch.equal(eager, compiled)
         assert kept.keys() == also_kept.keys()
-        assert all(torch.equal(kept[slot], also_kept[slot]) for slot in kept)
+        # To rounding: eager steps renew a norm over the clip by other sums on a CPU.
+        torch.testing.assert_close(compiled, eager, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(also_kept, kept, rtol=1e-4, atol=1e-5)
     assert 1 <= model.compilations - before <= budget[kind]
 
 

@@ -28,12 +28,14 @@ from sphinx_framework.splatting.cpu.layout import (
     TILE,
     TOP,
     compiled,
+    compiled_sum,
 )
 from sphinx_framework.splatting.harmonics import MAX_COEFFICIENTS
 
 _F = np.float32
 # Beyond this the image position of a mean is meaningless (z almost 0).
 _FAR_OFF = 1e9
+_PER_ALPHA_MIN = 1 / ALPHA_MIN
 
 
 @compiled
@@ -71,24 +73,25 @@ def project_splats(
         x, y, z = _to_camera(means, g, rotation, translation)
         if not (opacity >= ALPHA_MIN and z > near):
             continue
-        mean_x = pinhole[0] * x / z + pinhole[2]
-        mean_y = pinhole[1] * y / z + pinhole[3]
-        xx, xy, yy = _screen_covariance(
-            covariances, g, rotation, pinhole, bounds, (x / z, y / z, 1 / z)
-        )
+        per_z = 1 / z
+        u, v = x * per_z, y * per_z
+        mean_x = pinhole[0] * u + pinhole[2]
+        mean_y = pinhole[1] * v + pinhole[3]
+        xx, xy, yy = _screen_covariance(covariances, g, rotation, pinhole, bounds, (u, v, per_z))
         xx += dilation
         yy += dilation
         determinant = xx * yy - xy * xy
         far_off = not (abs(mean_x) < _FAR_OFF and abs(mean_y) < _FAR_OFF)
         if far_off or not 0 < determinant < math.inf:
             continue
-        limit = math.log(opacity / ALPHA_MIN)
+        limit = math.log(opacity * _PER_ALPHA_MIN)
         if not _set_box((mean_x, mean_y), (xx, yy), limit, size, (boxes, tile_boxes), g):
             continue
         splats[g, MEAN_X] = mean_x - boxes[g, LEFT]
         splats[g, MEAN_Y] = mean_y - boxes[g, TOP]
-        splats[g, SLOPE] = xy / yy
-        splats[g, HALF_YY] = 0.5 / yy
+        per_yy = 1 / yy
+        splats[g, SLOPE] = xy * per_yy
+        splats[g, HALF_YY] = 0.5 * per_yy
         splats[g, HALF_CONIC] = 0.5 * yy / determinant
         splats[g, LIMIT] = limit
         splats[g, OPACITY] = opacity
@@ -117,7 +120,7 @@ def _tangent_bounds(
     )
 
 
-@compiled
+@compiled_sum
 def _to_camera(
     means: np.ndarray, g: int, rotation: np.ndarray, translation: np.ndarray
 ) -> tuple[float, float, float]:
@@ -128,7 +131,7 @@ def _to_camera(
     return x, y, z
 
 
-@compiled
+@compiled_sum
 def _screen_covariance(
     covariances: np.ndarray,
     g: int,
@@ -198,7 +201,7 @@ def _set_box(
     return True
 
 
-@compiled
+@compiled_sum
 def _set_colour(
     gaussians: tuple[np.ndarray, np.ndarray],
     g: int,
@@ -222,7 +225,7 @@ def _set_colour(
     splats[g, BLUE] = max(blue, _F(0))
 
 
-@compiled
+@compiled_sum
 def _set_basis(x: np.float32, y: np.float32, z: np.float32, terms: int, basis: np.ndarray) -> None:
     """:func:`.harmonics.standard_basis` in float32."""
     basis[0] = _F(0.28209479177387814)
