@@ -13,7 +13,7 @@ from sphinx_framework.testing.contracts.base import NotApplicable, coarse_tensor
 from sphinx_framework.testing.contracts.demands import Demands
 from sphinx_framework.types import CoarseViews, QualityReport, Scene, StartSteps, Walk
 
-ROUNDING = 0.15  # of a share: to a step, or to a multiple of some
+ROUNDING, COARSE_ROUNDING = 0.15, 0.25  # of a share: to a step, or to a multiple of some
 
 
 class StepsContract(Demands):
@@ -204,11 +204,12 @@ class StepsContract(Demands):
         ratios = [i / 20 for i in range(26)]
         for quality in self.qualities:
             usual = self.starts(ratios, quality)
+            multiple = min(math.gcd(*usual) / self.num_steps, COARSE_ROUNDING)
             for count in (2 * self.num_steps, 4 * self.num_steps):
                 finer = self.starts(ratios, quality, count)
                 self.expect(
                     all(
-                        abs(there / count - here / self.num_steps) <= ROUNDING
+                        abs(there / count - here / self.num_steps) <= max(ROUNDING, multiple)
                         for here, there in zip(usual, finer, strict=True)
                     ),
                     f"starts of {count} steps at the shares of {self.num_steps}: {usual}",
