@@ -53,7 +53,7 @@ PLANTED = {
     "the negative": lambda render, _: 1 - render,
     "the mirrored view": lambda render, _: render.flip(3),
     "the view 20 pixels aside": lambda render, _: render.roll(20, 3),
-    "the view 4 pixels aside": lambda render, _: render.roll(4, 3),
+    "the view 6 pixels aside": lambda render, _: render.roll(6, 3),
     "its neighbour's frame": lambda render, _: render.roll(1, 0),
     "the view without colours": lambda render, _: render.mean(1, keepdim=True).expand_as(render),
 }
