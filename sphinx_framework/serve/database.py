@@ -15,6 +15,7 @@ from sphinx_framework.serve.tables import metadata
 
 T = TypeVar("T")
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
+_WROTE = "wrote"
 
 
 class DoubtError(Exception):
@@ -49,6 +50,7 @@ class Database:
             self._engine = create_engine(url, **_options(self._local))
             if self._local:
                 event.listen(self._engine, "connect", _durable)
+            event.listen(self._engine, "before_execute", _note_writes)
             self._thread.submit(metadata.create_all, self._engine).result()
         except (SQLAlchemyError, ImportError, ValueError) as error:
             self._thread.shutdown()
@@ -99,14 +101,17 @@ class Database:
             raise DoubtError
         with self._engine.connect() as connection:  # what fails before the commit never happened
             transaction = Transaction(connection)
+            facts = connection.info
+            facts[_WROTE] = False
             value = work(transaction, *arguments)
             try:
                 connection.commit()
             except DBAPIError as error:
                 if self._local or not error.connection_invalidated:
                     raise
-                self._in_doubt = True
-                raise DoubtError from error
+                if facts[_WROTE]:
+                    self._in_doubt = True
+                    raise DoubtError from error
         return value, transaction.published
 
     def _tell(self, published: list[tuple[str, int, bytes]]) -> None:
@@ -123,6 +128,14 @@ def _options(local: bool) -> dict[str, Any]:
     if local:
         return {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
     return {"pool_pre_ping": True}  # a database that was started again is found by the next call
+
+
+def _note_writes(
+    connection: Connection, clause: Any, multiple: Any, parameters: Any, options: Any
+) -> None:
+    """Whose end is lost is in doubt only if it changed something: what was read, was read."""
+    if not getattr(clause, "is_select", False):
+        connection.info[_WROTE] = True
 
 
 def _durable(connection: Any, _: Any) -> None:

@@ -100,7 +100,8 @@ def test_a_killed_server_goes_on_from_its_database(served, hold):
 
 def test_while_the_database_is_away_clients_are_told_and_nothing_is_lost(served, postgres, hold):
     running = accepted(served, HELD)
-    served.wait_for(lambda: served.job(running)["status"] == "running")
+    # All that it tells until it stands still is stored then: the stop meets no commit.
+    served.wait_for(lambda: served.job(running)["progress"]["stage"] == "regression")
     postgres.stop()
     hold.unlink()  # the worker goes on, and what it tells has to wait
     refused = served.post(QUICK)

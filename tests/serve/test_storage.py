@@ -9,7 +9,7 @@ from local_server import LocalServer
 from sqlalchemy.exc import OperationalError
 
 from sphinx_framework.errors import ConfigError
-from sphinx_framework.serve import archives, body, datadir, lifecycle
+from sphinx_framework.serve import archives, body, datadir, lifecycle, store
 from sphinx_framework.serve.database import Database, DoubtError
 
 FULL = OSError(errno.ENOSPC, "No space left on device", "/some/secret/path")
@@ -112,11 +112,18 @@ def test_a_commit_whose_answer_is_lost_ends_the_server(local):
     database._local = False
     commit = OperationalError("", {}, sqlite3.OperationalError("gone"), connection_invalidated=True)
 
-    def work(transaction):
+    def read(transaction, commit):
         transaction.connection.commit = raising(commit)
+        return store.peek(transaction, job)["id"]
 
+    def write(transaction, commit):
+        transaction.connection.commit = raising(commit)
+        lifecycle.start(transaction, job)
+
+    assert local.transact(read, commit) == job  # nothing can have changed
+    assert not local.server._ending.is_set()
     with pytest.raises(DoubtError):
-        local.transact(work)
+        local.transact(write, commit)
     assert local.server._ending.is_set()
     assert local.server.exit_code == 1
     refused(local.call("GET", f"/v1/jobs/{job}"), 503, "not-ready")
