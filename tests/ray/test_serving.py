@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from holding import HELD, PLUGIN, holding
+from holding import PLUGIN, held, holding
 from servers import FakeServer
 
 pytest.importorskip("ray.serve")
@@ -62,7 +62,7 @@ def test_both_replicas_serve_and_frames_are_those_of_render(server, tmp_path):
 
 
 def test_a_replica_killed_in_mid_job_loses_nothing(server, hold):
-    job = server.post(HELD).json()["id"]
+    job = server.post(held()).json()["id"]
     server.wait_for(lambda: server.job(job)["status"] == "running")
     for replica in replicas(server).values():  # whichever has the job
         os.kill(replica, signal.SIGKILL)
@@ -75,7 +75,7 @@ def test_a_replica_killed_in_mid_job_loses_nothing(server, hold):
 
 
 def test_a_cancel_reaches_the_replica(server, hold):
-    job = server.post(HELD).json()["id"]
+    job = server.post(held()).json()["id"]
     server.wait_for(lambda: server.job(job)["status"] == "running")
     assert httpx.post(f"{server.url}/v1/jobs/{job}/cancel").status_code == 202
     hold.unlink()

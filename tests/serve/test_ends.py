@@ -6,7 +6,7 @@ import signal
 import holding
 import httpx
 import pytest
-from holding import HELD, QUICK
+from holding import QUICK, held
 from servers import LIMIT, FakeServer
 
 MISBEHAVING = """
@@ -121,7 +121,7 @@ def test_a_hanging_model_fails_its_job_by_the_clock_and_the_next_is_served(tmp_p
 def test_a_killed_server_keeps_jobs_events_and_keys(steady, hold):
     kept = steady.ended(steady.post(QUICK, **{"Idempotency-Key": "kept"}).json()["id"])
     story = steady.events(kept["id"])
-    running, queued = steady.post(HELD).json()["id"], steady.post(QUICK).json()["id"]
+    running, queued = steady.post(held()).json()["id"], steady.post(QUICK).json()["id"]
     steady.wait_for(lambda: steady.job(running)["status"] == "running")
     worker = httpx.get(steady.url + "/readyz").json()["workers"][0]["pid"]
     steady.kill()
@@ -138,7 +138,7 @@ def test_a_killed_server_keeps_jobs_events_and_keys(steady, hold):
 
 
 def test_a_cancel_that_was_accepted_survives_a_kill(steady, hold):
-    running = steady.post(HELD).json()["id"]
+    running = steady.post(held()).json()["id"]
     steady.wait_for(lambda: steady.job(running)["status"] == "running")
     assert httpx.post(f"{steady.url}/v1/jobs/{running}/cancel").status_code == 202
     steady.kill()
@@ -147,7 +147,7 @@ def test_a_cancel_that_was_accepted_survives_a_kill(steady, hold):
 
 
 def test_a_stop_puts_running_jobs_back_and_exits_with_0(steady, hold):
-    running = steady.post(HELD).json()["id"]
+    running = steady.post(held()).json()["id"]
     steady.wait_for(lambda: steady.job(running)["status"] == "running")
     steady.process.send_signal(signal.SIGTERM)
     steady.wait_for(lambda: _refuses(steady))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-from holding import HELD, PLUGIN, QUICK
+from holding import PLUGIN, QUICK, held
 from servers import FakeServer
 
 from sphinx_framework.errors import ConfigError
@@ -32,8 +32,8 @@ def served(tmp_path_factory, postgres, hold):
 
 
 @pytest.fixture(autouse=True)
-def held(hold):
-    """Jobs of eleven targets wait in every test that uses the server, until it lets them go."""
+def held_back(hold):
+    """Jobs that `held` asks for wait in every test that uses the server, until it lets them go."""
     hold.touch()
     yield
     hold.unlink(missing_ok=True)
@@ -74,7 +74,7 @@ def test_of_twenty_at_once_with_one_key_one_is_accepted(served):
 
 
 def test_cancels_of_waiting_and_running_jobs_hold(served, hold):
-    running = accepted(served, HELD)
+    running = accepted(served, held())
     served.wait_for(lambda: served.job(running)["progress"]["stage"] == "regression")
     waiting = accepted(served, QUICK)
     assert httpx.post(f"{served.url}/v1/jobs/{waiting}/cancel").status_code == 200
@@ -86,7 +86,7 @@ def test_cancels_of_waiting_and_running_jobs_hold(served, hold):
 def test_a_killed_server_goes_on_from_its_database(served, hold):
     kept = served.ended(accepted(served, QUICK, **{"Idempotency-Key": "kept"}))
     story = served.events(kept["id"])
-    running = accepted(served, HELD)
+    running = accepted(served, held())
     served.wait_for(lambda: served.job(running)["status"] == "running")
     served.kill()
     hold.unlink()
@@ -99,7 +99,7 @@ def test_a_killed_server_goes_on_from_its_database(served, hold):
 
 
 def test_while_the_database_is_away_clients_are_told_and_nothing_is_lost(served, postgres, hold):
-    running = accepted(served, HELD)
+    running = accepted(served, held())
     # All that it tells until it stands still is stored then: the stop meets no commit.
     served.wait_for(lambda: served.job(running)["progress"]["stage"] == "regression")
     postgres.stop()

@@ -1,17 +1,17 @@
-"""A plugin of fakes: jobs of :data:`HELD_TARGETS` stand still while the file ``HOLD`` is there.
+"""A plugin of fakes: jobs that :func:`held` asks for stand still while the file ``HOLD`` is there.
 
 What a test wants to see of a running job, it then sees, however busy the machine is.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
-HELD_TARGETS = 11
-HELD = {"targets": f"interpolate:{HELD_TARGETS}"}
+_HELD_TARGETS = count(11)
 QUICK = {"targets": "interpolate:2"}
 
-PLUGIN = f"""
+PLUGIN = """
 import os
 import time
 from sphinx_framework.plugin import hookimpl
@@ -19,7 +19,7 @@ from sphinx_framework.testing.fakes import FakeRegression
 
 class Held(FakeRegression):
     def predict(self, scene):
-        while len(scene.targets) == {HELD_TARGETS} and os.path.exists(os.environ["HOLD"]):
+        while len(scene.targets) >= 11 and os.path.exists(os.environ["HOLD"]):
             time.sleep(0.02)
         return super().predict(scene)
 
@@ -32,6 +32,11 @@ def sphinx_framework_components():
         for spec in fake_specs()
     ]
 """
+
+
+def held() -> dict[str, str]:
+    """One that stands still: new each time, as a server renders coarse views once."""
+    return {"targets": f"interpolate:{next(_HELD_TARGETS)}"}
 
 
 @contextmanager
