@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from packed_flops import flop_counter
 
 from sphinx_framework.allocator import keep_freed_memory
 from sphinx_framework.config import load_config
@@ -96,7 +96,7 @@ def measured(
     times = timed([call for _, _, call in listed], device, seconds, clock)
     rows = []
     for (kind, share, call), took in zip(listed, times, strict=True):
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
+        with flop_counter() as counter, torch.no_grad():
             call()
         flops = counter.get_total_flops()
         rows.append({"kind": kind, "share": share, "seconds": took, "flops": flops})

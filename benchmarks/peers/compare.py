@@ -1,6 +1,7 @@
 """Our modes beside others' caching on the embedded model: operations, processor time, quality.
 
-    python benchmarks/peers/compare.py [--scenes procedural:report/0 ...] [--json out/peers.json]
+    PYTHONPATH=benchmarks:benchmarks/peers python benchmarks/peers/compare.py [--json FILE]
+        [--scenes procedural:report/0 ...]
 
 All systems start from the same renders and noise. PSNR is against the ground truth and against
 full diffusion of 50 steps. Operations are counted on the first scene, all calls of the network
@@ -18,8 +19,8 @@ from statistics import fmean
 from typing import Any
 
 import torch
+from packed_flops import flop_counter
 from shortcuts import FirstBlock, Interval, shortcut
-from torch.utils.flop_counter import FlopCounterMode
 
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.metrics import psnr
@@ -61,7 +62,7 @@ class Clock:
 
     def __call__(self, *arguments: Any) -> Any:
         began = time.process_time()
-        counter = FlopCounterMode(display=False)
+        counter = flop_counter()
         with counter if self.counting else nullcontext():
             out = self.plain(*arguments)
         self.seconds += time.process_time() - began

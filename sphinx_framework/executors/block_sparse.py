@@ -27,10 +27,10 @@ from sphinx_framework.executors.attention import (
     widened,
 )
 from sphinx_framework.executors.dense import DenseExecutor
-from sphinx_framework.executors.kept import windows_conv2d
+from sphinx_framework.executors.kept import packed_conv2d
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.statistics import clip_statistics, normalised
-from sphinx_framework.executors.taps import MANY_CELLS, mixed_cells, taps_first
+from sphinx_framework.executors.taps import MANY_CELLS, mixed_cells
 from sphinx_framework.executors.tiles import TileSet, gather, scatter, split
 from sphinx_framework.protocols import Reach, Sight
 
@@ -71,7 +71,7 @@ class BlockSparseExecutor(DenseExecutor):
         windows = flat.index_select(0, self.tiles.windows(branches, side, border))
         extent = (side[0] + 2 * border[0], side[1] + 2 * border[1])
         windows = windows.view(-1, *extent, x.shape[1]).permute(0, 3, 1, 2)
-        return windows_conv2d(site, conv, windows, self.cache.kept)
+        return packed_conv2d(site, conv, windows, (0, 0), self.cache.kept)
 
     def group_norm(
         self, site: str, norm: nn.GroupNorm, x: Float[Tensor, "R C a b"], reach: Reach = "frame"
@@ -141,7 +141,7 @@ class BlockSparseExecutor(DenseExecutor):
         inside = self.tiles.around(branches, taps)[3]
         if inside is not None:
             near.mul_(inside.view(len(x), 1, taps, 1).to(near.dtype))
-        mixed = mixed_cells(near.flatten(0, 1), conv, taps_first(site, conv, self.cache.kept))
+        mixed = mixed_cells(site, near.flatten(0, 1), conv, self.cache.kept)
         return mixed.view(len(x), *side, -1).permute(0, 3, 1, 2)
 
     def _at_frames(

@@ -15,7 +15,7 @@ from sphinx_framework.executors.statistics import (
     normalised,
     renewed_norm,
 )
-from sphinx_framework.executors.taps import mixed_cells, mixed_frames, taps_first
+from sphinx_framework.executors.taps import mixed_cells, mixed_frames
 from sphinx_framework.protocols import Reach, Sight
 
 MARGIN = 1  # distances beyond it are not told apart: compiled steps depend on this number
@@ -92,12 +92,11 @@ class FrameSubsetExecutor(DenseExecutor):
         near = near.view(len(clip), *at.shape, *whole.shape[2:])  # [g, f, taps, ...]
         if inside is not None:
             near.mul_(inside.transpose(1, 2).to(near.dtype))
-        weight = taps_first(site, conv, self.cache.kept)
         if not as_cells:
-            return mixed_frames(near.flatten(0, 1), conv, weight)
+            return mixed_frames(site, near.flatten(0, 1), conv, self.cache.kept)
         size, channels = whole.shape[2:4], whole.shape[4]
         cells = near.flatten(0, 1).flatten(2, 3).transpose(1, 2)  # [R, cells, taps, C]
-        mixed = mixed_cells(cells.reshape(-1, at.shape[1], channels), conv, weight)
+        mixed = mixed_cells(site, cells.reshape(-1, at.shape[1], channels), conv, self.cache.kept)
         return mixed.view(-1, *size, conv.out_channels).permute(0, 3, 1, 2)
 
     def across_frames(self, site: str, x: Float[Tensor, "R *d"]) -> Float[Tensor, "R T *d"]:
@@ -141,6 +140,10 @@ class FrameSubsetExecutor(DenseExecutor):
 
     def _updated(self, slot: str, x: Tensor) -> Tensor:
         """The slot as ``[g T *d]``, with the active rows written over it."""
-        clips = self._clips(self.cache.get(slot))
-        clips[:, self.frames] = self._held(x)
+        clips, held = self._clips(self.cache.get(slot)), self._held(x)
+        if self.listed is None or self.cache.kept is None or x.device.type != "cpu":
+            clips[:, self.frames] = held
+            return clips
+        for row, frame in enumerate(self.listed):  # copies of whole rows beat a put by index
+            clips[:, frame] = held[:, row]
         return clips

@@ -1,8 +1,8 @@
 """Weights in the order that a processor's kernels read them, put into it once a request.
 
 oneDNN reorders the weights of a convolution at every call, and a convolution along frames wants
-its own laid out side by side: of a step with few rows that is a good part. What is kept here has
-the same values, so a step has the same bytes with it and without.
+its own laid out side by side: of a step with few rows that is a good part. Only the order of what
+is kept differs from the layer's own.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+_Shape = tuple[list[int], list[int], list[int], int]
+_POINTWISE: _Shape = [0, 0], [1, 1], [1, 1], 1
 
 
 class KeptWeights:
@@ -32,37 +35,79 @@ class KeptWeights:
         self._kept.clear()
 
 
-def windows_conv2d(
-    site: str, conv: nn.Conv2d, windows: Float[Tensor, "R C i j"], kept: KeptWeights | None
+def packed_conv2d(
+    site: str,
+    conv: nn.Conv2d,
+    x: Float[Tensor, "R C a b"],
+    padding: tuple[int, int],
+    kept: KeptWeights | None,
+) -> Float[Tensor, "R D i j"]:
+    """The convolution's weights with the padding given, reordered once where oneDNN reads them."""
+    shape = list(padding), list(conv.stride), list(conv.dilation), conv.groups
+    return _convolved(site, x, conv.weight, conv.bias, shape, kept)
+
+
+def packed_mix(
+    site: str,
+    x: Float[Tensor, "R C a b"],
+    weight: Float[Tensor, "D C"],
+    bias: Float[Tensor, " D"] | None,
+    kept: KeptWeights | None,
 ) -> Float[Tensor, "R D a b"]:
-    """The convolution without padding of windows whose channels lie side by side."""
-    if kept is None or not _packs(conv, windows):
-        return F.conv2d(windows, conv.weight, conv.bias, conv.stride, 0, conv.dilation, conv.groups)
-    shape = [0, 0], list(conv.stride), list(conv.dilation), conv.groups
-    packed = kept.of(site, conv.weight, lambda: _packed(conv.weight, shape, windows.shape))
-    out: Tensor = torch.ops.mkldnn._convolution_pointwise(
-        windows, packed, conv.bias, *shape, "none", [], ""
+    """The channels of every place mixed, the weights likewise reordered once."""
+    return _convolved(site, x, weight[..., None, None], bias, _POINTWISE, kept)
+
+
+def packed_product(
+    site: str,
+    rows: Float[Tensor, "n C"],
+    weight: Float[Tensor, "D C"],
+    bias: Float[Tensor, " D"] | None,
+    kept: KeptWeights | None,
+) -> Float[Tensor, "n D"]:
+    """``rows @ weight.T + bias``, the weights likewise reordered once."""
+    if kept is None or not _packs(rows):
+        return F.linear(rows, weight, bias)
+
+    def packed() -> Tensor:
+        made: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), len(rows))
+        return made
+
+    out: Tensor = torch.ops.mkldnn._linear_pointwise(
+        rows, kept.of(f"{site}.packed", weight, packed), bias, "none", [], ""
     )
     return out
 
 
-def _packs(conv: nn.Conv2d, x: Tensor) -> bool:
+def _convolved(
+    site: str,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    shape: _Shape,
+    kept: KeptWeights | None,
+) -> Tensor:
+    padding, stride, dilation, groups = shape
+    if kept is None or not _packs(x):
+        return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
+
+    def packed() -> Tensor:
+        made: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
+            weight.detach(), *shape, list(x.shape)
+        )
+        return made
+
+    out: Tensor = torch.ops.mkldnn._convolution_pointwise(
+        x, kept.of(f"{site}.packed", weight, packed), bias, *shape, "none", [], ""
+    )
+    return out
+
+
+def _packs(x: Tensor) -> bool:
     """Whether oneDNN takes the call and nobody asks for its gradient."""
     return (
         x.device.type == "cpu"
         and x.dtype is torch.float32
         and not torch.is_grad_enabled()
-        and x.is_contiguous(memory_format=torch.channels_last)
         and torch.backends.mkldnn.is_available()
     )
-
-
-def _packed(
-    weight: Tensor, shape: tuple[list[int], list[int], list[int], int], of: torch.Size
-) -> Tensor:
-    """The weights as oneDNN's kernel for these windows wants them."""
-    padding, stride, dilation, groups = shape
-    made: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
-        weight.detach(), padding, stride, dilation, groups, list(of)
-    )
-    return made

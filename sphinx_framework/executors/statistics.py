@@ -1,6 +1,5 @@
 """Statistics of group norms, which partial steps share with the full pass that recorded them."""
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -72,28 +71,28 @@ def renewed_norm(
 ) -> Float[Tensor, "gf C a b"]:
     """Norm over the clip on a CPU: its moments with those of the rows written over, and applied.
 
-    The same as :func:`group_moments`, :func:`clip_statistics` and :func:`normalised`. The clip has
-    a few numbers a group, for which every call of torch takes longer than NumPy's.
+    The same as :func:`group_moments`, :func:`clip_statistics` and :func:`normalised`.
     """
+    from sphinx_framework.executors.folding import folded
+
     branches, groups = len(moments), norm.num_groups
     rows, channels = wide.shape[:2]
     wide = wide.contiguous()
     _, mean, inverse = torch.native_group_norm(
         wide, None, None, rows, channels, wide.shape[2] * wide.shape[3], groups, 0.0
     )
-    table, at = moments.numpy(), frames.numpy()
-    means, variances = table[..., 0], table[..., 1]
-    with np.errstate(all="ignore"):  # what is not finite is found where predictions are checked
-        means[:, at] = mean.numpy().reshape(branches, -1, groups)
-        variances[:, at] = (inverse.numpy() ** -2).reshape(branches, -1, groups)
-        centre = means.mean(1, keepdims=True)
-        spread = np.square(means - centre).mean(1)
-        deviation = 1 / np.sqrt(variances.mean(1) + spread + np.float32(norm.eps))  # [g, k]
-        weight, bias = (t.detach().numpy().reshape(groups, -1) for t in affine(norm, wide.device))
-        scale = deviation[..., None] * weight
-        shift = bias - centre[:, 0, :, None] * scale
-    factors = (torch.from_numpy(t.reshape(branches, 1, channels, 1, 1)) for t in (scale, shift))
-    return scaled(wide.unflatten(0, (branches, -1)), *factors).flatten(0, 1)
+    weight, bias = affine(norm, wide.device)
+    factors = wide.new_empty(2, branches, channels)
+    folded(
+        moments.numpy(),
+        frames.numpy(),
+        (mean.numpy(), inverse.numpy()),
+        (weight.detach().numpy(), bias.detach().numpy()),
+        norm.eps,
+        (factors[0].numpy(), factors[1].numpy()),
+    )
+    scale, shift = factors[:, :, None, :, None, None]
+    return scaled(wide.unflatten(0, (branches, -1)), scale, shift).flatten(0, 1)
 
 
 def clip_statistics(

@@ -86,7 +86,13 @@ def configurations(
         return full_pass(*asked, cache=subject.cache, tiles=tiles, constants=constants).answer()
 
     def frames_call(active: Tensor) -> Callable[[], Tensor]:
-        return frames_pass(*asked, cache=subject.cache, frames=active, constants=constants).answer
+        return frames_pass(
+            *asked,
+            cache=subject.cache,
+            frames=active,
+            listed=active.tolist(),  # as the engine has them
+            constants=constants,
+        ).answer
 
     def tiles_call(active: Tensor) -> Callable[[], Tensor]:
         tile_set = TileSet.from_mask(active, subject.x.device)

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sphinx_framework.executors.block_sparse import BlockSparseExecutor
-from sphinx_framework.executors.kept import KeptWeights, windows_conv2d
+from sphinx_framework.executors.kept import KeptWeights, packed_conv2d, packed_product
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.statistics import (
     clip_statistics,
@@ -14,7 +14,7 @@ from sphinx_framework.executors.statistics import (
     normalised,
     renewed_norm,
 )
-from sphinx_framework.executors.taps import taps_first
+from sphinx_framework.executors.taps import mixed_cells, mixed_frames
 from sphinx_framework.executors.tiles import TileSet, gather
 
 
@@ -28,32 +28,46 @@ def test_kept_weights_convolve_as_the_layer_does(stride):
     conv, x, kept = nn.Conv2d(8, 12, 3, stride=stride), windows(), KeptWeights()
     with torch.no_grad():
         for _ in range(2):
-            torch.testing.assert_close(windows_conv2d("a", conv, x, kept), conv(x))
+            torch.testing.assert_close(packed_conv2d("a", conv, x, (0, 0), kept), conv(x))
 
 
 def test_weights_that_change_are_reordered_anew():
     conv, x, kept = nn.Conv2d(8, 12, 3), windows(), KeptWeights()
     with torch.no_grad():
-        windows_conv2d("a", conv, x, kept)
+        packed_conv2d("a", conv, x, (0, 0), kept)
         conv.weight.mul_(2)
-        torch.testing.assert_close(windows_conv2d("a", conv, x, kept), conv(x))
+        torch.testing.assert_close(packed_conv2d("a", conv, x, (0, 0), kept), conv(x))
         conv.weight = nn.Parameter(conv.weight + 1)
-        torch.testing.assert_close(windows_conv2d("a", conv, x, kept), conv(x))
+        torch.testing.assert_close(packed_conv2d("a", conv, x, (0, 0), kept), conv(x))
 
 
 def test_gradients_flow_where_they_are_asked_for():
     conv, x = nn.Conv2d(8, 12, 3), windows()
-    windows_conv2d("a", conv, x, KeptWeights()).sum().backward()
+    packed_conv2d("a", conv, x, (0, 0), KeptWeights()).sum().backward()
     assert conv.weight.grad is not None
 
 
-def test_taps_are_laid_out_once_until_weights_change():
-    conv, kept = nn.Conv3d(4, 6, (3, 1, 1)), KeptWeights()
+def test_kept_weights_multiply_as_the_layer_does():
+    linear, x, kept = nn.Linear(8, 12), torch.randn(7, 8), KeptWeights()
     with torch.no_grad():
-        first = taps_first("a", conv, kept)
-        assert taps_first("a", conv, kept) is first
-        conv.weight.add_(1)
-        assert torch.equal(taps_first("a", conv, kept), taps_first("a", conv, None))
+        for _ in range(2):
+            rows = packed_product("a", x, linear.weight, linear.bias, kept)
+            torch.testing.assert_close(rows, linear(x))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("keeps", [True, False])
+def test_taps_are_mixed_as_the_layer_does_until_weights_change(bias, keeps):
+    conv, kept = nn.Conv3d(4, 6, (3, 1, 1), bias=bias), KeptWeights() if keeps else None
+    near = torch.randn(5, 3, 4, 2, 7)  # [R taps C a b]
+    cells = near.permute(0, 3, 4, 1, 2).reshape(-1, 3, 4)
+    with torch.no_grad():
+        for _ in range(2):
+            whole = conv(near.transpose(1, 2))[:, :, 0]
+            torch.testing.assert_close(mixed_frames("a", near, conv, kept), whole)
+            flat = mixed_cells("b", cells, conv, kept)
+            torch.testing.assert_close(flat.view(5, 2, 7, 6).permute(0, 3, 1, 2), whole)
+            conv.weight.add_(1)
 
 
 def test_a_constant_is_cut_once_and_anew_when_it_or_its_tiles_were_written_to():
