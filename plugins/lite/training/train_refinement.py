@@ -5,11 +5,14 @@
 
 Most batches take one step (sometimes two) from a start of 20 to 45 of 50, decode some of the
 targets, add what the autoencoder lost of the render, and compare the composed frame with the truth,
-and with what the render already was: a frame that got worse costs extra. The rest is the first
+and with what the render already was: a frame that got worse costs extra. ``--walks``: a share of
+them are states of the network's own walks from noise, so that fifty steps correct what earlier ones
+made instead of adding to it. The rest is the first
 training's objective on latents, at all noise levels, so that long walks and starts from noise stay
 what they were. Splits may differ in size; one that is not prepared yet is passed over.
 """
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +35,8 @@ STEPS = 50
 STARTS = (20, 45)
 LATENT_SHARE = 0.15
 TWO_STEPS = 0.25
+LONGEST_WALK = 6
+COLD_SHARE = 0.75
 LARGEST_BATCHED = 128
 DECODED = 2  # targets per clip that the pixel loss sees
 
@@ -86,30 +91,46 @@ def _hide_sources(row: dict[str, Tensor], chance: Tensor) -> None:
 
 
 def stepped(
-    network: Denoiser, batch: dict[str, Tensor], sigmas: tuple[float, ...], start: int,
-    steps: int, generator: torch.Generator,
+    network: Denoiser, batch: dict[str, Tensor], sigmas: tuple[float, ...], path: list[int],
+    temperature: float, generator: torch.Generator,
 ) -> Tensor:  # fmt: skip
-    """Clean latents after one or two Euler steps from ``start``; gradients of the last step."""
+    """Clean latents after Euler steps from ``path[0]`` to the last; gradients of that one alone.
+
+    Every state but the first is what the network itself made of the one before. A path from step 0
+    begins with noise alone, as a request does.
+    """
     clips, frames = batch["given"].shape
     flat = {n: batch[n].flatten(0, 1) for n in ("base", "maps", "given")}
     condition = LiteCondition(**flat, sigmas=sigmas)
     ops = DenseExecutor(frames)
     device = flat["base"].device
     noise = torch.randn(flat["base"].shape, generator=generator).to(device)
-    x = flat["base"] + sigmas[start] * noise
+    origin = flat["base"] if path[0] > 0 else torch.zeros_like(noise)
+    x = origin + temperature * sigmas[path[0]] * noise
 
     def denoised(state: Tensor, step: int) -> Tensor:
         level = torch.full((clips * frames,), sigmas[step], device=device)
         with torch.autocast(device.type, torch.bfloat16):
             return network(state, level, condition, ops).float()
 
-    if steps == 2:
-        middle = (start + STEPS) // 2
-        with torch.no_grad():
-            clean = denoised(x, start)
-        x = clean + sigmas[middle] / sigmas[start] * (x - clean)
-        start = middle
-    return denoised(x, start)
+    with torch.no_grad():
+        for step, after in pairwise(path):
+            clean = denoised(x, step)
+            x = clean + sigmas[after] / sigmas[step] * (x - clean)
+    return denoised(x, path[-1])
+
+
+def drawn_path(chance: Tensor, walks: float) -> list[int]:
+    """Steps of one training example: a late start and one or two steps, or a walk from noise.
+
+    A walk of fifty steps is stood in for by up to six strides to any of its steps.
+    """
+    if chance[0] < walks:
+        end = 1 + int(chance[1] * (STEPS - 2))
+        strides = 1 + int(chance[2] * LONGEST_WALK)
+        return sorted({round(end * stride / strides) for stride in range(strides + 1)})
+    start = STARTS[0] + int(chance[1].sqrt() * (STARTS[1] - STARTS[0]))
+    return [start, (start + STEPS) // 2] if chance[2] < TWO_STEPS else [start]
 
 
 def picture_loss(
@@ -139,12 +160,29 @@ def picture_loss(
     return total, gain.mean()
 
 
+def latent_loss(
+    network: Denoiser, batch: dict[str, Tensor], device: torch.device, generator: torch.Generator
+) -> Tensor:
+    """The first training's objective: what is to be added to the render, at any level of noise."""
+    made = noisy(batch, generator, float(network.deviation))
+    flat = {n: v.flatten(0, 1).to(device) for n, v in {**batch, **made}.items()}
+    ops = DenseExecutor(batch["given"].shape[1])
+    with torch.autocast(device.type, torch.bfloat16):
+        out = network.raw(flat["state"], flat["sigma"], flat["maps"], ops)
+    skip, scale, _ = network.coefficients(flat["sigma"][:, None, None, None])
+    wanted = (flat["residual"] - skip * flat["state"]) / scale
+    error = flat["weight"] * (out.float() - wanted).square()
+    return error.mean() / flat["weight"].mean().clamp(min=1e-3)
+
+
 def main() -> None:
     """Run the command line."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--splits", nargs="+", default=["photos", "train"])
     parser.add_argument("--start", type=Path, required=True, help="weights to begin with")
+    parser.add_argument("--walks", type=float, default=0.0, help="share of walks from noise")
+    parser.add_argument("--temperature", type=float, default=1.0, help="of most starts")
     options = parser.parse_args()
     torch.manual_seed(options.seed)
     network = Denoiser()
@@ -163,22 +201,15 @@ def main() -> None:
         # A clip of twice the side is as much work as four.
         large = split.maps["truth"].shape[-1] > LARGEST_BATCHED
         batch = drawn(split, 1 if large else options.batch, generator, drop=True)
-        chance = torch.rand(3, generator=generator)
-        frames = batch["given"].shape[1]
+        chance = torch.rand(2, generator=generator)
         if chance[0] < LATENT_SHARE:
-            made = noisy(batch, generator, float(network.deviation))
-            flat = {n: v.flatten(0, 1).to(device) for n, v in {**batch, **made}.items()}
-            with torch.autocast(device.type, torch.bfloat16):
-                out = network.raw(flat["state"], flat["sigma"], flat["maps"], DenseExecutor(frames))
-            skip, scale, _ = network.coefficients(flat["sigma"][:, None, None, None])
-            wanted = (flat["residual"] - skip * flat["state"]) / scale
-            error = flat["weight"] * (out.float() - wanted).square()
-            loss = error.mean() / flat["weight"].mean().clamp(min=1e-3)
+            loss = latent_loss(network, batch, device, generator)
             run.update(0.3 * loss, latent=float(loss.detach()))
             continue
         batch = {name: value.to(device) for name, value in batch.items()}
-        start = STARTS[0] + int(chance[1].sqrt() * (STARTS[1] - STARTS[0]))
-        clean = stepped(network, batch, sigmas, start, 2 if chance[2] < TWO_STEPS else 1, generator)
+        path = drawn_path(torch.rand(3, generator=generator), options.walks)
+        warm = options.temperature if chance[1] < COLD_SHARE else 1.0
+        clean = stepped(network, batch, sigmas, path, warm, generator)
         targets = torch.nonzero(~batch["given"].flatten())[:, 0].cpu()
         picked = targets[
             torch.randperm(len(targets), generator=generator)[: DECODED * len(batch["given"])]
