@@ -1,8 +1,10 @@
-"""Kill import, render, calibrate and evaluate at random moments, and look at what is left.
+"""Kill import and render at random moments, and look at what is left.
 
     python benchmarks/kills.py path/to/scene --times 100
 
-Prints a line per command: how many runs were stopped before their end, and what was wrong.
+Prints a line per command: how many runs were stopped before their end, and what was wrong. Studies
+go on where they were stopped, so that most of their runs would end at once: ``kill_study.py`` is
+for them.
 """
 
 import argparse
@@ -20,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scene", type=Path)
     parser.add_argument("--times", type=int, default=100)
-    parser.add_argument("--commands", default="import,render,calibrate,evaluate")
+    parser.add_argument("--commands", default="import,render")
     parser.add_argument("--config", default="lite")
     arguments = parser.parse_args()
     program = str(Path(sys.executable).with_name("sphinx-nvs"))
@@ -28,13 +30,8 @@ def main() -> None:
     wrong = False
     with tempfile.TemporaryDirectory() as name:
         for command in arguments.commands.split(","):
-            out = Path(name, command if command != "calibrate" else "rules.toml")
-            words = {
-                "import": [scene],
-                "render": [*use, "--scene", scene],
-                "calibrate": [*use, "--scenes", scene, "--qualities", "0.9"],
-                "evaluate": [*use, "--scenes", scene, "--energy", "none"],
-            }[command]
+            out = Path(name, command)
+            words = {"import": [scene], "render": [*use, "--scene", scene]}[command]
             fault = kill_at_random(
                 [program, command, *words, "--out", str(out)],
                 arguments.scene,

@@ -2,7 +2,7 @@
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from sphinx_framework_colmap.mapping import Mapped
 from sphinx_framework_colmap.matching import SEED, Matched, pair_matches
@@ -26,11 +26,31 @@ def map_pair(matched: Matched, focal: float) -> Mapped | None:
     )
     if np.shape(matrix) != (3, 3):
         return None
-    count, rotation, move, kept, points = cv2.recoverPose(
-        matrix, first, second, camera, distanceThresh=1e6, mask=kept
+    model = placed_pair(matrix, first, second, camera, focal, kept)
+    if model is None or model.support < _LEAST_MATCHES:
+        return None
+    return model
+
+
+def placed_pair(
+    matrix: Float[np.ndarray, "3 3"],
+    first: Float[np.ndarray, "M 2"],
+    second: Float[np.ndarray, "M 2"],
+    camera: Float[np.ndarray, "3 3"],
+    focal: float,
+    kept: UInt8[np.ndarray, "M 1"] | None = None,
+) -> Mapped | None:
+    """Cameras and depths of an essential matrix; ``None`` where the photos were not moved.
+
+    kept: which matches count; without it those that lie in front of both cameras. The support is
+    how many do.
+    """
+    mask = np.ones((len(first), 1), np.uint8) if kept is None else kept
+    count, rotation, move, mask, points = cv2.recoverPose(
+        matrix, first, second, camera, distanceThresh=1e6, mask=mask
     )
-    inside = kept.ravel() > 0
-    if count < _LEAST_MATCHES:
+    inside = mask.ravel() > 0
+    if count == 0:
         return None
     placed = (points[:3] / points[3]).T[inside]
     centre = -rotation.T @ move.ravel()

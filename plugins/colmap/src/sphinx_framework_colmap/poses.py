@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from sphinx_framework_colmap.focal import FoundFocal, find_focal
 from sphinx_framework_colmap.mapping import Mapped, map_photos
 from sphinx_framework_colmap.matching import Matched, match_photos, read_photos
 from sphinx_framework_colmap.pair import map_pair
+from sphinx_framework_colmap.polish import polished
 
 # Percentiles of the depths of all points, and how far beyond them near and far are put: points
 # stand at corners, surfaces go on.
@@ -121,6 +122,8 @@ class ColmapPoseEstimator:
         if found is None and count == 2:
             pair = map_pair(matched, guess)
             found = None if pair is None else FoundFocal(model=pair, between=(guess, guess))
+        if found is not None and count == 2:
+            found = replace(found, model=polished(matched, found.model))
         return found
 
 
