@@ -1,9 +1,14 @@
 """Two photos: the pose with which their matches agree best, from wherever the search began."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
-from sphinx_framework_colmap import polish
+from sphinx_framework_colmap import polish, poses
+from sphinx_framework_colmap.config import ColmapConfig
+from sphinx_framework_colmap.focal import FoundFocal
 from sphinx_framework_colmap.mapping import Mapped
 from sphinx_framework_colmap.matching import Matched
 
@@ -72,3 +77,11 @@ def test_a_small_step_is_found_from_a_pose_that_is_wrong(matches, way, began):
 def test_among_many_wrong_matches_the_pose_stays_what_it_was(matches):
     was = model(pose(turn(0.01, 0.02, 0.0), (0.5, 0, 0.8)))
     assert polish.polished(matches(pose(np.eye(3), (0, 0, 0.2)), wrong=0.6), was) is was
+
+
+def test_one_camera_of_two_photos_is_left_to_be_told(monkeypatch, tmp_path):
+    lone = replace(model(np.eye(4)), poses={0: np.eye(4)})
+    monkeypatch.setattr(poses, "find_focal", lambda *_: FoundFocal(model=lone))
+    estimator = poses.ColmapPoseEstimator(ColmapConfig(), torch.device("cpu"))
+    found = estimator._model(Matched(folder=tmp_path, size=SIZE, scale=1.0), None, 2)
+    assert found.model is lone

@@ -122,7 +122,7 @@ class ColmapPoseEstimator:
         if found is None and count == 2:
             pair = map_pair(matched, guess)
             found = None if pair is None else FoundFocal(model=pair, between=(guess, guess))
-        if found is not None and count == 2:
+        if found is not None and count == len(found.model.poses) == 2:
             found = replace(found, model=polished(matched, found.model))
         return found
 
