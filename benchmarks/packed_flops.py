@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count, mm_flop
 
 
 def flop_counter() -> FlopCounterMode:
@@ -19,8 +19,5 @@ def _conv(x: Any, weight: Any, *_: Any, out_shape: Any, **__: Any) -> int:
     return int(conv_flop_count(x, weight, out_shape))
 
 
-def _linear(x: Any, weight: Any, *_: Any, out_shape: Any, **__: Any) -> int:
-    rows = 1
-    for size in x[:-1]:
-        rows *= size
-    return 2 * rows * int(weight[0]) * int(weight[1])
+def _linear(x: Any, weight: Any, *_: Any, **__: Any) -> int:
+    return int(mm_flop(x, weight[::-1]))

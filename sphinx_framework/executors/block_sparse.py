@@ -30,9 +30,12 @@ from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.executors.kept import packed_conv2d
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.statistics import clip_statistics, normalised
-from sphinx_framework.executors.taps import MANY_CELLS, mixed_cells
+from sphinx_framework.executors.taps import mixed_cells
 from sphinx_framework.executors.tiles import TileSet, gather, scatter, split
 from sphinx_framework.protocols import Reach, Sight
+
+# From this many tokens of a frame on, a call of attention per frame costs less than padding.
+_MANY_TOKENS = 64
 
 
 class BlockSparseExecutor(DenseExecutor):
@@ -71,7 +74,7 @@ class BlockSparseExecutor(DenseExecutor):
         windows = flat.index_select(0, self.tiles.windows(branches, side, border))
         extent = (side[0] + 2 * border[0], side[1] + 2 * border[1])
         windows = windows.view(-1, *extent, x.shape[1]).permute(0, 3, 1, 2)
-        return packed_conv2d(site, conv, windows, (0, 0), self.cache.kept)
+        return packed_conv2d(site, windows, conv.weight, conv, self.cache.kept)
 
     def group_norm(
         self, site: str, norm: nn.GroupNorm, x: Float[Tensor, "R C a b"], reach: Reach = "frame"
@@ -194,7 +197,7 @@ class BlockSparseExecutor(DenseExecutor):
 
     def _unpadded(self, key: Tensor, tokens: int) -> bool:
         """Whether a call per frame costs less than padding: on a CPU, and not to be compiled."""
-        return key.device.type == "cpu" and tokens >= MANY_CELLS and not self.tiles.padded
+        return key.device.type == "cpu" and tokens >= _MANY_TOKENS and not self.tiles.padded
 
     def _frame_by_frame(
         self, q: Float[Tensor, "g n m D"], k: Tensor, v: Tensor, heads: int

@@ -12,9 +12,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_Shape = tuple[list[int], list[int], list[int], int]
-_POINTWISE: _Shape = [0, 0], [1, 1], [1, 1], 1
-
 
 class KeptWeights:
     """Reordered weights by site; made anew where a layer's weights have changed since."""
@@ -37,25 +34,29 @@ class KeptWeights:
 
 def packed_conv2d(
     site: str,
-    conv: nn.Conv2d,
     x: Float[Tensor, "R C a b"],
-    padding: tuple[int, int],
+    weight: Float[Tensor, "D c i j"],
+    conv: nn.Conv2d | nn.Conv3d,
     kept: KeptWeights | None,
-) -> Float[Tensor, "R D i j"]:
-    """The convolution's weights with the padding given, reordered once where oneDNN reads them."""
-    shape = list(padding), list(conv.stride), list(conv.dilation), conv.groups
-    return _convolved(site, x, conv.weight, conv.bias, shape, kept)
+) -> Float[Tensor, "R D e f"]:
+    """``x`` convolved without padding, the weights reordered once where oneDNN reads them.
 
-
-def packed_mix(
-    site: str,
-    x: Float[Tensor, "R C a b"],
-    weight: Float[Tensor, "D C"],
-    bias: Float[Tensor, " D"] | None,
-    kept: KeptWeights | None,
-) -> Float[Tensor, "R D a b"]:
-    """The channels of every place mixed, the weights likewise reordered once."""
-    return _convolved(site, x, weight[..., None, None], bias, _POINTWISE, kept)
+    conv: whose bias, stride, dilation and groups count, of its last two axes.
+    """
+    shape = [0, 0], list(conv.stride[-2:]), list(conv.dilation[-2:]), conv.groups
+    if kept is None or not _packs(x):
+        return F.conv2d(x, weight, conv.bias, shape[1], 0, *shape[2:])
+    packed = kept.of(
+        f"{site}.convolution",
+        weight,
+        lambda: torch.ops.mkldnn._reorder_convolution_weight(
+            weight.detach(), *shape, list(x.shape)
+        ),
+    )
+    out: Tensor = torch.ops.mkldnn._convolution_pointwise(
+        x, packed, conv.bias, *shape, "none", [], ""
+    )
+    return out
 
 
 def packed_product(
@@ -68,38 +69,12 @@ def packed_product(
     """``rows @ weight.T + bias``, the weights likewise reordered once."""
     if kept is None or not _packs(rows):
         return F.linear(rows, weight, bias)
-
-    def packed() -> Tensor:
-        made: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), len(rows))
-        return made
-
-    out: Tensor = torch.ops.mkldnn._linear_pointwise(
-        rows, kept.of(f"{site}.packed", weight, packed), bias, "none", [], ""
+    packed = kept.of(
+        f"{site}.product",
+        weight,
+        lambda: torch.ops.mkldnn._reorder_linear_weight(weight.detach(), len(rows)),
     )
-    return out
-
-
-def _convolved(
-    site: str,
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    shape: _Shape,
-    kept: KeptWeights | None,
-) -> Tensor:
-    padding, stride, dilation, groups = shape
-    if kept is None or not _packs(x):
-        return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
-
-    def packed() -> Tensor:
-        made: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
-            weight.detach(), *shape, list(x.shape)
-        )
-        return made
-
-    out: Tensor = torch.ops.mkldnn._convolution_pointwise(
-        x, kept.of(f"{site}.packed", weight, packed), bias, *shape, "none", [], ""
-    )
+    out: Tensor = torch.ops.mkldnn._linear_pointwise(rows, packed, bias, "none", [], "")
     return out
 
 

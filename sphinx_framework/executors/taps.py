@@ -3,10 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sphinx_framework.executors.kept import KeptWeights, packed_mix, packed_product
-
-# From this many cells of a map on, a product per frame reads its frames where they lie.
-MANY_CELLS = 64
+from sphinx_framework.executors.kept import KeptWeights, packed_conv2d, packed_product
 
 
 def mixed_frames(
@@ -16,7 +13,8 @@ def mixed_frames(
     kept: KeptWeights | None,
 ) -> Float[Tensor, "R D a b"]:
     """The convolution of rows whose neighbours have been gathered, whole frames at a time."""
-    return packed_mix(site, near.flatten(1, 2), _taps_first(site, conv, kept), conv.bias, kept)
+    weight = _taps_first(site, conv, kept)[..., None, None]
+    return packed_conv2d(site, near.flatten(1, 2), weight, conv, kept)
 
 
 def mixed_cells(

@@ -18,8 +18,7 @@ def map_pair(matched: Matched, focal: float) -> Mapped | None:
     first, second = pair_matches(matched, 0, 1)
     if len(first) < _LEAST_MATCHES:
         return None
-    height, width = matched.size
-    camera = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])
+    camera = camera_matrix(matched, focal)
     cv2.setRNGSeed(SEED)
     matrix, kept = cv2.findEssentialMat(
         first, second, camera, method=cv2.RANSAC, prob=0.9999, threshold=_ERROR
@@ -32,24 +31,28 @@ def map_pair(matched: Matched, focal: float) -> Mapped | None:
     return model
 
 
+def camera_matrix(matched: Matched, focal: float) -> Float[np.ndarray, "3 3"]:
+    """Intrinsics of the matched photos, for a focal length in their pixels."""
+    height, width = matched.size
+    return np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])
+
+
 def placed_pair(
     matrix: Float[np.ndarray, "3 3"],
     first: Float[np.ndarray, "M 2"],
     second: Float[np.ndarray, "M 2"],
     camera: Float[np.ndarray, "3 3"],
     focal: float,
-    kept: UInt8[np.ndarray, "M 1"] | None = None,
+    kept: UInt8[np.ndarray, "M 1"],
 ) -> Mapped | None:
     """Cameras and depths of an essential matrix; ``None`` where the photos were not moved.
 
-    kept: which matches count; without it those that lie in front of both cameras. The support is
-    how many do.
+    kept: which matches count. The support is how many of them lie in front of both cameras.
     """
-    mask = np.ones((len(first), 1), np.uint8) if kept is None else kept
-    count, rotation, move, mask, points = cv2.recoverPose(
-        matrix, first, second, camera, distanceThresh=1e6, mask=mask
+    count, rotation, move, kept, points = cv2.recoverPose(
+        matrix, first, second, camera, distanceThresh=1e6, mask=kept
     )
-    inside = mask.ravel() > 0
+    inside = kept.ravel() > 0
     if count == 0:
         return None
     placed = (points[:3] / points[3]).T[inside]
