@@ -111,7 +111,13 @@ def write_room(folder: Path) -> Path:
 
 def sample() -> Path:
     """A sample scene of its own for every suite: broken readers write into it."""
-    return write_room(Path(tempfile.mkdtemp(prefix="sphinx-sample-")) / "sample")
+    return write_room(Path(tempfile.mkdtemp(dir=_samples().name)) / "sample")
+
+
+@functools.cache
+def _samples() -> tempfile.TemporaryDirectory[str]:
+    """A folder that goes with this process."""
+    return tempfile.TemporaryDirectory(prefix="sphinx-sample-")
 
 
 def acceptance_reader(config: FakeConfig, device: torch.device) -> Any:
