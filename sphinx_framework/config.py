@@ -193,13 +193,13 @@ def shipped_configs() -> dict[str, Path]:
 def load_config(source: str | Path, overrides: Sequence[str] = ()) -> PipelineConfig:
     """Load a shipped pipeline by name or a TOML file by path, then apply ``a.b=value`` overrides.
 
+    One that chooses another component (``steps.use=fixed``) drops the options of the file's.
     Raises :class:`ConfigError` that names the file, the key and what is allowed there.
     """
     path = _locate(str(source))
     data = _read_toml(path)
     data.setdefault("name", path.stem)
-    for override in _each(overrides):
-        _apply(data, override)
+    _apply(data, overrides)
     return config_from_dict(data, str(path))
 
 
@@ -208,8 +208,7 @@ def overridden(config: PipelineConfig, overrides: Sequence[str]) -> PipelineConf
     if not _each(overrides):
         return config
     data = config.model_dump()
-    for override in _each(overrides):
-        _apply(data, override)
+    _apply(data, overrides)
     return config_from_dict(data, config.name)
 
 
@@ -288,18 +287,34 @@ def _locate(source: str) -> Path:
     )
 
 
-def _apply(data: dict[str, Any], override: str) -> None:
-    """Apply ``a.b=value``; a role's name may stand for ``pipeline.role``."""
-    key, value = parse_override(override)
+def _apply(data: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Apply ``a.b=value`` in turn; another component takes none of the options of the one before.
+
+    A role's name may stand for ``pipeline.role``.
+    """
+    parsed = [(override, *parse_override(override)) for override in _each(overrides)]
+    paths = [(override, _path(key), value) for override, key, value in parsed]
+    for override, path, value in sorted(paths, key=lambda one: not _chooses(one[1])):
+        table = data
+        for part in path[:-1]:
+            table = table.setdefault(part, {})
+            if not isinstance(table, dict):
+                raise ConfigError(f"--set {override}: {part!r} is a value, not a table.")
+        if _chooses(path) and table.get("use") != value:
+            table.clear()
+        table[path[-1]] = value
+
+
+def _path(key: str) -> list[str]:
     parts = key.split(".")
     if parts[0] in ROLES and len(parts) > 1:  # `quality=0.9` alone is the quality asked for
-        parts = ["pipeline", *parts]
-    table = data
-    for part in parts[:-1]:
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
-            raise ConfigError(f"--set {override}: {part!r} is a value, not a table.")
-    table[parts[-1]] = value
+        return ["pipeline", *parts]
+    return parts
+
+
+def _chooses(path: Sequence[str]) -> bool:
+    """Whether a path names the component of a role."""
+    return len(path) == 3 and path[0] == "pipeline" and path[2] == "use"
 
 
 def parse_override(override: str) -> tuple[str, Any]:

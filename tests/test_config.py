@@ -7,6 +7,7 @@ from sphinx_framework.config import (
     config_from_dict,
     load_config,
     load_cost,
+    overridden,
     parse_override,
     shipped_configs,
 )
@@ -169,6 +170,22 @@ def test_a_role_stands_for_its_table(write):
     config = load_config(write(PIPELINE), ["steps.use=klogic", "pipeline.mask.use=none"])
     assert config.pipeline["steps"].use == "klogic"
     assert config.pipeline["mask"].use == "none"
+
+
+def test_another_component_takes_no_options_of_the_one_before(write):
+    for order in (1, -1):
+        chosen = ["steps.use=klogic", "steps.max_start=30"][::order]
+        config = load_config(write(PIPELINE), ["steps.start=7", *chosen])
+        assert config.pipeline["steps"].options == {"start": 7, "max_start": 30}
+    config = load_config("lite", ["steps.use=fixed"])
+    assert config.pipeline["steps"].options == {}
+    again = overridden(load_config("lite"), ["steps.use=fixed", "steps.start=30"])
+    assert again.pipeline["steps"].options == {"start": 30}
+
+
+def test_the_same_component_keeps_its_options():
+    kept = load_config("lite", ["steps.use=klogic", "steps.max_start=40"]).pipeline["steps"]
+    assert kept.options == {"rules": "sphinx_framework_lite:rules.toml", "max_start": 40}
 
 
 def test_the_last_override_wins(write):

@@ -27,7 +27,7 @@ from sphinx_framework.executors.attention import (
     widened,
 )
 from sphinx_framework.executors.dense import DenseExecutor
-from sphinx_framework.executors.kept import packed_conv2d
+from sphinx_framework.executors.kept import keeps_for, packed_conv2d
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.statistics import clip_statistics, normalised
 from sphinx_framework.executors.taps import mixed_cells
@@ -57,7 +57,7 @@ class BlockSparseExecutor(DenseExecutor):
         return per_frame[self.tiles.rows_of(branches)]
 
     def maps(self, per_frame: Float[Tensor, "gT C h w"]) -> Float[Tensor, "R C a b"]:
-        keeps = self.cache.kept is not None and per_frame.device.type == "cpu"
+        keeps = keeps_for(self.cache.kept, per_frame)
         if keeps and any(per_frame is constant for constant in self.constants.values()):
             return self.tiles.cut(per_frame)  # the same at every step of the request
         return gather(per_frame, self.tiles)

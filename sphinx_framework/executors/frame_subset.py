@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sphinx_framework.executors.dense import DenseExecutor, pick
+from sphinx_framework.executors.kept import keeps_for
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.statistics import (
     clip_statistics,
@@ -56,7 +57,7 @@ class FrameSubsetExecutor(DenseExecutor):
         if reach == "frame":
             return super().group_norm(site, norm, x, reach)
         moments, wide = self.cache.get(f"{site}.moments"), x.float()
-        if self.cache.kept is not None and x.device.type == "cpu" and not x.requires_grad:
+        if keeps_for(self.cache.kept, x) and not x.requires_grad:
             return renewed_norm(self._clips(moments), self.frames, wide, norm).to(x.dtype)
         self._clips(moments)[:, self.frames] = self._held(group_moments(wide, norm.num_groups))
         mean, inverse = clip_statistics(moments, self.num_frames, norm.eps)
@@ -141,7 +142,7 @@ class FrameSubsetExecutor(DenseExecutor):
     def _updated(self, slot: str, x: Tensor) -> Tensor:
         """The slot as ``[g T *d]``, with the active rows written over it."""
         clips, held = self._clips(self.cache.get(slot)), self._held(x)
-        if self.listed is None or self.cache.kept is None or x.device.type != "cpu":
+        if self.listed is None or not keeps_for(self.cache.kept, x):
             clips[:, self.frames] = held
             return clips
         for row, frame in enumerate(self.listed):  # copies of whole rows beat a put by index

@@ -32,6 +32,11 @@ class KeptWeights:
         self._kept.clear()
 
 
+def keeps_for(kept: KeptWeights | None, x: Tensor) -> bool:
+    """Whether what a request does not change is kept between its steps: on a CPU, uncompiled."""
+    return kept is not None and x.device.type == "cpu"
+
+
 def packed_conv2d(
     site: str,
     x: Float[Tensor, "R C a b"],

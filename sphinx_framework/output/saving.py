@@ -18,7 +18,7 @@ SAVES = {
     "side-by-side": "side_by_side.mp4: regression, result and truth",
     "nerfstudio": "nerfstudio/: inputs and results, to train a 3DGS on",
     "colmap": "colmap/: the same as a COLMAP model, binary and text",
-    "spz": "scene.spz: the Gaussians, about a tenth of scene.ply",
+    "spz": "scene.spz: the Gaussians, about a sixth of scene.ply",
 }
 
 

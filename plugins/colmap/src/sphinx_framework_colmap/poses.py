@@ -159,7 +159,8 @@ def focal_doubts(
         return (
             f"the photos do not settle their focal length{why}{range_}; {focal:.0f} pixels "
             f"({focal / side:.2f} of the longer side) are taken. Add photos that look from other "
-            "directions, or state it (--set focal=PIXELS)",
+            "directions, or state it (import --set focal=PIXELS; render --set poses.use=colmap "
+            "--set poses.focal=PIXELS)",
         )
     if exif is not None and not 1 / _EXIF_DIFFERS < focal / exif < _EXIF_DIFFERS:
         return (
