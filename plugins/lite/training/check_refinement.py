@@ -39,7 +39,7 @@ PROVEN = 0.4
 
 @lru_cache(maxsize=1)
 def feature_distance() -> Distance | None:
-    """The independent perceptual distance, loaded once."""
+    """The perceptual distance of studies, loaded once."""
     return load_features(torch.device("cpu")).distance
 
 

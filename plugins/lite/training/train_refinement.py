@@ -7,7 +7,8 @@ Most batches take one step (sometimes two) from a start of 20 to 45 of 50, decod
 targets, add what the autoencoder lost of the render, and compare the composed frame with the truth,
 and with what the render already was: a frame that got worse costs extra. ``--walks``: a share of
 them are states of the network's own walks from noise, so that fifty steps correct what earlier ones
-made instead of adding to it. The rest is the first
+made instead of adding to it. ``--features``: composed frames and truth must also agree in the
+features of a network that classifies photos, another one than the measure's. The rest is the first
 training's objective on latents, at all noise levels, so that long walks and starts from noise stay
 what they were. Splits may differ in size; one that is not prepared yet is passed over.
 """
@@ -18,9 +19,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from common import Run, arguments
+from feature_loss import FeatureLoss
 from prepare_refinement import INPUT, TARGET
 from safetensors.torch import load_file
-from similarity import gradient_similarity, ssim
+from similarity import gradient_similarity, sharpness, ssim
 from torch import Tensor
 from train_denoiser import noisy
 
@@ -134,11 +136,18 @@ def drawn_path(chance: Tensor, walks: float) -> list[int]:
 
 
 def picture_loss(
-    composed: Tensor, render: Tensor, truth: Tensor, opacity: Tensor, encoder: Autoencoder
+    composed: Tensor,
+    render: Tensor,
+    truth: Tensor,
+    opacity: Tensor,
+    encoder: Autoencoder,
+    seen: FeatureLoss | None,
+    soft: float,
 ) -> tuple[Tensor, Tensor]:
     """What the frames are judged by, less where hardly anything was seen; and the gain in dB.
 
-    encoder: its latents are the features that composed frames and truth must share.
+    encoder: its latents are features that composed frames and truth must share, as are ``seen``.
+    soft: weight of what a frame is softer than the truth.
     """
     weight = (opacity.mean((1, 2)) * 2).clamp(0.1, 1)
     error = composed - truth
@@ -155,6 +164,10 @@ def picture_loss(
         + 0.05 * features.float().abs().mean((1, 2, 3))
         + 0.1 * lost.clamp(min=0)
     )
+    if seen is not None:
+        loss = loss + seen(composed, truth)
+    if soft > 0:
+        loss = loss + soft * (sharpness(truth) - sharpness(composed)).clamp(min=0)
     total: Tensor = (weight * loss).sum() / weight.sum()
     gain = 10 * (before.clamp(min=1e-8) / square.detach().clamp(min=1e-8)).log10()
     return total, gain.mean()
@@ -183,6 +196,9 @@ def main() -> None:
     parser.add_argument("--start", type=Path, required=True, help="weights to begin with")
     parser.add_argument("--walks", type=float, default=0.0, help="share of walks from noise")
     parser.add_argument("--temperature", type=float, default=1.0, help="of most starts")
+    parser.add_argument("--features", type=float, default=0.0, help="weight of that term")
+    parser.add_argument("--features-of", type=int, choices=(1, 2), default=1, dest="size")
+    parser.add_argument("--soft", type=float, default=0.0, help="weight of too little sharpness")
     options = parser.parse_args()
     torch.manual_seed(options.seed)
     network = Denoiser()
@@ -190,6 +206,7 @@ def main() -> None:
     device = torch.device(options.device)
     network.to(device).train()
     decoder = build(Autoencoder, "autoencoder", "packaged", device)
+    seen = FeatureLoss(options.size, options.features, device) if options.features else None
     run = Run(options, network, ema=0.995)
     splits = [Clips(options.data / "refinement" / name) for name in options.splits]
     grid = DiffusionConfig.model_construct()
@@ -222,7 +239,13 @@ def main() -> None:
                 render = decoder.decode(batch["base"].flatten(0, 1)[picked]).float()
         composed = decoded + pixels["opacity"][:, None] * pixels["lost"]
         loss, gain = picture_loss(
-            composed, render + pixels["lost"], pixels["truth"], pixels["opacity"], decoder
+            composed,
+            render + pixels["lost"],
+            pixels["truth"],
+            pixels["opacity"],
+            decoder,
+            seen,
+            options.soft,
         )
         run.update(loss, gain=float(gain))
     run.save()

@@ -1,8 +1,9 @@
-"""An independent perceptual distance that needs no download: features of EfficientNet-Lite0.
+"""A perceptual distance that needs no download: features of EfficientNet-Lite0.
 
 A network trained to classify photos (Tan and Le 2019; weights of a package, extra ``perceptual``),
 compared as in Zhang et al. 2018: channels of four levels normalised per place, squared differences
-summed. It is not LPIPS: nothing was fitted to human judgements.
+summed. It is not LPIPS: nothing was fitted to human judgements. No training of ours saw it; the
+embedded U-Net was trained with Lite2, of the same family, which measures less independently.
 """
 
 from importlib.resources import files
@@ -44,7 +45,8 @@ def load_features(device: torch.device) -> Perceptual:
     return Perceptual(
         distance=_distance(network, device),
         note=f"{NAME}: EfficientNet-Lite0, blocks {', '.join(map(str, BLOCKS))}, normalised "
-        "channels; independent of all that was trained here, not fitted to human judgements.",
+        "channels; not fitted to human judgements. No training here saw it, that of the embedded "
+        "U-Net another network of its family (Lite2).",
     )
 
 
