@@ -13,8 +13,8 @@ from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor
 from torch.nn import functional
 
-# The ends of the stages at 1/2, 1/4, 1/8 and 1/16 of the image, by the size of the network.
-BLOCKS = {1: (0, 3, 6, 14), 2: (0, 3, 6, 14)}
+# The ends of the stages at 1/2, 1/4, 1/8 and 1/16 of the image, of both networks.
+BLOCKS = (0, 3, 6, 14)
 OFFSET, SCALE = 127.0, 128.0
 
 
@@ -27,15 +27,15 @@ class FeatureLoss:
         path = next(p for p in folder.iterdir() if p.name.endswith(".pth"))
         network.load_state_dict(torch.load(str(path), weights_only=True, map_location="cpu"))
         self.network = network.eval().requires_grad_(False).to(device)
-        self.weight, self.blocks = weight, BLOCKS[size]
+        self.weight = weight
 
     def _levels(self, images: Tensor) -> list[Tensor]:
         net = self.network
         x = net._swish(net._bn0(net._conv_stem((images * 255 - OFFSET) / SCALE)))
         found = []
-        for index, block in enumerate(net._blocks[: self.blocks[-1] + 1]):
+        for index, block in enumerate(net._blocks[: BLOCKS[-1] + 1]):
             x = block(x)
-            if index in self.blocks:
+            if index in BLOCKS:
                 found.append(functional.normalize(x, dim=1))
         return found
 

@@ -13,13 +13,13 @@ training's objective on latents, at all noise levels, so that long walks and sta
 what they were. Splits may differ in size; one that is not prepared yet is passed over.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
 from common import Run, arguments
-from feature_loss import FeatureLoss
 from prepare_refinement import INPUT, TARGET
 from safetensors.torch import load_file
 from similarity import gradient_similarity, sharpness, ssim
@@ -141,7 +141,7 @@ def picture_loss(
     truth: Tensor,
     opacity: Tensor,
     encoder: Autoencoder,
-    seen: FeatureLoss | None,
+    seen: Callable[[Tensor, Tensor], Tensor] | None,
     soft: float,
 ) -> tuple[Tensor, Tensor]:
     """What the frames are judged by, less where hardly anything was seen; and the gain in dB.
@@ -171,6 +171,17 @@ def picture_loss(
     total: Tensor = (weight * loss).sum() / weight.sum()
     gain = 10 * (before.clamp(min=1e-8) / square.detach().clamp(min=1e-8)).log10()
     return total, gain.mean()
+
+
+def feature_loss(
+    size: int, weight: float, device: torch.device
+) -> Callable[[Tensor, Tensor], Tensor] | None:
+    """The loss on features, if it has a weight: of packages that only it needs."""
+    if not weight:
+        return None
+    from feature_loss import FeatureLoss
+
+    return FeatureLoss(size, weight, device)
 
 
 def latent_loss(
@@ -206,7 +217,7 @@ def main() -> None:
     device = torch.device(options.device)
     network.to(device).train()
     decoder = build(Autoencoder, "autoencoder", "packaged", device)
-    seen = FeatureLoss(options.size, options.features, device) if options.features else None
+    seen = feature_loss(options.size, options.features, device)
     run = Run(options, network, ema=0.995)
     splits = [Clips(options.data / "refinement" / name) for name in options.splits]
     grid = DiffusionConfig.model_construct()
