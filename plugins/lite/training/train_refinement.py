@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from common import Run, arguments
+from feature_loss import feature_loss
 from prepare_refinement import INPUT, TARGET
 from safetensors.torch import load_file
 from similarity import gradient_similarity, sharpness, ssim
@@ -173,17 +174,6 @@ def picture_loss(
     return total, gain.mean()
 
 
-def feature_loss(
-    size: int, weight: float, device: torch.device
-) -> Callable[[Tensor, Tensor], Tensor] | None:
-    """The loss on features, if it has a weight: of packages that only it needs."""
-    if not weight:
-        return None
-    from feature_loss import FeatureLoss
-
-    return FeatureLoss(size, weight, device)
-
-
 def latent_loss(
     network: Denoiser, batch: dict[str, Tensor], device: torch.device, generator: torch.Generator
 ) -> Tensor:
@@ -217,7 +207,7 @@ def main() -> None:
     device = torch.device(options.device)
     network.to(device).train()
     decoder = build(Autoencoder, "autoencoder", "packaged", device)
-    seen = feature_loss(options.size, options.features, device)
+    seen = feature_loss(options.size, options.features, device) if options.features else None
     run = Run(options, network, ema=0.995)
     splits = [Clips(options.data / "refinement" / name) for name in options.splits]
     grid = DiffusionConfig.model_construct()

@@ -6,6 +6,7 @@ summed. It is not LPIPS: nothing was fitted to human judgements. No training of 
 embedded U-Net was trained with Lite2, of the same family, which measures less independently.
 """
 
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -50,22 +51,29 @@ def load_features(device: torch.device) -> Perceptual:
     )
 
 
-def _distance(network: Any, device: torch.device) -> Distance:
-    def features(images: Tensor) -> list[Tensor]:
-        x = network._swish(network._bn0(network._conv_stem((images * 255 - OFFSET) / SCALE)))
-        found = []
-        for index, block in enumerate(network._blocks[: BLOCKS[-1] + 1]):
-            x = block(x)
-            if index in BLOCKS:
-                found.append(F.normalize(x, dim=1))
-        return found
+def features_of(network: Any, images: Tensor, blocks: Sequence[int]) -> list[Tensor]:
+    """Normalised features ``[T C h w]`` after blocks of an EfficientNet; images in [0, 1]."""
+    x = network._swish(network._bn0(network._conv_stem((images * 255 - OFFSET) / SCALE)))
+    found = []
+    for index, block in enumerate(network._blocks[: blocks[-1] + 1]):
+        x = block(x)
+        if index in blocks:
+            found.append(F.normalize(x, dim=1))
+    return found
 
+
+def apart(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> Float[Tensor, " T"]:
+    """Squared differences of features, summed over channels; mean of places and levels."""
+    pairs = zip(ours, theirs, strict=True)
+    return torch.stack([(a - b).square().sum(1).mean((1, 2)) for a, b in pairs]).mean(0)
+
+
+def _distance(network: Any, device: torch.device) -> Distance:
     @torch.no_grad()
     def distance(
         images: Float[Tensor, "T 3 H W"], truth: Float[Tensor, "T 3 H W"]
     ) -> Float[Tensor, " T"]:
-        pairs = zip(features(images.to(device)), features(truth.to(device)), strict=True)
-        levels = [(a - b).square().sum(1).mean((1, 2)) for a, b in pairs]
-        return torch.stack(levels).mean(0).cpu()
+        ours, theirs = (features_of(network, x.to(device), BLOCKS) for x in (images, truth))
+        return apart(ours, theirs).cpu()
 
     return distance
