@@ -125,8 +125,8 @@ def main() -> None:
 
 def tell(what: str, fires: torch.Tensor, bad: torch.Tensor) -> None:
     """Print what a rule catches, and how often it fires on other frames."""
-    caught, false = fires[bad].float().mean(), fires[~bad].float().mean()
-    print(f"{what}: catches {caught:.0%} at {false:.2%} false alarms")
+    caught = f"{fires[bad].float().mean():.0%}" if bad.any() else "none (of none)"
+    print(f"{what}: catches {caught} at {fires[~bad].float().mean():.2%} false alarms")
 
 
 if __name__ == "__main__":

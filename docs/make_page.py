@@ -23,27 +23,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE / "images" / "page.png")
     arguments = parser.parse_args()
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        parser.error(f"no browser found on the PATH: {', '.join(BROWSERS)}; install one of them")
     with tempfile.TemporaryDirectory() as data:
         command = [sys.executable, "-m", "sphinx_framework", "serve", "--config", "lite"]
         flags = ["--device", "cpu", "--port", "0", "--data", data]
         server = subprocess.Popen([*command, *flags], stdout=subprocess.PIPE, text=True)
         try:
             assert server.stdout is not None
-            photograph(server.stdout.readline().split()[-1], arguments.out)
+            photograph(browser, server.stdout.readline().split()[-1], arguments.out)
         finally:
             server.send_signal(signal.SIGINT)
             server.wait(60)
 
 
-def photograph(url: str, out: Path) -> None:
+def photograph(executable: str, url: str, out: Path) -> None:
     """One job of the sample, then the whole page."""
     from PIL import Image
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=120_000)
     with sync_playwright() as playwright:
-        found = next(filter(None, map(shutil.which, BROWSERS)))
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 1180})
         page.goto(url)
         expect(page.locator("#thumbnails img").first).to_be_visible()

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sphinx_framework.engine.result import RenderResult
 from sphinx_framework.policy.schedule import MoveKind, Schedule
-from sphinx_framework.types import CoarseViews, QualityReport, RefineMask
+from sphinx_framework.types import CoarseViews, Objective, QualityReport, RefineMask
 
 Served = Literal["regression", "refined"]
 
@@ -30,13 +30,17 @@ class CoarseReady:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """All decisions are made; diffusion has not started."""
+    """All decisions are made; diffusion has not started.
+
+    objective: what the request's quality is a share of.
+    """
 
     quality: QualityReport
     mask: RefineMask
     schedules: tuple[Schedule, ...]
     predicted_denoise_seconds: float | None
     predicted_seconds: float | None
+    objective: Objective
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

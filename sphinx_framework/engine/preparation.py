@@ -171,4 +171,5 @@ def planned(decisions: Decisions) -> Planned:
         schedules=copied(decisions.schedules),
         predicted_denoise_seconds=decisions.predicted_denoise_seconds,
         predicted_seconds=decisions.predicted_seconds,
+        objective=decisions.start_steps.objective,
     )

@@ -99,7 +99,7 @@ class LossEstimator(Protocol):
     ) -> Float[Tensor, " V"]:
         """Return the PSNR that each image probably lost against its render, in dB, finite.
 
-        Below 0 the image gained.
+        Below 0 the image gained. It does not depend on the other images; it may on their evidence.
         """
         ...
 

@@ -38,6 +38,7 @@ def plan_view(
         "predicted_seconds": planned.predicted_seconds,
         "predicted_denoise_seconds": planned.predicted_denoise_seconds,
         "quality": order["quality"],
+        "objective": planned.objective,
         "mode": order["mode"],
         "degraded": order["degraded"],
         "ratios": [round(float(ratio), 6) for ratio in planned.quality.ratio],

@@ -11,16 +11,18 @@ serves as rendered (mean opacity below .4) are left out.
 """
 
 import argparse
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
 
 import torch
+from clips import Clips
 from prepare_refinement import TARGET
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
-from train_refinement import STEPS, Clips
+from train_refinement import STEPS
 
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.frame_plan import FramePlan
@@ -78,6 +80,22 @@ def walked(
     return x
 
 
+def proven(folders: list[Path], every: int) -> Iterator[tuple[int, dict[str, Tensor], list[int]]]:
+    """Clips with their numbers, and which of their frames the product would refine."""
+    for split in map(Clips, folders):
+        for clip in split.ready()[::every].tolist():
+            kinds = split.maps["kind"][clip]
+            frames = list(range(len(kinds)))
+            names = ("maps", "opacity", "lost", "truth")
+            row = {name: split.take(name, clip, frames) for name in names}
+            row["given"] = torch.from_numpy(kinds != TARGET)
+            row["base"] = row["maps"][:, :LATENT_CHANNELS]
+            shown = row["opacity"].mean((1, 2)) >= PROVEN
+            kept = [f for f in frames if shown[f] and not row["given"][f]]
+            if kept:
+                yield clip, row, kept
+
+
 @torch.no_grad()
 def main() -> None:
     """Run the command line."""
@@ -89,9 +107,14 @@ def main() -> None:
     parser.add_argument("--temperatures", type=float, nargs="+", default=[1.0])
     parser.add_argument("--every", type=int, default=1, help="one of so many clips of a split")
     parser.add_argument("--weights-of-render", type=float, nargs="+", default=[0.0], dest="shares")
+    parser.add_argument("--decoder", type=Path, help="weights of another autoencoder")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    decoder = build(Autoencoder, "autoencoder", "packaged", torch.device("cpu"))
+    prepared_with = build(Autoencoder, "autoencoder", "packaged", torch.device("cpu"))
+    decoder = prepared_with
+    if options.decoder is not None:
+        folder = str(options.decoder.parent)
+        decoder = build(Autoencoder, "autoencoder", folder, torch.device("cpu"))
     grid = DiffusionConfig.model_construct()
     sigmas = karras_sigmas(STEPS, grid.sigma_min, grid.sigma_max, grid.rho)
     networks = {}
@@ -99,22 +122,11 @@ def main() -> None:
         networks[path] = Denoiser().eval()
         networks[path].load_state_dict({k: v.float() for k, v in load_file(path).items()})
     rows: dict[str, list[Tensor]] = {}
-    splits = [Clips(options.data / "refinement" / name) for name in options.splits]
-    chosen = [
-        (split, clip) for split in splits for clip in split.ready()[:: options.every].tolist()
-    ]
-    for clips, clip in chosen:
-        kinds = clips.maps["kind"][clip]
-        every = list(range(len(kinds)))
-        names = ("maps", "opacity", "lost", "truth")
-        row = {name: clips.take(name, clip, every) for name in names}
-        row["given"] = torch.from_numpy(kinds != TARGET)
-        row["base"] = row["maps"][:, :LATENT_CHANNELS]
-        kept = [f for f in every if not row["given"][f] and row["opacity"][f].mean() >= PROVEN]
-        if not kept:
-            continue
-        carried = row["opacity"][kept, None] * row["lost"][kept]
-        render = (decoder.decode(row["base"][kept]) + row["lost"][kept]).clamp(0, 1)
+    folders = [options.data / "refinement" / name for name in options.splits]
+    for clip, row, kept in proven(folders, options.every):
+        render = prepared_with.decode(row["base"][kept]) + row["lost"][kept]
+        carried = row["opacity"][kept, None] * (render - decoder.decode(row["base"][kept]))
+        render = render.clamp(0, 1)
         truth = row["truth"][kept]
         rows.setdefault("truth", []).append(measured(truth, truth))
         rows.setdefault("regression", []).append(measured(render, truth))

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from damage import LADDERS, SHARPER, ladder, no_pictures, sharpened
 from scipy.stats import spearmanr
+from score_examples import stored_evidence
 from similarity import quality
 from torch import Tensor
-from train_score import stored_evidence
 
 from sphinx_framework.policy.defects import undamaged_share
 from sphinx_framework.types import ScoreEvidence

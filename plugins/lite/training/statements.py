@@ -39,8 +39,8 @@ SAID = {
     "evidence": {
         "sources": f"{GENERATED}; the same scenes wearing, and layered planes of, {PHOTOGRAPHS}. "
         f"{NEVER}",
-        "training": "fitted in about a minute: the score to frames of 85 scenes, the guard's "
-        "heads to 150, many of them damaged on purpose",
+        "training": "fitted in about two minutes to frames of 181 scenes, many of them damaged on "
+        "purpose",
         "pixels": "96",
     },
 }

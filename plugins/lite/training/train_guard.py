@@ -1,9 +1,9 @@
 r"""Train the guard's head: how many dB a frame lost against its render, from evidence alone.
 
-    python training/train_guard.py --scenes D/guard --held D/guard_held --run R \
+    python training/train_guard.py --scenes D/score --held D/score_held --run R \
         --score plugins/lite/src/sphinx_framework_lite/weights/evidence.safetensors
 
-Reads what ``guard_scenes.py`` stored. Beside the systems' frames it sees planted ones
+Reads what ``score_scenes.py`` stored. Beside the systems' frames it sees planted ones
 (``planted.py``) of frames as painted, of renders and of truths. What it learns is the PSNR that was
 lost against the truth, whatever was done to the frame. Features are made once and kept in the run's
 folder. Writes the weights of ``--score`` with a new head.
@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from planted import planted
 from safetensors.torch import load_file, save_file
+from score_examples import stored_evidence
 from similarity import psnr
 from torch import Tensor
 from torch.nn import functional
-from train_score import stored_evidence
 
 from sphinx_framework.policy.evidence import surviving_evidence
 from sphinx_framework.types import ScoreEvidence
@@ -29,7 +29,7 @@ from sphinx_framework_lite.quality import EvidenceNetwork, Head, judged_features
 
 PROVEN, TOLERANCE, LEAST = 0.4, 0.1, 0.85
 BAD = 1.0
-LIMITS = (0.75, 1.0, 1.25, 1.5)
+LIMITS = (0.75, 0.9, 1.0, 1.1, 1.25, 1.5)
 SYSTEM, TRUTH, RENDER = "system", "truth", "render"
 TARGETS = (0, 2, 3, 5)
 

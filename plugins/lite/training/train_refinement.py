@@ -11,25 +11,27 @@ made instead of adding to it. ``--features``: composed frames and truth must als
 features of a network that classifies photos, another one than the measure's. The rest is the first
 training's objective on latents, at all noise levels, so that long walks and starts from noise stay
 what they were. Splits may differ in size; one that is not prepared yet is passed over.
+``--decoder``: the autoencoder's decoder is trained with it, on what the U-Net answers; what it
+loses of a render is carried as before. Its encoder stays, so latents keep their meaning.
 """
 
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
+from clips import Clips, drawn
 from common import Run, arguments
 from feature_loss import feature_loss
-from prepare_refinement import INPUT, TARGET
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from similarity import gradient_similarity, sharpness, ssim
-from torch import Tensor
+from torch import Tensor, nn
 from train_denoiser import noisy
 
 from sphinx_framework.executors.dense import DenseExecutor
 from sphinx_framework.samplers import karras_sigmas
-from sphinx_framework_lite.autoencoder import LATENT_CHANNELS, Autoencoder
+from sphinx_framework_lite.autoencoder import Autoencoder
 from sphinx_framework_lite.config import DiffusionConfig
 from sphinx_framework_lite.denoiser import Denoiser, LiteCondition
 from sphinx_framework_lite.weights import build
@@ -42,55 +44,6 @@ LONGEST_WALK = 6
 COLD_SHARE = 0.75
 LARGEST_BATCHED = 128
 DECODED = 2  # targets per clip that the pixel loss sees
-
-
-class Clips:
-    """The memory maps of prepare_refinement.py, of one split."""
-
-    def __init__(self, folder: Path) -> None:
-        names = ("kind", "clean", "maps", "opacity", "lost", "truth", "done")
-        self.maps = {n: np.load(folder / f"{n}.npy", mmap_mode="r") for n in names}
-
-    def ready(self) -> np.ndarray:
-        """Numbers of the clips that are prepared."""
-        return np.flatnonzero(self.maps["done"])
-
-    def take(self, name: str, clip: int, frames: list[int]) -> Tensor:
-        """Frames of one clip as float32; pictures in [0, 1]."""
-        rows = torch.from_numpy(np.array(self.maps[name][clip])[frames]).float()
-        return rows / 255 if name in ("opacity", "truth") else rows
-
-
-def drawn(clips: Clips, count: int, generator: torch.Generator, drop: bool) -> dict[str, Tensor]:
-    """Clips with all inputs and two to five of the targets, the same number of frames in each."""
-    ready = clips.ready()
-    pick = torch.randint(len(ready), (count,), generator=generator).tolist()
-    kinds = [clips.maps["kind"][ready[i]] for i in pick]
-    inputs = max(int((kind == INPUT).sum()) for kind in kinds)
-    frames = inputs + int(torch.randint(2, 6, (), generator=generator))
-    batch: dict[str, list[Tensor]] = {}
-    for i, kind in zip(pick, kinds, strict=True):
-        photos, targets = np.flatnonzero(kind == INPUT), np.flatnonzero(kind == TARGET)
-        order = torch.randperm(len(targets), generator=generator).numpy()
-        chosen = sorted([*photos.tolist(), *targets[order[: frames - len(photos)]].tolist()])
-        row = {name: clips.take(name, int(ready[i]), chosen) for name in clips.maps
-               if name not in ("done", "kind")}  # fmt: skip
-        row["given"] = torch.from_numpy(kind[chosen] == INPUT)
-        row["base"] = row["maps"][:, :LATENT_CHANNELS].clone()
-        if drop:
-            _hide_sources(row, torch.rand(3, generator=generator))
-        for name, value in row.items():
-            batch.setdefault(name, []).append(value)
-    shortest = min(len(rows) for rows in batch["given"])
-    return {n: torch.stack([v[:shortest] for v in values]) for n, values in batch.items()}
-
-
-def _hide_sources(row: dict[str, Tensor], chance: Tensor) -> None:
-    """Condition dropout: hide one source's renders, or both."""
-    width = LATENT_CHANNELS + 1
-    for source in range(2):
-        if chance[source] < 0.04 or chance[2] < 0.03:
-            row["maps"][~row["given"], (1 + source) * width : (2 + source) * width] = 0
 
 
 def stepped(
@@ -189,6 +142,53 @@ def latent_loss(
     return error.mean() / flat["weight"].mean().clamp(min=1e-3)
 
 
+class Trained:
+    """The U-Net, the decoder if asked for, and what their frames are compared by."""
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+        self.device = torch.device(options.device)
+        self.network = Denoiser()
+        weights = load_file(options.start)
+        self.network.load_state_dict({k: v.float() for k, v in weights.items()})
+        self.network.to(self.device).train()
+        self.prepared_with = build(Autoencoder, "autoencoder", "packaged", self.device)
+        self.decoder = self.prepared_with
+        self.module: nn.Module = self.network
+        if options.decoder is not None:
+            folder = str(options.decoder.parent)
+            self.decoder = build(Autoencoder, "autoencoder", folder, self.device)
+            self.decoder.decoder.requires_grad_(True)
+            both = {"denoiser": self.network, "autoencoder": self.decoder}
+            self.module = nn.ModuleDict(both)
+        self.seen = None
+        if options.features:
+            self.seen = feature_loss(options.size, options.features, self.device)
+        grid = DiffusionConfig.model_construct()
+        levels = karras_sigmas(STEPS, grid.sigma_min, grid.sigma_max, grid.rho)
+        self.sigmas = tuple(levels.tolist())
+
+    def composed_loss(
+        self, batch: dict[str, Tensor], temperature: float, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Loss and gain in dB of some composed frames of a batch, after steps of the network."""
+        batch = {name: value.to(self.device) for name, value in batch.items()}
+        path = drawn_path(torch.rand(3, generator=generator), self.options.walks)
+        clean = stepped(self.network, batch, self.sigmas, path, temperature, generator)
+        targets = torch.nonzero(~batch["given"].flatten())[:, 0].cpu()
+        order = torch.randperm(len(targets), generator=generator)
+        picked = targets[order[: DECODED * len(batch["given"])]].to(self.device)
+        rows = {n: batch[n].flatten(0, 1)[picked] for n in ("base", "opacity", "lost", "truth")}
+        with torch.autocast(self.device.type, torch.bfloat16):
+            decoded = self.decoder.decode(clean[picked])
+            again = self.decoder.decode(rows["base"])
+            with torch.no_grad():
+                render = self.prepared_with.decode(rows["base"]) + rows["lost"]
+        composed = decoded + rows["opacity"][:, None] * (render - again)
+        judged = self.prepared_with, self.seen, self.options.soft
+        return picture_loss(composed, render, rows["truth"], rows["opacity"], *judged)
+
+
 def main() -> None:
     """Run the command line."""
     parser = arguments(__doc__ or "")
@@ -200,56 +200,31 @@ def main() -> None:
     parser.add_argument("--features", type=float, default=0.0, help="weight of that term")
     parser.add_argument("--features-of", type=int, choices=(1, 2), default=1, dest="size")
     parser.add_argument("--soft", type=float, default=0.0, help="weight of too little sharpness")
+    parser.add_argument("--decoder", type=Path, help="train this autoencoder's decoder too")
     options = parser.parse_args()
     torch.manual_seed(options.seed)
-    network = Denoiser()
-    network.load_state_dict({k: v.float() for k, v in load_file(options.start).items()})
-    device = torch.device(options.device)
-    network.to(device).train()
-    decoder = build(Autoencoder, "autoencoder", "packaged", device)
-    seen = feature_loss(options.size, options.features, device) if options.features else None
-    run = Run(options, network, ema=0.995)
+    trained = Trained(options)
+    run = Run(options, trained.module, ema=0.995)
     splits = [Clips(options.data / "refinement" / name) for name in options.splits]
-    grid = DiffusionConfig.model_construct()
-    sigmas = tuple(karras_sigmas(STEPS, grid.sigma_min, grid.sigma_max, grid.rho).tolist())
     while run.progress < 1:
-        generator = run.generator
         usable = [split for split in splits if len(split.ready()) > 0]
         split = usable[run.step % len(usable)]
         # A clip of twice the side is as much work as four.
         large = split.maps["truth"].shape[-1] > LARGEST_BATCHED
-        batch = drawn(split, 1 if large else options.batch, generator, drop=True)
-        chance = torch.rand(2, generator=generator)
+        batch = drawn(split, 1 if large else options.batch, run.generator, drop=True)
+        chance = torch.rand(2, generator=run.generator)
         if chance[0] < LATENT_SHARE:
-            loss = latent_loss(network, batch, device, generator)
+            loss = latent_loss(trained.network, batch, trained.device, run.generator)
             run.update(0.3 * loss, latent=float(loss.detach()))
             continue
-        batch = {name: value.to(device) for name, value in batch.items()}
-        path = drawn_path(torch.rand(3, generator=generator), options.walks)
         warm = options.temperature if chance[1] < COLD_SHARE else 1.0
-        clean = stepped(network, batch, sigmas, path, warm, generator)
-        targets = torch.nonzero(~batch["given"].flatten())[:, 0].cpu()
-        picked = targets[
-            torch.randperm(len(targets), generator=generator)[: DECODED * len(batch["given"])]
-        ]
-        picked = picked.to(device)
-        pixels = {n: batch[n].flatten(0, 1)[picked] for n in ("opacity", "lost", "truth")}
-        with torch.autocast(device.type, torch.bfloat16):
-            decoded = decoder.decode(clean[picked]).float()
-            with torch.no_grad():
-                render = decoder.decode(batch["base"].flatten(0, 1)[picked]).float()
-        composed = decoded + pixels["opacity"][:, None] * pixels["lost"]
-        loss, gain = picture_loss(
-            composed,
-            render + pixels["lost"],
-            pixels["truth"],
-            pixels["opacity"],
-            decoder,
-            seen,
-            options.soft,
-        )
+        loss, gain = trained.composed_loss(batch, warm, run.generator)
         run.update(loss, gain=float(gain))
     run.save()
+    if options.decoder is not None:
+        for name in ("denoiser", "autoencoder"):
+            own = {k[len(name) + 1 :]: v for k, v in run.average.items() if k.startswith(name)}
+            save_file(own, run.folder / f"{name}.safetensors")
 
 
 if __name__ == "__main__":

@@ -4,31 +4,34 @@
 
 Reads what ``score_scenes.py`` stored. The score's target is similarity to the truth, (SSIM + GMS)
 / 2, less the shift of the mean colour, which neither of both sees. Features are made once and kept
-in the run's folder; fitting takes seconds to minutes. The guard's head: ``train_guard.py``.
+in the run's folder; fitting takes less than a minute. The guard's head: ``train_guard.py``.
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from damage import LADDERS, SHARPER, ladder, sharpened
 from safetensors.torch import load_file, save_file
 from scipy.stats import spearmanr
-from similarity import quality
+from score_examples import DAMAGED, gathered
 from torch import Tensor
 from torch.nn import functional
 
-from sphinx_framework.geometry.warps import warped
-from sphinx_framework.types import Cameras, ScoreEvidence
-from sphinx_framework_lite.evidence_features import Known, features, known
 from sphinx_framework_lite.quality import EvidenceNetwork, Head
 
-SYSTEM, DAMAGED, TRUTH = 0, 1, 2
 LOW = 0.2
-LADDER_TARGETS = (1, 4)
-FIRST_PHOTO = 90
+RATE = 3e-3
+# Noise on the features, of their deviation.
+JITTER = 0.01
+FRAMES, RUNGS = 8, 256
+# From which difference of similarity on two pictures are ranked, how much better the better one
+# should score at most, and how sharply a smaller difference is paid for.
+TIED, MARGIN, STEEP = 0.0005, 0.05, 300.0
+TIED_SYSTEMS = 0.0003
+# By how much each rung of a ladder should score less than the one above it.
+RUNG = 0.004
+# Weights beside that of least squares.
+RANKED, RANKED_SYSTEMS, LADDERED = 0.3, 1.0, 1.0
 
 
 def stretched(value: Tensor) -> Tensor:
@@ -36,139 +39,85 @@ def stretched(value: Tensor) -> Tensor:
     return ((value - LOW) / (1 - LOW)).clamp(0.005, 0.995)
 
 
-def aim(images: Tensor, truth: Tensor) -> Tensor:
-    """Similarity to the truth, less the shift of the mean colour."""
-    shift = (images.mean((2, 3)) - truth.mean((2, 3))).abs().mean(1)
-    return quality(images, truth) - shift
+def short_of(wanted: Tensor, apart: Tensor) -> Tensor:
+    """Smooth cost of scores that lie less apart than wanted."""
+    return functional.softplus(STEEP * (wanted - apart)) * (25 / STEEP)
 
 
-def stored_evidence(scene: dict[str, np.ndarray]) -> ScoreEvidence:
-    """Evidence of a stored scene's targets, as the engine makes it."""
+class Examples:
+    """What a head is fitted to, and draws from it."""
 
-    def images(name: str) -> Tensor:
-        return torch.from_numpy(scene[name]).float() / 255
+    def __init__(self, data: dict[str, Tensor], seed: int) -> None:
+        self._data = data
+        self._generator = torch.Generator().manual_seed(seed)
+        order = data["frame"].argsort(stable=True)
+        _, counts = data["frame"][order].unique_consecutive(return_counts=True)
+        self.frames = list(order.split(counts.tolist()))
+        systems = [rows[data["kind"][rows] != DAMAGED] for rows in self.frames]
+        self.systems = [rows for rows in systems if len(rows) > 2]
+        self.rungs = (data["above"] >= 0).nonzero()[:, 0]
 
-    inputs = images("inputs")
-    size = (inputs.shape[-2], inputs.shape[-1])
-    cameras = Cameras(
-        world_from_camera=torch.from_numpy(scene["poses"]).float(),
-        intrinsics=torch.from_numpy(scene["intrinsics"]).float(),
-        image_size=size,
-    )
-    count = len(inputs)
-    depth = torch.from_numpy(scene["depth"]).float()
-    targets = list(range(count, len(scene["poses"])))
-    warps, inside = warped(inputs, cameras[list(range(count))], cameras[targets], depth)
-    names = scene["names"].tolist()
-    return ScoreEvidence(
-        inputs=inputs,
-        renders=torch.from_numpy(scene["systems"][names.index("regression")]).float() / 255,
-        opacity=torch.from_numpy(scene["opacity"]).float(),
-        warps=warps,
-        inside=inside,
-    )
+    def drawn(self, groups: list[Tensor], count: int) -> Tensor:
+        """Rows of some groups."""
+        picked = torch.randint(len(groups), (count,), generator=self._generator).tolist()
+        return torch.cat([groups[i] for i in picked])
 
+    def drawn_rungs(self) -> tuple[Tensor, Tensor]:
+        """Rows of some rungs, and those above them."""
+        picked = torch.randint(len(self.rungs), (RUNGS,), generator=self._generator)
+        rows = self.rungs[picked]
+        return rows, self._data["above"][rows]
 
-@torch.no_grad()
-def examples(path: Path, number: int, *, kept_warps: bool = True) -> dict[str, Tensor]:
-    """Features and aims of all systems and ladders of one stored scene."""
-    with np.load(path) as file:
-        scene = {name: file[name] for name in file.files}
-    truth = torch.from_numpy(scene["truth"]).float() / 255
-    evidence = stored_evidence(scene)
-    if not kept_warps:
-        evidence = replace(evidence, warps=None, inside=None)
-    laddered = [target for target in LADDER_TARGETS if target < len(truth)]
-    whole, some = known(evidence), known(evidence.rows(laddered))
-    rows: dict[str, list[Tensor]] = {}
+    def jitter(self, head: Head, count: int) -> Tensor:
+        """Noise on as many rows of features."""
+        shape = (count, len(head.deviation))
+        return JITTER * head.deviation * torch.randn(shape, generator=self._generator)
 
-    def add(images: Tensor, targets: list[int], kind: int) -> None:
-        put(images, truth[targets], targets, kind, some if kind == DAMAGED else whole)
-
-    def put(images: Tensor, reference: Tensor, targets: list[int], kind: int, seen: Known) -> None:
-        found = {
-            "features": features(images, seen),
-            "aim": aim(images, reference),
-            "similarity": quality(images, reference),
-            "frame": torch.tensor(targets) + 100 * number,
-            "kind": torch.full((len(targets),), kind),
-        }
-        for name, value in found.items():
-            rows.setdefault(name, []).append(value)
-
-    every = list(range(len(truth)))
-    for frames in scene["systems"]:
-        add(torch.from_numpy(frames).float() / 255, every, SYSTEM)
-    add(truth, every, TRUTH)
-    for base in (truth[laddered], evidence.renders[laddered]):
-        for name in LADDERS:
-            for images in ladder(name, base, number):
-                add(images, laddered, DAMAGED)
-        for amount in SHARPER:
-            images = sharpened(amount)(base, torch.Generator()).clamp(0, 1)
-            add(images, laddered, DAMAGED)
-    add(truth.roll(1, 0)[laddered], laddered, DAMAGED)
-    photos, places = evidence.inputs, [FIRST_PHOTO + i for i in range(len(evidence.inputs))]
-    themselves = known(
-        ScoreEvidence(inputs=photos, renders=photos, opacity=torch.ones_like(photos[:, 0]))
-    )
-    put(photos, photos, places, DAMAGED, themselves)
-    for name in ("blur", "noise"):
-        for images in ladder(name, photos, number):
-            put(images, photos, places, DAMAGED, themselves)
-    return {name: torch.cat(values) for name, values in rows.items()}
-
-
-def gathered(folder: Path, cache: Path, *, some_without: bool) -> dict[str, Tensor]:
-    """Examples of all scenes of a folder, from the cache where they were made before.
-
-    some_without: every fourth scene has no warps, as with a regression stage that has no depth.
-    """
-    cache.mkdir(parents=True, exist_ok=True)
-    parts = []
-    for number, path in enumerate(sorted(folder.glob("[0-9]*.npz"))):
-        if path.name.endswith(".tmp.npz"):
-            continue
-        kept = cache / f"{path.stem}.pt"
-        if not kept.exists():
-            number = int(path.stem)
-            warps = not some_without or number % 4 > 0
-            torch.save(examples(path, number, kept_warps=warps), kept)
-        part = torch.load(kept, weights_only=True)
-        parts.append({**part, "scene": torch.full_like(part["frame"], number)})
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    def ranked(self, rows: Tensor, score: Tensor, tied: float) -> Tensor:
+        """What pairs of one frame cost that lie too close, or the wrong way round."""
+        wanted, frame = self._data["aim"][rows], self._data["frame"][rows]
+        gap = wanted[:, None] - wanted
+        apart = (score[:, None] - score) * gap.sign()
+        pairs = (frame[:, None] == frame) & (gap.abs() > tied)
+        cost = short_of(gap.abs().clamp(max=MARGIN), apart)
+        return (cost * pairs).sum() / pairs.sum().clamp(min=1)
 
 
 def fit(head: Head, data: dict[str, Tensor], steps: int, seed: int) -> None:
-    """Smooth least squares, and ranking within every frame."""
+    """Smooth least squares; ranks within a frame, of systems once more; rungs of ladders."""
     deviation, mean = torch.std_mean(data["features"], dim=0)
     head.mean.copy_(mean)
     head.deviation.copy_(deviation.clamp(min=1e-4))
-    optimiser = torch.optim.AdamW(head.parameters(), lr=3e-3, weight_decay=5e-2)
-    generator = torch.Generator().manual_seed(seed)
-    order = data["frame"].argsort(stable=True)
-    _, counts = data["frame"][order].unique_consecutive(return_counts=True)
-    frames = order.split(counts.tolist())
+    optimiser = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=5e-2)
+    draw = Examples(data, seed)
+
+    def scored(rows: Tensor) -> Tensor:
+        found: Tensor = head(data["features"][rows] + draw.jitter(head, len(rows)))
+        return found
+
     for step in range(steps):
         for group in optimiser.param_groups:
-            group["lr"] = 3e-3 * (1 - step / steps) + 1e-5
-        pick = torch.randint(len(frames), (8,), generator=generator).tolist()
-        rows = torch.cat([frames[i] for i in pick])
-        inputs = data["features"][rows]
-        inputs = inputs + 0.08 * head.deviation * torch.randn(inputs.shape, generator=generator)
-        score = head(inputs)
-        wanted = data["aim"][rows]
-        loss = functional.smooth_l1_loss(score, stretched(wanted), beta=0.05)
-        same = data["frame"][rows][:, None] == data["frame"][rows]
-        gap = wanted[:, None] - wanted
-        apart = score[:, None] - score
-        close = same & (gap.abs() > 0.003)
-        margin = gap.abs().clamp(max=0.05)
-        ranked = functional.softplus(25 * (margin - apart * gap.sign()))
-        loss = loss + 0.1 * (ranked * close).sum() / close.sum().clamp(min=1)
+            group["lr"] = RATE * (1 - step / steps) + 1e-5
+        rows = draw.drawn(draw.frames, FRAMES)
+        score = scored(rows)
+        loss = functional.smooth_l1_loss(score, stretched(data["aim"][rows]), beta=0.05)
+        loss = loss + RANKED * draw.ranked(rows, score, TIED)
+        rows = draw.drawn(draw.systems, 2 * FRAMES)
+        loss = loss + RANKED_SYSTEMS * draw.ranked(rows, scored(rows), TIED_SYSTEMS)
+        below, above = draw.drawn_rungs()
+        noise = draw.jitter(head, RUNGS)
+        both = [head(data["features"][rows] + noise) for rows in (above, below)]
+        wanted = torch.full_like(both[0], RUNG)
+        loss = loss + LADDERED * short_of(wanted, both[0] - both[1]).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+
+
+def fallen(score: Tensor, data: dict[str, Tensor]) -> float:
+    """Share of the rungs of ladders that do not score less than the rung above."""
+    below = (data["above"] >= 0).nonzero()[:, 0]
+    return (score[below] >= score[data["above"][below]]).float().mean().item()
 
 
 def report(score: Tensor, data: dict[str, Tensor]) -> None:
@@ -182,7 +131,8 @@ def report(score: Tensor, data: dict[str, Tensor]) -> None:
     print(
         f"{len(values)} frames: Spearman within a frame, mean {values.mean():.3f}, "
         f"worst tenth below {values.quantile(0.1):.3f}; over all images "
-        f"{spearmanr(score, data['similarity'])[0]:.3f}"
+        f"{spearmanr(score, data['similarity'])[0]:.3f}; "
+        f"rungs not below the one above {fallen(score, data):.4f}"
     )
 
 
@@ -192,7 +142,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=Path, required=True)
     parser.add_argument("--held", type=Path, nargs="+", required=True, help="only measured")
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--guard", type=Path, help="weights whose head of the guard stays")
     options = parser.parse_args()
     torch.set_num_threads(1)

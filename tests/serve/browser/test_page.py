@@ -59,6 +59,7 @@ def test_what_every_quality_would_cost_stands_beside_the_dial(page):
     rungs = page.locator("#rungs button")
     expect(rungs).to_have_count(3)
     expect(page.locator("#cost")).to_have_text(re.compile(r"about \d"))
+    expect(page.locator("#qualityNote")).to_have_text(re.compile("^The share of "))
     costs = [float(text.split()[-2]) for text in rungs.all_inner_texts()]
     assert costs == sorted(costs)
     rungs.first.press("Enter")

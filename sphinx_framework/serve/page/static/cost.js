@@ -10,6 +10,12 @@ const MODES = {
   regression: "The fast views alone, without any diffusion.",
 };
 
+/** What a quality is a share of, by the objective that the pipeline's rules were fitted for. */
+const MEANINGS = {
+  paper: "The share of full diffusion's score; 100 % is full diffusion.",
+  truth: "The share of the best plan's likeness to the truth, as calibrated; 100 % is that plan.",
+};
+
 export class Cost {
   constructor() {
     this.plans = [];
@@ -61,6 +67,8 @@ export class Cost {
   show() {
     $("modeNote").textContent = MODES[this.mode] ?? "";
     $("qualityText").textContent = exactly(this.quality);
+    const { objective } = this.plans.find(({ plan }) => plan.objective)?.plan ?? {};
+    $("qualityNote").textContent = MEANINGS[objective] ?? "";
     $("quality").disabled = ["diffusion", "regression"].includes(this.mode);
     const known = this.known();
     const exact = known.find(([quality]) => Math.abs(quality - this.quality) < 1e-6);
