@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 from clips import Clips
+from decoders import decoders, renders
 from prepare_refinement import TARGET
 from safetensors.torch import load_file
 from torch import Tensor
@@ -31,10 +32,9 @@ from sphinx_framework.perceptual import Distance
 from sphinx_framework.protocols import SolverStep
 from sphinx_framework.samplers import SigmaSampler, karras_sigmas
 from sphinx_framework.study.evaluate.features import load_features
-from sphinx_framework_lite.autoencoder import LATENT_CHANNELS, Autoencoder
+from sphinx_framework_lite.autoencoder import LATENT_CHANNELS
 from sphinx_framework_lite.config import DiffusionConfig
 from sphinx_framework_lite.denoiser import Denoiser, LiteCondition
-from sphinx_framework_lite.weights import build
 
 PROVEN = 0.4
 
@@ -110,11 +110,7 @@ def main() -> None:
     parser.add_argument("--decoder", type=Path, help="weights of another autoencoder")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    prepared_with = build(Autoencoder, "autoencoder", "packaged", torch.device("cpu"))
-    decoder = prepared_with
-    if options.decoder is not None:
-        folder = str(options.decoder.parent)
-        decoder = build(Autoencoder, "autoencoder", folder, torch.device("cpu"))
+    prepared_with, decoder = decoders(options.decoder, torch.device("cpu"))
     grid = DiffusionConfig.model_construct()
     sigmas = karras_sigmas(STEPS, grid.sigma_min, grid.sigma_max, grid.rho)
     networks = {}
@@ -124,10 +120,10 @@ def main() -> None:
     rows: dict[str, list[Tensor]] = {}
     folders = [options.data / "refinement" / name for name in options.splits]
     for clip, row, kept in proven(folders, options.every):
-        render = prepared_with.decode(row["base"][kept]) + row["lost"][kept]
-        carried = row["opacity"][kept, None] * (render - decoder.decode(row["base"][kept]))
-        render = render.clamp(0, 1)
-        truth = row["truth"][kept]
+        shown = {name: row[name][kept] for name in ("base", "opacity", "lost", "truth")}
+        render, lost = renders(shown, prepared_with, decoder)
+        carried, render = shown["opacity"][:, None] * lost, render.clamp(0, 1)
+        truth = shown["truth"]
         rows.setdefault("truth", []).append(measured(truth, truth))
         rows.setdefault("regression", []).append(measured(render, truth))
         every_way = product(networks.items(), map(FramePlan.parse, options.plans))

@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from clips import Clips, drawn
 from common import Run, arguments
+from decoders import decoders, renders
 from feature_loss import feature_loss
 from safetensors.torch import load_file, save_file
 from similarity import gradient_similarity, sharpness, ssim
@@ -34,7 +35,6 @@ from sphinx_framework.samplers import karras_sigmas
 from sphinx_framework_lite.autoencoder import Autoencoder
 from sphinx_framework_lite.config import DiffusionConfig
 from sphinx_framework_lite.denoiser import Denoiser, LiteCondition
-from sphinx_framework_lite.weights import build
 
 STEPS = 50
 STARTS = (20, 45)
@@ -152,12 +152,9 @@ class Trained:
         weights = load_file(options.start)
         self.network.load_state_dict({k: v.float() for k, v in weights.items()})
         self.network.to(self.device).train()
-        self.prepared_with = build(Autoencoder, "autoencoder", "packaged", self.device)
-        self.decoder = self.prepared_with
+        self.prepared_with, self.decoder = decoders(options.decoder, self.device)
         self.module: nn.Module = self.network
         if options.decoder is not None:
-            folder = str(options.decoder.parent)
-            self.decoder = build(Autoencoder, "autoencoder", folder, self.device)
             self.decoder.decoder.requires_grad_(True)
             both = {"denoiser": self.network, "autoencoder": self.decoder}
             self.module = nn.ModuleDict(both)
@@ -181,10 +178,8 @@ class Trained:
         rows = {n: batch[n].flatten(0, 1)[picked] for n in ("base", "opacity", "lost", "truth")}
         with torch.autocast(self.device.type, torch.bfloat16):
             decoded = self.decoder.decode(clean[picked])
-            again = self.decoder.decode(rows["base"])
-            with torch.no_grad():
-                render = self.prepared_with.decode(rows["base"]) + rows["lost"]
-        composed = decoded + rows["opacity"][:, None] * (render - again)
+            render, lost = renders(rows, self.prepared_with, self.decoder)
+        composed = decoded + rows["opacity"][:, None] * lost
         judged = self.prepared_with, self.seen, self.options.soft
         return picture_loss(composed, render, rows["truth"], rows["opacity"], *judged)
 

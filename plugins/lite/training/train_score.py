@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from scipy.stats import spearmanr
-from score_examples import DAMAGED, gathered
+from score_examples import DAMAGED, NONE, gathered
 from torch import Tensor
 from torch.nn import functional
 
@@ -44,6 +44,11 @@ def short_of(wanted: Tensor, apart: Tensor) -> Tensor:
     return functional.softplus(STEEP * (wanted - apart)) * (25 / STEEP)
 
 
+def rungs(data: dict[str, Tensor]) -> Tensor:
+    """Rows of the rungs of ladders, each of which has one above it."""
+    return (data["above"] != NONE).nonzero()[:, 0]
+
+
 class Examples:
     """What a head is fitted to, and draws from it."""
 
@@ -55,7 +60,7 @@ class Examples:
         self.frames = list(order.split(counts.tolist()))
         systems = [rows[data["kind"][rows] != DAMAGED] for rows in self.frames]
         self.systems = [rows for rows in systems if len(rows) > 2]
-        self.rungs = (data["above"] >= 0).nonzero()[:, 0]
+        self.rungs = rungs(data)
 
     def drawn(self, groups: list[Tensor], count: int) -> Tensor:
         """Rows of some groups."""
@@ -116,7 +121,7 @@ def fit(head: Head, data: dict[str, Tensor], steps: int, seed: int) -> None:
 
 def fallen(score: Tensor, data: dict[str, Tensor]) -> float:
     """Share of the rungs of ladders that do not score less than the rung above."""
-    below = (data["above"] >= 0).nonzero()[:, 0]
+    below = rungs(data)
     return (score[below] >= score[data["above"][below]]).float().mean().item()
 
 
