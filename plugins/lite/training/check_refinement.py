@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 from clips import Clips
 from decoders import decoders, renders
+from half_precision import half_precision
 from prepare_refinement import TARGET
 from safetensors.torch import load_file
 from torch import Tensor
@@ -73,7 +74,7 @@ def walked(
     visited = plan.walk.visited(plan.start, STEPS)
     for step, after in zip(visited, [*visited[1:], STEPS], strict=True):
         level = torch.full((len(x),), sampler.sigmas[step])
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             clean = network(x, level, condition, DenseExecutor(len(x))).float()
         move = SolverStep(step=step, next_step=after, previous=None, draw=lambda: noise)
         x = sampler.advance(x, clean, move)

@@ -246,7 +246,7 @@ def main() -> None:
     pool = photo_pool(options.photos)
     side = options.side
     data = arrays(options.out / options.split, options.scenes, side)
-    for index in range(options.until or options.scenes):
+    for index in range(options.scenes if options.until is None else options.until):
         if data["done"][index]:
             continue
         random = np.random.default_rng([options.first + index, 20])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from common import Scenes
+from half_precision import half_precision
 from memory_maps import memory_maps
 
 from sphinx_framework.types import Cameras, Scene
@@ -90,7 +91,7 @@ def main() -> None:
         scene = stored_scene(scenes, index)
         # A fifth of the scenes has the sharper full-resolution regression as its base.
         stride = 1 if index % 5 == 4 else 2
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             found = input_depth(depth, scene)
         sources = source_renders(scene, found, scene.targets)
         closeness = source_closeness(scene, scene.targets)
@@ -101,7 +102,7 @@ def main() -> None:
         coarse = fill_holes(fused.images, fused.opacity).clamp(0, 1)
         filled = [fill_holes(s.images, s.opacity).clamp(0, 1) for s in sources]
         everything = torch.cat([scene.images, scene.target_images, coarse, *filled])
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             latents = autoencoder.encode(everything).float()
         ends, targets = latents[:2], latents[2 : 2 + TARGETS]
         cameras = Cameras(

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from common import Scenes
+from half_precision import half_precision
 from memory_maps import memory_maps
 
 from sphinx_framework.types import Cameras, Scene
@@ -108,7 +109,7 @@ def main() -> None:
     out = arrays(
         options.data / "refinement" / options.split, options.scenes, frames, (height, width)
     )
-    for index in range(options.until or options.scenes):
+    for index in range(options.scenes if options.until is None else options.until):
         if out["done"][index] or not scenes.maps["done"][index]:
             continue
         random = np.random.default_rng([index, 31])
@@ -117,7 +118,7 @@ def main() -> None:
             inputs = drawn_inputs(frames, random)
             loosened = drawn_range(random)
         scene = stored_scene(scenes, index, inputs, loosened)
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             coarse = regression.predict(scene)
         layout = diffusion.layouts(scene)[0]
         rows = {
@@ -127,7 +128,7 @@ def main() -> None:
         seen = torch.stack([rows[slot.kind][0][slot.index] for slot in layout.slots])
         truth = torch.stack([rows[slot.kind][1][slot.index] for slot in layout.slots])
         targets = list(layout.targets)
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             base, clean = diffusion.encode(seen), diffusion.encode(truth)
             condition = diffusion.condition(scene, coarse, layout, base, diffusion.sampler(50))
             decoded = diffusion.decode(base)

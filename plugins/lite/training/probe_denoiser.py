@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 import torch
+from half_precision import half_precision
 from safetensors.torch import load_file
 from train_denoiser import FRAMES, Latents, clip
 
@@ -43,7 +44,7 @@ def main() -> None:
         for sigma in (0.03, 0.1, 0.3, 1.0, 3.0, 8.0):
             level = torch.full((len(residual),), sigma)
             x = ((1 - u) * residual + sigma * noise) * targets[:, None, None, None]
-            with torch.autocast("cpu", torch.bfloat16):
+            with half_precision():
                 out = network.raw(x, level, flat["maps"], DenseExecutor(FRAMES)).float()
             skip, scale, _ = network.coefficients(level[:, None, None, None])
             error = (skip * x + scale * out - residual)[targets].square().mean()

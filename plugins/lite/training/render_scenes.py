@@ -53,7 +53,8 @@ def main() -> None:
     data = arrays(options.out / (options.name or options.split), options.scenes, side)
     photos = PhotoTextures(options.photos) if options.photos else None
     start = time.time()
-    for index in range(options.part, options.until or options.scenes, options.parts):
+    last = options.scenes if options.until is None else options.until
+    for index in range(options.part, last, options.parts):
         if data["done"][index]:
             continue
         seed = options.first + index

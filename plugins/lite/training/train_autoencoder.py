@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from common import Run, Scenes, arguments
+from half_precision import half_precision
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
@@ -62,7 +63,7 @@ def main() -> None:
         size = (len(images), LATENT_CHANNELS, images.shape[-2] // 4, images.shape[-1] // 4)
         level = 0.1 * torch.rand(len(images), 1, 1, 1, generator=run.generator)
         noise = level * torch.randn(size, generator=run.generator)
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             out, _ = network(images, noise)
         l1 = functional.l1_loss(out, images)
         mse = functional.mse_loss(out, images)
@@ -70,7 +71,7 @@ def main() -> None:
         values = {"l1": float(l1.detach()), "psnr": -10 * math.log10(float(mse.detach()))}
         if run.step % 200 == 199:
             network.standard.eval()
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            with torch.no_grad(), half_precision():
                 again = network(held)[0].clamp(0, 1)
             network.standard.train(not options.decoder_of)
             errors = (again - held).square().mean(dim=(1, 2, 3))

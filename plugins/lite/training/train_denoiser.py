@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from common import Run, arguments
+from half_precision import half_precision
 from torch import Tensor
 
 from sphinx_framework.executors.dense import DenseExecutor
@@ -125,7 +126,7 @@ def main() -> None:
         batch = {name: torch.stack([c[name] for c in clips]) for name in clips[0]}
         made = noisy(batch, generator, deviation)
         flat = {name: value.flatten(0, 1) for name, value in {**batch, **made}.items()}
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             out = network.raw(flat["state"], flat["sigma"], flat["maps"], DenseExecutor(count + 2))
         skip, scale, _ = network.coefficients(flat["sigma"][:, None, None, None])
         wanted = (flat["residual"] - skip * flat["state"]) / scale

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from common import Run, Scenes, arguments
+from half_precision import half_precision
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
@@ -112,7 +113,7 @@ def main() -> None:
     while run.progress < 1:
         scenes = splits[run.step % len(splits)]
         batch = draw(scenes, options.batch, run.generator, scenes.ready())
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             out = network(
                 batch["images"],
                 batch["poses"],

@@ -25,6 +25,7 @@ from clips import Clips, drawn
 from common import Run, arguments
 from decoders import decoders, renders
 from feature_loss import feature_loss
+from half_precision import half_precision
 from safetensors.torch import load_file, save_file
 from similarity import gradient_similarity, sharpness, ssim
 from torch import Tensor, nn
@@ -66,7 +67,7 @@ def stepped(
 
     def denoised(state: Tensor, step: int) -> Tensor:
         level = torch.full((clips * frames,), sigmas[step], device=device)
-        with torch.autocast(device.type, torch.bfloat16):
+        with half_precision(device):
             return network(state, level, condition, ops).float()
 
     with torch.no_grad():
@@ -108,7 +109,7 @@ def picture_loss(
     square = error.square().mean((1, 2, 3))
     before = (render - truth).square().mean((1, 2, 3))
     lost = (square + 3e-4).log() - (before + 3e-4).log()
-    with torch.autocast(composed.device.type, torch.bfloat16):
+    with half_precision(composed.device):
         features = encoder.encode(composed) - encoder.encode(truth)
     loss = (
         error.abs().mean((1, 2, 3))
@@ -134,7 +135,7 @@ def latent_loss(
     made = noisy(batch, generator, float(network.deviation))
     flat = {n: v.flatten(0, 1).to(device) for n, v in {**batch, **made}.items()}
     ops = DenseExecutor(batch["given"].shape[1])
-    with torch.autocast(device.type, torch.bfloat16):
+    with half_precision(device):
         out = network.raw(flat["state"], flat["sigma"], flat["maps"], ops)
     skip, scale, _ = network.coefficients(flat["sigma"][:, None, None, None])
     wanted = (flat["residual"] - skip * flat["state"]) / scale
@@ -176,7 +177,7 @@ class Trained:
         order = torch.randperm(len(targets), generator=generator)
         picked = targets[order[: DECODED * len(batch["given"])]].to(self.device)
         rows = {n: batch[n].flatten(0, 1)[picked] for n in ("base", "opacity", "lost", "truth")}
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with half_precision(self.device):
             decoded = self.decoder.decode(clean[picked])
             render, lost = renders(rows, self.prepared_with, self.decoder)
         composed = decoded + rows["opacity"][:, None] * lost
