@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import torch
-from real_photos import captured, generated
+from real_photos import generated
 from torch import Tensor
 
 from sphinx_framework.config import load_config
@@ -29,6 +29,7 @@ from sphinx_framework.metrics import psnr
 from sphinx_framework.policy.evidence import surviving_evidence
 from sphinx_framework.policy.evidence_config import EvidenceConfig
 from sphinx_framework.protocols import LossEstimator
+from sphinx_framework.scenes.frame_pairs import captured
 from sphinx_framework.study.calibrate.samples import FixedPlan
 from sphinx_framework.types import Scene
 

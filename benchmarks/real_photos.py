@@ -24,8 +24,8 @@ from torch import Tensor
 
 from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
-from sphinx_framework.geometry.resize import fit_scene
 from sphinx_framework.metrics import gradient_similarity, psnr, ssim
+from sphinx_framework.scenes.frame_pairs import captured
 from sphinx_framework.scenes.load import load_scene
 from sphinx_framework.study.evaluate.features import load_features
 from sphinx_framework.types import Scene
@@ -44,27 +44,6 @@ REGRESSION, RESULT, TWO_STEPS = (
 )
 
 
-def photos(folder: str, size: tuple[int, int]) -> Scene:
-    """All frames of a capture as targets."""
-    frames = len(json.loads((Path(folder) / "transforms.json").read_text())["frames"])
-    every = ",".join(str(i) for i in range(frames))
-    return fit_scene(load_scene(folder, targets=f"indices:{every}"), size)
-
-
-def between(whole: Scene, first: int, last: int) -> Scene:
-    """Inputs ``first`` and ``last``, all frames between them as targets."""
-    assert whole.target_images is not None
-    targets = list(range(first + 1, last))
-    return Scene(
-        images=whole.target_images[[first, last]],
-        inputs=whole.targets[[first, last]],
-        targets=whole.targets[targets],
-        target_images=whole.target_images[targets],
-        name=f"{whole.name} {first}-{last}",
-        order=tuple(float(i) for i in (first, last, *targets)),
-    )
-
-
 def generated(name: str, size: tuple[int, int]) -> list[Scene]:
     """``procedural:report/300-309`` to ten built-in scenes, with their ground truth."""
     split, _, numbers = name.rpartition("/")
@@ -72,24 +51,6 @@ def generated(name: str, size: tuple[int, int]) -> list[Scene]:
     return [
         load_scene(f"{split}/{i}", size=size) for i in range(int(first), int(last or first) + 1)
     ]
-
-
-def parsed(argument: str) -> tuple[str, list[tuple[int, int]]]:
-    """``FOLDER:4-10,8-18`` to the folder and its pairs."""
-    folder, _, pairs = argument.partition(":")
-    found = []
-    for text in filter(None, pairs.split(",")):
-        first, last = (int(number) for number in text.split("-"))
-        found.append((first, last))
-    return folder, found
-
-
-def captured(argument: str, size: tuple[int, int]) -> list[Scene]:
-    """The pairs of a capture, as scenes."""
-    folder, pairs = parsed(argument)
-    whole = photos(folder, size)
-    third = len(whole.targets) // 3
-    return [between(whole, first, last) for first, last in pairs or [(third, 2 * third)]]
 
 
 def measured(images: Tensor, scene: Scene) -> dict[str, list[float]]:

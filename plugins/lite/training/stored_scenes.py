@@ -6,9 +6,7 @@ captures pairs of frames of posed captures: for measures only, never trained on.
 """
 
 import argparse
-import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,8 +15,7 @@ from photo_textures import PhotoTextures
 from render_scenes import FRAMES, SIDE
 from torch import Tensor
 
-from sphinx_framework.geometry.resize import fit_scene
-from sphinx_framework.scenes.load import load_scene
+from sphinx_framework.scenes.frame_pairs import captured
 from sphinx_framework.types import Cameras, CoarseViews, Scene
 from sphinx_framework_lite.scenes import world
 from sphinx_framework_lite.scenes.generate import make_scene
@@ -49,32 +46,15 @@ def layered(pool: list[Tensor], seed: int) -> Scene:
     )  # fmt: skip
 
 
-def captured(argument: str, side: int) -> Iterator[Scene]:
-    """Pairs of frames of a posed capture as inputs, at most six of those between as targets."""
-    folder, _, pairs = argument.partition(":")
-    frames = json.loads((Path(folder) / "transforms.json").read_text())["frames"]
-    every = ",".join(str(i) for i in range(len(frames)))
-    whole = fit_scene(load_scene(folder, targets=f"indices:{every}"), (side, side))
-    assert whole.target_images is not None
-    for pair in pairs.split(","):
-        first, last = (int(number) for number in pair.split("-"))
-        places = torch.linspace(first + 1, last - 1, min(MOST_TARGETS, last - first - 1))
-        between = sorted({round(float(place)) for place in places})
-        yield Scene(
-            images=whole.target_images[[first, last]],
-            inputs=whole.targets[[first, last]],
-            targets=whole.targets[between],
-            target_images=whole.target_images[between],
-            name=f"{whole.name} {pair}",
-            order=tuple(float(i) for i in (first, last, *between)),
-        )
-
-
 def drawn(options: argparse.Namespace) -> Iterator[tuple[int, Scene]]:
     """The scenes that are not stored yet."""
     if options.captures:
-        found = (s for argument in options.captures for s in captured(argument, options.side))
-        yield from enumerate(found)
+        size = (options.side, options.side)
+        yield from enumerate(
+            scene
+            for argument in options.captures
+            for scene in captured(argument, size, most_targets=MOST_TARGETS)
+        )
         return
     photos = PhotoTextures(options.photos) if options.photos else None
     pool = photo_pool(options.photos) if options.photos else []
