@@ -22,7 +22,7 @@ import torch
 from forks import forked
 
 from sphinx_framework.cli.main import main as run_command
-from sphinx_framework.output.manifest import MANIFEST, Manifest
+from sphinx_framework.folders.manifest import MANIFEST, Manifest
 from sphinx_framework.output.scene_folder import from_scene, write_scene_folder
 from sphinx_framework.testing.scenes import room_scene
 

@@ -32,6 +32,11 @@ class SphinxError(Exception):
         self.hint = encodable(hint)
         super().__init__(f"{self.message} {self.hint}".strip())
 
+    def advise(self, more: str) -> None:
+        """Add a sentence to the hint."""
+        self.hint = f"{self.hint} {encodable(more)}".strip()
+        self.args = (f"{self.message} {self.hint}".strip(),)
+
 
 class InputError(SphinxError):
     """The user's input is wrong; nothing was computed."""

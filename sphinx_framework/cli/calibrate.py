@@ -20,8 +20,8 @@ from sphinx_framework.config import PipelineConfig, load_config
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.solvers import known_solvers
 from sphinx_framework.errors import ConfigError
-from sphinx_framework.output.folder import OutputFolder
-from sphinx_framework.output.single import open_file, write_file
+from sphinx_framework.folders.folder import OutputFolder
+from sphinx_framework.folders.single import open_file, write_file
 from sphinx_framework.policy.rules import MEANING
 from sphinx_framework.registry import Registry
 from sphinx_framework.study.calibrate.calibration import calibrated, rules_of

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from sphinx_framework.cli.answer import print_json
 from sphinx_framework.cli.study_run import command_line
-from sphinx_framework.output.single import write_file
+from sphinx_framework.folders.single import write_file
 from sphinx_framework.protocols import StepsTrainer
 from sphinx_framework.study.calibrate.fit import Fit
 from sphinx_framework.study.calibrate.held_out import HeldOut, held_out

@@ -11,7 +11,7 @@ from sphinx_framework.cli.answer import print_json
 from sphinx_framework.cli.sizes import read_size
 from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
-from sphinx_framework.output.single import open_file, write_file
+from sphinx_framework.folders.single import open_file, write_file
 from sphinx_framework.scenes.load import load_scene
 from sphinx_framework.study.step_costs import measure_costs
 

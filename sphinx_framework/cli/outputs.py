@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from sphinx_framework.output.folder import OutputFolder
+from sphinx_framework.folders.folder import OutputFolder
 
 
 def open_output(

@@ -23,8 +23,8 @@ from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.result import RenderResult
 from sphinx_framework.engine.stream import Stream
 from sphinx_framework.errors import SphinxError
-from sphinx_framework.output.folder import OutputFolder
-from sphinx_framework.output.guard import refuse_overlap, user_path
+from sphinx_framework.folders.folder import OutputFolder
+from sphinx_framework.folders.guard import refuse_overlap, user_path
 from sphinx_framework.output.results import REPORT, write_result
 from sphinx_framework.output.saving import Saving, saving
 from sphinx_framework.registry import Registry

@@ -18,8 +18,8 @@ from sphinx_framework.cli.study_progress import study_progress
 from sphinx_framework.config import PipelineConfig, load_config, load_cost
 from sphinx_framework.energy.choose import check_meter
 from sphinx_framework.errors import ConfigError, suggestion
+from sphinx_framework.folders.folder import OutputFolder
 from sphinx_framework.output.contact_sheet import write_contact_sheet
-from sphinx_framework.output.folder import OutputFolder
 from sphinx_framework.perceptual import load_lpips
 from sphinx_framework.registry import Registry
 from sphinx_framework.study.calibrate.samples import SceneSource

@@ -4,12 +4,17 @@ import argparse
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from sphinx_framework.cli.answer import print_json
+from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.errors import ConfigError
+from sphinx_framework.folders.folder import OutputFolder
+
+if TYPE_CHECKING:
+    from sphinx_framework.client import Client, Job
 
 SECOND_THOUGHTS = 3.0
 HINT = 'Install the extra: pip install "sphinx-framework[client]".'
@@ -36,10 +41,17 @@ def submit(arguments: argparse.Namespace) -> int:
         raise ConfigError("no server is named.", hint="Use --server URL, or set SPHINX_NVS_URL.")
     if (arguments.scene is None) == (arguments.job is None):
         raise ConfigError("give a --scene to send, or the --job of an earlier one.")
-    out = None if arguments.out is None else Path(arguments.out)
-    if out is not None:
-        _check_folder(out)
-    client = Client(url, os.environ.get("SPHINX_NVS_API_KEY") or None)
+    with Client(url, os.environ.get("SPHINX_NVS_API_KEY") or None) as client:
+        if arguments.out is None:
+            return _served(arguments, client, None)
+        # Checked before anything is sent, and held until the result is there: what a server has
+        # computed must not fail for a folder that could have been refused at once.
+        scenes = [] if arguments.scene is None else [arguments.scene]
+        with open_output(arguments.out, scenes=scenes, files=[arguments.targets]) as folder:
+            return _served(arguments, client, folder)
+
+
+def _served(arguments: argparse.Namespace, client: "Client", folder: OutputFolder | None) -> int:
     console = Console(stderr=True)
     if arguments.job is not None:
         job = client.job(arguments.job)
@@ -48,20 +60,28 @@ def submit(arguments: argparse.Namespace) -> int:
         fields["degrade"] = arguments.degrade or None
         job = client.submit(arguments.scene, idempotency_key=arguments.idempotency_key, **fields)
     console.print(f"job {job.id} {job.status}", highlight=False)
+    back = job.return_command(arguments.out)
     if arguments.no_wait:
+        _say(console, f"come back with: {back}")
         return _tell(arguments, job, None, 0)
     try:
         for event in job.events():
             _show(console, event.name, event.data)
     except KeyboardInterrupt:
-        return _left(console, job, url)
+        return _left(console, job, back)
     if job.status != "succeeded":
         told = job.view["error"] or {"detail": "the job was canceled."}
-        console.print(f"error: {told['detail']}", highlight=False, markup=False)
+        _say(console, f"error: {told['detail']}")
         return _tell(arguments, job, None, 1)
-    if out is not None:
-        job.download(out)
-    return _tell(arguments, job, out, 0)
+    if folder is None:
+        _say(console, f"the server keeps the result; fetch it with: {back} --out DIR")
+        return _tell(arguments, job, None, 0)
+    try:
+        job.download(folder)
+    except KeyboardInterrupt:
+        _say(console, f"the server keeps the result; fetch it with: {back}")
+        raise
+    return _tell(arguments, job, Path(arguments.out), 0)
 
 
 def _show(console: Console, name: str, data: dict[str, Any]) -> None:
@@ -78,13 +98,14 @@ def _show(console: Console, name: str, data: dict[str, Any]) -> None:
         console.print("regression: views arrive", highlight=False)
 
 
-def _left(console: Console, job: Any, url: str) -> int:
+def _say(console: Console, text: str) -> None:
+    """One line as it is: commands in it can be copied."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _left(console: Console, job: "Job", back: str) -> int:
     """Ctrl-C: the job goes on; a second one cancels it."""
-    console.print(
-        f"the job goes on; come back with: sphinx-nvs submit --server {url} --job {job.id}\n"
-        "press Ctrl-C again to cancel it.",
-        highlight=False,
-    )
+    _say(console, f"the job goes on; come back with: {back}\npress Ctrl-C again to cancel it.")
     try:
         time.sleep(SECOND_THOUGHTS)
     except KeyboardInterrupt:
@@ -93,7 +114,7 @@ def _left(console: Console, job: Any, url: str) -> int:
     return 1
 
 
-def _tell(arguments: argparse.Namespace, job: Any, out: Path | None, code: int) -> int:
+def _tell(arguments: argparse.Namespace, job: "Job", out: Path | None, code: int) -> int:
     if arguments.json:
         print_json({"job": job.view, "out": None if out is None else str(out)})
     elif arguments.no_wait:
@@ -101,16 +122,3 @@ def _tell(arguments: argparse.Namespace, job: Any, out: Path | None, code: int) 
     elif out is not None:
         print(f"look at {out / 'contact_sheet.png'}, {out / 'frames'}, {out / 'video.mp4'}")
     return code
-
-
-def _check_folder(out: Path) -> None:
-    """Make the folder now, so that a bad path fails before anything is sent."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ConfigError(
-            f"--out {out}: cannot write there: {error.strerror}.", hint="Choose another folder."
-        ) from None

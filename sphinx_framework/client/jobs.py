@@ -1,17 +1,14 @@
 """Submitting jobs and picking up what they make."""
 
-import hashlib
 import json
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
-
-from sphinx_framework.client.connection import Connection, UnreachableError
+from sphinx_framework.client.connection import Connection
 from sphinx_framework.client.events import Event, follow
+from sphinx_framework.client.fetch import fetch_result, return_command, told_how_to_return
 from sphinx_framework.client.pack import (
     is_posed,
     packed,
@@ -19,10 +16,9 @@ from sphinx_framework.client.pack import (
     scene_folder,
     target_cameras,
 )
-from sphinx_framework.errors import ConfigError
+from sphinx_framework.folders.folder import OutputFolder
 
 FINAL = ("succeeded", "failed", "canceled")
-TRIES = 5
 
 
 class Client:
@@ -63,6 +59,7 @@ class Client:
             answer = self.connection.request(
                 "POST", "/v1/jobs", headers=headers, body=lambda: _form(folder, fields)
             )
+            return Job(self.connection, answer.json(), sent=(folder,))
         return Job(self.connection, answer.json())
 
     def job(self, identity: str) -> "Job":
@@ -73,8 +70,12 @@ class Client:
 class Job:
     """A job; ``view`` is the server's object as it was last seen."""
 
-    def __init__(self, connection: Connection, view: dict[str, Any]) -> None:
+    def __init__(
+        self, connection: Connection, view: dict[str, Any], *, sent: tuple[Path, ...] = ()
+    ) -> None:
+        """sent: scene folders of this machine, which its result never goes into."""
         self._connection = connection
+        self._sent = sent
         self.view = view
 
     @property
@@ -94,7 +95,8 @@ class Job:
 
     def events(self, after: int = 0) -> Iterator[Event]:
         """All events after a number, live until the job ends; broken connections are resumed."""
-        yield from follow(self._connection, self.id, after)
+        with told_how_to_return(self._connection.url, self.id):
+            yield from follow(self._connection, self.id, after)
         self.refresh()
 
     def wait(self) -> "Job":
@@ -108,41 +110,28 @@ class Job:
         self.view = self._connection.request("POST", f"/v1/jobs/{self.id}/cancel").json()
         return self
 
-    def download(self, out: str | Path) -> Path:
-        """Fetch every file of the result, checked by its sum; each appears whole or not at all."""
-        folder = Path(out)
-        manifest = self._connection.request("GET", f"/v1/jobs/{self.id}/result").json()
-        for entry in manifest["files"]:
-            place = (folder / entry["name"]).resolve()
-            if not place.is_relative_to(folder.resolve()):
-                raise UnreachableError(f"the server named a file outside of {folder}.")
-            self._fetch(entry, place)
-        return folder
+    def return_command(self, out: str | Path | None = None) -> str:
+        """What to type to come back to this job, and to fetch its result into ``out``."""
+        return return_command(self._connection.url, self.id, out)
 
-    def _fetch(self, entry: dict[str, Any], place: Path) -> None:
-        part = place.with_name(f".{place.name}.part")
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            for _ in range(TRIES):
-                if self._sum_of(entry["url"], part) == entry["sha256"]:
-                    os.replace(part, place)
-                    return
-        except OSError as error:
-            raise ConfigError(f"{place}: cannot be written: {error.strerror}.") from None
-        finally:
-            part.unlink(missing_ok=True)
-        raise UnreachableError(f"{entry['name']} arrived damaged {TRIES} times.")
+    def download(self, out: str | Path | OutputFolder) -> Path:
+        """Fetch the result into a folder, checked by its sums; all of it at once, or nothing.
 
-    def _sum_of(self, url: str, part: Path) -> str:
-        digest = hashlib.sha256()
-        try:
-            with self._connection.stream(url) as answer, open(part, "wb") as file:
-                for chunk in answer.iter_bytes():
-                    digest.update(chunk)
-                    file.write(chunk)
-        except httpx.TransportError:
-            return ""
-        return digest.hexdigest()
+        An earlier result of ours in that folder is replaced; nothing else is. Returns the folder.
+        out: or one that is held already, so that it was checked before the job was sent.
+
+        Raises:
+            ConfigError: the folder holds a file that is not ours, overlaps the scene that was sent,
+                or cannot be written.
+            JobError: the disk is full, or (``UnreachableError``) the server went away or sent
+                something else than it announced.
+            RefusedError: there is no result, or none any more.
+        """
+        with told_how_to_return(self._connection.url, self.id, out):
+            if isinstance(out, OutputFolder):
+                return fetch_result(self._connection, self.id, out)
+            with OutputFolder(out, option="path", scenes=self._sent) as folder:
+                return fetch_result(self._connection, self.id, folder)
 
 
 def _form(folder: Path, fields: dict[str, Any]) -> dict[str, Any]:

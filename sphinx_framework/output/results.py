@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.engine.result import RenderResult
+from sphinx_framework.folders.folder import OutputFolder
 from sphinx_framework.output.contact_sheet import write_contact_sheet
-from sphinx_framework.output.folder import OutputFolder
 from sphinx_framework.output.saves import write_saves
 from sphinx_framework.output.saving import Saving, saving
 from sphinx_framework.output.transforms import write_transforms

@@ -11,8 +11,8 @@ import pytest
 import stopped_writer
 
 from sphinx_framework.errors import ConfigError, JobError
-from sphinx_framework.output.folder import PARTIAL, OutputFolder
-from sphinx_framework.output.single import open_file, write_file
+from sphinx_framework.folders.folder import PARTIAL, OutputFolder
+from sphinx_framework.folders.single import open_file, write_file
 
 
 def contents(folder: Path) -> dict[str, bytes]:

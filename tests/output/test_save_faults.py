@@ -7,7 +7,7 @@ import pytest
 
 import sphinx_framework as sf
 from sphinx_framework.errors import ConfigError, SphinxError
-from sphinx_framework.output.folder import PARTIAL, OutputFolder
+from sphinx_framework.folders.folder import PARTIAL, OutputFolder
 from sphinx_framework.output.saves import write_saves
 from sphinx_framework.output.saving import SAVES, Saving
 
@@ -57,3 +57,8 @@ def test_a_path_that_no_file_system_has_is_refused_at_once(result, tmp_path):
         (tmp_path / "file").write_text("")
         with pytest.raises(SphinxError):
             sf.save_result(result, wrong, save="all")
+
+
+def test_a_name_too_long_for_a_file_overlaps_nothing(tmp_path):
+    targets = "indices:" + ",".join(map(str, range(200)))
+    OutputFolder(tmp_path / "out", scenes=["x" * 300], files=[targets]).close()

@@ -1,36 +1,15 @@
 """The client: it tries again as it should, and says clearly what it cannot do."""
 
-import hashlib
 import sys
 
 import httpx
 import pytest
+from answering import client_of
 
-from sphinx_framework.client import Client, RefusedError, UnreachableError
+from sphinx_framework.client import RefusedError, UnreachableError
 from sphinx_framework.client import connection as connections
 
 JOB = {"id": "job_x", "status": "succeeded"}
-
-
-def client_of(answers, monkeypatch):
-    """A client whose server gives these answers one after the other, and what it was asked."""
-    asked, left = [], list(answers)
-
-    def answer(request):
-        request.read()
-        asked.append(request)
-        found = left.pop(0)
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    slept = []
-    monkeypatch.setattr(connections.time, "sleep", slept.append)
-    client = Client("http://server")
-    client.connection._http = httpx.Client(
-        base_url="http://server", transport=httpx.MockTransport(answer)
-    )
-    return client, asked, slept
 
 
 def test_a_busy_or_broken_server_is_asked_again_with_the_same_key(monkeypatch):
@@ -60,29 +39,6 @@ def test_a_server_that_stays_away_is_given_up(monkeypatch):
     client, _, _ = client_of([httpx.ConnectError("refused")] * 100, monkeypatch)
     with pytest.raises(UnreachableError, match="cannot be reached"):
         client.job("job_x")
-
-
-def test_a_file_that_arrives_damaged_is_fetched_again_and_never_left_behind(monkeypatch, tmp_path):
-    entry = {"name": "frames/000.png", "url": "/f", "sha256": hashlib.sha256(b"good").hexdigest()}
-    answers = [
-        httpx.Response(200, json=JOB),
-        httpx.Response(200, json={"files": [entry]}),
-        httpx.Response(200, content=b"bad"),
-        httpx.Response(200, content=b"good"),
-    ]
-    client, _, _ = client_of(answers, monkeypatch)
-    client.job("job_x").download(tmp_path)
-    assert (tmp_path / "frames" / "000.png").read_bytes() == b"good"
-    assert [path.name for path in (tmp_path / "frames").iterdir()] == ["000.png"]
-
-
-def test_a_manifest_that_leads_elsewhere_is_refused(monkeypatch, tmp_path):
-    entry = {"name": "../evil.png", "url": "/f", "sha256": "0" * 64}
-    answers = [httpx.Response(200, json=JOB), httpx.Response(200, json={"files": [entry]})]
-    client, _, _ = client_of(answers, monkeypatch)
-    with pytest.raises(UnreachableError, match="outside"):
-        client.job("job_x").download(tmp_path / "out")
-    assert not (tmp_path / "evil.png").exists()
 
 
 def test_a_broken_event_stream_goes_on_after_the_last_event(monkeypatch):

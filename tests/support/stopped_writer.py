@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from sphinx_framework.output.folder import OutputFolder
+from sphinx_framework.folders.folder import OutputFolder
 
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree"}
 

@@ -70,7 +70,7 @@ def refuse_overlap(
                     hint="Results never go where photos are; name a folder beside the scene.",
                 )
     for file in files:
-        if _resolved(file).exists() and _contains(out, _resolved(file)):
+        if _is_there(_resolved(file)) and _contains(out, _resolved(file)):
             raise ConfigError(
                 f"{option} {shown(out)}: holds {shown(file)}, which this command reads.",
                 hint="Choose another folder for the results.",
@@ -80,7 +80,6 @@ def refuse_overlap(
 def _places(scene: str | Path) -> Iterator[Path]:
     """What belongs to a scene: its folder (for a file of cameras, those around it), linked ones."""
     from sphinx_framework.scenes.colmap_places import scene_root
-    from sphinx_framework.scenes.re10k import frame_folders
 
     place = _resolved(scene)
     if not _is_there(place):
@@ -94,6 +93,8 @@ def _places(scene: str | Path) -> Iterator[Path]:
     if root is not None:
         yield root  # the photos of a model lie beside it
     elif place.suffix.lower() == ".txt" and place.is_file():
+        from sphinx_framework.scenes.re10k import frame_folders  # loads torch: only where needed
+
         beside = (folder for folder in frame_folders(place) if folder != place.parent)
         yield from (folder for folder in beside if folder.is_dir())
     if place.is_dir():
@@ -108,7 +109,7 @@ def _is_there(place: Path) -> bool:
     try:
         return place.exists()
     except OSError:
-        return False  # no file system has such a name; the reader refuses it
+        return False  # no file system has such a name, such as a long list of targets
 
 
 def _resolved(path: str | Path) -> Path:

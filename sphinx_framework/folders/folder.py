@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 
 from sphinx_framework.errors import ConfigError, shown
-from sphinx_framework.output.guard import refuse_overlap, user_path, writing
-from sphinx_framework.output.locks import lock_folder
-from sphinx_framework.output.manifest import (
+from sphinx_framework.folders.guard import refuse_overlap, user_path, writing
+from sphinx_framework.folders.locks import lock_folder
+from sphinx_framework.folders.manifest import (
     MANIFEST,
     Manifest,
     entry_of,

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sphinx_framework.errors import ConfigError, shown
-from sphinx_framework.output.guard import refuse_overlap, user_path, writing
-from sphinx_framework.output.manifest import is_plain_file
+from sphinx_framework.folders.guard import refuse_overlap, user_path, writing
+from sphinx_framework.folders.manifest import is_plain_file
 
 _CLAIM = "# written by sphinx-nvs; sha256 of what follows: "
 
