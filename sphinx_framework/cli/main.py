@@ -252,9 +252,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = build_parser(given).parse_args(given)
     from sphinx_framework.allocator import keep_freed_memory
     from sphinx_framework.logs import configure_logs
+    from sphinx_framework.short_waits import wait_shortly
 
     configure_logs(parsed.debug)
     keep_freed_memory()
+    wait_shortly()
     try:
         with only_the_answer() if parsed.json else nullcontext():
             return int(function_of(parsed.run)(parsed))

@@ -15,6 +15,7 @@ from typing import Any
 from sphinx_framework.allocator import keep_freed_memory
 from sphinx_framework.errors import InputError, SphinxError
 from sphinx_framework.serve.wire import GoneError, Line
+from sphinx_framework.short_waits import wait_shortly
 
 PR_SET_PDEATHSIG = 1
 
@@ -23,6 +24,7 @@ def main(arguments: list[str]) -> int:
     """Build the engine, say so, and serve until the server closes the socket."""
     descriptor, parent = int(arguments[0]), int(arguments[1])
     keep_freed_memory()
+    wait_shortly()
     end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle
     line = Line(socket.socket(fileno=descriptor))
