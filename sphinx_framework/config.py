@@ -224,6 +224,8 @@ def _each(overrides: Sequence[str]) -> Sequence[str]:
 
 def load_cost(source: str | Path) -> CostModel:
     """Load the ``[cost]`` table that ``sphinx-nvs measure`` wrote."""
+    if not str(source).strip():
+        raise ConfigError("the cost table's path is empty.", hint="Name a file; see measure --out.")
     data = _read_toml(Path(source))
     try:
         return CostModel.model_validate(data["cost"])

@@ -37,6 +37,8 @@ def scene_path(path: str | Path) -> Path:
     """
     if str(path).startswith(PROCEDURAL):
         return Path(path)
+    if not str(path).strip():  # Path("") is the current folder, which nobody named
+        raise SceneError("the scene's path is empty.", hint="Name a scene; '.' is this folder.")
     try:
         found = Path(path).expanduser()
         found.exists()
