@@ -1,6 +1,13 @@
 """The base of every options table, and the one sentence that a wrong value gets (torch-free)."""
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+# Of images, in pixels. Photos may be larger; no model here renders a quarter of it, and beyond, a
+# request's views do not fit into the memory of today's machines.
+MAX_SIDE = 8192
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 
 
 class Options(BaseModel):

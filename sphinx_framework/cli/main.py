@@ -284,12 +284,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if parsed.debug:
             traceback.print_exc()
-        print(
-            f"error: {type(error).__name__}: {error}\n"
-            "       This is a bug or a failed machine; run again with --debug for the traceback.",
-            file=sys.stderr,
-        )
+        print(f"error: {_unforeseen(error)}", file=sys.stderr)
         return FAILED
+
+
+def _unforeseen(error: Exception) -> str:
+    """What is said of an error that nothing on the way knew; memory is full in many ways."""
+    if isinstance(error, MemoryError | RuntimeError):
+        from sphinx_framework.witness import out_of_memory
+
+        if out_of_memory(error):
+            return (
+                "there is not enough memory for this.\n"
+                "       Choose a smaller size or fewer targets, or a machine with more."
+            )
+    return (
+        f"{type(error).__name__}: {error}\n"
+        "       This is a bug or a failed machine; run again with --debug for the traceback."
+    )
 
 
 def _told(error: OSError) -> str:
