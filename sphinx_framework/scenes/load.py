@@ -16,7 +16,7 @@ from sphinx_framework.logs import get_logger
 from sphinx_framework.protocols import PoseEstimator, SceneReader
 from sphinx_framework.registry import Registry
 from sphinx_framework.registry.discovery import CORE, OURS
-from sphinx_framework.scenes.asked import asked_size
+from sphinx_framework.scenes.asked import asked_size, check_options
 from sphinx_framework.scenes.capture import Capture
 from sphinx_framework.scenes.checks import check_range, checked
 from sphinx_framework.scenes.formats import CaptureReader, built_in
@@ -31,6 +31,7 @@ from sphinx_framework.scenes.unposed import (
 )
 from sphinx_framework.scenes.video import is_video
 from sphinx_framework.types import Scene
+from sphinx_framework.types.arrays import as_number
 from sphinx_framework.witness import out_of_memory
 
 # What photos are rendered along when no targets are named.
@@ -45,6 +46,7 @@ def load_scene(path: str | Path, *, registry: Registry | None = None, **options:
     cameras say about each other is checked: see :mod:`.checks`.
     Raises :class:`~sphinx_framework.errors.SceneError` for everything wrong with the scene.
     """
+    check_options(read_scene, options, own=("readers",))
     readers = installed_readers(registry or Registry.from_entry_points())
     return checked(read_scene(path, readers=readers, **options))
 
@@ -166,7 +168,7 @@ def load_unposed(
     Raises :class:`SceneError` as the estimator, and for photos that differ in size.
     """
     spec = parse_targets(DEFAULT_PATH if targets is None or targets == "split" else targets)
-    size = asked_size(size)
+    size, near, far = asked_size(size), as_number(near, "near"), as_number(far, "far")
     check_range(near, far)
     with unposed_photos(scene_path(path)) as files:
         if size is not None:

@@ -8,7 +8,7 @@ from typing import Any
 from sphinx_framework.errors import SceneError, shown, suggestion
 from sphinx_framework.geometry.resize import FITS, fit_scene
 from sphinx_framework.protocols import SceneReader
-from sphinx_framework.scenes.asked import asked_size
+from sphinx_framework.scenes.asked import asked_path, asked_pixels, asked_size, check_names
 from sphinx_framework.scenes.build import build_scene
 from sphinx_framework.scenes.capture import Capture
 from sphinx_framework.scenes.checks import check_range
@@ -26,6 +26,7 @@ from sphinx_framework.scenes.targets import (
 from sphinx_framework.scenes.world import scene_world
 from sphinx_framework.texts import counted
 from sphinx_framework.types import Scene
+from sphinx_framework.types.arrays import as_number
 
 PROCEDURAL = "procedural:"
 _MOST_NAMED, _MOST_LOOKED_AT = 6, 100
@@ -37,6 +38,7 @@ def scene_path(path: str | Path) -> Path:
     ``procedural:...`` names a generated scene of a plugin, not a folder, and is kept as it is;
     anything else may begin with ``~``.
     """
+    path = asked_path(path, "the scene's path")
     if str(path).startswith(PROCEDURAL):
         return Path(path)
     if not str(path).strip():  # Path("") is the current folder, which nobody named
@@ -88,7 +90,9 @@ def read_scene(  # noqa: PLR0913 - every argument is an option of the command li
         SceneError: anything about the input that cannot be used, in one sentence.
     """
     spec = parse_targets(targets)
-    size = asked_size(size)
+    check_names(fit=fit, reader=reader, convention=convention)
+    size, near, far = asked_size(size), as_number(near, "near"), as_number(far, "far")
+    max_pixels = asked_pixels(max_pixels)
     _check_options(fit, near, far)
     place = scene_path(path)
     chosen = choose_reader(place, reader, built_in() if readers is None else list(readers))

@@ -44,6 +44,14 @@ def test_every_name_leaves_its_files_and_nothing_is_missing(saved):
     assert "not written" not in (saved / "report.json").read_text()
 
 
+def test_a_result_or_a_path_that_is_none_is_refused_in_a_sentence(result, tmp_path):
+    with pytest.raises(ConfigError, match="save_result takes what render returns, got 5"):
+        sf.save_result(5, tmp_path / "out")
+    with pytest.raises(ConfigError, match=r"path must be a path, .* got 5"):
+        sf.save_result(result, 5)
+    assert not (tmp_path / "out").exists()
+
+
 def test_one_name_writes_no_other(result, tmp_path):
     plain = sf.save_result(result, tmp_path / "plain")
     out = sf.save_result(result, tmp_path / "out", save=["masks"])
@@ -265,6 +273,10 @@ def test_videos_have_the_asked_speed(saved):
         (["gif", "x"], None, "'x'"),
         ("", None, "''"),
         ("depth,,gif", None, "''"),
+        (5, None, "save must be names of outputs, as a text or a list of texts, got 5"),
+        ([5], None, "got [5]"),
+        (None, "x", "fps must be a number in (0, 240], got 'x'"),
+        (None, True, "fps must be a number in (0, 240], got True"),
         (None, 0, "fps"),
         (None, float("nan"), "fps"),
         (None, 1000, "fps"),
@@ -277,6 +289,7 @@ def test_what_cannot_be_saved_is_refused_by_name(names, fps, told):
 
 
 def test_names_may_have_spaces_and_repeat():
+    assert saving(fps=np.float32(24)).fps == 24.0
     assert saving("gif, webp,gif").names == ("gif", "webp")
     assert set(saving("all").names) <= set(SAVES)
 

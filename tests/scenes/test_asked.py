@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sphinx_framework.errors import JobError, SceneError
+from sphinx_framework.errors import InputError, JobError, SceneError
 from sphinx_framework.scenes import memory
 from sphinx_framework.scenes.asked import asked_size
 from sphinx_framework.scenes.load import load_scene
@@ -25,6 +25,37 @@ def test_a_size_is_two_whole_numbers(photo_scene, size):
 def test_anything_else_is_refused_by_name(photo_scene, size):
     with pytest.raises(SceneError, match=r"^size must be \(height, width\)"):
         load_scene(photo_scene, size=size)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"near": "1", "far": "3"}, "near must be a number or None, got '1'"),
+        ({"near": True, "far": 3}, "near must be a number or None, got True"),
+        ({"targets": 5}, "targets must be one text or None, got 5"),
+        ({"targets": ["orbit:3"]}, "targets must be one text or None, got ['orbit:3']"),
+        ({"reader": 5}, "reader must be a text or None, got 5"),
+        ({"fit": 5}, "fit must be a text or None, got 5"),
+        ({"max_pixels": "many"}, "max_pixels must be a whole number of at least 1, got 'many'"),
+        ({"splat": 1}, "load_scene has no option 'splat'. Did you mean 'split'?"),
+        ({"readers": []}, "load_scene has no option 'readers'. Did you mean 'reader'?"),
+    ],
+)
+def test_options_of_the_wrong_type_are_named(photo_scene, options, told):
+    with pytest.raises(InputError) as refused:
+        load_scene(photo_scene, **options)
+    assert told in str(refused.value)
+
+
+@pytest.mark.parametrize("path", [5, None, b"scene"])
+def test_what_is_no_path_is_said(path):
+    with pytest.raises(SceneError, match="must be a path"):
+        load_scene(path)
+
+
+def test_numbers_of_numpy_count(photo_scene):
+    scene = load_scene(photo_scene, near=np.float32(0.5), far=np.int64(9), targets="orbit:2")
+    assert (scene.near, scene.far) == (0.5, 9.0)
 
 
 def test_pictures_that_do_not_fit_into_memory_are_refused_with_the_numbers(
