@@ -239,7 +239,7 @@ def load_cost(source: str | Path) -> CostModel:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(read_text(path))
+        return tomllib.loads(read_text(path, "utf-8-sig"))  # Notepad writes a mark
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not a valid TOML file: {error}.") from None
     except OSError as error:
