@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sphinx_framework.errors import ConfigError, suggestion
-from sphinx_framework.options import Options, first_problem
+from sphinx_framework.options import MAX_SIDE, Options, Side, first_problem
 from sphinx_framework.policy.cost import CostModel
 from sphinx_framework.policy.evidence_config import EvidenceConfig
 from sphinx_framework.policy.memory import Footprint
@@ -137,8 +137,10 @@ class PipelineConfig(Options):
     gamma: float = Field(
         default=0.5, gt=0, description="exponent of the reference score (paper eq. 2)"
     )
-    size: tuple[int, int] | None = Field(
-        default=None, description="(height, width) to fit scenes to; none keeps the scene's"
+    size: tuple[Side, Side] | None = Field(
+        default=None,
+        description=f"(height, width) to fit scenes to, 1 to {MAX_SIDE} pixels each; none keeps "
+        "the scene's",
     )
     fit: Literal["crop", "pad", "stretch"] = Field(
         default="crop", description="how scenes get to that size"
@@ -224,6 +226,8 @@ def _each(overrides: Sequence[str]) -> Sequence[str]:
 
 def load_cost(source: str | Path) -> CostModel:
     """Load the ``[cost]`` table that ``sphinx-nvs measure`` wrote."""
+    if not str(source).strip():
+        raise ConfigError("the cost table's path is empty.", hint="Name a file; see measure --out.")
     data = _read_toml(Path(source))
     try:
         return CostModel.model_validate(data["cost"])
@@ -235,7 +239,7 @@ def load_cost(source: str | Path) -> CostModel:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(read_text(path))
+        return tomllib.loads(read_text(path, "utf-8-sig"))  # Notepad writes a mark
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not a valid TOML file: {error}.") from None
     except OSError as error:

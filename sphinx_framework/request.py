@@ -4,10 +4,11 @@ The command line, Python and the server all make one of these; what is not asked
 """
 
 import math
+from contextlib import suppress
 from operator import index
-from typing import Any, TypedDict
+from typing import Any, SupportsFloat, TypedDict
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from sphinx_framework.errors import ConfigError, suggestion
 from sphinx_framework.options import Options
@@ -61,6 +62,18 @@ class RenderRequest(Options):
             if isinstance(cause, RefusedWishError):
                 raise ConfigError(cause.message, hint=cause.hint) from None
             raise ConfigError(f"{key} {problem['input']!r}: {problem['msg']}.") from None
+
+    @field_validator("quality", "budget_ms", "budget_joules", mode="before")
+    @classmethod
+    def _number(cls, value: object, info: ValidationInfo) -> float | None:
+        """A number, numpy's included; ``True`` is none, and neither is a text of digits."""
+        if value is None:
+            return None
+        # By its name, as numpy is not loaded here: bool, numpy's bool, or numpy 1's bool_.
+        if isinstance(value, SupportsFloat) and type(value).__name__ not in ("bool", "bool_"):
+            with suppress(TypeError, ValueError, RuntimeError, OverflowError):
+                return float(value)
+        raise RefusedWishError(f"{info.field_name} must be a number, got {value!r}.", "")
 
     @field_validator("quality", mode="after")
     @classmethod

@@ -22,6 +22,26 @@ def cameras(**changes):
 
 
 @pytest.mark.parametrize(
+    "images", [SCENE.images.to_sparse(), [image.to_sparse() for image in SCENE.images]]
+)
+def test_sparse_images_are_refused_in_a_sentence(images):
+    with pytest.raises(SceneError, match="images must be dense, got a tensor of layout sparse_coo"):
+        replace(SCENE, images=images)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_order_of_no_numbers_is_refused(value):
+    count = len(SCENE.inputs) + len(SCENE.targets)
+    with pytest.raises(SceneError, match="order must hold finite numbers"):
+        replace(SCENE, order=[value] * count)
+
+
+def test_images_with_a_gradient_are_taken_without_a_warning():
+    images = SCENE.images.clone().requires_grad_()
+    replace(SCENE, images=images).validate()  # warnings are errors here
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"world_from_camera": POSES.numpy()},

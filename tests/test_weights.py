@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,21 @@ def test_being_offline_is_told_with_what_to_do(hub, monkeypatch):
 def test_a_name_that_no_repository_can_have_is_one_clear_error():
     with pytest.raises(WeightsError, match="could not be downloaded: HFValidationError"):
         hub_file("not/a/repository", "model.bin", revision=None, what="U-Net")
+
+
+def test_a_hub_that_cannot_be_reached_is_asked_once_and_nothing_else_is_said(hub, capsys, caplog):
+    hub.close()  # its address refuses connections now
+    started = time.perf_counter()
+    with pytest.raises(WeightsError, match="not on this machine, and the hub cannot be reached"):
+        fetch(hub, revision=COMMIT)
+    assert time.perf_counter() - started < 15  # the client alone would try for 23 seconds
+    assert "Retrying" not in caplog.text + capsys.readouterr().err
+
+
+def test_a_file_that_is_here_needs_no_hub(hub):
+    path = fetch(hub, revision=COMMIT)
+    hub.close()
+    assert fetch(hub, revision=COMMIT) == path
 
 
 def test_without_the_hubs_client_the_error_says_what_to_install(monkeypatch):

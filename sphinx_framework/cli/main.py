@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from sphinx_framework.cli.answer import only_the_answer
+from sphinx_framework.cli.empty import empty_argument
 from sphinx_framework.cli.examples import Help, epilog
 from sphinx_framework.cli.serve_arguments import add_serve_commands
 from sphinx_framework.cli.study_arguments import add_engine, add_study_commands
@@ -249,7 +250,11 @@ def _reader_options(command: argparse.ArgumentParser) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parsed = build_parser(given).parse_args(given)
+    parser = build_parser(given)
+    empty = empty_argument(given)
+    if empty is not None:
+        parser.error(f"{empty} is empty: give a value (is a shell variable not set?)")
+    parsed = parser.parse_args(given)
     from sphinx_framework.allocator import keep_freed_memory
     from sphinx_framework.logs import configure_logs
     from sphinx_framework.short_waits import wait_shortly
@@ -281,12 +286,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if parsed.debug:
             traceback.print_exc()
-        print(
-            f"error: {type(error).__name__}: {error}\n"
-            "       This is a bug or a failed machine; run again with --debug for the traceback.",
-            file=sys.stderr,
-        )
+        print(f"error: {_unforeseen(error)}", file=sys.stderr)
         return FAILED
+
+
+def _unforeseen(error: Exception) -> str:
+    """What is said of an error that nothing on the way knew; memory is full in many ways."""
+    if isinstance(error, MemoryError | RuntimeError):
+        from sphinx_framework.witness import out_of_memory
+
+        if out_of_memory(error):
+            return (
+                "there is not enough memory for this.\n"
+                "       Choose a smaller size or fewer targets, or a machine with more."
+            )
+    return (
+        f"{type(error).__name__}: {error}\n"
+        "       This is a bug or a failed machine; run again with --debug for the traceback."
+    )
 
 
 def _told(error: OSError) -> str:

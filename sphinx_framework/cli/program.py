@@ -8,6 +8,7 @@ import signal
 import sys
 
 from sphinx_framework.cli.strays import end_in_time
+from sphinx_framework.cli.streams import open_closed_streams
 
 # As shells count it: 128 and the number of the signal.
 STOPPED = 130
@@ -15,6 +16,7 @@ STOPPED = 130
 
 def program() -> int:
     """Run the command line and return its exit code; what is said is out before the exit."""
+    open_closed_streams()
     try:
         from sphinx_framework.cli.main import main
 

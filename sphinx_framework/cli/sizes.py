@@ -3,8 +3,9 @@
 import re
 
 from sphinx_framework.errors import ConfigError
+from sphinx_framework.options import MAX_SIDE
 
-SIDES = re.compile(r"(?P<height>[1-9][0-9]{0,5})(x(?P<width>[1-9][0-9]{0,5}))?")
+SIDES = re.compile(r"(?P<height>[1-9][0-9]{0,17})(x(?P<width>[1-9][0-9]{0,17}))?")
 
 
 def read_size(text: str, option: str) -> tuple[int, int]:
@@ -16,4 +17,10 @@ def read_size(text: str, option: str) -> tuple[int, int]:
             hint="Give pixels, as 192 or as HEIGHTxWIDTH: 192x256.",
         )
     height = int(found["height"])
-    return height, int(found["width"] or height)
+    width = int(found["width"] or height)
+    if max(height, width) > MAX_SIDE:
+        raise ConfigError(
+            f"{option} {text}: too large; a side has at most {MAX_SIDE} pixels.",
+            hint="The models are made for some hundred pixels a side.",
+        )
+    return height, width

@@ -14,8 +14,13 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 def user_path(text: str | Path, option: str) -> Path:
     """The absolute path behind what the user typed, links resolved.
 
-    Raises :class:`ConfigError` for a path no file system has: NUL, an unknown ``~user``, too long.
+    Raises :class:`ConfigError` for a path no file system has: NUL, an unknown ``~user``, too long;
+    and for an empty one, which would be the current folder although nobody named it.
     """
+    if not isinstance(text, str | Path):
+        raise ConfigError(f"{option} must be a path, as a text or pathlib.Path, got {text!r}.")
+    if not str(text).strip():
+        raise ConfigError(f"{option} is empty.", hint="Name a place; '.' is this folder.")
     try:
         path = Path(text).expanduser().resolve()
         with suppress(FileNotFoundError, NotADirectoryError, PermissionError):

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.engine.result import RenderResult
+from sphinx_framework.errors import ConfigError
 from sphinx_framework.folders.folder import OutputFolder
 from sphinx_framework.output.contact_sheet import write_contact_sheet
 from sphinx_framework.output.saves import write_saves
@@ -37,6 +38,8 @@ def save_result(
         ConfigError: an unknown output, or a folder that holds files which are not ours.
         JobError: the disk is full.
     """
+    if not isinstance(result, RenderResult):
+        raise ConfigError(f"save_result takes what render returns, got {result!r}.")
     chosen = saving(save, fps)
     with OutputFolder(path, option="path") as out:
         publish_result(result, out, chosen)

@@ -1,9 +1,11 @@
 """What a render writes besides its fixed files: the names after ``--save`` (loads no torch)."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
-from math import isfinite
+from math import isfinite, nan
+from typing import SupportsFloat
 
 from sphinx_framework.errors import ConfigError, suggestion
 
@@ -39,7 +41,7 @@ def saving(names: str | Iterable[str] | None = None, fps: float | None = None) -
     Raises:
         ConfigError: an unknown name, one whose package is missing, or impossible frames per second.
     """
-    given = names.split(",") if isinstance(names, str) else list(names or ())
+    given = _names(names)
     chosen = list(dict.fromkeys(name.strip() for name in given))
     everything = "all" in chosen
     if everything:
@@ -53,7 +55,30 @@ def saving(names: str | Iterable[str] | None = None, fps: float | None = None) -
                 "save 'spz': the package gsply is not installed.",
                 hint="Run: pip install 'sphinx-framework[spz]'. scene.ply is written without it.",
             )
-    speed = DEFAULT_FPS if fps is None else float(fps)
+    return Saving(names=tuple(chosen), fps=DEFAULT_FPS if fps is None else _speed(fps))
+
+
+def _names(names: object) -> list[str]:
+    if names is None:
+        return []
+    if isinstance(names, str):
+        return names.split(",")
+    given = list(names) if isinstance(names, Iterable) else [names]
+    texts = [name for name in given if isinstance(name, str)]
+    if not isinstance(names, Iterable) or len(texts) < len(given):
+        raise ConfigError(
+            f"save must be names of outputs, as a text or a list of texts, got {names!r}.",
+            hint=f"Choose from: {', '.join(SAVES)}, or all.",
+        )
+    return texts
+
+
+def _speed(fps: object) -> float:
+    """Any number counts, numpy's included; ``True`` and texts are none."""
+    speed = nan
+    if isinstance(fps, SupportsFloat) and not isinstance(fps, bool):
+        with suppress(TypeError, ValueError, RuntimeError, OverflowError):
+            speed = float(fps)
     if not isfinite(speed) or not 0 < speed <= MAX_FPS:
-        raise ConfigError(f"fps must lie in (0, {MAX_FPS:g}], got {speed:g}.")
-    return Saving(names=tuple(chosen), fps=speed)
+        raise ConfigError(f"fps must be a number in (0, {MAX_FPS:g}], got {fps!r}.")
+    return speed

@@ -10,15 +10,17 @@ from typing import Any
 
 import torch
 
-from sphinx_framework.errors import JobError, SceneError, SphinxError
+from sphinx_framework.errors import JobError, SceneError, SphinxError, shown
 from sphinx_framework.geometry.resize import fit_scene
 from sphinx_framework.logs import get_logger
 from sphinx_framework.protocols import PoseEstimator, SceneReader
 from sphinx_framework.registry import Registry
 from sphinx_framework.registry.discovery import CORE, OURS
+from sphinx_framework.scenes.asked import asked_size, check_options
 from sphinx_framework.scenes.capture import Capture
 from sphinx_framework.scenes.checks import check_range, checked
 from sphinx_framework.scenes.formats import CaptureReader, built_in
+from sphinx_framework.scenes.memory import check_memory, enough_memory
 from sphinx_framework.scenes.readers import read_scene, scene_path
 from sphinx_framework.scenes.targets import check_count, choose_targets, parse_targets
 from sphinx_framework.scenes.unposed import (
@@ -29,6 +31,8 @@ from sphinx_framework.scenes.unposed import (
 )
 from sphinx_framework.scenes.video import is_video
 from sphinx_framework.types import Scene
+from sphinx_framework.types.arrays import as_number
+from sphinx_framework.witness import out_of_memory
 
 # What photos are rendered along when no targets are named.
 DEFAULT_PATH = "interpolate:23"
@@ -42,6 +46,7 @@ def load_scene(path: str | Path, *, registry: Registry | None = None, **options:
     cameras say about each other is checked: see :mod:`.checks`.
     Raises :class:`~sphinx_framework.errors.SceneError` for everything wrong with the scene.
     """
+    check_options(read_scene, options, own=("readers",))
     readers = installed_readers(registry or Registry.from_entry_points())
     return checked(read_scene(path, readers=readers, **options))
 
@@ -114,6 +119,9 @@ class InstalledReader:
         except SphinxError:
             raise
         except (Exception, SystemExit) as error:
+            if out_of_memory(error):
+                with enough_memory(shown(path)):
+                    raise
             raise self._failed(path, f"raised {type(error).__name__}: {error}") from error
 
     def _failed(self, path: Path, what: str) -> JobError:
@@ -160,14 +168,18 @@ def load_unposed(
     Raises :class:`SceneError` as the estimator, and for photos that differ in size.
     """
     spec = parse_targets(DEFAULT_PATH if targets is None or targets == "split" else targets)
+    size, near, far = asked_size(size), as_number(near, "near"), as_number(far, "far")
     check_range(near, far)
     with unposed_photos(scene_path(path)) as files:
+        if size is not None:
+            check_memory(len(files) + spec.count, size)
         photos = read_photo_stack(files)
     scene = posed_scene(photos, estimator, scene_path(path).resolve().name)
     if near is not None:
         scene = replace(scene, near=near, far=far)
     if size is not None and size != scene.inputs.image_size:
-        scene = fit_scene(scene, size, fit)
+        with enough_memory(shown(path)):
+            scene = fit_scene(scene, size, fit)
     scene = choose_targets(scene, spec, fit=fit, convention="auto")
     check_count(len(scene.targets))
     scene.validate()

@@ -8,12 +8,14 @@ from typing import Any
 from sphinx_framework.errors import SceneError, shown, suggestion
 from sphinx_framework.geometry.resize import FITS, fit_scene
 from sphinx_framework.protocols import SceneReader
+from sphinx_framework.scenes.asked import asked_path, asked_pixels, asked_size, check_names
 from sphinx_framework.scenes.build import build_scene
 from sphinx_framework.scenes.capture import Capture
 from sphinx_framework.scenes.checks import check_range
 from sphinx_framework.scenes.formats import FORMATS, CaptureReader, built_in
 from sphinx_framework.scenes.images import MAX_PIXELS
 from sphinx_framework.scenes.json_fields import check_indices
+from sphinx_framework.scenes.memory import check_memory, enough_memory
 from sphinx_framework.scenes.targets import (
     TargetSpec,
     check_count,
@@ -24,6 +26,7 @@ from sphinx_framework.scenes.targets import (
 from sphinx_framework.scenes.world import scene_world
 from sphinx_framework.texts import counted
 from sphinx_framework.types import Scene
+from sphinx_framework.types.arrays import as_number
 
 PROCEDURAL = "procedural:"
 _MOST_NAMED, _MOST_LOOKED_AT = 6, 100
@@ -35,8 +38,11 @@ def scene_path(path: str | Path) -> Path:
     ``procedural:...`` names a generated scene of a plugin, not a folder, and is kept as it is;
     anything else may begin with ``~``.
     """
+    path = asked_path(path, "the scene's path")
     if str(path).startswith(PROCEDURAL):
         return Path(path)
+    if not str(path).strip():  # Path("") is the current folder, which nobody named
+        raise SceneError("the scene's path is empty.", hint="Name a scene; '.' is this folder.")
     try:
         found = Path(path).expanduser()
         found.exists()
@@ -84,15 +90,24 @@ def read_scene(  # noqa: PLR0913 - every argument is an option of the command li
         SceneError: anything about the input that cannot be used, in one sentence.
     """
     spec = parse_targets(targets)
-    _check_options(size, fit, near, far)
+    check_names(fit=fit, reader=reader, convention=convention)
+    size, near, far = asked_size(size), as_number(near, "near"), as_number(far, "far")
+    max_pixels = asked_pixels(max_pixels)
+    _check_options(fit, near, far)
     place = scene_path(path)
     chosen = choose_reader(place, reader, built_in() if readers is None else list(readers))
     options = _given(split=split, convention=convention)
     capture = _captured(chosen, place, options)
     if capture is None:
+        if size is not None:
+            check_memory(2, size)  # how many pictures the plugin makes, only it knows
         scene = _own_scene(chosen.read(place, **_given(size=size), **options), spec, size, fit)
     else:
-        scene = build_scene(capture, _frames(capture, spec), size, fit, max_pixels=max_pixels)
+        frames = _frames(capture, spec)
+        if size is not None:
+            check_memory(len(capture.inputs) + max(len(frames), spec.count), size)
+        with enough_memory(shown(path)):
+            scene = build_scene(capture, frames, size, fit, max_pixels=max_pixels)
     scene = replace(
         scene,
         near=scene.near if near is None else near,
@@ -104,6 +119,7 @@ def read_scene(  # noqa: PLR0913 - every argument is an option of the command li
     world = scene_world(file) if spec.kind == "file" and file is not None else None
     scene = choose_targets(scene, spec, fit=fit, convention=convention, world=world)
     check_count(len(scene.targets))
+    check_memory(len(scene.targets), scene.targets.image_size)  # the photos are in it already
     scene.validate()
     return scene
 
@@ -150,7 +166,9 @@ def _own_scene(scene: Scene, spec: TargetSpec, size: tuple[int, int] | None, fit
         scene = select_targets(scene, spec.indices)
     if size is None or size == tuple(scene.images.shape[-2:]):
         return scene
-    return fit_scene(scene, size, fit)
+    check_memory(len(scene.inputs), size)
+    with enough_memory(scene.name):
+        return fit_scene(scene, size, fit)
 
 
 def choose_reader(path: Path, wanted: str | None, readers: Sequence[SceneReader]) -> SceneReader:
@@ -202,13 +220,9 @@ def _scenes_inside(path: Path, readers: Sequence[SceneReader]) -> list[str]:
     return [shown(p.name) for p in places if any(reader.can_read(p) for reader in readers)]
 
 
-def _check_options(
-    size: tuple[int, int] | None, fit: str, near: float | None, far: float | None
-) -> None:
+def _check_options(fit: str, near: float | None, far: float | None) -> None:
     if fit not in FITS:
         raise SceneError(f"unknown fit {fit!r}.", hint=f"Choose one of: {', '.join(FITS)}.")
-    if size is not None and min(size) < 1:
-        raise SceneError(f"the size {size} must be at least 1x1 (height, width).")
     check_range(near, far)
 
 

@@ -59,10 +59,15 @@ def parse_targets(text: str | None) -> TargetSpec:
     """Parse the text after ``--targets``; ``None`` is ``split``.
 
     Raises:
-        SceneError: an unknown form or option, or a count below 1 or above 1000.
+        SceneError: no text, an unknown form or option, or a count below 1 or above 1000.
     """
     if text is None or text == "split":
         return TargetSpec(kind="split")
+    if not isinstance(text, str):
+        raise SceneError(
+            f"targets must be one text or None, got {text!r}.",
+            hint=f"For example targets='orbit:24'. Choose {_FORMS}.",
+        )
     if text.endswith(".json"):
         return TargetSpec(kind="file", file=Path(text).expanduser())
     kind, _, rest = text.partition(":")

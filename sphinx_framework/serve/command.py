@@ -39,7 +39,7 @@ def serve(arguments: argparse.Namespace) -> int:
     given = {name: value for name, value in values.items() if value is not None}
     given["page"], given["metrics"] = not arguments.no_page, not arguments.no_metrics
     given["json_logs"] = arguments.json
-    given.setdefault("data", Path(os.environ.get("SPHINX_NVS_DATA", "sphinx-nvs-data")))
+    given.setdefault("data", Path(os.environ.get("SPHINX_NVS_DATA") or "sphinx-nvs-data"))
     workers = given.get("workers", 1)
     given.setdefault("threads", max(1, cores() // max(1, workers)))
     try:

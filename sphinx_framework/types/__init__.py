@@ -179,6 +179,7 @@ class Scene:
 
 
 def _check_colours(images: Tensor, what: str) -> None:
+    images = images.detach()  # only looked at: float() of what has a gradient is a warning
     if not torch.isfinite(images).all():
         raise SceneError(f"the {what} hold NaN or infinity.")
     low, high = float(images.min()), float(images.max())

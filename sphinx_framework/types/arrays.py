@@ -89,7 +89,15 @@ def as_order(
     value: Sequence[float] | NDArray[np.generic] | Tensor | None,
 ) -> tuple[float, ...] | None:
     """Positions along the capture."""
-    return None if value is None else tuple(_numbers(value, "order").flatten().tolist())
+    if value is None:
+        return None
+    positions = tuple(_numbers(value, "order").flatten().tolist())
+    if not all(map(math.isfinite, positions)):
+        raise SceneError(
+            f"order must hold finite numbers, got {list(positions)[:8]}.",
+            hint="Give one position per input and target, inputs first, or None.",
+        )
+    return positions
 
 
 def as_number(value: object, what: str) -> float | None:
@@ -97,7 +105,7 @@ def as_number(value: object, what: str) -> float | None:
     if value is None:
         return None
     number: float | None = None
-    if not isinstance(value, str | bytes | bool):
+    if not isinstance(value, str | bytes | bool | np.bool_):
         with suppress(TypeError, ValueError, RuntimeError):
             number = float(value)  # type: ignore[arg-type]
     if number is None:
@@ -137,6 +145,16 @@ def _numbers(value: Numbers, what: str) -> Float[Tensor, "..."]:
 
 
 def _tensor(value: object, what: str) -> Tensor:
+    made = _made(value, what)
+    if made.layout != torch.strided:
+        raise SceneError(
+            f"{what} must be dense, got a tensor of layout {str(made.layout)[6:]}.",
+            hint="Hand over its to_dense().",
+        )
+    return made
+
+
+def _made(value: object, what: str) -> Tensor:
     if isinstance(value, Tensor):
         return value
     try:

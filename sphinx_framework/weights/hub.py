@@ -3,12 +3,17 @@
 The hub's client is a dependency of the plugins that use it, imported when a file is asked for.
 """
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sphinx_framework.errors import WeightsError
 from sphinx_framework.logs import get_logger
 
 COMMIT_LENGTH = 40
+# To answer at all; a download takes as long as it takes.
+ANSWER_SECONDS = 10.0
 PATH_HINT = "Or give the path of a downloaded file instead."
 
 
@@ -53,7 +58,15 @@ def hub_file(
             hint=f"pip install huggingface_hub. {hint}",
         ) from error
     try:
-        path = Path(hf_hub_download(repo, filename, revision=revision, endpoint=endpoint))
+        with _quiet_client():
+            # Without a network the client would ask six times, for half a minute.
+            cached = _is_cached(repo, filename, revision)
+            here = cached or not _answers(endpoint)
+            path = Path(
+                hf_hub_download(
+                    repo, filename, revision=revision, endpoint=endpoint, local_files_only=here
+                )
+            )
     except GatedRepoError as error:
         raise WeightsError(
             f"{named} is gated.",
@@ -85,6 +98,39 @@ def hub_file(
             commit=commit,
         )
     return path
+
+
+@contextmanager
+def _quiet_client() -> Iterator[None]:
+    """Without the client's lines about its own retries; what fails in the end is an error here."""
+    log = logging.getLogger("huggingface_hub")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
+def _is_cached(repo: str, filename: str, revision: str | None) -> bool:
+    """Whether a file at a commit is here; what a branch stands for, only the hub can tell."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if revision is None or len(revision) != COMMIT_LENGTH:
+        return False
+    return isinstance(try_to_load_from_cache(repo, filename, revision=revision), str)
+
+
+def _answers(endpoint: str | None) -> bool:
+    """Whether the hub, or its mirror, answers anything: one request, by the client's own means."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
+
+    try:
+        get_session().head(endpoint or constants.ENDPOINT, timeout=ANSWER_SECONDS)
+    except Exception:  # no connection, no such host, offline by choice: the cache is asked alone
+        return False
+    return True
 
 
 def commit_of(path: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 import time
 
+import numpy as np
 import pytest
 
 from sphinx_framework.engine.request_state import Request
@@ -36,6 +37,19 @@ def test_time_spent_on_a_stage_in_pieces_adds_up():
     assert running.seconds.decode == 0
 
 
+@pytest.mark.parametrize("name", ["quality", "budget_ms", "budget_joules"])
+@pytest.mark.parametrize("value", [True, "0.9", [1], np.True_, b"1"])
+def test_a_wish_for_a_number_is_a_number(name, value):
+    with pytest.raises(ConfigError, match=rf"^{name} must be a number, got"):
+        RenderRequest.asked(**{name: value})
+
+
+@pytest.mark.parametrize("value", [1, np.int64(1), np.float32(1), np.float64(1)])
+def test_numbers_of_numpy_are_numbers(value):
+    asked = RenderRequest.asked(quality=value, budget_ms=value, budget_joules=value)
+    assert (asked.quality, asked.budget_ms, asked.budget_joules) == (1.0, 1.0, 1.0)
+
+
 def test_requests_share_no_state():
     first, second = request(), request()
     first.warnings.append("a warning")
@@ -57,7 +71,7 @@ def test_requests_share_no_state():
         ({"seed": True}, "seed must lie in"),
         ({"budget_ms": 0.0}, "budget must be a positive"),
         ({"budget_joules": float("inf")}, "budget must be a positive"),
-        ({"quality": "high"}, "quality 'high'"),
+        ({"quality": "high"}, "quality must be a number, got 'high'"),
         ({"qualty": 0.9}, "a request has no 'qualty'. Did you mean 'quality'"),
     ],
 )

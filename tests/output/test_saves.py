@@ -265,6 +265,10 @@ def test_videos_have_the_asked_speed(saved):
         (["gif", "x"], None, "'x'"),
         ("", None, "''"),
         ("depth,,gif", None, "''"),
+        (5, None, "save must be names of outputs, as a text or a list of texts, got 5"),
+        ([5], None, "got [5]"),
+        (None, "x", "fps must be a number in (0, 240], got 'x'"),
+        (None, True, "fps must be a number in (0, 240], got True"),
         (None, 0, "fps"),
         (None, float("nan"), "fps"),
         (None, 1000, "fps"),
@@ -277,6 +281,7 @@ def test_what_cannot_be_saved_is_refused_by_name(names, fps, told):
 
 
 def test_names_may_have_spaces_and_repeat():
+    assert saving(fps=np.float32(24)).fps == 24.0
     assert saving("gif, webp,gif").names == ("gif", "webp")
     assert set(saving("all").names) <= set(SAVES)
 

@@ -121,7 +121,7 @@ def test_generated_names_are_no_folders():
     ("options", "message"),
     [
         ({"fit": "zoom"}, "unknown fit 'zoom'"),
-        ({"size": (0, 4)}, "must be at least 1x1"),
+        ({"size": (0, 4)}, "1 to 8192 pixels each"),
         ({"near": 1.0}, "both near and far"),
         ({"near": 0.0, "far": 1.0}, "0 < near < far"),
         ({"near": float("nan"), "far": 1.0}, "0 < near < far"),

@@ -96,7 +96,7 @@ def read_policy(path: Path) -> LearnedPolicy:
     """
     hint = "Train one: sphinx-nvs calibrate --policy ddp --out FILE (see its --help)."
     try:
-        file = PolicyFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        file = PolicyFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
         starts: Sequence[int] = file.starts
         if list(starts) != sorted(set(starts)) or (starts[0], starts[-1]) != (0, file.num_steps):
             raise ValueError(f"starts {list(starts)} do not rise from 0 to {file.num_steps}")  # noqa: TRY301

@@ -112,7 +112,7 @@ def posed_world(
         )
     raise SceneError(
         f"no usable camera path was found for built-in scene {split}/{seed}.",
-        hint="Take another seed or a smaller baseline.",
+        hint="Take another seed, a smaller baseline or a size that is less narrow.",
     )
 
 
