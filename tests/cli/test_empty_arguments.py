@@ -7,7 +7,7 @@ import pytest
 from sphinx_framework.cli.empty import empty_argument
 from sphinx_framework.config import load_cost
 from sphinx_framework.errors import ConfigError, SceneError
-from sphinx_framework.output.folder import OutputFolder
+from sphinx_framework.folders.folder import OutputFolder
 from sphinx_framework.scenes.load import load_scene
 
 
