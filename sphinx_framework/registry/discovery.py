@@ -9,9 +9,10 @@ import re
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any, Literal
 
+from sphinx_framework.installed import MEND, Damaged, installed_points, named
 from sphinx_framework.plugin import (
     API_VERSION,
     ENTRY_POINT_GROUP,
@@ -98,7 +99,9 @@ class Discovery:
         """Load every installed plugin, or those that ``$SPHINX_FRAMEWORK_PLUGINS`` leaves."""
         found = points
         if found is None:
-            found = (CORE_POINT, *entry_points(group=ENTRY_POINT_GROUP))
+            installed, damaged = installed_points(ENTRY_POINT_GROUP)
+            found = (CORE_POINT, *installed)
+            self.records += map(_unreadable, damaged)
         for point in sorted(set(found), key=_precedence):
             record, hook_name = self._judged(point)
             if record.status != "ok":
@@ -192,13 +195,26 @@ def _precedence(point: EntryPoint) -> tuple[bool, bool, str, str]:
 def _distribution(point: EntryPoint) -> str:
     if point == CORE_POINT:
         return CORE
-    return (point.dist.name if point.dist else None) or "unknown"
+    return named(point.dist)[0]
 
 
 def _version(point: EntryPoint) -> str:
     if point == CORE_POINT:
         return __version__
-    return (point.dist.version if point.dist else None) or ""
+    return named(point.dist)[1]
+
+
+def _unreadable(damaged: Damaged) -> PluginRecord:
+    """A distribution of which nobody can say whether it offers anything to us."""
+    blocked = _blocked(damaged.distribution)
+    return PluginRecord(
+        name=damaged.distribution,
+        distribution=damaged.distribution,
+        version=damaged.version,
+        status="blocked" if blocked else "broken",
+        reason=blocked or damaged.reason,
+        details="" if blocked else MEND,
+    )
 
 
 def _blocked(name: str) -> str:
