@@ -37,6 +37,12 @@ class SphinxError(Exception):
         self.hint = f"{self.hint} {encodable(more)}".strip()
         self.args = (f"{self.message} {self.hint}".strip(),)
 
+    def told_by(self, whose: str) -> None:
+        """Say who raised it, where the message does not: a component's own may even be empty."""
+        said = self.message or f"it raised a {type(self).__name__} that says nothing."
+        self.message = f"{encodable(whose)}: {said}"
+        self.args = (f"{self.message} {self.hint}".strip(),)
+
 
 class InputError(SphinxError):
     """The user's input is wrong; nothing was computed."""

@@ -243,6 +243,46 @@ def test_a_cost_file_that_is_none_is_refused(write, text, told):
         load_cost(write(text))
 
 
+SIZE = "pixels=9216, frames=6, full=0.1, encode_per_frame=0.0, decode_per_frame=0.0, "
+SIZE += "regression_seconds=0.1, quality_seconds=0.1, plan_seconds=0.1"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(f"full = {value}" for value in ("-1.0", "0", "nan", "inf")),
+        *(f"frames_slope = {value}" for value in ("-1.0", "nan")),
+        "tiles_slope = 0",
+        *(f"{key} = -0.1" for key in ("dense", "frames_base", "tiles_base", "tiles_slope")),
+        *(f"{key}_seconds = -1" for key in ("regression", "quality", "plan")),
+        *(f"{key}_per_frame = inf" for key in ("encode", "decode")),
+        *(f"watts = {value}" for value in ("0", "-5", "nan")),
+        *(f"{key} = -1" for key in ("num_frames", "pixels")),
+        "one_branch = nan",
+        *(
+            f"sizes = [{{{SIZE.replace(good, bad)}}}]"
+            for good, bad in (
+                ("pixels=9216", "pixels=0"),
+                ("frames=6", "frames=-6"),
+                ("full=0.1", "full=0"),
+                ("full=0.1", "full=nan"),
+                ("quality_seconds=0.1", "quality_seconds=-0.1"),
+                ("plan_seconds=0.1", "plan_seconds=inf"),
+            )
+        ),
+    ],
+)
+def test_a_cost_that_cannot_be_is_refused_with_its_file_and_key(write, line):
+    path = write(f'[cost]\nmeasured = "x"\n{line}\n')
+    key = line.partition(" ")[0]
+    with pytest.raises(ConfigError, match=rf"{path}, \[cost\]: {key}.*(greater|finite)"):
+        load_cost(path)
+
+
+def test_a_cost_at_several_sizes_is_read(write):
+    assert load_cost(write(f'[cost]\nmeasured = "x"\nsizes = [{{{SIZE}}}]\n')).sizes
+
+
 def test_a_missing_cost_file_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         load_cost(tmp_path / "cost.toml")

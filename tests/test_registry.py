@@ -57,6 +57,7 @@ def test_the_environment_names_the_plugins_to_load(plugin_folder, monkeypatch):
     assert status == {
         "one": ("ok", ""),
         "two": ("blocked", "not named in $SPHINX_FRAMEWORK_PLUGINS"),
+        "three": ("absent", "no installed plugin has that name."),
     }
 
 
@@ -155,7 +156,7 @@ def test_a_factory_that_raises_is_a_broken_plugin(plugin_folder):
         found(plugin_folder).build("mask", "bad", NoOptions(), "cpu")
 
 
-def test_the_frameworks_own_errors_of_a_factory_pass_unchanged(plugin_folder):
+def test_the_frameworks_own_errors_of_a_factory_keep_their_kind_and_name_it(plugin_folder):
     plugin_folder.install(
         "picky",
         """
@@ -170,7 +171,9 @@ def test_the_frameworks_own_errors_of_a_factory_pass_unchanged(plugin_folder):
             raise SceneError("not like this.")
         """,
     )
-    with pytest.raises(SceneError, match=r"^not like this\.$"):
+    with pytest.raises(
+        SceneError, match=r"^mask 'picky' from sphinx-framework-picky 1\.2: not like this\.$"
+    ):
         found(plugin_folder).build("mask", "picky", NoOptions(), "cpu")
 
 

@@ -63,9 +63,9 @@ BROKEN = {
 
         @hookimpl
         def sphinx_framework_components():
-            return [ComponentSpec(kind="weather", name="x", factory="a:b")]
+            return [ComponentSpec(kind="regresion", name="x", factory="a:b")]
         """,
-        "no component spec",
+        "its component 'x' is of kind 'regresion'. Did you mean 'regression'? Kinds: ",
     ),
     "asks for unknown arguments": (
         """

@@ -24,7 +24,6 @@ from sphinx_framework.scenes.capture_checks import capture_view_doubts, check_ca
 from sphinx_framework.scenes.checks import camera_doubts
 from sphinx_framework.scenes.images import read_header
 from sphinx_framework.scenes.load import installed_readers, load_scene
-from sphinx_framework.scenes.origin import origin_of
 from sphinx_framework.scenes.photo_checks import photo_doubts
 from sphinx_framework.scenes.pose_answers import installed_estimator
 from sphinx_framework.scenes.readers import read_capture, scene_path
@@ -36,6 +35,7 @@ from sphinx_framework.scenes.unposed import (
     unposed_photos,
 )
 from sphinx_framework.texts import counted
+from sphinx_framework.types.origin import origin_of
 
 
 def import_scene(arguments: argparse.Namespace) -> int:

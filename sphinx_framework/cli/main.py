@@ -59,9 +59,12 @@ def build_parser(given: Sequence[str] = ()) -> argparse.ArgumentParser:
     _inspection_commands(commands)
     named = next((argument for argument in given if not argument.startswith("-")), None)
     if named is not None and named not in commands.choices:
-        from sphinx_framework.cli.plugin_commands import add_plugin_commands
+        from sphinx_framework.installed import forgiving_searches
 
-        add_plugin_commands(partial(_command, commands))
+        with forgiving_searches():
+            from sphinx_framework.cli.plugin_commands import add_plugin_commands
+
+            add_plugin_commands(partial(_command, commands))
     return parser
 
 
@@ -256,6 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{empty} is empty: give a value (is a shell variable not set?)")
     parsed = parser.parse_args(given)
     from sphinx_framework.allocator import keep_freed_memory
+    from sphinx_framework.installed import forgiving_searches
     from sphinx_framework.logs import configure_logs
     from sphinx_framework.short_waits import wait_shortly
 
@@ -263,7 +267,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_freed_memory()
     wait_shortly()
     try:
-        with only_the_answer() if parsed.json else nullcontext():
+        with forgiving_searches(), only_the_answer() if parsed.json else nullcontext():
             return int(function_of(parsed.run)(parsed))
     except SphinxError as error:
         if parsed.debug:

@@ -8,6 +8,8 @@ from pathlib import Path
 from sphinx_framework.cli.answer import print_json
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.plugin import KINDS
+from sphinx_framework.registry import Registry
+from sphinx_framework.registry.discovery import PLUGINS_VARIABLE
 from sphinx_framework.texts import counted
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -32,6 +34,7 @@ def new_plugin(arguments: argparse.Namespace) -> int:
         )
     if kind not in KINDS:
         raise ConfigError(f"--kind {kind}: unknown.", hint=f"Kinds: {', '.join(KINDS)}.")
+    _refuse_taken(name, kind)
     out = Path(arguments.out or f"sphinx-framework-{name}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out}: exists already.", hint="Choose another folder with --out.")
@@ -42,6 +45,22 @@ def new_plugin(arguments: argparse.Namespace) -> int:
     print(f"{out}: {counted(len(written), 'file')}")
     print(f"try it: pip install -e {out} && sphinx-nvs check {name} --kind {kind}")
     return 0
+
+
+def _refuse_taken(name: str, kind: str) -> None:
+    """One of two plugins with a name would not be used, or replace the other when installed."""
+    distribution = f"sphinx-framework-{name}"
+    for plugin in Registry.from_entry_points().plugins:
+        if plugin.status in ("blocked", "absent"):
+            continue
+        offered = any((spec.kind, spec.name) == (kind, name) for spec in plugin.specs)
+        if offered or plugin.name == name or plugin.distribution.lower() == distribution:
+            what = f"{kind} component" if offered else "plugin"
+            raise ConfigError(
+                f"a {what} {name!r} is installed already, by {plugin.origin}.",
+                hint="Choose another name; one that is yours is left out of the question by "
+                f"{PLUGINS_VARIABLE}=-{plugin.name}.",
+            )
 
 
 def write_plugin(out: Path, name: str, kind: str) -> list[str]:

@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 
 PATIENCE_SECONDS = 5.0
 
@@ -54,5 +55,7 @@ def _whose(thread: threading.Thread) -> str:
         frame = frame.f_back
     if not module:
         return ""
-    owners = packages_distributions().get(module.split(".")[0], [])
+    owners: list[str] = []
+    with suppress(Exception):  # one damaged distribution hides what all of them hold
+        owners = packages_distributions().get(module.split(".")[0], [])
     return f" of {module}" + (f" ({', '.join(sorted(set(owners)))})" if owners else "")

@@ -1,5 +1,6 @@
 """What a request must be like before anything is computed."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from sphinx_framework.errors import ConfigError, SceneError
 from sphinx_framework.geometry.resize import fit_scene
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.request import RenderRequest
+from sphinx_framework.scenes.checks import precision_doubts
 from sphinx_framework.types import CoarseViews, QualityReport, Scene
 
 
@@ -40,6 +42,10 @@ def admitted(
             hint="load_scene(path) reads one; Scene(images=..., inputs=..., ...) makes one.",
         )
     scene.validate()
+    # What a loaded scene was told already; one that a host made has not been looked at.
+    doubts = precision_doubts(scene.inputs, scene.targets, scene.near)
+    if not set(doubts) <= set(scene.warnings):
+        scene = replace(scene, warnings=(*scene.warnings, *doubts))
     if len(scene.targets) > config.max_targets:
         raise ConfigError(
             f"the scene asks for {len(scene.targets)} targets; the limit is {config.max_targets}.",

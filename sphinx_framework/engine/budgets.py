@@ -9,6 +9,7 @@ from sphinx_framework.policy.budget import (
     Prediction,
     energy_budget_seconds,
     fit_budget,
+    held_against,
     request_seconds,
 )
 from sphinx_framework.policy.cost import CostModel
@@ -18,10 +19,12 @@ from sphinx_framework.policy.schedule import Mode, Schedule
 def budgeted(
     config: PipelineConfig, mode: Mode, starts: list[int], predict: Prediction
 ) -> Budgeted | None:
-    """Later starts, where the pipeline has a budget and the mode may use one."""
+    """Later starts, where the pipeline has a budget; a baseline's stay, and it is told."""
     budget = _budget_seconds(config)
-    if budget is None or mode in ("diffusion", "regression"):
+    if budget is None:
         return None
+    if mode in ("diffusion", "regression"):
+        return held_against(starts, predict, budget)
     return fit_budget(
         starts,
         config.num_steps,

@@ -119,7 +119,11 @@ def build_components(
         key = json.dumps([role, use, own.model_dump(mode="json"), after], sort_keys=True)
         if key not in shared:
             with kept_for_others(f"the making of {role} {use!r}"):
-                component = registry.build(ROLES[role], use, own, device, parts)
+                try:
+                    component = registry.build(ROLES[role], use, own, device, parts)
+                except ConfigError as error:  # of an option that only its maker could check
+                    error.told_by(f"{where}, [pipeline.{role}]")
+                    raise
             if role == "embedder":
                 origin = registry.distribution_of(registry.find(role, use))
                 component = CheckedEmbedder(component, Witness(role, use, origin))

@@ -22,7 +22,6 @@ from sphinx_framework.scenes.images import (
     write_png,
 )
 from sphinx_framework.scenes.mask_files import mask_of
-from sphinx_framework.scenes.origin import moved
 from sphinx_framework.scenes.transforms import SPLIT_PREFIX, TRANSFORMS_FILE
 from sphinx_framework.types import Cameras, Scene
 
@@ -112,22 +111,15 @@ def from_photos(
 
 def from_scene(scene: Scene) -> SceneFolder:
     """Inputs, targets and their ground truth of a scene that no folder holds."""
-    inputs = _pictures(_home(scene, scene.inputs), scene.images, 0)
+    inputs = _pictures(scene.in_world(scene.inputs), scene.images, 0)
     count = len(inputs)
-    targets = _pictures(_home(scene, scene.targets), scene.target_images, count)
+    targets = _pictures(scene.in_world(scene.targets), scene.target_images, count)
     return SceneFolder(
         pictures=[*inputs, *targets],
         inputs=range(count),
         targets=range(count, count + len(targets)),
         near=scene.near,
         far=scene.far,
-    )
-
-
-def _home(scene: Scene, cameras: Cameras) -> Cameras:
-    """Cameras in the world that the scene was read from."""
-    return replace(
-        cameras, world_from_camera=moved(cameras.world_from_camera.cpu(), scene.origin, 1)
     )
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from sphinx_framework.scenes.origin import NO_MOVE, Origin
 from sphinx_framework.splatting.ply import gaussian_columns
 from sphinx_framework.types import Gaussians
+from sphinx_framework.types.origin import NO_MOVE, Origin
 
 _BITS, _MOST_FRACTION = 23, 20
 # Logarithms of scales that 8 bits hold, in sixteenths from -10; some may be clamped, not most.

@@ -10,9 +10,9 @@ from torch import Tensor
 from sphinx_framework.engine.result import RenderResult
 from sphinx_framework.geometry.pinhole import lift
 from sphinx_framework.scenes.images import write_png
-from sphinx_framework.scenes.origin import NO_MOVE, moved
 from sphinx_framework.splatting.harmonics import base_colours
 from sphinx_framework.types import Cameras
+from sphinx_framework.types.origin import NO_MOVE
 
 MOST_POINTS = 50_000
 _SEEN = 0.5
@@ -31,11 +31,11 @@ class Points:
 
 def training_cameras(result: RenderResult) -> Cameras:
     """Cameras of the inputs, then of the targets, in the world that the scene was read from."""
-    inputs, targets = result.scene.inputs, result.scene.targets
-    poses = torch.cat([inputs.world_from_camera, targets.world_from_camera]).cpu()
+    scene = result.scene
+    inputs, targets = scene.in_world(scene.inputs), scene.in_world(scene.targets)
     return Cameras(
-        world_from_camera=moved(poses, result.scene.origin, 1),
-        intrinsics=torch.cat([inputs.intrinsics, targets.intrinsics]).cpu(),
+        world_from_camera=torch.cat([inputs.world_from_camera, targets.world_from_camera]),
+        intrinsics=torch.cat([inputs.intrinsics, targets.intrinsics]),
         image_size=targets.image_size,
     )
 

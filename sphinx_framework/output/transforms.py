@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from sphinx_framework.errors import JobError
-from sphinx_framework.scenes.origin import NO_MOVE, Origin, moved
 from sphinx_framework.types import Cameras
+from sphinx_framework.types.origin import NO_MOVE, Origin, moved
 
 
 def write_transforms(

@@ -21,6 +21,7 @@ class Budgeted:
     shift: how many steps later than decided; 0 when the decision fits as it is.
     asked_seconds: prediction of the decided starts; predicted_seconds: of these ones.
     met: whether the prediction fits. When nothing fits, the starts are the latest ones allowed.
+    fixed: the mode decides the starts alone, as baselines do; a budget is but held against it.
     """
 
     starts: tuple[int, ...]
@@ -29,13 +30,15 @@ class Budgeted:
     asked_seconds: float
     predicted_seconds: float
     met: bool
+    fixed: bool = False
 
     def note(self) -> str:
         """One sentence for the report."""
         asked, now = f"{self.asked_seconds:.3g} s", f"{self.predicted_seconds:.3g} s"
         budget = f"budget of {self.budget_seconds:.3g} s"
         if not self.met:
-            return f"the {budget} cannot be met: {now} predicted with the latest starts"
+            why = ", and this mode moves no start" if self.fixed else " with the latest starts"
+            return f"the {budget} cannot be met: {now} predicted{why}"
         if self.shift == 0:
             return f"the {budget} is met without change: {now} predicted"
         return (
@@ -82,6 +85,21 @@ def fit_budget(
         asked_seconds=asked,
         predicted_seconds=predicted,
         met=predicted <= budget_seconds,
+    )
+
+
+def held_against(starts: Sequence[int], predict: Prediction, budget_seconds: float) -> Budgeted:
+    """The starts of a mode that moves none, and whether they fit the budget."""
+    decided = tuple(starts)
+    seconds = predict(decided)
+    return Budgeted(
+        starts=decided,
+        shift=0,
+        budget_seconds=budget_seconds,
+        asked_seconds=seconds,
+        predicted_seconds=seconds,
+        met=seconds <= budget_seconds,
+        fixed=True,
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from sphinx_framework.options import Options
-from sphinx_framework.policy.cost_sizes import SizeCost, grown
+from sphinx_framework.policy.cost_sizes import Measure, Seconds, SizeCost, grown
 from sphinx_framework.policy.guidance import expected_guides
 from sphinx_framework.policy.schedule import Full, Partial, Schedule
 
@@ -24,8 +24,8 @@ class StepSample(Options):
     """One measured step: ``share`` of the clip computed (frames, or frames times tile fraction)."""
 
     kind: StepKind
-    share: float
-    seconds: float
+    share: Seconds
+    seconds: Seconds
 
 
 class CostModel(Options):
@@ -44,44 +44,53 @@ class CostModel(Options):
     full step (relative cost only, so no latency is predicted).
     """
 
-    full: float = Field(default=1.0, description="seconds of a recording full step")
-    dense: float = Field(
+    full: Measure = Field(default=1.0, gt=0, description="seconds of a recording full step")
+    dense: Seconds = Field(
         default=1.0, description="a full step that records nothing, over that of one that does"
     )
-    frames_base: float = Field(
+    frames_base: Seconds = Field(
         default=0.02, description="a step of frames without any, over a full step"
     )
-    frames_slope: float = Field(
-        default=1.0, description="growth of a step of frames with their share, over a full step"
+    frames_slope: Seconds = Field(
+        default=1.0,
+        description="growth of a step of frames with their share, over a full step",
     )
-    tiles_base: float = Field(
+    tiles_base: Seconds = Field(
         default=0.04, description="a step of tiles without any, over a full step"
     )
-    tiles_slope: float = Field(
-        default=1.6, description="growth of a step of tiles with their share, over a full step"
+    tiles_slope: Measure = Field(
+        gt=0,
+        default=1.6,
+        description="growth of a step of tiles with their share, over a full step",
     )
-    encode_per_frame: float | None = Field(
+    encode_per_frame: Seconds | None = Field(
         default=None, description="seconds to encode and condition a frame"
     )
-    decode_per_frame: float | None = Field(default=None, description="seconds to decode a frame")
-    regression_seconds: float | None = Field(
+    decode_per_frame: Seconds | None = Field(default=None, description="seconds to decode a frame")
+    regression_seconds: Seconds | None = Field(
         default=None, description="seconds of the regression stage of a request"
     )
-    quality_seconds: float | None = Field(
+    quality_seconds: Seconds | None = Field(
         default=None, description="seconds of all scores of a request"
     )
-    plan_seconds: float | None = Field(default=None, description="seconds from scores to schedules")
-    one_branch: float = Field(
+    plan_seconds: Seconds | None = Field(
+        default=None, description="seconds from scores to schedules"
+    )
+    one_branch: Measure = Field(
         default=0.5,
         gt=0,
         le=1,
         description="a step of one guidance branch, over one of both; half of the operations are "
         "counted, seconds were not measured",
     )
-    watts: float | None = Field(default=None, description="mean power while steps were timed")
-    num_frames: int = Field(default=0, description="frames of the clip whose steps were timed")
+    watts: Measure | None = Field(
+        default=None, gt=0, description="mean power while steps were timed"
+    )
+    num_frames: int = Field(
+        default=0, ge=0, description="frames of the clip whose steps were timed"
+    )
     pixels: int = Field(
-        default=0, description="of a frame, as timed; 0: not known, sizes do not count"
+        default=0, ge=0, description="of a frame, as timed; 0: not known, sizes do not count"
     )
     measured: str = Field(
         default="", description="where the numbers come from; empty for the built-in assumption"

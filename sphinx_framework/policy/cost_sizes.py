@@ -3,12 +3,15 @@
 import math
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Annotated
 
 from pydantic import Field
 
 from sphinx_framework.options import Options
 
 Point = tuple[float, float]  # amount, seconds
+Measure = Annotated[float, Field(allow_inf_nan=False)]
+Seconds = Annotated[Measure, Field(ge=0)]
 STEEPEST = 2.0  # attention over everything: time as the square of the amount
 
 
@@ -18,14 +21,14 @@ class SizeCost(Options):
     pixels: of a frame. frames: latents of the clip. Stages as in :class:`.cost.CostModel`.
     """
 
-    pixels: int = Field(description="of a frame")
-    frames: int = Field(description="latents of the clip")
-    full: float = Field(description="seconds of a recording full step")
-    encode_per_frame: float = Field(description="seconds")
-    decode_per_frame: float = Field(description="seconds")
-    regression_seconds: float = Field(description="seconds of the regression stage")
-    quality_seconds: float = Field(description="seconds of the scores")
-    plan_seconds: float = Field(description="seconds of masks and plan")
+    pixels: int = Field(gt=0, description="of a frame")
+    frames: int = Field(gt=0, description="latents of the clip")
+    full: Measure = Field(gt=0, description="seconds of a recording full step")
+    encode_per_frame: Seconds = Field(description="seconds")
+    decode_per_frame: Seconds = Field(description="seconds")
+    regression_seconds: Seconds = Field(description="seconds of the regression stage")
+    quality_seconds: Seconds = Field(description="seconds of the scores")
+    plan_seconds: Seconds = Field(description="seconds of masks and plan")
 
     @property
     def amount(self) -> int:

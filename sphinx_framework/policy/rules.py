@@ -235,6 +235,12 @@ def _locate(where: str) -> tuple[Traversable, str]:
         raise ConfigError(
             f"rules {where}: there is no package {resource['package']!r}.", hint=HINT
         ) from None
+    except Exception as error:  # a module is no package, and importing one may do anything
+        raise ConfigError(
+            f"rules {where}: {resource['package']!r} is no package that holds files "
+            f"({type(error).__name__}: {error}).",
+            hint=HINT,
+        ) from None
 
 
 def _rule_files(folder: Traversable) -> list[str]:

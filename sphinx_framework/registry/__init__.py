@@ -159,7 +159,9 @@ class Registry:
             )
         try:
             return factory(*given)
-        except SphinxError:
+        except SphinxError as error:
+            if repr(name) not in error.message:
+                error.told_by(f"{kind} {name!r} from {self.distribution_of(spec)}")
             raise
         except (Exception, SystemExit) as error:
             raise BrokenPluginError(

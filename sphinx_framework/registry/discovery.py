@@ -9,9 +9,11 @@ import re
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any, Literal
 
+from sphinx_framework.errors import suggestion
+from sphinx_framework.installed import MEND, Damaged, installed_points, named
 from sphinx_framework.plugin import (
     API_VERSION,
     ENTRY_POINT_GROUP,
@@ -22,12 +24,12 @@ from sphinx_framework.plugin import (
     ComponentSpec,
 )
 from sphinx_framework.registry.hooks import Hooks
-from sphinx_framework.registry.import_watch import watched_import
+from sphinx_framework.registry.import_watch import allowed_seconds, watched_import
 from sphinx_framework.version import __version__
 
 PLUGINS_VARIABLE = "SPHINX_FRAMEWORK_PLUGINS"
 COMMAND_NAME = re.compile("[a-z][a-z0-9-]*")
-Status = Literal["ok", "broken", "blocked", "duplicate", "api mismatch"]
+Status = Literal["ok", "broken", "blocked", "duplicate", "api mismatch", "absent"]
 USUAL: tuple[Status, ...] = ("ok", "blocked")  # nothing to mend
 # The core's own components: discovered as a plugin's are, whatever else is installed or left out.
 CORE = "sphinx-framework"
@@ -96,14 +98,18 @@ class Discovery:
 
     def run(self, points: Iterable[EntryPoint] | None) -> list[PluginRecord]:
         """Load every installed plugin, or those that ``$SPHINX_FRAMEWORK_PLUGINS`` leaves."""
+        allowed_seconds()  # said once when it is none, not by every plugin
         found = points
         if found is None:
-            found = (CORE_POINT, *entry_points(group=ENTRY_POINT_GROUP))
+            installed, damaged = installed_points(ENTRY_POINT_GROUP)
+            found = (CORE_POINT, *installed)
+            self.records += map(_unreadable, damaged)
         for point in sorted(set(found), key=_precedence):
             record, hook_name = self._judged(point)
             if record.status != "ok":
                 self.hooks.unregister(hook_name)  # a refused plugin does not observe either
             self.records.append(record)
+        self.records += _absent({record.name for record in self.records})
         return sorted(self.records, key=lambda r: (r.name, r.distribution))
 
     def _judged(self, point: EntryPoint) -> tuple[PluginRecord, str]:
@@ -192,21 +198,53 @@ def _precedence(point: EntryPoint) -> tuple[bool, bool, str, str]:
 def _distribution(point: EntryPoint) -> str:
     if point == CORE_POINT:
         return CORE
-    return (point.dist.name if point.dist else None) or "unknown"
+    return named(point.dist)[0]
 
 
 def _version(point: EntryPoint) -> str:
     if point == CORE_POINT:
         return __version__
-    return (point.dist.version if point.dist else None) or ""
+    return named(point.dist)[1]
+
+
+def _unreadable(damaged: Damaged) -> PluginRecord:
+    """A distribution of which nobody can say whether it offers anything to us."""
+    blocked = _blocked(damaged.distribution)
+    return PluginRecord(
+        name=damaged.distribution,
+        distribution=damaged.distribution,
+        version=damaged.version,
+        status="blocked" if blocked else "broken",
+        reason=blocked or damaged.reason,
+        details="" if blocked else MEND,
+    )
+
+
+def _wished() -> set[str]:
+    """What the environment names, with a minus or without."""
+    return {name.strip() for name in os.environ.get(PLUGINS_VARIABLE, "").split(",")} - {""}
+
+
+def _absent(known: set[str]) -> list[PluginRecord]:
+    """What the environment names and nobody is called."""
+    names = sorted({name.removeprefix("-") for name in _wished()} - known)
+    return [
+        PluginRecord(
+            name=name,
+            distribution=f"${PLUGINS_VARIABLE}",
+            version="",
+            status="absent",
+            reason=f"no installed plugin has that name. {suggestion(name, known)}".strip(),
+        )
+        for name in names
+    ]
 
 
 def _blocked(name: str) -> str:
     """Why the environment leaves a plugin out: not named, or named with a minus; or nothing."""
-    wished = os.environ.get(PLUGINS_VARIABLE)
-    if wished is None:
+    if os.environ.get(PLUGINS_VARIABLE) is None:
         return ""
-    names = {n.strip() for n in wished.split(",")} - {""}
+    names = _wished()
     if f"-{name}" in names:
         return f"left out by ${PLUGINS_VARIABLE}"
     only = {n for n in names if not n.startswith("-")}
@@ -218,8 +256,12 @@ def _problem(record: PluginRecord) -> str:
     """What is wrong with the declarations themselves, or nothing."""
     declared: tuple[Any, ...] = record.specs
     for spec in declared:
-        if not isinstance(spec, ComponentSpec) or spec.kind not in KINDS:
+        if not isinstance(spec, ComponentSpec):
             return f"it returned something that is no component spec: {spec!r}"
+        if spec.kind not in KINDS:
+            near = suggestion(str(spec.kind), KINDS)
+            kinds = ", ".join(KINDS)
+            return f"its component {spec.name!r} is of kind {spec.kind!r}. {near}Kinds: {kinds}"
         texts: tuple[Any, ...] = (spec.name, spec.factory, spec.config, spec.licence)
         if not _all_texts(texts) or not isinstance(spec.capabilities, Capabilities):
             return f"a component spec of it holds something else than it should: {spec!r}"

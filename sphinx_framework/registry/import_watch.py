@@ -10,9 +10,10 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
+from sphinx_framework.errors import ConfigError
 from sphinx_framework.registry.process_state import kept_process
 
 IMPORT_SECONDS_VARIABLE = "SPHINX_FRAMEWORK_IMPORT_SECONDS"
@@ -50,12 +51,20 @@ def watched_import(what: str, hint: str, *, longest: float | None = None) -> Ite
 
 
 def allowed_seconds() -> float:
-    """The user's limit for one import; what is no positive number leaves the default."""
-    try:
-        seconds = float(os.environ.get(IMPORT_SECONDS_VARIABLE, ""))
-    except ValueError:
+    """The user's limit for one import; raises :class:`ConfigError` for what is no positive number.
+
+    ``inf`` never interrupts; nothing, or an empty text, is the default.
+    """
+    given = os.environ.get(IMPORT_SECONDS_VARIABLE, "").strip()
+    if not given:
         return LONGEST_SECONDS
-    return seconds if seconds > 0 else LONGEST_SECONDS
+    with suppress(ValueError):
+        if (seconds := float(given)) > 0:
+            return seconds
+    raise ConfigError(
+        f"${IMPORT_SECONDS_VARIABLE} is {given!r}, which is no positive number of seconds.",
+        hint=f"Give a number such as {LONGEST_SECONDS:g}, inf for no limit, or unset it.",
+    )
 
 
 @contextmanager

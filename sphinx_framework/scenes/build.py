@@ -20,10 +20,10 @@ from sphinx_framework.scenes.capture import (
 )
 from sphinx_framework.scenes.checks import check_intrinsics
 from sphinx_framework.scenes.images import MAX_PIXELS, has_transparency, read_header
-from sphinx_framework.scenes.origin import origin_of
 from sphinx_framework.scenes.view_checks import View, view_doubts
 from sphinx_framework.texts import counted
 from sphinx_framework.types import Cameras, Scene
+from sphinx_framework.types.origin import origin_of
 
 
 def build_scene(

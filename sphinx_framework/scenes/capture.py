@@ -18,9 +18,9 @@ from sphinx_framework.scenes.depth_files import DepthFile, depth_range
 from sphinx_framework.scenes.images import Header, Photo, read_header, read_image
 from sphinx_framework.scenes.json_fields import Fields
 from sphinx_framework.scenes.lens import undistorted
-from sphinx_framework.scenes.origin import NO_MOVE, Origin, moved
 from sphinx_framework.scenes.poses import PoseConvention
 from sphinx_framework.types import Cameras
+from sphinx_framework.types.origin import NO_MOVE, Origin, moved
 
 # Scaled copies of a photo round their sides, which moves the aspect ratio a little.
 ASPECT_TOLERANCE = 0.02

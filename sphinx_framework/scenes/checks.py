@@ -9,10 +9,8 @@ from torch import Tensor
 from sphinx_framework.errors import SceneError
 from sphinx_framework.geometry.frusta import focus_behind, overlaps
 from sphinx_framework.types import Cameras, Scene
+from sphinx_framework.types.origin import DOUBTFUL, rounding
 
-# float32 holds seven digits; what is left of them between two cameras must place pixels.
-_DIGITS = 1.2e-7
-_ENOUGH = 1e-4
 _WIDEST = 0.04  # focal length over width at a field of view of 171 degrees
 _OFF_CENTRE = 0.25
 _MOST_NAMED = 8
@@ -111,7 +109,7 @@ def camera_doubts(
     inputs: Cameras, targets: Cameras, near: float | None, far: float | None
 ) -> tuple[str, ...]:
     """What is doubtful about cameras, one sentence each."""
-    return (*_precision(inputs, targets), *_views(inputs, targets, near, far))
+    return (*precision_doubts(inputs, targets, near), *_views(inputs, targets, near, far))
 
 
 def _baseline(inputs: Cameras, near: float | None, far: float | None) -> list[str]:
@@ -151,16 +149,16 @@ def _far_targets(inputs: Cameras, targets: Cameras) -> list[str]:
     ]
 
 
-def _precision(inputs: Cameras, targets: Cameras) -> tuple[str, ...]:
-    centres = torch.cat([inputs.centres, targets.centres]).double()
-    far_out = float(centres.abs().max())
-    spread = float((centres - centres.mean(dim=0)).norm(dim=1).max())
-    if spread > 0 and far_out * _DIGITS > _ENOUGH * spread:
-        return (
-            f"the cameras are up to {far_out:.4g} from the origin but only {spread:.3g} from each "
-            "other: single precision cannot tell them apart well; subtract their mean position",
-        )
-    return ()
+def precision_doubts(inputs: Cameras, targets: Cameras, near: float | None) -> tuple[str, ...]:
+    """Whether what is left of seven digits between two cameras still places pixels."""
+    poses = (inputs.world_from_camera, targets.world_from_camera)
+    step, extent, farthest = rounding(*poses, near)
+    if step <= DOUBTFUL * extent:
+        return ()
+    return (
+        f"the cameras are up to {farthest:.4g} from the origin, where single precision has steps "
+        f"of {step:.2g}: it cannot tell them apart well; give their poses in double precision",
+    )
 
 
 def _views(

@@ -25,9 +25,9 @@ import torch
 from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.capture import Shot, shot_cameras, validate_poses
 from sphinx_framework.scenes.json_fields import Fields
-from sphinx_framework.scenes.origin import moved
 from sphinx_framework.scenes.photos import pose_convention, read_target_shot
 from sphinx_framework.types import Cameras, Scene
+from sphinx_framework.types.origin import moved
 
 KEYFRAMES = "keyframes"
 MOST_FRAMES = 1000

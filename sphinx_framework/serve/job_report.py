@@ -67,8 +67,8 @@ def estimated_cameras(scene: Scene) -> dict[str, Any]:
         "convention": "opencv_c2w",
         "near": scene.near,
         "far": scene.far,
-        "inputs": camera_list(scene.inputs),
-        "targets": camera_list(scene.targets),
+        "inputs": camera_list(scene, scene.inputs),
+        "targets": camera_list(scene, scene.targets),
     }
 
 

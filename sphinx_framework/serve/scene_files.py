@@ -37,12 +37,14 @@ def open_scene(
         raise SceneError(message, hint=without_paths(error.hint, hidden)) from None
 
 
-def camera_list(cameras: Cameras) -> list[dict[str, Any]]:
-    """Poses in the scene's units and intrinsics in pixels of the scene's size, as JSON."""
+def camera_list(scene: Scene, cameras: Cameras) -> list[dict[str, Any]]:
+    """Poses in the world and units that the scene was read from, as a client's own targets are.
+
+    Intrinsics are in pixels of the scene's size; JSON.
+    """
     views = []
-    for pose, k in zip(
-        cameras.world_from_camera.tolist(), cameras.intrinsics.tolist(), strict=True
-    ):
+    home = scene.in_world(cameras)
+    for pose, k in zip(home.world_from_camera.tolist(), home.intrinsics.tolist(), strict=True):
         lens = {"fx": k[0][0], "fy": k[1][1], "cx": k[0][2], "cy": k[1][2]}
         views.append({"pose": pose, "intrinsics": lens})
     return views

@@ -82,8 +82,8 @@ def _document(identity: str, scene: Scene, with_targets: bool) -> bytes:
         "width": width,
         "near": scene.near,
         "far": scene.far,
-        "inputs": camera_list(scene.inputs),
-        "targets": camera_list(scene.targets) if with_targets else [],
+        "inputs": camera_list(scene, scene.inputs),
+        "targets": camera_list(scene, scene.targets) if with_targets else [],
         "warnings": list(scene.warnings),
     }
     return json.dumps(shown).encode()

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
+from sphinx_framework.types.origin import NO_MOVE, origin_of
 
 # numpy's dtypes are not told apart here: every number that becomes a float32 is one.
 Numbers: TypeAlias = Tensor | NDArray[np.generic] | Sequence[Any]
+_FINER = (torch.float64, torch.int64, torch.int32)  # hold numbers that float32 does not
 
 
 def as_images(value: Numbers, what: str) -> Float[Tensor, "V 3 H W"]:
@@ -44,8 +46,12 @@ def as_images(value: Numbers, what: str) -> Float[Tensor, "V 3 H W"]:
 
 
 def as_poses(value: Numbers) -> Float[Tensor, "V 4 4"]:
-    """Camera-to-world matrices; ``[V, 3, 4]`` and a single matrix too."""
-    poses = _numbers(value, "world_from_camera")
+    """Camera-to-world matrices; ``[V, 3, 4]`` and a single matrix too.
+
+    float64 where they were, and stand where float32 could not tell them: see :mod:`.origin`.
+    """
+    given = _real(value, "world_from_camera")
+    poses = _floats(value, given)
     if poses.ndim == 2:
         poses = poses[None]
     if poses.ndim == 3 and poses.shape[1:] == (3, 4):
@@ -55,6 +61,10 @@ def as_poses(value: Numbers) -> Float[Tensor, "V 4 4"]:
         raise SceneError(
             f"world_from_camera must be [V, 4, 4] or [V, 3, 4], got {tuple(poses.shape)}."
         )
+    if poses.dtype == torch.float32 and given.dtype in _FINER and not given.is_meta:
+        exact = given.double().reshape(len(poses), -1, 4)
+        if origin_of(list(exact)) != NO_MOVE:
+            return torch.cat([exact[:, :3], poses[:, 3:].double()], dim=1)
     return poses
 
 
@@ -138,7 +148,10 @@ def _real(value: Numbers, what: str) -> Tensor:
 
 
 def _numbers(value: Numbers, what: str) -> Float[Tensor, "..."]:
-    numbers = _real(value, what)
+    return _floats(value, _real(value, what))
+
+
+def _floats(value: Numbers, numbers: Tensor) -> Float[Tensor, "..."]:
     # A tensor of doubles is somebody's choice, as in an optimisation of poses; a scene has floats.
     double = isinstance(value, Tensor) and value.dtype == torch.float64
     return numbers if double else numbers.to(torch.float32)

@@ -23,8 +23,9 @@ class Cameras:
     intrinsics: ``[[fx, 0, cx], [0, fy, cy], [0, 0, 1]]`` in pixels of ``image_size``.
     image_size: ``(height, width)`` in pixels.
 
-    Numpy arrays and lists become float32 tensors, 3x4 poses get their last row, and one
-    camera matrix serves all cameras; :class:`SceneError` for what cannot be meant.
+    Numpy arrays and lists become float32 tensors (poses of float64 that stand too far from the
+    origin for that stay as they are, for a scene to centre), 3x4 poses get their last row, and
+    one camera matrix serves all cameras; :class:`SceneError` for what cannot be meant.
     """
 
     world_from_camera: Float[Tensor, "V 4 4"]

@@ -9,9 +9,9 @@ from sphinx_framework.errors import ConfigError, SceneError, shown
 from sphinx_framework.registry import Registry
 from sphinx_framework.scenes.capture import Capture, Shot
 from sphinx_framework.scenes.load import load_scene
-from sphinx_framework.scenes.origin import NO_MOVE, Origin, moved, origin_of
 from sphinx_framework.scenes.readers import PROCEDURAL, read_capture
 from sphinx_framework.types import Cameras, Scene
+from sphinx_framework.types.origin import NO_MOVE, Origin, moved, origin_of
 
 REPORT = "report.json"
 SCHEMA = "sphinx-framework/report/1"
@@ -139,13 +139,14 @@ def _inputs(
 
 
 def _seen_from(scene: Scene, origin: Origin) -> Scene:
-    """The inputs' cameras relative to a point of the world that they were read from."""
-    home = moved(scene.inputs.world_from_camera, scene.origin, 1)
-    return replace(
-        scene,
-        inputs=replace(scene.inputs, world_from_camera=moved(home, origin, -1).float()),
-        origin=origin,
-    )
+    """The scene relative to a point of the world that it was read from."""
+
+    def seen(cameras: Cameras) -> Cameras:
+        home = scene.in_world(cameras)
+        poses = moved(home.world_from_camera, origin, -1).float()
+        return replace(home, world_from_camera=poses)
+
+    return replace(scene, inputs=seen(scene.inputs), targets=seen(scene.targets), origin=origin)
 
 
 def cameras_of(result: ViewedResult) -> Cameras:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sphinx_framework.errors import JobError, SphinxError
+from sphinx_framework.errors import InputError, JobError, MemoryBudgetError, SphinxError
 from sphinx_framework.witness.handed import seen
 from sphinx_framework.witness.settings import Settings
 
@@ -52,7 +52,13 @@ class Witness:
         settings = Settings.now()
         try:
             yield
-        except (SphinxError, KeyboardInterrupt, GeneratorExit):
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except SphinxError as error:
+            # The framework's own errors about a pass, as of its cache, are not a component's.
+            theirs = isinstance(error, InputError) and not isinstance(error, MemoryBudgetError)
+            if not error.message or (theirs and repr(self.name) not in error.message):
+                error.told_by(self.component)
             raise
         except BaseException as error:  # a component may even call sys.exit
             if not out_of_memory(error):

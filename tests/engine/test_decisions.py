@@ -154,3 +154,29 @@ def test_a_budget_says_which_stages_it_leaves_out():
     engine = fake_engine(cost=MEASURED, engine={"budget_ms": 100.0})
     notes = engine.plan(fake_scene(4), mode="fine")[1].notes
     assert any("regression, quality, plan, encode, decode" in note for note in notes)
+
+
+@pytest.mark.parametrize("mode", ["diffusion", "regression"])
+def test_a_budget_of_a_baseline_is_told_to_be_met_or_not_and_moves_nothing(mode):
+    cost = MEASURED | {"regression_seconds": 0.02}
+    free = fake_engine(cost=cost).plan(fake_scene(4), mode=mode)[1]
+    tight = fake_engine(cost=cost, engine={"budget_ms": 1.0}).plan(fake_scene(4), mode=mode)[1]
+    wide = fake_engine(cost=cost, engine={"budget_ms": 1e6}).plan(fake_scene(4), mode=mode)[1]
+    assert free.starts == tight.starts == wide.starts
+    told = [note for note in tight.notes if "cannot be met" in note]
+    assert len(told) == 1
+    assert "this mode moves no start" in told[0]
+    assert any("is met without change" in note for note in wide.notes)
+
+
+def test_a_strict_pipeline_refuses_full_diffusion_that_is_too_long():
+    engine = fake_engine(cost=MEASURED, engine={"budget_ms": 1.0, "strict": True})
+    with pytest.raises(CapabilityError, match="cannot be met"):
+        engine.plan(fake_scene(4), mode="diffusion")
+    engine.plan(fake_scene(4), mode="regression")
+
+
+@pytest.mark.parametrize("mode", ["diffusion", "regression"])
+def test_a_budget_of_a_baseline_needs_a_measured_cost_too(mode):
+    with pytest.raises(ConfigError, match="needs a measured cost table"):
+        fake_engine(engine={"budget_ms": 5.0}).plan(fake_scene(4), mode=mode)

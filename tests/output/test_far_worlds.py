@@ -12,8 +12,8 @@ from scene_formats import WRITERS
 from sphinx_framework.output.results import write_result
 from sphinx_framework.output.saving import saving
 from sphinx_framework.scenes.load import load_scene
-from sphinx_framework.scenes.origin import NO_MOVE, origin_of
 from sphinx_framework.splatting.ply import read_ply
+from sphinx_framework.types.origin import NO_MOVE, origin_of
 from sphinx_framework.view.folder import cameras_of, read_result
 
 FAR = np.array([500_123.456, 5_412_987.125, 312.5])
