@@ -210,7 +210,7 @@ def load_rules(where: str) -> RuleFile:
     """
     folder, name = _locate(where)
     try:
-        data = tomllib.loads((folder / name).read_text(encoding="utf-8"))
+        data = tomllib.loads((folder / name).read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"rules {where}: not a valid TOML file: {error}.") from None
     except OSError:
