@@ -1,7 +1,7 @@
 """A batch of pinhole cameras, and what makes one usable."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -84,8 +84,11 @@ class Cameras:
             image_size=self.image_size,
         )
 
-    def validate(self, what: str) -> None:
-        """Raise :class:`SceneError` naming the first camera of ``what`` that is not usable."""
+    def validate(self, what: str) -> "Cameras":
+        """Raise :class:`SceneError` naming the first camera of ``what`` that is not usable.
+
+        Returns them as they lie on the CPU, so that further checks need not wait for a device.
+        """
         if self.world_from_camera.is_meta or self.intrinsics.is_meta:
             raise SceneError(f"{what} 0: its pose or intrinsics are on meta, without numbers.")
         # Checked on the CPU: numbers that are read one by one would each wait for a device.
@@ -128,3 +131,4 @@ class Cameras:
                     f"fx={float(k[0, 0]):g}, cx={float(k[0, 2]):g}.",
                     hint="Intrinsics are in pixels: multiply normalised ones by the image size.",
                 )
+        return replace(self, world_from_camera=poses, intrinsics=lenses)

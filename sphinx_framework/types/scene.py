@@ -123,10 +123,10 @@ class Scene:
                 )
             _check_colours(truth, "target_images")
         self._check_range()
-        self.inputs.validate("input camera")
-        self.targets.validate("target camera")
-        check_one_world(self.inputs, self.targets, self.origin)
-        check_rounding(self.inputs, self.targets, self.near)
+        inputs = self.inputs.validate("input camera")
+        targets = self.targets.validate("target camera")
+        check_one_world(inputs, targets, self.origin)
+        check_rounding(inputs, targets, self.near)
 
     def _check_range(self) -> None:
         near, far = self.near, self.far
