@@ -12,13 +12,18 @@ MAX_SIDE = 8192
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 
 
+def is_boolean(value: object) -> bool:
+    """Python's or numpy's, that one by its name (numpy 1's is ``bool_``): it is not loaded here."""
+    return type(value).__name__ in ("bool", "bool_")
+
+
 def _no_other_kind(
     code: Literal["int_type", "float_type"], wanted: str
 ) -> Callable[[object], object]:
     """A check before a number's own: pydantic would take ``True`` for 1 and ``"50"`` for 50."""
 
     def check(value: object) -> object:
-        if type(value).__name__ in ("bool", "bool_"):  # numpy's by name: it is not loaded here
+        if is_boolean(value):
             raise PydanticCustomError(code, f"Input should be {wanted}, not true or false")
         if isinstance(value, str | bytes):
             raise PydanticCustomError(code, f"Input should be {wanted}, not a text")
@@ -29,7 +34,7 @@ def _no_other_kind(
 
 def _true_or_false(value: object) -> object:
     """A check before a boolean's own: pydantic would take ``"yes"`` and ``1`` for true."""
-    if type(value).__name__ not in ("bool", "bool_"):
+    if not is_boolean(value):
         raise PydanticCustomError("bool_type", "Input should be true or false")
     return value
 

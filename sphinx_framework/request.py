@@ -11,7 +11,7 @@ from typing import Any, SupportsFloat, TypedDict
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from sphinx_framework.errors import ConfigError, suggestion
-from sphinx_framework.options import Options
+from sphinx_framework.options import Options, is_boolean
 from sphinx_framework.policy.schedule import MODES, Mode
 
 LARGEST_SEED = 2**32 - 1
@@ -69,8 +69,7 @@ class RenderRequest(Options):
         """A number, numpy's included; ``True`` is none, and neither is a text of digits."""
         if value is None:
             return None
-        # By its name, as numpy is not loaded here: bool, numpy's bool, or numpy 1's bool_.
-        if isinstance(value, SupportsFloat) and type(value).__name__ not in ("bool", "bool_"):
+        if isinstance(value, SupportsFloat) and not is_boolean(value):
             with suppress(TypeError, ValueError, RuntimeError, OverflowError):
                 return float(value)
         raise RefusedWishError(f"{info.field_name} must be a number, got {value!r}.", "")

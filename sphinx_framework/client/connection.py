@@ -12,6 +12,7 @@ from sphinx_framework.errors import InputError, JobError
 RETRY_SECONDS = 300.0
 FIRST_CONTACT_SECONDS = 20.0
 LONGEST_PAUSE = 30.0
+PAUSE_SECONDS = 1.0  # between two tries of a stream
 
 
 class RefusedError(InputError):
@@ -86,6 +87,24 @@ class Connection:
         longest = RETRY_SECONDS if self._reached else FIRST_CONTACT_SECONDS
         if time.monotonic() - began > longest:
             raise UnreachableError(message, hint="Is the server running, and --server right?")
+
+
+class Patience:
+    """How long streams of a connection have been broken, until it is given up."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._url = connection.url
+        self._broken_since: float | None = None
+
+    def heard(self) -> None:
+        """Something arrived whole: count from the next break."""
+        self._broken_since = None
+
+    def broken(self, error: Exception) -> None:
+        """Raise :class:`UnreachableError` where nothing has arrived for ``RETRY_SECONDS``."""
+        self._broken_since = self._broken_since or time.monotonic()
+        if time.monotonic() - self._broken_since > RETRY_SECONDS:
+            raise UnreachableError(f"{self._url} cannot be reached any more.") from error
 
 
 def checked(answer: httpx.Response) -> httpx.Response:

@@ -9,13 +9,12 @@ from typing import Any
 import httpx
 
 from sphinx_framework.client.connection import (
-    RETRY_SECONDS,
+    PAUSE_SECONDS,
     Connection,
+    Patience,
     RefusedError,
     UnreachableError,
 )
-
-PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +28,20 @@ class Event:
 
 def follow(connection: Connection, job: str, after: int = 0) -> Iterator[Event]:
     """All events after a number, each once, until the job's last one."""
-    broken_since: float | None = None
+    patience = Patience(connection)
     while True:
         try:
             headers = {"Last-Event-ID": str(after)}
             path = f"/v1/jobs/{job}/events"
             with connection.stream(path, headers=headers) as answer:
                 for event in parse(answer.iter_lines()):
-                    after, broken_since = event.number, None
+                    after = event.number
+                    patience.heard()
                     yield event
                     if event.name == "done":
                         return
         except (httpx.TransportError, UnreachableError) as error:
-            broken_since = broken_since or time.monotonic()
-            if time.monotonic() - broken_since > RETRY_SECONDS:
-                raise UnreachableError(f"{connection.url} cannot be reached any more.") from error
+            patience.broken(error)
         except RefusedError as error:
             if error.status != 429:
                 raise

@@ -11,8 +11,9 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sphinx_framework.client.connection import (
-    RETRY_SECONDS,
+    PAUSE_SECONDS,
     Connection,
+    Patience,
     RefusedError,
     UnreachableError,
 )
@@ -22,7 +23,6 @@ from sphinx_framework.folders.manifest import MANIFEST, is_inner_name
 
 REPORT = "report.json"  # comes last, as render leaves it: a folder with a report is whole
 TRIES = 5
-PAUSE_SECONDS = 1.0
 _GONE = (404, 410)  # what the server knows nothing of (any more); nothing is left to come back for
 
 
@@ -106,16 +106,15 @@ def _is_path(url: str) -> bool:
 
 def _fetch(connection: Connection, file: RemoteFile, place: Path) -> None:
     """One file, again where it arrives damaged, and where the connection breaks for a while."""
-    damaged, broken_since = 0, None
+    damaged, patience = 0, Patience(connection)
     while damaged < TRIES:
         try:
             if _sum_of(connection, file.url, place) == file.sha256:
                 return
-            damaged, broken_since = damaged + 1, None
+            damaged += 1
+            patience.heard()
         except httpx.RequestError as error:
-            broken_since = broken_since or time.monotonic()
-            if time.monotonic() - broken_since > RETRY_SECONDS:
-                raise UnreachableError(f"{connection.url} cannot be reached any more.") from error
+            patience.broken(error)
             time.sleep(PAUSE_SECONDS)
     raise UnreachableError(f"{file.name} arrived damaged {TRIES} times.")
 

@@ -13,15 +13,20 @@ NATIVE = {
 }
 
 
+def computes_in(name: str) -> bool:
+    """Whether this processor has arithmetic of a half-precision type, instead of imitating it."""
+    able = torch.cpu.get_capabilities()
+    return any(able.get(feature) for feature in NATIVE[name])
+
+
 def slow_precisions(options: Mapping[str, BaseModel], device: torch.device) -> Iterator[str]:
     """One warning per component that is asked to compute in a type the processor lacks."""
     if device.type != "cpu":
         return
-    able = torch.cpu.get_capabilities()
     for role, own in options.items():
         for key in KEYS:
             asked = getattr(own, key, None)
-            if asked in NATIVE and not any(able.get(name) for name in NATIVE[asked]):
+            if asked in NATIVE and not computes_in(asked):
                 yield (
                     f"{role}.{key} = {asked}: this processor has no arithmetic of that type and "
                     "imitates it, much slower than float32"

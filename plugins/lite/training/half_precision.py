@@ -2,7 +2,7 @@
 
 import torch
 
-from sphinx_framework.engine.slow_precision import NATIVE
+from sphinx_framework.engine.slow_precision import computes_in
 
 
 def half_precision(device: torch.device | str = "cpu") -> torch.autocast:
@@ -11,6 +11,4 @@ def half_precision(device: torch.device | str = "cpu") -> torch.autocast:
     device: where the operators inside run.
     """
     kind = torch.device(device).type
-    able = torch.cpu.get_capabilities()
-    native = kind != "cpu" or any(able.get(name) for name in NATIVE["bfloat16"])
-    return torch.autocast(kind, torch.bfloat16, enabled=native)
+    return torch.autocast(kind, torch.bfloat16, enabled=kind != "cpu" or computes_in("bfloat16"))
