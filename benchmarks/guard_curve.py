@@ -4,9 +4,9 @@
 
 Every proven target of the scenes is refined by several plans (start, number of steps) at several
 temperatures (hotter walks go wrong more often) with the guard off. A frame is bad when it would be
-served, with its share of the render, more than ``--loss`` dB of PSNR below its render; judged is
-what the guard sees, without that share. ``--painted`` calls a frame bad when what the guard sees
-lost as much, whatever of it the share would mend. For every tolerance the evidence of all frames is
+served, with its share of the render or finished, more than ``--loss`` dB of PSNR below its render;
+judged is what the guard sees, before both. ``--painted`` calls a frame bad when what the guard sees
+lost as much, whatever of it they would mend. For every tolerance the evidence of all frames is
 computed; the threshold is the one that fires on at most 2 % of the frames that are not bad. Then
 the same of what the quality component says was lost, at fixed limits too, and of both together as
 shipped. ``--captures`` takes those of real_photos.py.
@@ -20,7 +20,7 @@ import torch
 from real_photos import generated
 from torch import Tensor
 
-from sphinx_framework.config import load_config
+from sphinx_framework.config import CompositeConfig, load_config
 from sphinx_framework.engine.composite import with_render_share
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.scoring import target_evidence
@@ -28,7 +28,7 @@ from sphinx_framework.frame_plan import FramePlan, Walk
 from sphinx_framework.metrics import psnr
 from sphinx_framework.policy.evidence import surviving_evidence
 from sphinx_framework.policy.evidence_config import EvidenceConfig
-from sphinx_framework.protocols import LossEstimator
+from sphinx_framework.protocols import FinishingModel, LossEstimator
 from sphinx_framework.scenes.frame_pairs import captured
 from sphinx_framework.study.calibrate.samples import FixedPlan
 from sphinx_framework.types import Scene
@@ -48,16 +48,20 @@ class Frames:
 
 
 def of_plan(
-    engine: Engine, scene: Scene, plan: FramePlan, share: float, tolerances: set[float]
+    engine: Engine, scene: Scene, plan: FramePlan, last: CompositeConfig, tolerances: set[float]
 ) -> Frames:
-    """A scene by one plan; ``share`` of the render is what a served frame would keep."""
+    """A scene by one plan; ``last``: what is done to a frame behind the guard."""
     assert scene.target_images is not None
     engine.components = replace(engine.components, steps=FixedPlan(plan))
     result = engine.render(scene, mode="fine")
     kept = [f.served == "refined" for f in result.report.frames]
     images, coarse = result.images, result.coarse
     lateness = torch.full((len(kept),), plan.start / engine.config.num_steps)
-    served = with_render_share(images, coarse.images, share, lateness)
+    model = engine.components.diffusion
+    if last.finish and isinstance(model, FinishingModel):
+        served = model.finish(images, coarse.images, coarse.opacity)
+    else:
+        served = with_render_share(images, coarse.images, last.render_share, lateness)
     truth = scene.target_images
     judge = engine.components.quality
     told = torch.zeros(len(images))
@@ -101,11 +105,11 @@ def main() -> None:
     parser.add_argument("--starts", type=int, nargs="+", default=[0, 10, 20, 30, 40])
     parser.add_argument("--steps", type=int, nargs="+", default=[1, 5])
     parser.add_argument("--temperatures", type=float, nargs="*", help="default: the pipeline's")
-    parser.add_argument("--painted", action="store_true", help="losses before the render's share")
+    parser.add_argument("--painted", action="store_true", help="losses of what the guard sees")
     parser.add_argument("--loss", type=float, default=1.0, help="dB that make a frame bad")
     arguments = parser.parse_args()
     config = load_config(arguments.config, [])
-    off = ["evidence.guard=false", "composite.render_share=0"]
+    off = ["evidence.guard=false", "composite.finish=false", "composite.render_share=0"]
     warm = [[f"diffusion.temperature={t:g}"] for t in arguments.temperatures or []] or [[]]
     engines = [
         Engine.from_config(load_config(arguments.config, off + also), device="cpu") for also in warm
@@ -114,11 +118,11 @@ def main() -> None:
     scenes = generated(arguments.scenes, size)
     if arguments.captures:
         scenes = [scene for folder in arguments.captures for scene in captured(folder, size)]
-    share = 0.0 if arguments.painted else config.composite.render_share
+    last = CompositeConfig() if arguments.painted else config.composite
     tolerances = {*TOLERANCES, config.evidence.tolerance}
     every = product(scenes, engines, arguments.steps, arguments.starts)
     found = [
-        of_plan(engine, scene, FramePlan(start, Walk(steps)), share, tolerances)
+        of_plan(engine, scene, FramePlan(start, Walk(steps)), last, tolerances)
         for scene, engine, steps, start in every
     ]
     report(found, config.evidence, arguments.loss)

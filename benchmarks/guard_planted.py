@@ -179,7 +179,8 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     sized = [f"size=[{arguments.side}, {arguments.side}]"] if arguments.side else []
     limits = load_config(arguments.config, sized).evidence
-    serving = ["evidence.guard=false", "composite.render_share=0"]  # what the guard would see
+    # What the guard would see.
+    serving = ["evidence.guard=false", "composite.finish=false", "composite.render_share=0"]
     config = load_config(arguments.config, [*sized, *serving])
     engine = Engine.from_config(config, device="cpu")
     if not isinstance(engine.components.quality, LossEstimator):

@@ -107,6 +107,11 @@ class CompositeConfig(Options):
         description="add to decoded frames what the autoencoder loses of the regression render, "
         "weighted by its opacity; costs one more decode of the refined frames",
     )
+    finish: bool = Field(
+        default=False,
+        description="let the diffusion model make served frames of refined ones and their renders, "
+        "instead of a share of the render; for models that know how",
+    )
     render_share: float = Field(
         default=0.0,
         ge=0,

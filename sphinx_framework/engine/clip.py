@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.engine.codec import decoded, encoded
-from sphinx_framework.engine.composite import composited, with_carried_detail
+from sphinx_framework.engine.composite import FEATHER_PIXELS, composited, with_carried_detail
 from sphinx_framework.engine.decisions import Decisions
 from sphinx_framework.engine.denoising_answers import CheckedDiffusion
 from sphinx_framework.engine.events import Event
@@ -20,7 +20,6 @@ from sphinx_framework.executors.passes import Call
 from sphinx_framework.policy.schedule import METHOD_MODES, Full, Partial, Schedule
 from sphinx_framework.types import ClipLayout, CoarseViews
 
-FEATHER_PIXELS = 4
 # Noise of (seed, step) is drawn by its own generator; seeds lie this far apart, more than any
 # number of steps, so that no two requests share a draw.
 SEED_STRIDE = 1009

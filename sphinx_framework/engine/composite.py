@@ -5,6 +5,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+FEATHER_PIXELS = 4
+
 
 def feathered(mask: Bool[Tensor, "T H W"], radius: int) -> Float[Tensor, "T H W"]:
     """Weight 1 inside the mask, falling linearly to 0 within ``radius`` pixels inside its border.

@@ -10,7 +10,7 @@ from sphinx_framework.config import PipelineConfig
 from sphinx_framework.engine.budgets import budget_notes, budgeted, predictions
 from sphinx_framework.engine.components import Components
 from sphinx_framework.engine.scoring import target_evidence, view_scores
-from sphinx_framework.engine.solvers import check_guidance, check_solvers
+from sphinx_framework.engine.solvers import check_finishing, check_guidance, check_solvers
 from sphinx_framework.errors import CapabilityError
 from sphinx_framework.frame_plan import OWN, FramePlan
 from sphinx_framework.geometry.brackets import brackets
@@ -104,6 +104,7 @@ def decide(
     walks = chosen.walks or (OWN,) * len(starts)
     check_solvers(components, config, walks)
     check_guidance(components, config)
+    check_finishing(components, config)
     full = mode in METHOD_MODES and all(
         FramePlan(start, walk).full(config.num_steps)
         for start, walk in zip(starts, walks, strict=True)

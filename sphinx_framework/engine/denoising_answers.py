@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sphinx_framework.engine.handed import coarse_tensors, scene_tensors, unknowing
 from sphinx_framework.engine.layout_checks import layout_problem
-from sphinx_framework.protocols import BatchingModel, SolverStep
+from sphinx_framework.protocols import BatchingModel, FinishingModel, SolverStep
 from sphinx_framework.types import ClipLayout, CoarseViews, Scene
 from sphinx_framework.witness import Witness, kind_of
 from sphinx_framework.witness.handed import owned
@@ -34,6 +34,11 @@ class CheckedDiffusion:
     def batching(self) -> BatchingModel | None:
         """The model, where it answers several requests in one call."""
         return self._inner if isinstance(self._inner, BatchingModel) else None
+
+    @property
+    def finishing(self) -> bool:
+        """Whether it makes served frames of refined frames and their renders."""
+        return isinstance(self._inner, FinishingModel)
 
     @property
     def latent_factor(self) -> int:
@@ -172,6 +177,18 @@ class CheckedDiffusion:
         self._witness.placed(images, "images", "decode", shape, None, latents.device)
         self._witness.in_range(images, "images", "decode", 1)
         self._of_a_network(images, "images", "decode")
+        return owned(images)
+
+    def finish(self, refined: Tensor, renders: Tensor, opacity: Tensor | None) -> Tensor:
+        """Pass on and check."""
+        handed = {"refined": refined, "renders": renders}
+        if opacity is not None:
+            handed["opacity"] = opacity
+        with self._witness.asked("decode", **handed):
+            images = self._inner.finish(refined, renders, opacity)
+        shape, dtype = tuple(refined.shape), refined.dtype
+        self._witness.placed(images, "finished images", "decode", shape, dtype, refined.device)
+        self._witness.in_range(images, "finished images", "decode", 1)
         return owned(images)
 
     def check_count(self, stage: str, answer: Tensor, count: int, what: str, given: int) -> None:

@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.engine.clip import ClipRun
-from sphinx_framework.engine.composite import with_render_share
 from sphinx_framework.engine.decisions import Decisions, missed_targets, retried
 from sphinx_framework.engine.events import Event, FrameFinal, Served, StageDone, StepDone
+from sphinx_framework.engine.finishing import finished
 from sphinx_framework.engine.guard import guarded
 from sphinx_framework.engine.loop import Move
 from sphinx_framework.engine.report import schedule_text
@@ -92,20 +92,15 @@ class Road:
             if schedule.drift is not None:
                 ran = " ".join(move.action.text() for move in own)
                 request.notes.append(f"clip {clip}, refreshed by drift, ran {ran}")
-            for index, image, served in guarded(request, refined, self.coarse, full=decisions.full):
+            served = guarded(request, refined, self.coarse, full=decisions.full)
+            for index, image, _ in served:
                 self.images[index] = image
-                if served == "refined":
-                    self._mix_in_the_render(index, decisions.starts[index])
-                yield self._final(index, served)
+            kept = {index: image for index, image, kind in served if kind == "refined"}
+            for index, image in finished(request, kept, self.coarse, decisions).items():
+                self.images[index] = image
+            for index, _, kind in served:
+                yield self._final(index, kind)
         yield StageDone(stage="denoise", seconds=request.seconds.denoise)
-
-    def _mix_in_the_render(self, index: int, start: int) -> None:
-        """After the guard, which must see what the model painted, not that under the render."""
-        share = self.request.config.composite.render_share
-        if share > 0:
-            lateness = self.images.new_tensor([start / self.request.config.num_steps])
-            render = self.coarse.images[[index]].to(self.images)
-            self.images[index] = with_render_share(self.images[[index]], render, share, lateness)[0]
 
     def _retried(
         self, decisions: Decisions, achieved: Tensor

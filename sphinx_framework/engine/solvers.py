@@ -1,4 +1,4 @@
-"""What plans ask of the diffusion model: solvers of its sampler, its guidance branches apart."""
+"""What a pipeline asks of its diffusion model: solvers, branches of guidance, finished frames."""
 
 from collections.abc import Sequence
 
@@ -37,4 +37,14 @@ def check_guidance(components: Components, config: PipelineConfig) -> None:
             f"plan.guidance lets steps run one branch of guidance, but "
             f"{config.pipeline['diffusion'].use!r} has no two branches.",
             hint="Leave plan.guidance out.",
+        )
+
+
+def check_finishing(components: Components, config: PipelineConfig) -> None:
+    """Raise :class:`ConfigError` where a model that finishes no frames is asked to."""
+    if config.composite.finish and not getattr(components.diffusion, "finishing", False):
+        raise ConfigError(
+            f"composite.finish is set, but {config.pipeline['diffusion'].use!r} does not make "
+            "served frames of refined ones and renders.",
+            hint="Leave composite.finish out, or use a diffusion model with `finish`.",
         )

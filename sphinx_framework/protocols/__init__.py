@@ -16,6 +16,9 @@ from sphinx_framework.protocols.components import (
     EvidenceEstimator as EvidenceEstimator,
 )
 from sphinx_framework.protocols.components import (
+    FinishingModel as FinishingModel,
+)
+from sphinx_framework.protocols.components import (
     GuidedModel as GuidedModel,
 )
 from sphinx_framework.protocols.components import (

@@ -308,3 +308,26 @@ class BatchingModel(Protocol):
         ``group_norm``, ``attention`` without a sight, and ``frame_conv``.
         """
         ...
+
+
+@runtime_checkable
+class FinishingModel(Protocol):
+    """What a diffusion model may add: served frames, of refined frames and their renders.
+
+    Both are estimates of the same frame with different errors, and a model may know which to trust
+    where. The engine asks where ``composite.finish`` says so, after the guard has judged what the
+    model painted.
+    """
+
+    def finish(
+        self,
+        refined: Float[Tensor, "V 3 H W"],
+        renders: Float[Tensor, "V 3 H W"],
+        opacity: Float[Tensor, "V H W"] | None,
+    ) -> Float[Tensor, "V 3 H W"]:
+        """Images in [0, 1] to images in [0, 1], each for itself.
+
+        refined: with carried detail where the pipeline carries it. renders: of the regression
+        stage, with their opacity in [0, 1] where it is known.
+        """
+        ...

@@ -38,6 +38,7 @@ CAPTURE = "a_capture_has_the_cameras_of_its_scene"  # the reader has none
 MAKING = "making_it_changes_nothing_for_others"  # every other plant is in an answer
 LEVELS = "the_noise_level_is_that_of_the_step_asked_about"  # the fake is told no level
 BESIDE = "a_step_is_told_from_the_one_beside_it"
+FINISHED = "finished_frames_are_pictures_each_for_itself"  # the fake finishes none
 TOGETHER = "several_requests_in_one_call_equal_each_alone"  # the fake is asked one by one
 
 
@@ -130,6 +131,7 @@ def test_every_check_has_a_component_that_it_catches(kind):
     elsewhere = {
         CLAIM,
         GUIDED,
+        FINISHED,
         TOGETHER,
         LOST,
         MEASURED,
@@ -209,6 +211,54 @@ class Otherwise(Guided):
 )
 def test_guidance_that_is_told_apart_wrongly_is_caught(model, right):
     told = complaint(suite_of("diffusion", model(FakeConfig(), CPU)), GUIDED)
+    assert (told is None) == right, told
+
+
+class Finishing(FakeDiffusion):
+    """The mean of a refined frame and its render."""
+
+    def finish(self, refined, renders, opacity):
+        return (refined + renders) / 2
+
+
+class TooBright(Finishing):
+    def finish(self, refined, renders, opacity):
+        return super().finish(refined, renders, opacity) + 0.5
+
+
+class OfAll(Finishing):
+    """Looks at the other frames of the call."""
+
+    def finish(self, refined, renders, opacity):
+        return (super().finish(refined, renders, opacity) - refined.mean()).clamp(0, 1)
+
+
+class NeedsOpacity(Finishing):
+    def finish(self, refined, renders, opacity):
+        return super().finish(refined, renders, opacity) * opacity[:, None]
+
+
+class WritesIntoRenders(Finishing):
+    def finish(self, refined, renders, opacity):
+        return renders.add_(refined).div_(2)
+
+
+@pytest.mark.parametrize(
+    ("model", "right"),
+    [
+        (Finishing, True),
+        (TooBright, False),
+        (OfAll, False),
+        (NeedsOpacity, False),
+        (WritesIntoRenders, False),
+    ],
+)
+def test_frames_that_are_finished_wrongly_are_caught(model, right):
+    suite = suite_of("diffusion", model(FakeConfig(), CPU))
+    try:
+        told = complaint(suite, FINISHED)
+    except TypeError as error:
+        told = str(error)
     assert (told is None) == right, told
 
 

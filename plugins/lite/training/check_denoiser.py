@@ -65,7 +65,7 @@ def main() -> None:
     torch.set_num_threads(1)
     device = torch.device("cpu")
     regression = LiteRegression(RegressionConfig(weights=options.weights), device)
-    model = LiteDiffusion(DiffusionConfig(weights=options.weights, precision="bfloat16"), device)
+    model = LiteDiffusion(DiffusionConfig(weights=options.weights, precision="native"), device)
     scorer = LiteQuality(QualityConfig(weights=options.weights), device)
     few = LiteDiffusion(
         DiffusionConfig(weights=options.weights, solver="dpmpp_2m"), device

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from damage import LADDERS, SHARPER, ladder, no_pictures, sharpened
 from scipy.stats import spearmanr
-from score_examples import stored_evidence
+from score_examples import served, stored_evidence
 from similarity import quality
 from torch import Tensor
 
@@ -51,7 +51,7 @@ def of_scene(
         found = estimator.score(images, evidence=evidence)
         return found if kind == WHOLE else found / undamaged_share(images, evidence)
 
-    systems = [torch.from_numpy(frames).float() / 255 for frames in scene["systems"]] + [truth]
+    systems = [*served(scene), truth]
     scores = torch.stack([score(images, whole) for images in systems])
     similar = torch.stack([quality(images, truth) for images in systems])
     pairs = zip(scores.T, similar.T, strict=True)

@@ -15,6 +15,7 @@ from statements import statement
 from sphinx_framework_lite.autoencoder import Autoencoder
 from sphinx_framework_lite.denoiser import Denoiser
 from sphinx_framework_lite.depth import DepthNetwork
+from sphinx_framework_lite.finisher import Finisher
 from sphinx_framework_lite.quality import EvidenceNetwork, QualityNetwork
 from sphinx_framework_lite.weights import build
 
@@ -22,6 +23,7 @@ NETWORKS = {
     "depth": DepthNetwork,
     "autoencoder": Autoencoder,
     "denoiser": Denoiser,
+    "finisher": Finisher,
     "quality": QualityNetwork,
     "evidence": EvidenceNetwork,
 }

@@ -7,11 +7,16 @@ section 2.2), so that one learning rate serves both.
 import torch
 from torch import Tensor, nn
 
+from sphinx_framework.engine.slow_precision import computes_in
+
 
 def orthogonalised(matrix: Tensor, rounds: int = 5) -> Tensor:
-    """Nearest semi-orthogonal matrix, by quintic Newton-Schulz iterations."""
+    """Nearest semi-orthogonal matrix, by quintic Newton-Schulz iterations.
+
+    In bfloat16 where the processor has it; imitated, it would be half of a training step.
+    """
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrix.bfloat16()
+    x = matrix.bfloat16() if matrix.is_cuda or computes_in("bfloat16") else matrix.float()
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
     x = x / (x.norm() + 1e-7)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from torch import Tensor
 from sphinx_framework.geometry.warps import warped
 from sphinx_framework.types import Cameras, ScoreEvidence
 from sphinx_framework_lite.evidence_features import Known, features, known
+from sphinx_framework_lite.finisher import Finisher
+from sphinx_framework_lite.weights import build
 
 SYSTEM, DAMAGED, TRUTH = 0, 1, 2
 LADDER_TARGETS = (0, 2, 4)
@@ -52,6 +55,28 @@ def stored_evidence(scene: dict[str, np.ndarray]) -> ScoreEvidence:
         warps=warps,
         inside=inside,
     )
+
+
+@lru_cache(maxsize=1)
+def finisher() -> Finisher:
+    """As it is packaged."""
+    return build(Finisher, "finisher", "packaged", torch.device("cpu"))
+
+
+@torch.no_grad()
+def served(scene: dict[str, np.ndarray]) -> list[Tensor]:
+    """Frames of every system as they would be served: renders as they are, the others finished.
+
+    Stored is what was painted, which the guard sees.
+    """
+    names = scene["names"].tolist()
+    painted = torch.from_numpy(scene["systems"]).float() / 255
+    renders = painted[names.index("regression")]
+    opacity = torch.from_numpy(scene["opacity"]).float()
+    return [
+        images if name == "regression" else finisher()(images, renders, opacity).clamp(0, 1)
+        for name, images in zip(names, painted, strict=True)
+    ]
 
 
 @torch.no_grad()
@@ -98,8 +123,8 @@ def examples(path: Path, number: int, *, kept_warps: bool = True) -> dict[str, T
         return top
 
     every = list(range(len(truth)))
-    for frames in scene["systems"]:
-        put(torch.from_numpy(frames).float() / 255, truth, every, SYSTEM, whole, NONE)
+    for images in served(scene):
+        put(images, truth, every, SYSTEM, whole, NONE)
     put(truth, truth, every, TRUTH, whole, NONE)
     some_truth = truth[laddered]
     for base in (some_truth, evidence.renders[laddered]):

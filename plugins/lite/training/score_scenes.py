@@ -87,7 +87,7 @@ def main() -> None:
     stage = LiteRegression(RegressionConfig.model_construct(), device)
     models = {
         warm: LiteDiffusion(
-            DiffusionConfig.model_construct(precision="bfloat16", temperature=warm), device
+            DiffusionConfig.model_construct(precision="native", temperature=warm), device
         )
         for warm in (SHIPPED, SAMPLE)
     }

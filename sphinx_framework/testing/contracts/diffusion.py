@@ -10,6 +10,7 @@ from sphinx_framework.engine.layout_checks import layout_problem
 from sphinx_framework.errors import InputError
 from sphinx_framework.protocols import DiffusionModel
 from sphinx_framework.testing.contracts.base import NotApplicable, scene_tensors
+from sphinx_framework.testing.contracts.finishing import FinishingChecks
 from sphinx_framework.testing.contracts.guidance import GuidanceChecks
 from sphinx_framework.testing.contracts.levels import LevelChecks
 from sphinx_framework.testing.contracts.sampler import SamplerChecks
@@ -20,7 +21,7 @@ MANY = 13  # frames of a clip, for the codec
 LONG = 24  # targets; no table of a network's should end before
 
 
-class DiffusionContract(LevelChecks, GuidanceChecks, SamplerChecks):
+class DiffusionContract(LevelChecks, GuidanceChecks, FinishingChecks, SamplerChecks):
     """Stage 2; ``capabilities`` are those the spec claims."""
 
     num_steps: int = 10

@@ -25,6 +25,7 @@ ASKED: dict[str, int | None] = {
     "layouts": None,
     "encode": None,
     "decode": None,
+    "finish": None,
     "sampler": None,
     "condition": None,
     "denoise": 1,

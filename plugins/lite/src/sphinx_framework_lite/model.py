@@ -24,6 +24,7 @@ from sphinx_framework_lite.denoiser import (
     plucker_rays,
 )
 from sphinx_framework_lite.depth import DepthNetwork
+from sphinx_framework_lite.finisher import Finisher
 from sphinx_framework_lite.geometry import depth_range
 from sphinx_framework_lite.predict import InputDepth, input_depth, source_renders
 from sphinx_framework_lite.splat import fill_holes
@@ -51,6 +52,7 @@ class LiteDiffusion:
         self._autoencoder = build(Autoencoder, "autoencoder", config.weights, device)
         self._depth = build(DepthNetwork, "depth", config.weights, device)
         self._denoiser = build(Denoiser, "denoiser", config.weights, device)
+        self._finisher = build(Finisher, "finisher", config.weights, device)
 
     def layouts(self, scene: Scene) -> tuple[ClipLayout, ...]:
         """One clip if it fits ``max_frames``, else consecutive targets, each with all inputs.
@@ -151,6 +153,23 @@ class LiteDiffusion:
         with torch.autocast(x.device.type, torch.bfloat16) if self._half else nullcontext():
             clean: Tensor = self._denoiser(x, sigma, condition, ops)
         return clean
+
+    @torch.no_grad()
+    def finish(
+        self,
+        refined: Float[Tensor, "V 3 H W"],
+        renders: Float[Tensor, "V 3 H W"],
+        opacity: Float[Tensor, "V H W"] | None,
+    ) -> Float[Tensor, "V 3 H W"]:
+        """Served frames of refined frames and their renders, in [0, 1].
+
+        Without a known opacity, renders count as opaque.
+        """
+        known = torch.ones_like(refined[:, 0]) if opacity is None else opacity
+        batches = (given.split(DECODE_BATCH) for given in (refined, renders, known))
+        return torch.cat([self._finisher(*batch) for batch in zip(*batches, strict=False)]).clamp(
+            0, 1
+        )
 
     def _input_depth(self, scene: Scene, coarse: CoarseViews) -> InputDepth:
         """What the regression stage measured, or our own measurement."""

@@ -1,0 +1,47 @@
+"""From refined frames to served ones: what the model makes of them and their renders."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from sphinx_framework.engine.composite import FEATHER_PIXELS, composited, with_render_share
+from sphinx_framework.engine.decisions import Decisions
+from sphinx_framework.engine.request_state import Request
+from sphinx_framework.protocols import FinishingModel
+from sphinx_framework.types import CoarseViews
+
+
+@torch.no_grad()
+def finished(
+    request: Request, refined: Mapping[int, Tensor], coarse: CoarseViews, decisions: Decisions
+) -> dict[int, Tensor]:
+    """Frames as they are served, by target; called behind the guard, which must see the painted.
+
+    The model finishes them, where it is asked to, and kept pixels are the render's again; else the
+    render's share is mixed in.
+    """
+    wanted = request.config.composite
+    if not refined or not (wanted.finish or wanted.render_share > 0):
+        return dict(refined)
+    targets = list(refined)
+    frames = torch.stack(list(refined.values()))
+    renders = _of(coarse.images, targets).to(frames)
+    if wanted.finish:
+        model: FinishingModel = request.components.diffusion  # type: ignore[assignment]
+        opacity = None if coarse.opacity is None else _of(coarse.opacity, targets).to(frames)
+        with request.timing("decode"):
+            frames = model.finish(frames, renders, opacity).clamp(0, 1)
+        if decisions.keep is not None:
+            mask = ~_of(decisions.keep, targets).to(frames.device)
+            frames = composited(frames, renders, mask, FEATHER_PIXELS)
+    else:
+        starts = frames.new_tensor([decisions.starts[target] for target in targets])
+        lateness = starts / request.config.num_steps
+        frames = with_render_share(frames, renders, wanted.render_share, lateness)
+    return dict(zip(targets, frames, strict=True))
+
+
+def _of(frames: Tensor, targets: Sequence[int]) -> Tensor:
+    """Rows of some targets, without an index on its way to the device."""
+    return torch.stack([frames[target] for target in targets])
