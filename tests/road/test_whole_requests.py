@@ -47,7 +47,13 @@ PIPELINES = {
     "lite": (
         "lite",
         (64, 64),
-        (*WALK, "size=[64,64]", "plan.max_steps=7", "evidence.min_opacity=0"),
+        (
+            *WALK,
+            "size=[64,64]",
+            "plan.max_steps=7",
+            "evidence.min_opacity=0",
+            "composite.finish=true",
+        ),
     ),
 }
 # What one move may do while the device computes. Nothing.

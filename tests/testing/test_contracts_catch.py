@@ -214,54 +214,6 @@ def test_guidance_that_is_told_apart_wrongly_is_caught(model, right):
     assert (told is None) == right, told
 
 
-class Finishing(FakeDiffusion):
-    """The mean of a refined frame and its render."""
-
-    def finish(self, refined, renders, opacity):
-        return (refined + renders) / 2
-
-
-class TooBright(Finishing):
-    def finish(self, refined, renders, opacity):
-        return super().finish(refined, renders, opacity) + 0.5
-
-
-class OfAll(Finishing):
-    """Looks at the other frames of the call."""
-
-    def finish(self, refined, renders, opacity):
-        return (super().finish(refined, renders, opacity) - refined.mean()).clamp(0, 1)
-
-
-class NeedsOpacity(Finishing):
-    def finish(self, refined, renders, opacity):
-        return super().finish(refined, renders, opacity) * opacity[:, None]
-
-
-class WritesIntoRenders(Finishing):
-    def finish(self, refined, renders, opacity):
-        return renders.add_(refined).div_(2)
-
-
-@pytest.mark.parametrize(
-    ("model", "right"),
-    [
-        (Finishing, True),
-        (TooBright, False),
-        (OfAll, False),
-        (NeedsOpacity, False),
-        (WritesIntoRenders, False),
-    ],
-)
-def test_frames_that_are_finished_wrongly_are_caught(model, right):
-    suite = suite_of("diffusion", model(FakeConfig(), CPU))
-    try:
-        told = complaint(suite, FINISHED)
-    except TypeError as error:
-        told = str(error)
-    assert (told is None) == right, told
-
-
 def test_a_claimed_longest_clip_that_layouts_exceed_is_caught():
     suite = suite_of("diffusion", FakeDiffusion(FakeConfig(), CPU))
     suite.capabilities = Capabilities(max_frames=4)

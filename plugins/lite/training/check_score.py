@@ -4,7 +4,9 @@
 
 Reads what ``score_scenes.py`` stored of scenes that nothing was trained on, and asks the installed
 ``lite`` estimator as the engine does. The second column leaves out what evidence proves to be
-damage (``policy/defects.py``), the third one is the score without evidence.
+damage (``policy/defects.py``), the third one is the score without evidence. ``--frames`` says which
+frames of the systems are ranked: as painted, as served with a share of the render, or finished.
+``--targets`` without a number leaves the ladders out.
 """
 
 import argparse
@@ -15,7 +17,7 @@ import numpy as np
 import torch
 from damage import LADDERS, SHARPER, ladder, no_pictures, sharpened
 from scipy.stats import spearmanr
-from score_examples import served, stored_evidence
+from score_examples import KINDS, frames_of, stored_evidence
 from similarity import quality
 from torch import Tensor
 
@@ -36,9 +38,13 @@ def in_order(scores: list[Tensor]) -> list[float]:
 
 
 def of_scene(
-    path: Path, estimator: LiteQuality, kind: int, laddered: Sequence[int] = LADDER_TARGETS
+    path: Path,
+    estimator: LiteQuality,
+    kind: int,
+    laddered: Sequence[int] = LADDER_TARGETS,
+    frames: str = "painted",
 ) -> Found:
-    """Every measure of one stored scene, one number an image."""
+    """Every measure of one stored scene, one number an image; ``frames``: which of systems."""
     with np.load(path) as file:
         scene = {name: file[name] for name in file.files}
     truth = torch.from_numpy(scene["truth"]).float() / 255
@@ -51,7 +57,7 @@ def of_scene(
         found = estimator.score(images, evidence=evidence)
         return found if kind == WHOLE else found / undamaged_share(images, evidence)
 
-    systems = [*served(scene), truth]
+    systems = [*frames_of(scene, frames), truth]
     scores = torch.stack([score(images, whole) for images in systems])
     similar = torch.stack([quality(images, truth) for images in systems])
     pairs = zip(scores.T, similar.T, strict=True)
@@ -59,6 +65,8 @@ def of_scene(
     shares = torch.cat([undamaged_share(images, whole) for images in systems])
     found["frames and truths of which nothing is taken"] = (shares > 0.9999).float().tolist()
     chosen = [target for target in laddered if target < len(truth)]
+    if not chosen:
+        return found
     some, base = whole.rows(chosen), truth[chosen]
     top = score(base, some)
     for name in LADDERS:
@@ -86,7 +94,8 @@ def main() -> None:
     parser.add_argument("--stored", type=Path, nargs="+", required=True)
     parser.add_argument("--weights", default="packaged")
     parser.add_argument("--only-with", action="store_true", help="leave the other columns out")
-    parser.add_argument("--targets", type=int, nargs="+", default=LADDER_TARGETS, help="of ladders")
+    parser.add_argument("--targets", type=int, nargs="*", default=LADDER_TARGETS, help="of ladders")
+    parser.add_argument("--frames", choices=KINDS, default="painted", help="of the systems")
     options = parser.parse_args()
     torch.set_num_threads(1)
     config = QualityConfig.model_construct(weights=options.weights)
@@ -97,7 +106,8 @@ def main() -> None:
         for kind in (WHOLE,) if options.only_with else (WHOLE, UNPRICED, BLIND):
             table: Found = {}
             for path in paths:
-                for name, values in of_scene(path, estimator, kind, options.targets).items():
+                asked = options.targets, options.frames
+                for name, values in of_scene(path, estimator, kind, *asked).items():
                     table.setdefault(name, []).extend(values)
             tables.append(table)
         print(f"{folder.name}: {len(paths)} scenes")

@@ -11,6 +11,7 @@ from damage import LADDERS, SHARPER, ladder, sharpened
 from similarity import quality
 from torch import Tensor
 
+from sphinx_framework.config import load_config
 from sphinx_framework.geometry.warps import warped
 from sphinx_framework.types import Cameras, ScoreEvidence
 from sphinx_framework_lite.evidence_features import Known, features, known
@@ -20,6 +21,8 @@ from sphinx_framework_lite.weights import build
 SYSTEM, DAMAGED, TRUTH = 0, 1, 2
 LADDER_TARGETS = (0, 2, 4)
 FIRST_PHOTO = 90
+KINDS = ("painted", "shared", "finished")
+STEPS = 50
 # Index of the picture that a rung of a ladder must stay below; none of it.
 NONE = -1
 
@@ -63,15 +66,28 @@ def finisher() -> Finisher:
     return build(Finisher, "finisher", "packaged", torch.device("cpu"))
 
 
-@torch.no_grad()
-def served(scene: dict[str, np.ndarray]) -> list[Tensor]:
-    """Frames of every system as they would be served: renders as they are, the others finished.
+def start_of(name: str) -> int:
+    """The start step in a system's name; nothing of a render is mixed into one without."""
+    words = name.split()
+    return int(words[1]) if words[0] == "start" else 0
 
-    Stored is what was painted, which the guard sees.
+
+@torch.no_grad()
+def frames_of(scene: dict[str, np.ndarray], kind: str) -> list[Tensor]:
+    """Frames of every system: as stored, with the shipped share of their render, or finished.
+
+    Stored is what was painted, which the guard sees. Renders stay as they are.
     """
     names = scene["names"].tolist()
     painted = torch.from_numpy(scene["systems"]).float() / 255
     renders = painted[names.index("regression")]
+    if kind == "painted":
+        return list(painted)
+    if kind == "shared":
+        share = load_config("lite").composite.render_share
+        weights = [share * start_of(name) / STEPS for name in names]
+        pairs = zip(weights, painted, strict=True)
+        return [images + weight * (renders - images) for weight, images in pairs]
     opacity = torch.from_numpy(scene["opacity"]).float()
     return [
         images if name == "regression" else finisher()(images, renders, opacity).clamp(0, 1)
@@ -80,8 +96,13 @@ def served(scene: dict[str, np.ndarray]) -> list[Tensor]:
 
 
 @torch.no_grad()
-def examples(path: Path, number: int, *, kept_warps: bool = True) -> dict[str, Tensor]:
-    """Features and aims of all systems and ladders of one stored scene."""
+def examples(
+    path: Path, number: int, *, kept_warps: bool = True, frames: Iterable[str] = ("painted",)
+) -> dict[str, Tensor]:
+    """Features and aims of all systems and ladders of one stored scene.
+
+    frames: kinds of systems' frames (:func:`frames_of`).
+    """
     with np.load(path) as file:
         scene = {name: file[name] for name in file.files}
     truth = torch.from_numpy(scene["truth"]).float() / 255
@@ -123,7 +144,7 @@ def examples(path: Path, number: int, *, kept_warps: bool = True) -> dict[str, T
         return top
 
     every = list(range(len(truth)))
-    for images in served(scene):
+    for images in (images for kind in frames for images in frames_of(scene, kind)):
         put(images, truth, every, SYSTEM, whole, NONE)
     put(truth, truth, every, TRUTH, whole, NONE)
     some_truth = truth[laddered]
@@ -143,10 +164,13 @@ def examples(path: Path, number: int, *, kept_warps: bool = True) -> dict[str, T
     return {name: torch.cat(values) for name, values in rows.items()}
 
 
-def gathered(folder: Path, cache: Path, *, some_without: bool) -> dict[str, Tensor]:
+def gathered(
+    folder: Path, cache: Path, *, some_without: bool, frames: Iterable[str] = ("painted",)
+) -> dict[str, Tensor]:
     """Examples of all scenes of a folder, from the cache where they were made before.
 
     some_without: every fourth scene has no warps, as with a regression stage that has no depth.
+    frames: as :func:`examples` takes them; a cache is of some kinds.
     """
     cache.mkdir(parents=True, exist_ok=True)
     parts = []
@@ -158,7 +182,7 @@ def gathered(folder: Path, cache: Path, *, some_without: bool) -> dict[str, Tens
         if not kept.exists():
             number = int(path.stem)
             warps = not some_without or number % 4 > 0
-            torch.save(examples(path, number, kept_warps=warps), kept)
+            torch.save(examples(path, number, kept_warps=warps, frames=frames), kept)
         part = torch.load(kept, weights_only=True)
         above = torch.where(part["above"] == NONE, NONE, part["above"] + taken)
         taken += len(above)

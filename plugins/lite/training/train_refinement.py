@@ -13,6 +13,8 @@ training's objective on latents, at all noise levels, so that long walks and sta
 what they were. Splits may differ in size; one that is not prepared yet is passed over.
 ``--decoder``: the autoencoder's decoder is trained with it, on what the U-Net answers; what it
 loses of a render is carried as before. Its encoder stays, so latents keep their meaning.
+``--finisher``: the finisher is trained with it, and the loss is that of finished frames and, with
+less weight, of painted ones, which the guard sees.
 """
 
 from collections.abc import Callable
@@ -36,6 +38,8 @@ from sphinx_framework.samplers import karras_sigmas
 from sphinx_framework_lite.autoencoder import Autoencoder
 from sphinx_framework_lite.config import DiffusionConfig
 from sphinx_framework_lite.denoiser import Denoiser, LiteCondition
+from sphinx_framework_lite.finisher import Finisher
+from sphinx_framework_lite.weights import build
 
 STEPS = 50
 STARTS = (20, 45)
@@ -45,6 +49,7 @@ LONGEST_WALK = 6
 COLD_SHARE = 0.75
 LARGEST_BATCHED = 128
 DECODED = 2  # targets per clip that the pixel loss sees
+PAINTED = 0.3  # weight of painted frames where finished ones are trained
 
 
 def stepped(
@@ -154,11 +159,18 @@ class Trained:
         self.network.load_state_dict({k: v.float() for k, v in weights.items()})
         self.network.to(self.device).train()
         self.prepared_with, self.decoder = decoders(options.decoder, self.device)
-        self.module: nn.Module = self.network
+        trained: dict[str, nn.Module] = {"denoiser": self.network}
         if options.decoder is not None:
             self.decoder.decoder.requires_grad_(True)
-            both = {"denoiser": self.network, "autoencoder": self.decoder}
-            self.module = nn.ModuleDict(both)
+            trained["autoencoder"] = self.decoder
+        self.finisher: Finisher | None = None
+        if options.finisher is not None:
+            folder = str(options.finisher.parent)
+            self.finisher = build(Finisher, "finisher", folder, self.device)
+            self.finisher.requires_grad_(True)
+            trained["finisher"] = self.finisher
+        self.names = list(trained)
+        self.module = nn.ModuleDict(trained) if len(trained) > 1 else self.network
         self.seen = None
         if options.features:
             self.seen = feature_loss(options.size, options.features, self.device)
@@ -182,7 +194,13 @@ class Trained:
             render, lost = renders(rows, self.prepared_with, self.decoder)
         composed = decoded + rows["opacity"][:, None] * lost
         judged = self.prepared_with, self.seen, self.options.soft
-        return picture_loss(composed, render, rows["truth"], rows["opacity"], *judged)
+        rest = render, rows["truth"], rows["opacity"], *judged
+        loss, gain = picture_loss(composed, *rest)
+        if self.finisher is not None:
+            finished = self.finisher(composed.clamp(0, 1), render.clamp(0, 1), rows["opacity"])
+            last, gain = picture_loss(finished, *rest)
+            loss = last + PAINTED * loss
+        return loss, gain
 
 
 def main() -> None:
@@ -197,6 +215,7 @@ def main() -> None:
     parser.add_argument("--features-of", type=int, choices=(1, 2), default=1, dest="size")
     parser.add_argument("--soft", type=float, default=0.0, help="weight of too little sharpness")
     parser.add_argument("--decoder", type=Path, help="train this autoencoder's decoder too")
+    parser.add_argument("--finisher", type=Path, help="train this finisher too")
     options = parser.parse_args()
     torch.manual_seed(options.seed)
     trained = Trained(options)
@@ -217,8 +236,8 @@ def main() -> None:
         loss, gain = trained.composed_loss(batch, warm, run.generator)
         run.update(loss, gain=float(gain))
     run.save()
-    if options.decoder is not None:
-        for name in ("denoiser", "autoencoder"):
+    if len(trained.names) > 1:
+        for name in trained.names:
             own = {k[len(name) + 1 :]: v for k, v in run.average.items() if k.startswith(name)}
             save_file(own, run.folder / f"{name}.safetensors")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from scipy.stats import spearmanr
-from score_examples import DAMAGED, NONE, gathered
+from score_examples import DAMAGED, KINDS, NONE, gathered
 from torch import Tensor
 from torch.nn import functional
 
@@ -149,12 +149,15 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--guard", type=Path, help="weights whose head of the guard stays")
+    parser.add_argument("--frames", nargs="+", choices=KINDS, default=["painted"])
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    data = gathered(options.scenes, options.run / "features", some_without=True)
+    kinds = options.frames
+    data = gathered(options.scenes, options.run / "features", some_without=True, frames=kinds)
     held = [
-        gathered(folder, options.run / folder.name, some_without=False) for folder in options.held
+        gathered(folder, options.run / folder.name, some_without=False, frames=kinds)
+        for folder in options.held
     ]
     print(f"{len(data['aim'])} examples of {int(data['scene'].max()) + 1} scenes", flush=True)
     network = EvidenceNetwork()
