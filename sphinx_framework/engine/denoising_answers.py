@@ -181,10 +181,7 @@ class CheckedDiffusion:
 
     def finish(self, refined: Tensor, renders: Tensor, opacity: Tensor | None) -> Tensor:
         """Pass on and check."""
-        handed = {"refined": refined, "renders": renders}
-        if opacity is not None:
-            handed["opacity"] = opacity
-        with self._witness.asked("decode", **handed):
+        with self._witness.asked("decode", refined=refined, renders=renders, opacity=opacity):
             images = self._inner.finish(refined, renders, opacity)
         shape, dtype = tuple(refined.shape), refined.dtype
         self._witness.placed(images, "finished images", "decode", shape, dtype, refined.device)

@@ -16,6 +16,7 @@ from clips import Clips
 from memory_maps import memory_maps
 from prepare_refinement import TARGET
 from safetensors.torch import load_file
+from train_refinement import LARGEST_BATCHED, STEPS
 
 from sphinx_framework.frame_plan import FramePlan
 from sphinx_framework.samplers import SigmaSampler, karras_sigmas
@@ -23,14 +24,12 @@ from sphinx_framework_lite.autoencoder import LATENT_CHANNELS
 from sphinx_framework_lite.config import DiffusionConfig
 from sphinx_framework_lite.denoiser import Denoiser
 
-STEPS = 50
 ANSWERS = 2
 COLD, COLD_SHARE = 0.15, 0.85
-LARGE = 128  # pixels; walks of larger clips are shorter
 
 
 def drawn_plans(random: np.random.Generator, large: bool) -> list[str]:
-    """A walk from noise, and a late start."""
+    """A walk from noise, shorter for large clips, and a late start."""
     lengths, chances = [50, 10, 3, 1], [0.2, 0.5, 0.15, 0.15]
     if large:
         lengths, chances = [6, 3, 1], [0.6, 0.2, 0.2]
@@ -69,7 +68,7 @@ def main() -> None:
         rows = clips.take("maps", clip, list(range(frames)))
         row = {"maps": rows, "base": rows[:, :LATENT_CHANNELS]}
         row["given"] = torch.from_numpy(kinds != TARGET)
-        plans = options.plans or drawn_plans(random, max(height, width) > LARGE)
+        plans = options.plans or drawn_plans(random, max(height, width) > LARGEST_BATCHED)
         for number, plan in enumerate(plans):
             warm = COLD if options.plans or random.random() < COLD_SHARE else 1.0
             sampler = SigmaSampler(sigmas, temperature=warm)

@@ -10,8 +10,10 @@ import torch
 from damage import LADDERS, SHARPER, ladder, sharpened
 from similarity import quality
 from torch import Tensor
+from walks import STEPS
 
 from sphinx_framework.config import load_config
+from sphinx_framework.engine.composite import with_render_share
 from sphinx_framework.geometry.warps import warped
 from sphinx_framework.types import Cameras, ScoreEvidence
 from sphinx_framework_lite.evidence_features import Known, features, known
@@ -22,7 +24,6 @@ SYSTEM, DAMAGED, TRUTH = 0, 1, 2
 LADDER_TARGETS = (0, 2, 4)
 FIRST_PHOTO = 90
 KINDS = ("painted", "shared", "finished")
-STEPS = 50
 # Index of the picture that a rung of a ladder must stay below; none of it.
 NONE = -1
 
@@ -85,9 +86,9 @@ def frames_of(scene: dict[str, np.ndarray], kind: str) -> list[Tensor]:
         return list(painted)
     if kind == "shared":
         share = load_config("lite").composite.render_share
-        weights = [share * start_of(name) / STEPS for name in names]
-        pairs = zip(weights, painted, strict=True)
-        return [images + weight * (renders - images) for weight, images in pairs]
+        starts = torch.tensor([[start_of(name) / STEPS] for name in names])
+        pairs = zip(painted, starts, strict=True)
+        return [with_render_share(images, renders, share, late) for images, late in pairs]
     opacity = torch.from_numpy(scene["opacity"]).float()
     return [
         images if name == "regression" else finisher()(images, renders, opacity).clamp(0, 1)
@@ -170,8 +171,10 @@ def gathered(
     """Examples of all scenes of a folder, from the cache where they were made before.
 
     some_without: every fourth scene has no warps, as with a regression stage that has no depth.
-    frames: as :func:`examples` takes them; a cache is of some kinds.
+    frames: as :func:`examples` takes them; each choice of kinds has a cache of its own.
     """
+    kinds = tuple(frames)
+    cache = cache / "-".join(kinds)
     cache.mkdir(parents=True, exist_ok=True)
     parts = []
     taken = 0
@@ -182,7 +185,7 @@ def gathered(
         if not kept.exists():
             number = int(path.stem)
             warps = not some_without or number % 4 > 0
-            torch.save(examples(path, number, kept_warps=warps, frames=frames), kept)
+            torch.save(examples(path, number, kept_warps=warps, frames=kinds), kept)
         part = torch.load(kept, weights_only=True)
         above = torch.where(part["above"] == NONE, NONE, part["above"] + taken)
         taken += len(above)

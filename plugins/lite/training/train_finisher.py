@@ -17,13 +17,12 @@ from decoders import decoders
 from feature_loss import feature_loss
 from prepare_refinement import TARGET
 from torch import Tensor
-from train_refinement import picture_loss
+from train_refinement import LARGEST_BATCHED, picture_loss
 
 from sphinx_framework_lite.autoencoder import LATENT_CHANNELS, Autoencoder
 from sphinx_framework_lite.finisher import Finisher
 
 PROVEN = 0.3
-LARGE = 128
 NAMES = ("frame", "render", "opacity", "truth")
 
 
@@ -97,7 +96,7 @@ def main() -> None:
     run = Run(options, network, ema=0.995)
     while run.progress < 1:
         split = splits[run.step % len(splits)]
-        large = split.maps["truth"].shape[-1] > LARGE
+        large = split.maps["truth"].shape[-1] > LARGEST_BATCHED
         count = max(1, options.batch // 4) if large else options.batch
         rows = torch.randint(len(split), (count,), generator=run.generator)
         batch = turned(split.take(rows), torch.rand(3, generator=run.generator))

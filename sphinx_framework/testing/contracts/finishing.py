@@ -38,5 +38,5 @@ class FinishingChecks(Contract):
         coarse = self.coarse(scene)
         renders = coarse.images
         refined = (0.8 * renders + 0.2 * renders.flip(-1)).clamp(0, 1)
-        known = coarse.opacity
-        return refined, renders, torch.ones_like(renders[:, 0]) if known is None else known
+        assert coarse.opacity is not None
+        return refined, renders, coarse.opacity

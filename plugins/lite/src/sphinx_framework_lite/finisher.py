@@ -25,9 +25,8 @@ class Finisher(nn.Module):
         self.enter = nn.Conv2d(10 * FOLD**2, channels, 3, padding=1)
         self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
         self.leave = nn.Conv2d(channels, 4 * FOLD**2, 3, padding=1)
-        nn.init.zeros_(self.leave.weight)
-        if self.leave.bias is not None:
-            nn.init.zeros_(self.leave.bias)
+        for parameter in self.leave.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(
         self,

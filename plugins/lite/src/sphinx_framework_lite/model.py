@@ -166,10 +166,9 @@ class LiteDiffusion:
         Without a known opacity, renders count as opaque.
         """
         known = torch.ones_like(refined[:, 0]) if opacity is None else opacity
-        batches = (given.split(DECODE_BATCH) for given in (refined, renders, known))
-        return torch.cat([self._finisher(*batch) for batch in zip(*batches, strict=False)]).clamp(
-            0, 1
-        )
+        parts = [given.split(DECODE_BATCH) for given in (refined, renders, known)]
+        made = [self._finisher(*batch) for batch in zip(*parts, strict=True)]
+        return torch.cat(made).clamp(0, 1)
 
     def _input_depth(self, scene: Scene, coarse: CoarseViews) -> InputDepth:
         """What the regression stage measured, or our own measurement."""
