@@ -55,13 +55,13 @@ class Price:
 
 # Fitted to ladders of damage on scenes and photographs for training, so that neither their truths
 # nor the systems' frames of them pay (plugins/lite/training/README.md).
-NOISE = Price(free=0.12, price=0.2)
+NOISE = Price(free=0.26, price=0.3)
 TINTED_NOISE = Price(free=0.3, price=0.2)
 SPECKLED = Price(free=0.3, price=0.3)
 DOUBLED = Price(free=0.16, price=0.8)
 COMPRESSED = Price(free=0.05, price=0.4)
 BLOCKED = Price(free=0.004, price=4.0)
-FINE = Price(free=0.2, price=0.08)
+FINE = Price(free=0.18, price=0.1)
 SLOPE = Price(free=0.12, price=0.15)
 CAST = Price(free=0.05, price=0.5)
 HALOED = Price(free=0.0, price=0.2)

@@ -31,7 +31,7 @@ def pictures() -> torch.Tensor:
 def test_frames_are_judged_as_a_request_judges_them(script: ModuleType) -> None:
     scene = load_scene(NAME, size=(96, 96))
     shipped = load_config("lite")
-    serving = load_config("lite", ["evidence.guard=false", "composite.render_share=0"])
+    serving = load_config("lite", ["evidence.guard=false", "composite.finish=false"])
     engine = Engine.from_config(serving, device="cpu")
     found = script.of_scene(engine, scene, shipped.evidence, 0)
     frames = Engine(engine.components, shipped, engine.device).render(scene).report.frames

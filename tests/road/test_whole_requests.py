@@ -52,7 +52,6 @@ PIPELINES = {
             "size=[64,64]",
             "plan.max_steps=7",
             "evidence.min_opacity=0",
-            "composite.finish=true",
         ),
     ),
 }

@@ -48,7 +48,8 @@ def test_finished_frames_are_nearer_to_the_truth_than_those_with_a_share_of_the_
         scene = load_scene(f"procedural:report/{number}", size=(96, 96))
         by = {}
         for finish in ("true", "false"):
-            config = load_config("lite", [f"composite.finish={finish}"])
+            own = [f"composite.finish={finish}", "composite.render_share=0.8125"]
+            config = load_config("lite", own)
             result = Engine.from_config(config, device="cpu").render(scene)
             by[finish] = [
                 float(measure(result.images, scene.target_images).mean())

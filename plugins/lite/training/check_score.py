@@ -5,7 +5,7 @@
 Reads what ``score_scenes.py`` stored of scenes that nothing was trained on, and asks the installed
 ``lite`` estimator as the engine does. The second column leaves out what evidence proves to be
 damage (``policy/defects.py``), the third one is the score without evidence. ``--frames`` says which
-frames of the systems are ranked: as painted, as served with a share of the render, or finished.
+frames of the systems are ranked: finished, as they are served, or as painted.
 ``--targets`` without a number leaves the ladders out.
 """
 
@@ -42,7 +42,7 @@ def of_scene(
     estimator: LiteQuality,
     kind: int,
     laddered: Sequence[int] = LADDER_TARGETS,
-    frames: str = "painted",
+    frames: str = "finished",
 ) -> Found:
     """Every measure of one stored scene, one number an image; ``frames``: which of systems."""
     with np.load(path) as file:
@@ -95,7 +95,7 @@ def main() -> None:
     parser.add_argument("--weights", default="packaged")
     parser.add_argument("--only-with", action="store_true", help="leave the other columns out")
     parser.add_argument("--targets", type=int, nargs="*", default=LADDER_TARGETS, help="of ladders")
-    parser.add_argument("--frames", choices=KINDS, default="painted", help="of the systems")
+    parser.add_argument("--frames", choices=KINDS, default="finished", help="of the systems")
     options = parser.parse_args()
     torch.set_num_threads(1)
     config = QualityConfig.model_construct(weights=options.weights)

@@ -10,10 +10,7 @@ import torch
 from damage import LADDERS, SHARPER, ladder, sharpened
 from similarity import quality
 from torch import Tensor
-from walks import STEPS
 
-from sphinx_framework.config import load_config
-from sphinx_framework.engine.composite import with_render_share
 from sphinx_framework.geometry.warps import warped
 from sphinx_framework.types import Cameras, ScoreEvidence
 from sphinx_framework_lite.evidence_features import Known, features, known
@@ -23,7 +20,7 @@ from sphinx_framework_lite.weights import build
 SYSTEM, DAMAGED, TRUTH = 0, 1, 2
 LADDER_TARGETS = (0, 2, 4)
 FIRST_PHOTO = 90
-KINDS = ("painted", "shared", "finished")
+KINDS = ("painted", "finished")
 # Index of the picture that a rung of a ladder must stay below; none of it.
 NONE = -1
 
@@ -67,15 +64,9 @@ def finisher() -> Finisher:
     return build(Finisher, "finisher", "packaged", torch.device("cpu"))
 
 
-def start_of(name: str) -> int:
-    """The start step in a system's name; nothing of a render is mixed into one without."""
-    words = name.split()
-    return int(words[1]) if words[0] == "start" else 0
-
-
 @torch.no_grad()
 def frames_of(scene: dict[str, np.ndarray], kind: str) -> list[Tensor]:
-    """Frames of every system: as stored, with the shipped share of their render, or finished.
+    """Frames of every system: as stored, or finished.
 
     Stored is what was painted, which the guard sees. Renders stay as they are.
     """
@@ -84,11 +75,6 @@ def frames_of(scene: dict[str, np.ndarray], kind: str) -> list[Tensor]:
     renders = painted[names.index("regression")]
     if kind == "painted":
         return list(painted)
-    if kind == "shared":
-        share = load_config("lite").composite.render_share
-        starts = torch.tensor([[start_of(name) / STEPS] for name in names])
-        pairs = zip(painted, starts, strict=True)
-        return [with_render_share(images, renders, share, late) for images, late in pairs]
     opacity = torch.from_numpy(scene["opacity"]).float()
     return [
         images if name == "regression" else finisher()(images, renders, opacity).clamp(0, 1)
@@ -98,7 +84,7 @@ def frames_of(scene: dict[str, np.ndarray], kind: str) -> list[Tensor]:
 
 @torch.no_grad()
 def examples(
-    path: Path, number: int, *, kept_warps: bool = True, frames: Iterable[str] = ("painted",)
+    path: Path, number: int, *, kept_warps: bool = True, frames: Iterable[str] = ("finished",)
 ) -> dict[str, Tensor]:
     """Features and aims of all systems and ladders of one stored scene.
 
@@ -166,7 +152,7 @@ def examples(
 
 
 def gathered(
-    folder: Path, cache: Path, *, some_without: bool, frames: Iterable[str] = ("painted",)
+    folder: Path, cache: Path, *, some_without: bool, frames: Iterable[str] = ("finished",)
 ) -> dict[str, Tensor]:
     """Examples of all scenes of a folder, from the cache where they were made before.
 

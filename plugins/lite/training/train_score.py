@@ -4,7 +4,7 @@
 
 Reads what ``score_scenes.py`` stored. The score's target is similarity to the truth, (SSIM + GMS)
 / 2, less the shift of the mean colour, which neither of both sees. Features are made once and kept
-in the run's folder; fitting takes less than a minute. The guard's head: ``train_guard.py``.
+in the run's folder; fitting takes some minutes. The guard's head: ``train_guard.py``.
 """
 
 import argparse
@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--guard", type=Path, help="weights whose head of the guard stays")
-    parser.add_argument("--frames", nargs="+", choices=KINDS, default=["painted"])
+    parser.add_argument("--frames", nargs="+", choices=KINDS, default=["finished"])
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
