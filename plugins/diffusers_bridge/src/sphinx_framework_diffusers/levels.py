@@ -1,5 +1,6 @@
 """Noise levels of a stock scheduler, as a grid of ours."""
 
+import threading
 import warnings
 from typing import Any
 
@@ -9,6 +10,9 @@ from torch import Tensor
 from sphinx_framework.errors import CapabilityError
 from sphinx_framework.samplers import SigmaSampler
 
+# Python's warning filters are the process's: a thread that leaves would take another's away.
+FILTERS = threading.Lock()
+
 
 class StockSampler(SigmaSampler):
     """A stock scheduler's own levels and timesteps; the state is ``clean + sigma * noise``."""
@@ -16,7 +20,7 @@ class StockSampler(SigmaSampler):
     def __init__(self, scheduler: Any, num_steps: int) -> None:
         """Raises :class:`CapabilityError` for schedulers without such levels."""
         own = type(scheduler).from_config(scheduler.config)  # set_timesteps keeps state
-        with warnings.catch_warnings():
+        with FILTERS, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its conversions between torch and numpy
             own.set_timesteps(num_steps)
         if not hasattr(own, "sigmas") or len(own.sigmas) != num_steps + 1:
