@@ -53,8 +53,8 @@ class Price:
         return self.price * (excess - self.free * (1 - strict)).clamp(min=0)
 
 
-# Fitted to ladders of damage on scenes and photographs for training, so that neither their truths
-# nor the systems' frames of them pay (plugins/lite/training/README.md).
+# Fitted to ladders of damage on scenes and photographs for training, so that hardly any of their
+# truths, or of the systems' frames of them, pays (plugins/lite/training/README.md).
 NOISE = Price(free=0.26, price=0.3)
 TINTED_NOISE = Price(free=0.3, price=0.2)
 SPECKLED = Price(free=0.3, price=0.3)
