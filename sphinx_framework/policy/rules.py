@@ -28,7 +28,8 @@ MEANING = {
     "paper": "a quality is the share of full diffusion's no-reference score (eq. 1) that is kept; "
     "1 is full diffusion, bit for bit",
     "truth": "a quality is the share of the best similarity to ground truth, (SSIM + GMS) / 2, "
-    "that any plan of the grid reaches on such frames; 1 is that best plan",
+    "that any plan of the grid reaches on such frames; 1 is the cheapest plan that reaches it to "
+    "three decimals",
 }
 HINT = "Give the path of a rule file, or package:file; the format is in docs/rules.md."
 
@@ -87,7 +88,8 @@ class Rules(Options):
     gamma: exponent of the reference score that the ratios are meant for (paper eq. 2).
     objective: what a quality is a share of. ``paper``: full diffusion's score (eq. 1), so quality 1
         is full diffusion. ``truth``: the best similarity to ground truth that any plan reached on
-        calibration scenes, so quality 1 is that plan and needs a table of its own.
+        calibration scenes, so quality 1 is the cheapest plan that reaches it to three decimals
+        and needs a table of its own.
     placeholder: the numbers were not measured; every use says so.
     """
 

@@ -4,7 +4,9 @@ What a plan keeps is a share, by the objective that the rules state:
 
 * ``paper``: of full diffusion's no-reference score on the same target (eq. 1);
 * ``truth``: of the similarity to ground truth that the best plan of the grid reaches there, where
-  the best is the plan of the highest mean similarity in the bin.
+  the best is the cheapest of the plans that reach the bin's highest mean similarity to three
+  decimals of a share (``TIE``): what is closer than that differs by chance of the scenes, and
+  buys no further step.
 
 A plan *keeps* a quality in a bin when the lower confidence bound of its mean share reaches it, and
 enough of the bin's scenes reach it themselves. The plan to which shares are relative (full
@@ -21,7 +23,7 @@ quality, the two are merged and fitted as one, so cost never rises with the rati
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -38,6 +40,7 @@ from sphinx_framework.types import Objective
 NEVER = 1e9
 DECIMALS = 4
 UNKNOWN = 0.0  # bound of a row without samples enough to state one
+TIE = 5e-4  # of the highest mean similarity: shares are told to three decimals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,8 +209,7 @@ def _bin(observed: Observed, low: float, high: float, fit: Fit) -> Bin:
     values = np.stack([observed.quality[plan][inside] for plan in plans])
     reference = full_diffusion(steps)
     if fit.objective == "truth":
-        means = dict(zip(plans, values.mean(1), strict=True))
-        reference = max(plans, key=lambda p: (means[p], -p.cost(steps), p.text()))
+        reference = best_plan(dict(zip(plans, values.mean(1), strict=True)), steps)
     if reference in plans:  # shares of full diffusion's score are shares already, as eq. 1 has them
         values = values / values[plans.index(reference)]
     kept: dict[FramePlan, Kept] = {}
@@ -229,6 +231,13 @@ def _bin(observed: Observed, low: float, high: float, fit: Fit) -> Bin:
         kept=kept,
         num_steps=steps,
     )
+
+
+def best_plan(means: Mapping[FramePlan, float], num_steps: int) -> FramePlan:
+    """The cheapest of the plans within ``TIE`` of the highest mean; of those the highest."""
+    least = max(means.values()) * (1 - TIE)
+    best = (plan for plan, mean in means.items() if mean >= least)
+    return min(best, key=lambda plan: (plan.cost(num_steps), -means[plan], plan.text()))
 
 
 def _rule(bins: Sequence[Bin], quality: float, cluster: int | None, fit: Fit) -> RuleTable:
