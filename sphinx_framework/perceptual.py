@@ -3,7 +3,6 @@
 Nothing is downloaded: a study must neither wait for a network nor pass with other weights.
 """
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +12,8 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from sphinx_framework.quiet import quiet_warnings
 
 Distance = Callable[[Float[Tensor, "T 3 H W"], Float[Tensor, "T 3 H W"]], Float[Tensor, " T"]]
 BACKBONE_PATTERN = "alexnet-*.pth"
@@ -39,8 +40,7 @@ def load_lpips(device: torch.device) -> Perceptual:
     if not any(folder.glob(BACKBONE_PATTERN)):
         return _absent(f"its AlexNet weights are not here; fetch them once with: {FETCH}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torchvision's deprecated arguments, inside lpips
+        with quiet_warnings():  # torchvision's deprecated arguments, inside lpips
             network = lpips.LPIPS(net="alex", verbose=False).eval().to(device)
     except Exception as error:
         return _absent(f"lpips could not be built ({_first(error)})")

@@ -3,7 +3,6 @@
 import io
 import stat
 import struct
-import warnings
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError, shown
+from sphinx_framework.quiet import quiet_warnings
 
 # Pillow reports damaged files through all of these, depending on the format.
 DAMAGED = (
@@ -183,16 +183,15 @@ def _opened(path: Photo, formats: Sequence[str], max_pixels: int) -> Iterator[Im
             raise SceneError(
                 f"{shown(path)}: cannot be read as an image (a folder, pipe or device)."
             )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns about odd metadata of readable files.
-            with Image.open(_source(path), formats=known) as image:
-                if image.width * image.height > max_pixels:
-                    raise SceneError(
-                        f"{shown(path)}: has {image.width}x{image.height} pixels (width x height); "
-                        f"the limit is {max_pixels} in all.",
-                        hint="Scale the photo down first.",
-                    )
-                yield image
+        # Pillow warns about odd metadata of readable files.
+        with quiet_warnings(), Image.open(_source(path), formats=known) as image:
+            if image.width * image.height > max_pixels:
+                raise SceneError(
+                    f"{shown(path)}: has {image.width}x{image.height} pixels (width x height); "
+                    f"the limit is {max_pixels} in all.",
+                    hint="Scale the photo down first.",
+                )
+            yield image
     except FileNotFoundError as cause:
         raise SceneError(
             f"{shown(path)}: no such image file.", hint="Check the file names in the scene's JSON."

@@ -1,10 +1,10 @@
 """Photos of an upload: PNG, JPEG or WebP by content, one frame, not too large, decodable."""
 
-import warnings
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from sphinx_framework.quiet import quiet_warnings
 from sphinx_framework.scenes.images import DAMAGED
 from sphinx_framework.serve.problems import Problem, clean
 
@@ -32,8 +32,7 @@ def check_photos(folder: Path, max_pixels: int, max_total: int) -> None:
 
 
 def _header(photo: Path, name: str, max_pixels: int) -> int:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet_warnings():
         try:
             with Image.open(photo, formats=FORMATS) as image:
                 pixels = image.width * image.height
@@ -50,8 +49,7 @@ def _header(photo: Path, name: str, max_pixels: int) -> int:
 
 
 def _decode(photo: Path, name: str) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet_warnings():
         try:
             with Image.open(photo, formats=FORMATS) as image:
                 image.load()

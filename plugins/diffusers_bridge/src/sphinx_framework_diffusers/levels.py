@@ -1,17 +1,13 @@
 """Noise levels of a stock scheduler, as a grid of ours."""
 
-import threading
-import warnings
 from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import CapabilityError
+from sphinx_framework.quiet import quiet_warnings
 from sphinx_framework.samplers import SigmaSampler
-
-# Python's warning filters are the process's: a thread that leaves would take another's away.
-FILTERS = threading.Lock()
 
 
 class StockSampler(SigmaSampler):
@@ -20,8 +16,7 @@ class StockSampler(SigmaSampler):
     def __init__(self, scheduler: Any, num_steps: int) -> None:
         """Raises :class:`CapabilityError` for schedulers without such levels."""
         own = type(scheduler).from_config(scheduler.config)  # set_timesteps keeps state
-        with FILTERS, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its conversions between torch and numpy
+        with quiet_warnings():  # its conversions between torch and numpy
             own.set_timesteps(num_steps)
         if not hasattr(own, "sigmas") or len(own.sigmas) != num_steps + 1:
             raise CapabilityError(

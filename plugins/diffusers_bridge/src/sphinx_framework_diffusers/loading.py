@@ -1,6 +1,5 @@
 """Reads a stock pipeline: its networks, its scheduler, the colours that its encoder expects."""
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import torch
 
 from sphinx_framework.errors import WeightsError
+from sphinx_framework.quiet import quiet_warnings
 from sphinx_framework.weights import DTYPES, ensure_torchvision_imports, first_line
 from sphinx_framework_diffusers.config import StableVideoConfig
 
@@ -40,8 +40,7 @@ def stable_video(config: StableVideoConfig, device: torch.device) -> StableVideo
         "local_files_only": Path(config.weights).expanduser().is_dir(),
     }
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the libraries' own deprecations
+        with quiet_warnings():  # the libraries' own deprecations
             _refuse_another(kind, config.weights, where)
             pipeline: Any = kind.from_pretrained(
                 config.weights,
