@@ -117,10 +117,12 @@ def emptied(images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, " V"]:
     pictures leave as many on every grid.
     """
     found = []
-    for grey in luma(images)[..., :WIDEST, :WIDEST]:
-        small = functional.conv2d(grey[None], _cosines(grey.device).to(grey))[0].abs() < LEVEL
-        down, across = (side // BLOCK for side in small.shape[1:])
-        share = small[:, : down * BLOCK, : across * BLOCK].float().mean(0)
+    greys = luma(images)[..., :WIDEST, :WIDEST]
+    down, across = ((side - BLOCK + 1) // BLOCK for side in greys.shape[2:])
+    greys = greys[..., : (down + 1) * BLOCK - 1, : (across + 1) * BLOCK - 1]
+    for grey in greys:
+        coefficients = functional.conv2d(grey[None], _cosines(grey.device).to(grey))[0]
+        share = coefficients.abs_().lt_(LEVEL).mean(0)  # 63 maps: nothing is held twice
         grids = share.reshape(down, BLOCK, across, BLOCK).mean((0, 2)).flatten()
         found.append(grids.max() - grids.median())
     return torch.stack(found)

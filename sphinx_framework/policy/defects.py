@@ -88,6 +88,15 @@ def undamaged_share(
     return torch.exp(-price)
 
 
+def render_share(evidence: ScoreEvidence) -> Float[Tensor, " V"]:
+    """What a picture just like its render keeps: it pays for softness, where little is proven."""
+    renders = evidence.renders
+    if min(renders.shape[-2:]) < SMALLEST:
+        return torch.ones_like(renders[:, 0, 0, 0])
+    known = _undamaged(evidence, renders)
+    return torch.exp(-_softness(known.renders, known, scarcity(evidence).to(renders)))
+
+
 def scarcity(evidence: ScoreEvidence) -> Float[Tensor, " V"]:
     """How little the photos prove of each view, in [0, 1]: 0 where the render is no guess."""
     if evidence.opacity is None:
@@ -101,23 +110,44 @@ def _measures(images: Tensor) -> Float[Tensor, "V 7"]:
     return torch.cat([*rows, speckle(images)[:, None]], dim=1)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undamaged:
+    """Measures of what is known: of renders, the worst of those and photos, the softest photo."""
+
+    renders: Float[Tensor, "V 7"]
+    worst: Float[Tensor, "V 7"]
+    softest: Float[Tensor, ""]
+
+
+def _undamaged(evidence: ScoreEvidence, like: Tensor) -> Undamaged:
+    """Made once a request."""
+    if "defects" not in evidence.memory:
+        photos = _measures(evidence.inputs.to(like))
+        renders = _measures(evidence.renders.to(like))
+        evidence.memory["defects"] = Undamaged(
+            renders=renders,
+            worst=torch.maximum(renders, photos.amax(0)),
+            softest=photos[:, FINEST].amin(),
+        )
+    known: Undamaged = evidence.memory["defects"]
+    return known
+
+
+def _softness(found: Tensor, known: Undamaged, strict: Tensor) -> Float[Tensor, " V"]:
+    return SOFTER * strict * (known.softest - found[:, FINEST]).clamp(min=0)
+
+
 def _alone(
     images: Tensor, evidence: ScoreEvidence, strict: Float[Tensor, " V"]
 ) -> Float[Tensor, " V"]:
     """What is worse than in every photo and in the render; softer than every photo, if strict."""
-    if "defects" not in evidence.memory:
-        photos = _measures(evidence.inputs.to(images))
-        renders = _measures(evidence.renders.to(images))
-        worst = torch.maximum(renders, photos.amax(0))
-        evidence.memory["defects"] = worst, photos[:, FINEST].amin()
-    worst, softest = evidence.memory["defects"]
-    found = _measures(images)
-    excess = found - worst
+    known, found = _undamaged(evidence, images), _measures(images)
+    excess = found - known.worst
     grain = torch.maximum(NOISE.of(excess[:, 0]), TINTED_NOISE.of(excess[:, 1]))
     grain = torch.maximum(grain, SPECKLED.of(excess[:, 6], strict))
     blocks = COMPRESSED.of(excess[:, 2]) + BLOCKED.of(excess[:, 3], strict)
     sharper = FINE.of(excess[:, FINEST]) + SLOPE.of(excess[:, 5])
-    softer = SOFTER * strict * (softest - found[:, FINEST]).clamp(min=0)
+    softer = _softness(found, known, strict)
     return grain + blocks + sharper + softer + DOUBLED.of(_second_exposure(images, evidence))
 
 

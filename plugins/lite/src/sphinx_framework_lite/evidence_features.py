@@ -6,6 +6,7 @@ render. The numbers are the same at every image size as far as the picture is (b
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -24,19 +25,45 @@ from sphinx_framework_lite.bands import (
 
 TINY = 1e-5
 GRADIENT = 0.0026
+# Deviation in pixels of what "around a pixel" means.
+WINDOW = 1.5
 # A warped photo counts where its luma, blurred by a pixel, is this close to the render's.
 APART = 0.06
 # Numbers per image.
 FEATURES = 91
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Seen:
-    """Band maps of images: luma, its fine to coarse bands and chroma detail, low colours."""
+    """Band maps of images: luma, its fine to coarse bands and chroma detail, low colours.
+
+    What comparisons need of one side alone is made when it is first asked for, and kept.
+    """
 
     grey: Tensor
     bands: list[Tensor]
     colours: Tensor
+
+    @cached_property
+    def energies(self) -> list[Tensor]:
+        """Squared bands, one channel each."""
+        return [band.square().mean(dim=1, keepdim=True) for band in self.bands]
+
+    @cached_property
+    def local(self) -> tuple[Tensor, Tensor]:
+        """Mean and variance of luma around every pixel."""
+        mean = smooth(self.grey, WINDOW)
+        return mean, (smooth(self.grey * self.grey, WINDOW) - mean * mean).clamp(min=0)
+
+    @cached_property
+    def slopes(self) -> Tensor:
+        """Gradient magnitude of luma."""
+        return gradient_magnitude(self.grey)
+
+    @cached_property
+    def own(self) -> list[Tensor]:
+        """Spectrum of an image alone, its tails, its neighbours, steps along an 8-pixel lattice."""
+        return own_features(self)
 
 
 def seen(images: Float[Tensor, "V 3 H W"]) -> Seen:
@@ -48,50 +75,51 @@ def seen(images: Float[Tensor, "V 3 H W"]) -> Seen:
     )
 
 
-def energies(view: Seen) -> list[Tensor]:
-    """Squared bands, one channel each."""
-    return [band.square().mean(dim=1, keepdim=True) for band in view.bands]
-
-
-def structure(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
-    """Structural similarity of luma, weighted."""
-    ma, mb = smooth(a, 1.5), smooth(b, 1.5)
-    va = (smooth(a * a, 1.5) - ma * ma).clamp(min=0)
-    vb = (smooth(b * b, 1.5) - mb * mb).clamp(min=0)
-    cov = smooth(a * b, 1.5) - ma * mb
+def structure(a: Seen, b: Seen) -> Tensor:
+    """Map of structural similarity of luma."""
+    (ma, va), (mb, vb) = a.local, b.local
+    cov = smooth(a.grey * b.grey, WINDOW) - ma * mb
     value = (2 * ma * mb + 1e-4) * (2 * cov + 9e-4)
-    return weighted(value / ((ma * ma + mb * mb + 1e-4) * (va + vb + 9e-4)), weight)
+    return value / ((ma * ma + mb * mb + 1e-4) * (va + vb + 9e-4))
 
 
-def gradients(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
-    """Gradient-magnitude similarity of luma, weighted."""
-    x, y = gradient_magnitude(a), gradient_magnitude(b)
-    return weighted((2 * x * y + GRADIENT) / (x * x + y * y + GRADIENT), weight)
+class Compared:
+    """Maps of how two views of the same pixels agree, to be weighed by any map."""
 
+    def __init__(self, view: Seen, other: Seen) -> None:
+        self._energies = list(zip(view.energies, other.energies, strict=True))
+        self._both = [
+            (ours * theirs).mean(1, keepdim=True)
+            for ours, theirs in zip(view.bands, other.bands, strict=True)
+        ]
+        self._structure = structure(view, other)
+        x, y = view.slopes, other.slopes
+        self._gradients = (2 * x * y + GRADIENT) / (x * x + y * y + GRADIENT)
+        self._away = (view.grey - other.grey).square()
+        self._apart = view.colours - other.colours
+        low = self._apart.abs()
+        self._low = low.mean(1, keepdim=True), low.amax(1, keepdim=True)
 
-def agreement(view: Seen, other: Seen, weight: Tensor) -> list[Tensor]:
-    """Gain and coherence of every band, structure, gradients and low colours, ``14`` numbers."""
-    parts = []
-    for ours, theirs in zip(view.bands, other.bands, strict=True):
-        both = weighted((ours * theirs).mean(1, keepdim=True), weight)
-        mine = weighted(ours.square().mean(1, keepdim=True), weight)
-        its = weighted(theirs.square().mean(1, keepdim=True), weight)
-        parts.append(((mine + TINY) / (its + TINY)).log())
-        parts.append((both + TINY) / ((mine + TINY) * (its + TINY)).sqrt())
-    parts += [structure(view.grey, other.grey, weight), gradients(view.grey, other.grey, weight)]
-    away = (view.grey - other.grey).square()
-    parts.append((weighted(away, weight) + TINY).log())
-    low = (view.colours - other.colours).abs()
-    parts.append(weighted(low.mean(1, keepdim=True), weight))
-    parts.append((low.amax(1, keepdim=True) * weight).amax((1, 2, 3)))
-    mean = ((view.colours - other.colours) * weight).sum((2, 3))
-    parts.append((mean / weight.sum((2, 3)).clamp(min=1e-3)).abs().amax(1))
-    return parts
+    def under(self, weight: Float[Tensor, "V 1 H W"]) -> list[Tensor]:
+        """Gain and coherence of every band, structure, gradients, low colours: ``14`` numbers."""
+        parts = []
+        for both, (ours, theirs) in zip(self._both, self._energies, strict=True):
+            shared, mine, its = (weighted(x, weight) for x in (both, ours, theirs))
+            parts.append(((mine + TINY) / (its + TINY)).log())
+            parts.append((shared + TINY) / ((mine + TINY) * (its + TINY)).sqrt())
+        parts += [weighted(self._structure, weight), weighted(self._gradients, weight)]
+        parts.append((weighted(self._away, weight) + TINY).log())
+        mean, most = self._low
+        parts.append(weighted(mean, weight))
+        parts.append((most * weight).amax((1, 2, 3)))
+        cast = (self._apart * weight).sum((2, 3))
+        parts.append((cast / weight.sum((2, 3)).clamp(min=1e-3)).abs().amax(1))
+        return parts
 
 
 def own_features(view: Seen) -> list[Tensor]:
-    """Spectrum of an image alone, its tails, its neighbours, steps along an 8-pixel lattice."""
-    parts = [(square.mean((1, 2, 3)) + TINY).log() for square in energies(view)]
+    """What :attr:`Seen.own` holds."""
+    parts = [(square.mean((1, 2, 3)) + TINY).log() for square in view.energies]
     parts.append((view.grey.var(dim=(1, 2, 3)) + TINY).log())
     for band in view.bands[:BANDS]:
         power = band.square().mean((1, 2, 3)) + TINY
@@ -118,6 +146,7 @@ class Known:
     render: Seen
     opacity: Tensor
     sources: list[tuple[Seen, Tensor]]
+    agreed: list[Tensor]
     common: list[Tensor]
 
 
@@ -139,10 +168,11 @@ def known(evidence: ScoreEvidence) -> Known:
     sure = torch.stack([weight for _, weight in sources]).amax(dim=0)
     common = [solid.mean((1, 2, 3)), (solid < 0.5).float().mean((1, 2, 3)), sure.mean((1, 2, 3))]
     common.append(torch.full_like(common[0], float(evidence.warps is None)))
-    common += mixed([agreement(base, *source) for source in sources], sources)
+    agreed = with_sources(base, sources)
+    common += agreed
     if len(sources) > 1:
-        both = sources[0][1] * sources[1][1]
-        common.append(structure(sources[0][0].grey, sources[1][0].grey, both))
+        (first, one), (second, two) = sources[:2]
+        common.append(weighted(structure(first, second), one * two))
     else:
         common.append(torch.ones_like(common[0]))
     return Known(
@@ -152,12 +182,14 @@ def known(evidence: ScoreEvidence) -> Known:
         render=base,
         opacity=solid,
         sources=sources,
+        agreed=agreed,
         common=common,
     )
 
 
-def mixed(rows: list[list[Tensor]], sources: list[tuple[Seen, Tensor]]) -> list[Tensor]:
-    """Mean over sources, by how much of the image each explains."""
+def with_sources(view: Seen, sources: list[tuple[Seen, Tensor]]) -> list[Tensor]:
+    """Agreement with every source, in the mean by how much of the image each explains."""
+    rows = [Compared(view, other).under(weight) for other, weight in sources]
     share = torch.stack([weight.mean((1, 2, 3)) for _, weight in sources]) + 1e-4
     share = share / share.sum(dim=0)
     return [(torch.stack(column) * share).sum(dim=0) for column in zip(*rows, strict=True)]
@@ -165,16 +197,16 @@ def mixed(rows: list[list[Tensor]], sources: list[tuple[Seen, Tensor]]) -> list[
 
 def features(images: Float[Tensor, "V 3 H W"], evidence: Known) -> Float[Tensor, "V F"]:
     """Everything the head sees of each image."""
-    view = seen(images)
-    parts = own_features(view)
-    photos = own_features(evidence.photos)
-    parts += [mine - its.mean() for mine, its in zip(parts, photos, strict=True)]
-    parts += mixed([agreement(view, *source) for source in evidence.sources], evidence.sources)
-    parts += agreement(view, evidence.render, evidence.opacity)
-    hidden = 1 - evidence.opacity + 1e-3
-    parts += agreement(view, evidence.render, hidden)
-    sure = torch.stack([weight for _, weight in evidence.sources]).amax(dim=0)
-    for ours, theirs in zip(energies(view), energies(evidence.photos), strict=True):
+    itself = images is evidence.images
+    view, sources = evidence.render if itself else seen(images), evidence.sources
+    parts = list(view.own)
+    parts += [mine - its.mean() for mine, its in zip(parts, evidence.photos.own, strict=True)]
+    parts += evidence.agreed if itself else with_sources(view, sources)
+    with_render = Compared(view, evidence.render)
+    parts += with_render.under(evidence.opacity)
+    parts += with_render.under(1 - evidence.opacity + 1e-3)
+    sure = torch.stack([weight for _, weight in sources]).amax(dim=0)
+    for ours, theirs in zip(view.energies, evidence.photos.energies, strict=True):
         parts.append(
             ((weighted(ours, 1.02 - sure.clamp(max=1)) + TINY) / (theirs.mean() + TINY)).log()
         )

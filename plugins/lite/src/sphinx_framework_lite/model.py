@@ -53,6 +53,9 @@ class LiteDiffusion:
         self._depth = build(DepthNetwork, "depth", config.weights, device)
         self._denoiser = build(Denoiser, "denoiser", config.weights, device)
         self._finisher = build(Finisher, "finisher", config.weights, device)
+        # A fifth off both on a CPU; the decoder gains nothing by it.
+        for network in (self._autoencoder.encoder, self._finisher):
+            network.to(memory_format=torch.channels_last)
 
     def layouts(self, scene: Scene) -> tuple[ClipLayout, ...]:
         """One clip if it fits ``max_frames``, else consecutive targets, each with all inputs.

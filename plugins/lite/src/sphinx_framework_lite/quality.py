@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sphinx_framework.plugin import NO_PARTS, Parts
-from sphinx_framework.policy.defects import scarcity, undamaged_share
+from sphinx_framework.policy.defects import render_share, scarcity, undamaged_share
 from sphinx_framework.policy.plausibility import plausibility, plausible_scores
 from sphinx_framework.types import ScoreEvidence
 from sphinx_framework_lite.config import QualityConfig
@@ -144,7 +144,7 @@ class LiteQuality:
             # Where the render is a guess, likeness to it says little: the score stays near its.
             trust = 1 - DISTRUST * scarcity(evidence)
             score = as_rendered * (self._judge.score(seen) / as_rendered) ** trust
-            share = undamaged_share(images, evidence) / _share_of_renders(evidence)
+            share = undamaged_share(images, evidence) / render_share(evidence)
             return (plausible_scores(100 * score, images) * share).clamp(max=100)
         known_opacity = opacity if self._config.use_opacity else None
         return plausible_scores(100 * self._network(enlarged(images), known_opacity), images)
@@ -176,14 +176,6 @@ def _of_renders(evidence: ScoreEvidence) -> Float[Tensor, "V F"]:
         seen = _taken_apart(evidence)
         evidence.memory["lite renders"] = features(seen.images, seen)
     found: Tensor = evidence.memory["lite renders"]
-    return found
-
-
-def _share_of_renders(evidence: ScoreEvidence) -> Float[Tensor, " V"]:
-    """What a picture like the render keeps, made once a request: a render itself pays nothing."""
-    if "lite share" not in evidence.memory:
-        evidence.memory["lite share"] = undamaged_share(evidence.renders.clone(), evidence)
-    found: Tensor = evidence.memory["lite share"]
     return found
 
 
