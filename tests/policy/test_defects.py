@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from sphinx_framework.policy.damage_measures import blurred
-from sphinx_framework.policy.defects import scarcity, undamaged_share
+from sphinx_framework.policy.defects import render_share, scarcity, undamaged_share
 from sphinx_framework.testing.scenes import room_scene
 from sphinx_framework.types import ScoreEvidence
 
@@ -68,6 +68,16 @@ def sharper(images, amount):
 def test_the_truth_the_render_and_a_softer_picture_pay_nothing(truth, evidence):
     for images in (truth, evidence.renders, evidence.renders.clone(), softened(truth, 0.5)):
         assert float(undamaged_share(images, evidence).min()) > 0.995
+
+
+@pytest.mark.parametrize("proven", [1.0, 0.45, 0.1])
+def test_a_picture_just_like_its_render_keeps_the_renders_share(evidence, proven):
+    """Told without measuring it again; below 1 only where the photos prove little."""
+    soft = ScoreEvidence(inputs=evidence.inputs, renders=softened(evidence.renders, 3.0))
+    known = opaque(soft, proven)
+    share = undamaged_share(known.renders.clone(), known)
+    assert render_share(known).tolist() == pytest.approx(share.tolist(), abs=1e-6)
+    assert bool((share < 1).any()) == (proven < 0.6)
 
 
 def speckled(images, level):
