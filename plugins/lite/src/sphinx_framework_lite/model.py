@@ -28,7 +28,7 @@ from sphinx_framework_lite.finisher import Finisher
 from sphinx_framework_lite.geometry import depth_range
 from sphinx_framework_lite.predict import InputDepth, input_depth, source_renders
 from sphinx_framework_lite.splat import fill_holes
-from sphinx_framework_lite.weights import build
+from sphinx_framework_lite.weights import build, channels_last
 
 TILE = 4
 # Frames decoded at once: bounds the memory of long clips.
@@ -53,9 +53,8 @@ class LiteDiffusion:
         self._depth = build(DepthNetwork, "depth", config.weights, device)
         self._denoiser = build(Denoiser, "denoiser", config.weights, device)
         self._finisher = build(Finisher, "finisher", config.weights, device)
-        # A fifth off both on a CPU; the decoder gains nothing by it.
         for network in (self._autoencoder.encoder, self._finisher):
-            network.to(memory_format=torch.channels_last)
+            channels_last(network)
 
     def layouts(self, scene: Scene) -> tuple[ClipLayout, ...]:
         """One clip if it fits ``max_frames``, else consecutive targets, each with all inputs.

