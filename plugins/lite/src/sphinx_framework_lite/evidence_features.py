@@ -63,7 +63,21 @@ class Seen:
     @cached_property
     def own(self) -> list[Tensor]:
         """Spectrum of an image alone, its tails, its neighbours, steps along an 8-pixel lattice."""
-        return own_features(self)
+        parts = [(square.mean((1, 2, 3)) + TINY).log() for square in self.energies]
+        parts.append((self.grey.var(dim=(1, 2, 3)) + TINY).log())
+        for band in self.bands[:BANDS]:
+            power = band.square().mean((1, 2, 3)) + TINY
+            parts.append(band.abs().mean((1, 2, 3)) / power.sqrt())
+            across = (band[..., 1:] * band[..., :-1]).mean((1, 2, 3))
+            down = (band[..., 1:, :] * band[..., :-1, :]).mean((1, 2, 3))
+            parts.append((across + down) / (2 * power))
+        for grey in (self.grey, self.grey.mT):
+            steps = grey[..., 1:] - grey[..., :-1]
+            size = steps.abs().mean((1, 2))
+            border = size[:, 7::8].mean(1)
+            other = (size.sum(1) - size[:, 7::8].sum(1)) / (size.shape[1] - size[:, 7::8].shape[1])
+            parts.append(((border + 1e-3) / (other + 1e-3)).log())
+        return parts
 
 
 def seen(images: Float[Tensor, "V 3 H W"]) -> Seen:
@@ -115,25 +129,6 @@ class Compared:
         cast = (self._apart * weight).sum((2, 3))
         parts.append((cast / weight.sum((2, 3)).clamp(min=1e-3)).abs().amax(1))
         return parts
-
-
-def own_features(view: Seen) -> list[Tensor]:
-    """What :attr:`Seen.own` holds."""
-    parts = [(square.mean((1, 2, 3)) + TINY).log() for square in view.energies]
-    parts.append((view.grey.var(dim=(1, 2, 3)) + TINY).log())
-    for band in view.bands[:BANDS]:
-        power = band.square().mean((1, 2, 3)) + TINY
-        parts.append(band.abs().mean((1, 2, 3)) / power.sqrt())
-        across = (band[..., 1:] * band[..., :-1]).mean((1, 2, 3))
-        down = (band[..., 1:, :] * band[..., :-1, :]).mean((1, 2, 3))
-        parts.append((across + down) / (2 * power))
-    for grey in (view.grey, view.grey.mT):
-        steps = grey[..., 1:] - grey[..., :-1]
-        size = steps.abs().mean((1, 2))
-        border = size[:, 7::8].mean(1)
-        other = (size.sum(1) - size[:, 7::8].sum(1)) / (size.shape[1] - size[:, 7::8].shape[1])
-        parts.append(((border + 1e-3) / (other + 1e-3)).log())
-    return parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
