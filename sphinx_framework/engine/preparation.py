@@ -16,6 +16,7 @@ from sphinx_framework.engine.admission import check_reused
 from sphinx_framework.engine.decisions import Decisions, assess, decide
 from sphinx_framework.engine.emptiness import said_of_emptiness
 from sphinx_framework.engine.events import CoarseReady, Event, Planned
+from sphinx_framework.engine.own_arithmetic import without_autocast
 from sphinx_framework.engine.request_state import Request
 from sphinx_framework.engine.result import Seconds
 from sphinx_framework.engine.stream import copied
@@ -125,7 +126,8 @@ def prepared_at_once(
     events = preparing(request, coarse, report, pace=pace, memory=memory)
     while True:
         try:
-            event = next(events)
+            with without_autocast():
+                event = next(events)
         except StopIteration as end:
             prepared: Prepared = end.value
             prepared.seconds.total = perf_counter() - began

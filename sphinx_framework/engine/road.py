@@ -11,7 +11,7 @@ from sphinx_framework.engine.clip import ClipRun
 from sphinx_framework.engine.decisions import Decisions, missed_targets, retried
 from sphinx_framework.engine.events import Event, FrameFinal, Served, StageDone, StepDone
 from sphinx_framework.engine.finishing import finished
-from sphinx_framework.engine.guard import guarded
+from sphinx_framework.engine.guard import guarded, guarded_finish
 from sphinx_framework.engine.loop import Move
 from sphinx_framework.engine.report import schedule_text
 from sphinx_framework.engine.request_state import Request
@@ -92,14 +92,13 @@ class Road:
             if schedule.drift is not None:
                 ran = " ".join(move.action.text() for move in own)
                 request.notes.append(f"clip {clip}, refreshed by drift, ran {ran}")
-            served = guarded(request, refined, self.coarse, full=decisions.full)
-            for index, image, _ in served:
-                self.images[index] = image
-            kept = {index: image for index, image, kind in served if kind == "refined"}
-            for index, image in finished(request, kept, self.coarse, decisions).items():
-                self.images[index] = image
-            for index, _, kind in served:
-                yield self._final(index, kind)
+            painted = guarded(request, refined, self.coarse, full=decisions.full)
+            made = finished(request, painted, self.coarse, decisions)
+            served = guarded_finish(request, made, self.coarse, full=decisions.full)
+            for index in refined:
+                kept = index in served
+                self.images[index] = served[index] if kept else self.coarse.images[index]
+                yield self._final(index, "refined" if kept else "regression")
         yield StageDone(stage="denoise", seconds=request.seconds.denoise)
 
     def _retried(

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from sphinx_framework.engine.events import Event
+from sphinx_framework.engine.own_arithmetic import without_autocast
 from sphinx_framework.executors.passes import Call
 
 Said = TypeVar("Said")
@@ -34,13 +35,14 @@ def answered(road: Generator[Said | Call, Tensor | None, Result]) -> Generator[S
     try:
         while True:
             try:
-                said = road.send(answer)
+                with without_autocast():
+                    said = road.send(answer)
             except StopIteration as end:
                 result: Result = end.value
                 return result
             answer = None
             if isinstance(said, Call):
-                answer = said.answer()
+                answer = _answer(said)
             else:
                 yield said
     finally:
@@ -122,7 +124,7 @@ class Scheduler:
         ]
         if self._together is not None and waiting:
             calls = [running.call for _, running in waiting if running.call is not None]
-            with suppress(Exception):  # the answer of each alone says whose fault it was
+            with suppress(Exception), without_autocast():  # the answer of each alone says whose fault it was
                 pairs = list(zip(waiting, self._together(calls), strict=True))
                 for (_, running), answer in pairs:
                     running.call, running.answer = None, answer
@@ -135,7 +137,8 @@ class Scheduler:
         """Events up to the request's next call."""
         try:
             while self._running.get(key) is running and running.call is None:
-                said = running.road.send(running.answer)
+                with without_autocast():
+                    said = running.road.send(running.answer)
                 running.answer = None
                 if isinstance(said, Call):
                     running.call = said
@@ -152,8 +155,13 @@ class Scheduler:
         if self._running.get(key) is not running or running.call is None:
             return
         try:
-            running.answer = running.call.answer()
+            running.answer = _answer(running.call)
             running.call = None
         except Exception as error:
             self.cancel(key)
             yield key, Failed(error=error)
+
+
+def _answer(call: Call) -> Tensor:
+    with without_autocast():
+        return call.answer()

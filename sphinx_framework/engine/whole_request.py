@@ -11,6 +11,7 @@ from sphinx_framework.engine.admission import admitted, granted
 from sphinx_framework.engine.answers import checked
 from sphinx_framework.engine.components import Components
 from sphinx_framework.engine.events import Finished
+from sphinx_framework.engine.own_arithmetic import check_default_type, without_autocast
 from sphinx_framework.engine.preparation import Preparation, Prepared, told_again
 from sphinx_framework.engine.report import build_report
 from sphinx_framework.engine.request_state import Request
@@ -36,8 +37,10 @@ def opened(
     """The state of a new request; raises subclasses of ``InputError`` for what cannot be done."""
     config, mode, quality = granted(wishes, config)
     check_meter(config.engine.energy)
+    check_default_type()
     guarded = checked(components, config)
-    scene = admitted(scene, guarded, config, mode, device)
+    with without_autocast():
+        scene = admitted(scene, guarded, config, mode, device)
     return Request(
         components=guarded,
         config=config,

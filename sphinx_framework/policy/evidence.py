@@ -45,22 +45,24 @@ def surviving_evidence(
     return share * finite
 
 
-def reason_to_withhold(share: float, lost: float | None, limits: EvidenceConfig) -> str | None:
+def reason_to_withhold(
+    share: float, lost: float | None, limits: EvidenceConfig, *, by: str = "refinement"
+) -> str | None:
     """Why a refined frame is not served, in words; None where it is.
 
     share: of what the inputs prove, what it kept. lost: dB that it probably lost against its
-    render, where known. The numbers are rounded away from the limits, so that none of them looks
+    render, where known. by: what it was that changed the frame. The numbers are rounded away from the limits, so that none of them looks
     as if it were within.
     """
     found = []
     if share < limits.least:
         found.append(
-            f"refinement kept {math.floor(100 * share)} % of what the inputs prove, less than "
+            f"{by} kept {math.floor(100 * share)} % of what the inputs prove, less than "
             f"{100 * limits.least:g} %"
         )
     if lost is not None and lost > limits.most_lost:
         found.append(
-            f"refinement probably lost {math.ceil(100 * lost) / 100:.2f} dB against the render, "
+            f"{by} probably lost {math.ceil(100 * lost) / 100:.2f} dB against the render, "
             f"more than {limits.most_lost:g} dB"
         )
     return "; ".join(found) or None

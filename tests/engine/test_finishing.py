@@ -1,5 +1,7 @@
 """Frames that the diffusion model finishes: which, when, and what is refused."""
 
+import re
+
 import pytest
 import torch
 from engines import CPU, FixedMask, FixedSteps, engine_with, fixed_engine
@@ -60,6 +62,39 @@ def test_the_guard_sees_what_was_painted_and_withheld_frames_stay_renders():
     assert torch.equal(result.images, result.coarse.images)
     assert [frame.start_step for frame in result.report.frames] == [10, 20, 30, 50]
     assert {frame.served for frame in result.report.frames} == {"regression"}
+
+
+def test_a_finish_that_loses_what_is_proven_is_not_served():
+    renders = fixed_engine((50,) * 4).render(fake_scene(), mode="regression").images
+
+    class Faithful(Finishing):
+        def decode(self, latents):
+            return renders[: len(latents)].clone()
+
+    class Spoiling(Faithful):
+        def finish(self, refined, renders, opacity):
+            made = super().finish(refined, renders, opacity)
+            made[1] = 0
+            return made
+
+    def asked(model, mode):
+        engine = finishing_engine((10, 20, 30, 50), {}, diffusion=model(FakeConfig(), CPU))
+        return engine.render(fake_scene(), mode=mode)
+
+    right, spoilt = asked(Faithful, "fine"), asked(Spoiling, "fine")
+    frame = spoilt.report.frames[1]
+    assert (frame.served, frame.missed) == ("regression", True)
+    assert re.match(r"finishing kept \d+ % of what the inputs prove", frame.reason)
+    assert frame.evidence < 0.9 < right.report.frames[1].evidence
+    assert torch.equal(spoilt.images[1], spoilt.coarse.images[1])
+    served = [[frame.served for frame in result.report.frames] for result in (right, spoilt)]
+    assert served[0] == ["refined", "refined", "refined", "regression"]
+    assert served[1] == ["refined", "regression", "refined", "regression"]
+    assert torch.equal(spoilt.images[[0, 2, 3]], right.images[[0, 2, 3]])
+    # Full diffusion is the baseline: measured, and served as it is.
+    full = asked(Spoiling, "diffusion")
+    assert {frame.served for frame in full.report.frames} == {"refined"}
+    assert not full.images[1].any()
 
 
 def test_finished_pixels_outside_of_the_region_are_still_the_regression_models():

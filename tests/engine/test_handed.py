@@ -85,6 +85,8 @@ SETTINGS = {
     "recording of gradients": lambda: torch.set_grad_enabled(True),
     "deterministic mode": lambda: torch.use_deterministic_algorithms(True),
     "default type": lambda: torch.set_default_dtype(torch.float64),
+    "autocast": lambda: torch.set_autocast_enabled("cpu", True),
+    "cuDNN benchmark and TF32": lambda: setattr(torch.backends.cudnn, "benchmark", True),
 }
 
 
@@ -97,6 +99,8 @@ def test_a_setting_of_the_process_is_put_back_and_its_changer_named(setting):
     assert (torch.get_num_threads(), torch.get_default_dtype()) == before
     assert torch.is_grad_enabled()
     assert not torch.are_deterministic_algorithms_enabled()
+    assert not torch.is_autocast_enabled("cpu")
+    assert not torch.backends.cudnn.benchmark
 
 
 class Reusing:

@@ -12,6 +12,7 @@ from engines import fixed_engine
 
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.events import Finished, FrameFinal
+from sphinx_framework.engine.scheduler import Scheduler
 from sphinx_framework.engine.stream import copied
 from sphinx_framework.errors import ConfigError, JobError, SceneError
 from sphinx_framework.registry import Registry
@@ -193,3 +194,27 @@ def test_requests_in_threads_on_one_engine_are_bit_equal_to_sequential_ones(mode
         )
     for index, result in enumerate(results):
         assert torch.equal(result.images, alone[index % len(scenes)])
+
+
+@pytest.mark.parametrize("mode", ["regression", "fine"])
+def test_a_hosts_autocast_changes_no_bytes_and_stays_on(mode):
+    engine = fixed_engine(STEPS)
+    plain = engine.render(fake_scene(), mode=mode).images
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        whole = engine.render(fake_scene(), mode=mode).images
+        again = engine.render(engine.prepare(fake_scene(), mode=mode)).images
+        scheduler = Scheduler()
+        scheduler.submit(1, engine.road(fake_scene(), mode=mode))
+        events = [event for _, event in scheduler.run()]
+        assert torch.is_autocast_enabled("cpu")
+    for images in (whole, again, events[-1].result.images):
+        assert torch.equal(images, plain)
+
+
+def test_a_hosts_default_type_is_named_and_no_component_is_blamed():
+    torch.set_default_dtype(torch.float64)
+    try:
+        with pytest.raises(ConfigError, match=r"torch's default type is torch.float64"):
+            fixed_engine(STEPS).render(fake_scene())
+    finally:
+        torch.set_default_dtype(torch.float32)
