@@ -3,15 +3,17 @@
 import fcntl
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from sphinx_framework.errors import ConfigError
 
 VERSION = "sphinx-nvs-data 1"
+_DELETED = "deleted"
 
 
 class DataDirectory:
-    """An opened and locked directory with ``scenes``, ``jobs`` and ``tmp``."""
+    """An opened and locked directory with ``scenes``, ``jobs`` and ``tmp``; ``lost`` if need be."""
 
     def __init__(self, root: Path) -> None:
         """Create or open; raises :class:`ConfigError` when it is not ours, or in use."""
@@ -23,6 +25,7 @@ class DataDirectory:
                 f"--data {root}: cannot be used: {error.strerror}.", hint="Choose another folder."
             ) from None
         self.scenes, self.jobs, self.tmp = (self.root / n for n in ("scenes", "jobs", "tmp"))
+        self.lost = self.root / "lost"
         shutil.rmtree(self.tmp, ignore_errors=True)
         for folder in (self.scenes, self.jobs, self.tmp):
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -69,10 +72,36 @@ class DataDirectory:
             return
         shutil.rmtree(grave, ignore_errors=True)
 
+    def holds_results(self, identity: str) -> bool:
+        """Whether a job's folder has files that a worker made, and was not about to be deleted."""
+        folder = self.job(identity)
+        made = any(path.is_file() for path in (folder / "files").rglob("*"))
+        return made and not (folder / _DELETED).exists()
+
+    def mark_deleted(self, identity: str, *, deleted: bool = True) -> None:
+        """Note in a job's folder that it may go as soon as the database forgot the job.
+
+        A folder that the database does not know and that has no such note was not deleted: the
+        database is another one. On a full disk there may be no note, and the folder is kept.
+        """
+        note = self.job(identity) / _DELETED
+        with suppress(OSError):
+            note.touch() if deleted else note.unlink(missing_ok=True)
+
+    def set_aside(self, folder: Path) -> None:
+        """Move a folder below ``lost``, where nothing is ever deleted."""
+        place = self.lost / folder.parent.name / folder.name
+        while place.exists():
+            place = place.with_name(f"{folder.name}.{os.urandom(4).hex()}")
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.rename(place)
+
     def size(self) -> int:
-        """Bytes of all files."""
+        """Bytes of all files but those of ``lost``, for which no job may have to go."""
         total = 0
-        for folder, _, names in os.walk(self.root):
+        for folder, below, names in os.walk(self.root):
+            if folder == str(self.root):
+                below[:] = [name for name in below if name != self.lost.name]
             for name in names:
                 try:
                     total += os.lstat(os.path.join(folder, name)).st_size

@@ -20,8 +20,9 @@ def open_database(
 ) -> Database:
     """The database of a locked data directory; the two are joined for good.
 
-    Where it does not lie in the directory, both hold the same token. Raises :class:`ConfigError`
-    when one of them belongs to another, before any job is touched.
+    Where it does not lie in the directory, both hold the same token; where it does and was lost,
+    the results of its jobs show it. Raises :class:`ConfigError` when one of them belongs to
+    another, before any job is touched.
     """
     database = Database(settings.database_url, publish)
     try:
@@ -38,6 +39,7 @@ def _join(database: Database, data: DataDirectory, *, elsewhere: bool) -> None:
     if not elsewhere:
         if own is not None:
             raise _foreign(data, "holds jobs of another database", "Start with its --db again")
+        _refuse_lost(database, data)
         return
     known, count = database.at_once(_known)
     if known is None and count == 0 and any(data.jobs.iterdir()):
@@ -53,6 +55,17 @@ def _join(database: Database, data: DataDirectory, *, elsewhere: bool) -> None:
         except IntegrityError:  # two servers at the same moment
             place.unlink()
             raise _foreign(data, "is not the one of this database", "Start with that one") from None
+
+
+def _refuse_lost(database: Database, data: DataDirectory) -> None:
+    """Results without any job are those of a database that is gone, not of this one."""
+    _, count = database.at_once(_known)
+    if count == 0 and any(data.holds_results(folder.name) for folder in data.jobs.iterdir()):
+        raise ConfigError(
+            f"--data {data.root}: holds results in 'jobs', and its jobs.sqlite3 knows no job.",
+            hint="Put a copy of the lost jobs.sqlite3 back, or choose another folder; "
+            "moving 'jobs' away keeps the results and starts anew.",
+        )
 
 
 def _known(transaction: Transaction) -> tuple[str | None, int]:

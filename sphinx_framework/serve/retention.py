@@ -5,13 +5,14 @@ import shutil
 import time
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sphinx_framework.serve import store
 from sphinx_framework.serve.dispatcher import Dispatcher
 from sphinx_framework.serve.orders import SHA, scene_folder
 from sphinx_framework.serve.problems import Problem
 from sphinx_framework.serve.scenes import Scenes
+from sphinx_framework.serve.storage import is_full
 
 SWEEP_SECONDS = 30.0
 AT_ONCE = 50
@@ -29,15 +30,38 @@ class Retention:
         self._room = asyncio.Lock()
 
     async def start_clean(self) -> None:
-        """Remove folders that no job knows: accepted in part, or deleted in part."""
+        """Remove folders that no job knows: accepted in part, or deleted in part.
+
+        Results are neither: the database is older than they are, and they are kept aside.
+        """
         known_jobs, known_scenes = await self.database.run(store.known)
-        for folder in self.data.jobs.iterdir():
-            if folder.name not in known_jobs:
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-        for folder in self.data.scenes.iterdir():
-            if SHA + folder.name not in known_scenes:
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        lost = await asyncio.to_thread(self._clean, known_jobs, known_scenes)
+        if lost:
+            self.dispatcher.log.error(
+                "results that the database does not know are kept",
+                folder=str(self.data.lost),
+                jobs=lost,
+            )
         await self._measure()
+
+    def _clean(self, known_jobs: set[str], known_scenes: set[str]) -> int:
+        """How many results were kept aside; with them all scenes that may be theirs."""
+        lost = 0
+        for folder in list(self.data.jobs.iterdir()):
+            if folder.name in known_jobs:
+                self.data.mark_deleted(folder.name, deleted=False)
+            elif self.data.holds_results(folder.name):
+                self.data.set_aside(folder)
+                lost += 1
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+        for folder in list(self.data.scenes.iterdir()):
+            if SHA + folder.name not in known_scenes:
+                if lost:
+                    self.data.set_aside(folder)
+                else:
+                    shutil.rmtree(folder, ignore_errors=True)
+        return lost
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -45,7 +69,7 @@ class Retention:
             await asyncio.sleep(min(SWEEP_SECONDS, self.settings.keep_hours * 900))
             try:
                 await self.sweep()
-            except (OSError, SQLAlchemyError) as error:  # the next sweep may work
+            except (OSError, Problem, SQLAlchemyError) as error:  # the next sweep may work
                 reason = type(error).__name__
                 self.dispatcher.log.info("sweep failed", reason=reason)
 
@@ -72,11 +96,36 @@ class Retention:
             )
 
     async def delete(self, identity: str) -> None:
-        """Forget a finished job and its files."""
-        scene_id = await self.database.run(store.remove, identity)
+        """Forget a finished job and its files; :class:`Problem` 507 where that cannot be stored."""
+        self.data.mark_deleted(identity)
+        try:
+            scene_id = await self._forget(identity)
+        except BaseException:
+            self.data.mark_deleted(identity, deleted=False)
+            raise
         await asyncio.to_thread(self.data.remove, self.data.job(identity))
         if scene_id is not None:
             await self.drop_scene(scene_id)
+
+    async def _forget(self, identity: str) -> str | None:
+        """Remove a job from the database, which needs space: on a full disk, that of its files."""
+        try:
+            return await self.database.run(store.remove, identity)
+        except DBAPIError as error:
+            if not is_full(error):
+                raise
+        files = self.data.job(identity) / "files"
+        await asyncio.to_thread(shutil.rmtree, files, ignore_errors=True)
+        try:
+            return await self.database.run(store.remove, identity)
+        except DBAPIError as error:
+            if not is_full(error):
+                raise
+            raise Problem(
+                "storage-full",
+                "The server's disk is full: the job's files are deleted, the job is still listed.",
+                hint="Delete it again once there is space on the server's disk.",
+            ) from None
 
     async def drop_scene(self, scene_id: str) -> None:
         """Remove an uploaded scene that no job has; one that a request may just get stays."""
