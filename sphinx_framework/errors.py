@@ -110,8 +110,13 @@ class StaleCacheError(JobError):
 
 def shown(text: object) -> str:
     """A path or a user's text for a message: printable in every encoding, of bounded length."""
-    told = "".join(c if c.isprintable() else repr(c)[1:-1] for c in encodable(str(text)))
+    told = printable(str(text))
     return told if len(told) <= _LONGEST_SHOWN else f"{told[:_LONGEST_SHOWN]}..."
+
+
+def printable(text: str) -> str:
+    """The text with what a terminal would obey, and what no encoding holds, escaped."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in encodable(text))
 
 
 def encodable(text: str) -> str:

@@ -89,6 +89,7 @@ def test_a_pose_that_is_no_rigid_motion_is_named(change, complaint):
         (set_entry(1, 1, -3.0), "focal lengths must be positive"),
         (set_entry(0, 2, float("nan")), "NaN"),
         (set_entry(2, 0, 16.0), "transposed"),
+        (set_entry(0, 1, 5.0), "a skew of 5 pixels"),
         (lambda k: k[:2].div_(32), "multiply normalised ones"),
     ],
 )

@@ -10,7 +10,7 @@ from sphinx_framework.cli.next_command import render_command
 from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.config import parse_override
 from sphinx_framework.engine.components import choose_device, licence_entry, refuse_non_commercial
-from sphinx_framework.errors import SceneError
+from sphinx_framework.errors import SceneError, shown
 from sphinx_framework.output.scene_folder import (
     SceneFolder,
     from_capture,
@@ -19,7 +19,7 @@ from sphinx_framework.output.scene_folder import (
     write_scene_folder,
 )
 from sphinx_framework.registry import Registry
-from sphinx_framework.scenes.capture import Capture, known_range, shot_cameras
+from sphinx_framework.scenes.capture import Capture, checked_origin, known_range, shot_cameras
 from sphinx_framework.scenes.capture_checks import capture_view_doubts, check_capture
 from sphinx_framework.scenes.checks import camera_doubts
 from sphinx_framework.scenes.images import read_header
@@ -35,7 +35,6 @@ from sphinx_framework.scenes.unposed import (
     unposed_photos,
 )
 from sphinx_framework.texts import counted
-from sphinx_framework.types.origin import origin_of
 
 
 def import_scene(arguments: argparse.Namespace) -> int:
@@ -103,7 +102,8 @@ def _read(arguments: argparse.Namespace, registry: Registry) -> tuple[SceneFolde
     if missing:
         raise SceneError(
             f"{capture.shots[missing[0]].where}: is an input, and its photo "
-            f"{capture.shots[missing[0]].file or '(not named)'} is not there."
+            f"{shown(capture.shots[missing[0]].file or '(not named)')} is not there.",
+            hint="Check the file names, or choose other inputs with --split.",
         )
     first = capture.shots[capture.inputs[0]].file
     assert first is not None  # no input is without its photo
@@ -125,10 +125,11 @@ def _doubts(capture: Capture) -> list[str]:
     files = [shot.file for shot in shots if shot.file is not None]
     size = read_header(files[0]).size
     others = [capture.shots[index] for index in capture.targets]
-    origin = origin_of([shot.world_from_camera for shot in (*shots, *others)], near)
+    origin, rounded = checked_origin(shots, others, near)
     inputs = shot_cameras(shots, size, "crop", default_size=size, origin=origin)
     targets = shot_cameras(others, size, "crop", default_size=size, origin=origin)
-    cameras = (*camera_doubts(inputs, targets, near, far), *capture_view_doubts(shots, others))
+    seen = (*camera_doubts(inputs, targets, near, far), *capture_view_doubts(shots, others))
+    cameras = (*rounded, *seen)
     absent = sum(not _has_photo(capture, index) for index in range(len(capture.shots)))
     told = [f"{absent} of {len(capture.shots)} cameras have no photo"] if absent else []
     return [*told, *cameras, *photo_doubts(files)]

@@ -1,6 +1,7 @@
 """``measure``: a cost table of this machine, for predictions and for the choice of tiles."""
 
 import argparse
+from math import inf
 
 import tomli_w
 from rich import box
@@ -11,6 +12,7 @@ from sphinx_framework.cli.answer import print_json
 from sphinx_framework.cli.sizes import read_size
 from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
+from sphinx_framework.errors import ConfigError
 from sphinx_framework.folders.single import open_file, write_file
 from sphinx_framework.scenes.load import load_scene
 from sphinx_framework.study.step_costs import measure_costs
@@ -18,6 +20,11 @@ from sphinx_framework.study.step_costs import measure_costs
 
 def measure(arguments: argparse.Namespace) -> int:
     """Time steps of every kind, fit the cost model, and write it as a ``[cost]`` table."""
+    if not 0 < arguments.seconds < inf:
+        raise ConfigError(
+            f"--seconds {arguments.seconds:g}: must be a number above 0.",
+            hint="About 20 seconds a size are enough on a quiet machine.",
+        )
     out = open_file(arguments.out, "--out", scenes=[arguments.scene])
     config = load_config(arguments.config, arguments.overrides)
     engine = Engine.from_config(config, device=arguments.device)

@@ -12,7 +12,7 @@ from sphinx_framework.errors import ConfigError, SceneError
 from sphinx_framework.geometry.resize import fit_scene
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.request import RenderRequest
-from sphinx_framework.scenes.checks import precision_doubts
+from sphinx_framework.scenes.checks import camera_doubts
 from sphinx_framework.types import CoarseViews, QualityReport, Scene
 
 
@@ -43,9 +43,10 @@ def admitted(
         )
     scene.validate()
     # What a loaded scene was told already; one that a host made has not been looked at.
-    doubts = precision_doubts(scene.inputs, scene.targets, scene.near)
-    if not set(doubts) <= set(scene.warnings):
-        scene = replace(scene, warnings=(*scene.warnings, *doubts))
+    doubts = camera_doubts(scene.inputs, scene.targets, scene.near, scene.far)
+    new = [doubt for doubt in doubts if doubt not in scene.warnings]
+    if new:
+        scene = replace(scene, warnings=(*scene.warnings, *new))
     if len(scene.targets) > config.max_targets:
         raise ConfigError(
             f"the scene asks for {len(scene.targets)} targets; the limit is {config.max_targets}.",

@@ -11,7 +11,7 @@ from sphinx_framework.engine.budgets import budget_notes, budgeted, predictions
 from sphinx_framework.engine.components import Components
 from sphinx_framework.engine.scoring import target_evidence, view_scores
 from sphinx_framework.engine.solvers import check_finishing, check_guidance, check_solvers
-from sphinx_framework.errors import CapabilityError
+from sphinx_framework.errors import CapabilityError, printable
 from sphinx_framework.frame_plan import OWN, FramePlan
 from sphinx_framework.geometry.brackets import brackets
 from sphinx_framework.policy.budget import request_seconds
@@ -177,7 +177,7 @@ def decide(
         schedules=schedules,
         predicted_denoise_seconds=denoise_seconds,
         predicted_seconds=seconds,
-        notes=(*chosen.notes, *notes),
+        notes=(*map(printable, chosen.notes), *notes),
         unproven=unseen,
         full=full and not any(final),
     )

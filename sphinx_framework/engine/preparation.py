@@ -20,7 +20,7 @@ from sphinx_framework.engine.own_arithmetic import without_autocast
 from sphinx_framework.engine.request_state import Request
 from sphinx_framework.engine.result import Seconds
 from sphinx_framework.engine.stream import copied
-from sphinx_framework.errors import ConfigError
+from sphinx_framework.errors import ConfigError, printable
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.protocols import RegressionModel, RememberingRegression
 from sphinx_framework.types import CoarseViews, QualityReport, Scene
@@ -69,7 +69,7 @@ def preparing(
         with request.timing("regression"), torch.no_grad():
             coarse = _rendered(components.regression, scene, memory)
         yield request.done("regression")
-    request.warnings.extend(coarse.warnings)
+    request.warnings.extend(map(printable, coarse.warnings))
     name = request.config.pipeline["regression"].use
     request.warnings.extend(said_of_emptiness(coarse, scene, name))
     yield CoarseReady(coarse=copied(coarse))
@@ -90,7 +90,7 @@ def preparing(
             mode=request.mode,
             quality=request.quality,
         ).at_pace(pace)
-    request.warnings.extend(decisions.start_steps.warnings)
+    request.warnings.extend(map(printable, decisions.start_steps.warnings))
     yield request.done("plan")
     yield planned(decisions)
     return Prepared(

@@ -124,7 +124,10 @@ class Scheduler:
         ]
         if self._together is not None and waiting:
             calls = [running.call for _, running in waiting if running.call is not None]
-            with suppress(Exception), without_autocast():  # the answer of each alone says whose fault it was
+            with (
+                suppress(Exception),
+                without_autocast(),
+            ):  # the answer of each alone says whose fault it was
                 pairs = list(zip(waiting, self._together(calls), strict=True))
                 for (_, running), answer in pairs:
                     running.call, running.answer = None, answer

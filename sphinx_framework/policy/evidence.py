@@ -51,8 +51,8 @@ def reason_to_withhold(
     """Why a refined frame is not served, in words; None where it is.
 
     share: of what the inputs prove, what it kept. lost: dB that it probably lost against its
-    render, where known. by: what it was that changed the frame. The numbers are rounded away from the limits, so that none of them looks
-    as if it were within.
+    render, where known. by: what it was that changed the frame. The numbers are rounded away from
+    the limits, so that none of them looks as if it were within.
     """
     found = []
     if share < limits.least:

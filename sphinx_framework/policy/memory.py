@@ -150,7 +150,8 @@ def read_memory(text: str) -> float:
     found = SIZE.fullmatch(text.strip())
     if found is None or float(found["count"]) == 0:
         raise ConfigError(
-            f"--memory {text}: not an amount of memory.", hint="Give it like this: --memory 24GB."
+            f"--memory {text}: not an amount of memory in GB or MB.",
+            hint="Give it like this: --memory 24GB.",
         )
     small = (found["unit"] or "").upper().startswith("M")
     return float(found["count"]) / (1000 if small else 1)

@@ -12,6 +12,7 @@ from sphinx_framework.geometry.resize import fit_images
 from sphinx_framework.scenes.capture import (
     Capture,
     Shot,
+    checked_origin,
     checked_size,
     in_file_pixels,
     known_range,
@@ -23,7 +24,6 @@ from sphinx_framework.scenes.images import MAX_PIXELS, has_transparency, read_he
 from sphinx_framework.scenes.view_checks import View, view_doubts
 from sphinx_framework.texts import counted
 from sphinx_framework.types import Cameras, Scene
-from sphinx_framework.types.origin import origin_of
 
 
 def build_scene(
@@ -56,7 +56,8 @@ def build_scene(
     warnings += _camera_warnings([*input_shots, *target_shots], native)
     warnings += _photo_warnings([*input_shots, *target_shots], max_pixels)
     near, far = known_range(capture)
-    origin = origin_of([shot.world_from_camera for shot in (*input_shots, *target_shots)], near)
+    origin, doubts = checked_origin(input_shots, target_shots, near)
+    warnings += doubts
     inputs = shot_cameras(input_shots, canvas, fit, default_size=native, origin=origin)
     views = _views(input_shots, images, inputs)
     cameras = shot_cameras(target_shots, canvas, fit, default_size=native, origin=origin)

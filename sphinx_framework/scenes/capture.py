@@ -14,13 +14,15 @@ from torch import Tensor
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.geometry.resize import fit_intrinsics
+from sphinx_framework.scenes.checks import rounding_doubts
 from sphinx_framework.scenes.depth_files import DepthFile, depth_range
 from sphinx_framework.scenes.images import Header, Photo, read_header, read_image
 from sphinx_framework.scenes.json_fields import Fields
 from sphinx_framework.scenes.lens import undistorted
 from sphinx_framework.scenes.poses import PoseConvention
 from sphinx_framework.types import Cameras
-from sphinx_framework.types.origin import NO_MOVE, Origin, moved
+from sphinx_framework.types.origin import NO_MOVE, Origin, moved, origin_of
+from sphinx_framework.types.placing import check_rounding_of
 
 # Scaled copies of a photo round their sides, which moves the aspect ratio a little.
 ASPECT_TOLERANCE = 0.02
@@ -100,6 +102,23 @@ def shot_cameras(
         intrinsics=torch.stack(intrinsics) if intrinsics else torch.zeros(0, 3, 3),
         image_size=canvas,
     )
+
+
+def checked_origin(
+    inputs: Sequence[Shot], targets: Sequence[Shot], near: float | None
+) -> tuple[Origin, tuple[str, ...]]:
+    """What to subtract from the shots' poses, and what is doubtful about their numbers.
+
+    Raises:
+        SceneError: what the file holds cannot tell the cameras apart, so that nothing could.
+    """
+    ours, theirs = (
+        torch.stack([shot.world_from_camera for shot in shots]) if shots else torch.zeros(0, 4, 4)
+        for shots in (inputs, targets)
+    )
+    ours, theirs = ours.double(), theirs.double()
+    check_rounding_of(ours, theirs, near, inputs[0].where)
+    return origin_of([*ours, *theirs], near), rounding_doubts(ours, theirs, near)
 
 
 def validate_poses(shots: Sequence[Shot], what: str) -> None:

@@ -17,6 +17,8 @@ _MOST_NAMED = 8
 _FAR_AWAY = 10
 # Of the depth: below a hundredth, a point moves by few pixels between the photos.
 _LEAST_BASELINE = 0.01
+# Scene units: what several components take for no distance at all.
+_LEAST_UNITS = 1e-5
 _LOOK = "Check where they look, their convention (--convention), and that both are in one world."
 
 
@@ -112,12 +114,28 @@ def camera_doubts(
     return (*precision_doubts(inputs, targets, near), *_views(inputs, targets, near, far))
 
 
+def _units(inputs: Cameras, targets: Cameras) -> list[str]:
+    """Cameras that stand apart by less than components tell from nothing."""
+    centres = torch.cat([inputs.centres, targets.centres]).double()
+    widest = float(torch.cdist(centres, centres).max())
+    if not 0 < widest < _LEAST_UNITS:
+        return []
+    return [
+        f"all cameras are within {widest:.3g} of each other, in scene units: components take less "
+        f"than about {_LEAST_UNITS:g} for nothing; scale the scene up, near and far too"
+    ]
+
+
 def _baseline(inputs: Cameras, near: float | None, far: float | None) -> list[str]:
     """Inputs so close together that no depth shows, or so far apart that little is in both."""
-    if len(inputs) < 2 or near is None or far is None:
+    if len(inputs) < 2:
         return []
     apart = torch.cdist(inputs.centres.double(), inputs.centres.double())
     widest = float(apart.max())
+    if widest == 0:
+        return ["all inputs stand at one point, from where no depth can be told"]
+    if near is None or far is None:
+        return []
     nearest = float(
         apart.masked_fill(torch.eye(len(inputs), dtype=torch.bool), torch.inf).amin(1).max()
     )
@@ -150,14 +168,26 @@ def _far_targets(inputs: Cameras, targets: Cameras) -> list[str]:
 
 
 def precision_doubts(inputs: Cameras, targets: Cameras, near: float | None) -> tuple[str, ...]:
-    """Whether what is left of seven digits between two cameras still places pixels."""
-    poses = (inputs.world_from_camera, targets.world_from_camera)
-    step, extent, farthest = rounding(*poses, near)
+    """Whether what is left of the digits between two cameras still places pixels."""
+    return rounding_doubts(inputs.world_from_camera, targets.world_from_camera, near)
+
+
+def rounding_doubts(
+    inputs: Float[Tensor, "N 4 4"], targets: Float[Tensor, "T 4 4"], near: float | None
+) -> tuple[str, ...]:
+    """The same of poses, in their own precision."""
+    step, extent, farthest = rounding(inputs, targets, near)
     if step <= DOUBTFUL * extent:
         return ()
+    single = any(poses.dtype == torch.float32 for poses in (inputs, targets))
+    precision, remedy = (
+        ("single", "give their poses in double precision")
+        if single
+        else ("double", "subtract one point of the scene from all of them")
+    )
     return (
-        f"the cameras are up to {farthest:.4g} from the origin, where single precision has steps "
-        f"of {step:.2g}: it cannot tell them apart well; give their poses in double precision",
+        f"the cameras are up to {farthest:.4g} from the origin, where {precision} precision has "
+        f"steps of {step:.2g}: it cannot tell them apart well; {remedy}",
     )
 
 
@@ -179,6 +209,7 @@ def _views(
         elif alone:
             named = ", ".join(map(str, alone[:_MOST_NAMED]))
             told.append(f"inputs that look at nothing in common with any other: {named}")
+    told += _units(inputs, targets)
     told += _baseline(inputs, near, far)
     told += _far_targets(inputs, targets)
     blind = blind_targets(inputs, targets, near, far)

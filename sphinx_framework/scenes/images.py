@@ -35,6 +35,8 @@ DAMAGED = (
     zlib.error,
     Image.DecompressionBombError,
 )
+# Of the scale: what resampling may leave beyond its ends.
+_SLACK = 1e-3
 _DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 # Photos come in these; Pillow knows some forty more, a few of which run other programs.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
@@ -84,7 +86,7 @@ def read_image(
             shown_as = image.transpose(_BACK[orientation])
         else:
             shown_as = image
-        array = _rgb_array(shown_as)
+        array = _rgb_array(shown_as, path)
     return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
 
 
@@ -245,15 +247,30 @@ def to_uint8(images: Float[Tensor, "*any"]) -> UInt8[Tensor, "*any"]:
     return (images.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def _rgb_array(image: Image.Image) -> np.ndarray:
+def _rgb_array(image: Image.Image, path: Photo) -> np.ndarray:
     """Return a float32 ``[H, W, 3]`` array in [0, 1]."""
-    if image.mode in _DEEP_GREY:
-        grey = np.asarray(image).astype(np.float32) / 65535
-        return np.repeat(grey.clip(0, 1)[..., None], 3, axis=2)
-    if image.mode == "F":
-        return np.repeat(np.asarray(image).clip(0, 1)[..., None], 3, axis=2)
+    if image.mode in _DEEP_GREY or image.mode == "F":
+        whole = 1 if image.mode == "F" else 65535
+        values = np.asarray(image).astype(np.float32)
+        _check_values(values, whole, path)
+        return np.repeat((values / whole).clip(0, 1)[..., None], 3, axis=2)
     if not image.has_transparency_data:
         return np.asarray(image.convert("RGB")).astype(np.float32) / 255
     pixels = np.asarray(image.convert("RGBA")).astype(np.float32) / 255
     alpha = pixels[..., 3:]
     return pixels[..., :3] * alpha + (1 - alpha)
+
+
+def _check_values(values: np.ndarray, whole: int, path: Photo) -> None:
+    """Numbers of another scale would be clipped to white: nobody asked for that picture."""
+    if not np.isfinite(values).all():
+        raise SceneError(
+            f"{shown(path)}: holds NaN or infinity.", hint="Export it as 8 or 16 bits."
+        )
+    low, high = float(values.min()), float(values.max())
+    if low < -_SLACK * whole or high > (1 + _SLACK) * whole:
+        raise SceneError(
+            f"{shown(path)}: holds values from {low:.6g} to {high:.6g}; those of a photo lie "
+            f"within 0 and {whole}.",
+            hint="Export it as 8 or 16 bits.",
+        )

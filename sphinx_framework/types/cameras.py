@@ -20,7 +20,8 @@ class Cameras:
     """A batch of pinhole cameras that share one image size.
 
     world_from_camera: rigid camera-to-world matrices, OpenCV axes, scene units.
-    intrinsics: ``[[fx, 0, cx], [0, fy, cy], [0, 0, 1]]`` in pixels of ``image_size``.
+    intrinsics: ``[[fx, 0, cx], [0, fy, cy], [0, 0, 1]]`` in pixels of ``image_size``; a skew is
+        refused.
     image_size: ``(height, width)`` in pixels.
 
     Numpy arrays and lists become float32 tensors (poses of float64 that stand too far from the
@@ -123,7 +124,13 @@ class Cameras:
             if max(abs(float(entry)) for entry in bottom) > LENS_TOLERANCE:
                 raise SceneError(
                     f"{what} {i}: its intrinsics are {k.tolist()}.",
-                    hint="Intrinsics are [[fx, s, cx], [0, fy, cy], [0, 0, 1]]: transposed?",
+                    hint="Intrinsics are [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]: transposed?",
+                )
+            if abs(float(k[0, 1])) > LENS_TOLERANCE * float(k[0, 0]):
+                raise SceneError(
+                    f"{what} {i}: its intrinsics have a skew of {float(k[0, 1]):g} pixels.",
+                    hint="Pixels must be rectangles: resample the image to a camera without skew, "
+                    "then set the entry to 0.",
                 )
             if min(self.image_size) >= FEW_PIXELS and float(k[:2].abs().max()) < NORMALISED:
                 raise SceneError(

@@ -51,13 +51,23 @@ def placed(
 
 def check_rounding(inputs: Cameras, targets: Cameras, near: float | None) -> None:
     """Raise :class:`SceneError` where numbers place the cameras too coarsely for any picture."""
-    poses = (inputs.world_from_camera, targets.world_from_camera)
-    step, extent, farthest = rounding(*poses, near)
+    check_rounding_of(inputs.world_from_camera, targets.world_from_camera, near)
+
+
+def check_rounding_of(
+    inputs: Float[Tensor, "N 4 4"],
+    targets: Float[Tensor, "T 4 4"],
+    near: float | None,
+    where: str = "",
+) -> None:
+    """The same of poses as they are before anything centred them; ``where``: who states them."""
+    step, extent, farthest = rounding(inputs, targets, near)
     if not TOO_COARSE * extent < step < math.inf:  # numbers that are none have a check of theirs
         return
-    single = any(pose.dtype == torch.float32 for pose in poses)
+    single = any(pose.dtype == torch.float32 for pose in (inputs, targets))
+    place = f"{where}: " if where else ""
     raise SceneError(
-        f"the cameras are up to {farthest:.4g} from the origin, where "
+        f"{place}the cameras are up to {farthest:.4g} from the origin, where "
         f"{'float32' if single else 'float64'} has steps of {step:.2g}: it cannot tell them apart.",
         hint="Give world_from_camera of inputs and targets in float64, as it was before anything "
         "rounded it: it is centred then."

@@ -6,7 +6,6 @@ from typing import Any, Self
 
 import torch
 
-
 DEVICE_TYPES = ("cpu", "cuda")
 Autocast = tuple[tuple[str, bool, torch.dtype], ...]
 

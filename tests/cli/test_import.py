@@ -218,3 +218,14 @@ def test_masks_that_no_key_names_are_copied(command, source):
     out, told = imported(command, source)
     assert (out / "masks/3.png").read_bytes() == (source / "masks/3.png").read_bytes()
     assert any("masks of 1 photo are not used" in warning for warning in told["warnings"])
+
+
+def test_an_input_without_its_photo_is_named_in_one_printable_line(command, source):
+    content = json.loads((source / "transforms.json").read_text())
+    content["frames"][0]["file_path"] = "images/a\nb\x1b[31m.png"
+    (source / "transforms.json").write_text(json.dumps(content))
+    ended = command("import", source, "--out", command.folder / "imported")
+    assert ended.code == 2
+    assert "a\\nb\\x1b[31m.png is not there" in ended.err.replace("\n", " ")
+    assert "\x1b" not in ended.err
+    assert "Check the file names" in ended.err

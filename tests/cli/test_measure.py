@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from sphinx_framework.config import load_cost
 
 
@@ -39,3 +41,11 @@ def test_a_file_that_cannot_be_written_is_bad_input(command):
     ended = measured(command, "--out", command.folder / "no/such/folder.toml")
     assert ended.code == 2
     assert "cannot write" in ended.err
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
+def test_a_time_that_is_none_is_bad_input(command, seconds):
+    ended = measured(command, "--seconds", seconds)
+    assert ended.code == 2
+    assert "--seconds" in ended.err
+    assert not (command.folder / "cost.toml").exists()

@@ -1,5 +1,7 @@
 """What is known before diffusion is a value that hosts may keep and reuse."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from engines import FixedSteps, engine_with
@@ -100,3 +102,12 @@ def test_a_budget_belongs_to_one_request():
     assert tight != free
     assert all(late >= early for late, early in zip(tight, free, strict=True))
     assert engine.prepare(scene, mode="fine", quality=0.95).decisions.starts == free
+
+
+def test_what_components_say_cannot_steer_a_terminal():
+    engine = fake_engine()
+    predict = engine.components.regression.predict
+    said = "\x1b]0;owned\x07 two\nlines"
+    engine.components.regression.predict = lambda scene: replace(predict(scene), warnings=(said,))
+    told = engine.render(fake_scene(), mode="regression").report.warnings
+    assert "\\x1b]0;owned\\x07 two\\nlines" in told

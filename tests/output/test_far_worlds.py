@@ -9,6 +9,7 @@ import torch
 from photo_scenes import write_photo_scene
 from scene_formats import WRITERS
 
+from sphinx_framework.errors import SceneError
 from sphinx_framework.output.results import write_result
 from sphinx_framework.output.saving import saving
 from sphinx_framework.scenes.load import load_scene
@@ -146,3 +147,19 @@ def test_near_scenes_are_left_where_they_are():
     assert origin_of(poses[:1]) == NO_MOVE
     poses[0][0, 3] = 2e6
     assert origin_of(poses[:1]) == (2e6, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("name", ["photos", "blender"])
+def test_a_world_too_far_for_its_own_numbers_is_refused_and_a_doubtful_one_told(
+    tmp_path, poses, name
+):
+    def moved_by(distance):
+        shift = np.eye(4)
+        shift[:3, 3] = distance
+        return [shift @ pose for pose in poses]
+
+    with pytest.raises(SceneError, match=r"json.*float64 has steps of .* tell them apart") as told:
+        scene_of(name, tmp_path / "lost", moved_by(1e15))
+    assert told.value.hint.startswith("Subtract one point of the scene")
+    found = scene_of(name, tmp_path / "doubtful", moved_by(1e12))
+    assert any("double precision has steps" in warning for warning in found.warnings)

@@ -1,10 +1,13 @@
 """What cameras say about each other: too close, too far apart, nothing in common."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from sphinx_framework.scenes.checks import camera_doubts
-from sphinx_framework.testing.fakes import fake_cameras
+from sphinx_framework.testing.fakes import fake_cameras, fake_scene
+from sphinx_framework.testing.pipeline import fake_engine
 from sphinx_framework.testing.scenes import yawed
 from sphinx_framework.types import Cameras
 
@@ -40,3 +43,27 @@ def test_one_input_that_looks_away_from_all_others_is_named():
         for doubt in camera_doubts(turned, inputs[[0]], 1.0, 10.0)
     )
     assert camera_doubts(inputs, inputs[[0]], 1.0, 10.0) == ()
+
+
+@pytest.mark.parametrize("near", [None, 1.0])
+def test_inputs_at_one_point_are_told_whether_or_not_a_range_is_known(near):
+    inputs = fake_cameras(2, (32, 32))[[0, 0]]
+    doubts = camera_doubts(inputs, fake_cameras(3, (32, 32)), near, near and 9.0)
+    assert "all inputs stand at one point, from where no depth can be told" in doubts
+
+
+@pytest.mark.parametrize(("factor", "told"), [(1e-7, True), (1e-3, False)])
+def test_units_too_small_for_components_are_told(factor, told):
+    inputs = spread(fake_cameras(2, (32, 32)), factor)
+    targets = spread(fake_cameras(3, (32, 32)), factor)
+    doubts = camera_doubts(inputs, targets, None, None)
+    assert any("scale the scene up" in doubt for doubt in doubts) is told
+
+
+def test_a_scene_made_by_a_host_is_looked_at_and_a_loaded_one_only_once():
+    scene, engine = fake_scene(), fake_engine()
+    twice = replace(scene, images=scene.images[[0, 0]], inputs=scene.inputs[[0, 0]])
+    told = engine.render(twice, mode="regression").report.warnings
+    assert [text for text in told if "stand at one point" in text]
+    again = engine.render(replace(twice, warnings=tuple(told)), mode="regression").report.warnings
+    assert len([text for text in again if "stand at one point" in text]) == 1

@@ -86,3 +86,26 @@ def test_text_and_folders_are_no_images(tmp_path):
     for name in ("note.png", "."):
         with pytest.raises(SceneError, match="cannot be read as an image"):
             read_image(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ([[0.0, 128.0, 255.0]], r"odd.tiff: holds values from 0 to 255; .* within 0 and 1\."),
+        ([[-0.5, 0.0, 1.0]], r"odd.tiff: holds values from -0.5 to 1"),
+        ([[0.0, float("nan"), 1.0]], r"odd.tiff: holds NaN or infinity"),
+        ([[0, 1, 70000]], r"odd.tiff: holds values from 0 to 70000; .* within 0 and 65535\."),
+    ],
+)
+def test_numbers_of_another_scale_are_named_and_never_clipped(tmp_path, values, says):
+    kind = np.int32 if isinstance(values[0][-1], int) else np.float32
+    Image.fromarray(np.array(values, dtype=kind)).save(tmp_path / "odd.tiff")
+    with pytest.raises(SceneError, match=says) as caught:
+        read_image(tmp_path / "odd.tiff")
+    assert caught.value.hint == "Export it as 8 or 16 bits."
+
+
+def test_floats_of_a_photo_are_read_as_they_are(tmp_path):
+    values = np.array([[0.0, 0.25, 1.0004]], dtype=np.float32)
+    Image.fromarray(values).save(tmp_path / "float.tiff")
+    assert read_image(tmp_path / "float.tiff")[0].tolist() == [[0.0, 0.25, 1.0]]
