@@ -41,6 +41,7 @@ from sphinx_framework.serve.service import Service
 from sphinx_framework.serve.settings import LOOPBACK, Settings
 
 STOPPED, FAILED, BAD_INPUT = 0, 1, 2
+BACKLOG = 2048
 
 
 def serve(settings: Settings, config: PipelineConfig, *, debug: bool = False) -> int:
@@ -63,7 +64,8 @@ def serve(settings: Settings, config: PipelineConfig, *, debug: bool = False) ->
         data = DataDirectory(settings.data)
         with _processes(settings) as start:
             server = _Server(settings, config, registry, licences, keys, data, log, start)
-            return asyncio.run(server.run(listener))
+            with log.of_libraries():
+                return asyncio.run(server.run(listener))
     finally:
         listener.close()
 
@@ -87,6 +89,7 @@ def _listener(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host.strip("[]"), settings.port))
+        listener.listen(BACKLOG)  # a port is taken only now: two may bind one
     except OSError as error:
         listener.close()
         raise ConfigError(
@@ -198,6 +201,8 @@ class _Server:
             return_when=asyncio.FIRST_COMPLETED,
         )
         sweeping.cancel()
+        if serving.done():
+            self._on_failure(serving.exception() or RuntimeError("nothing serves any more"))
         await self._stop()
         web.should_exit = True
         await asyncio.wait({serving}, timeout=10)
