@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import URL, Connection, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
@@ -37,7 +37,7 @@ class Database:
     not known what is stored; from then on nothing runs any more.
     """
 
-    def __init__(self, url: str, publish: Callable[[str, int, bytes], None]) -> None:
+    def __init__(self, url: str | URL, publish: Callable[[str, int, bytes], None]) -> None:
         """Open the database and make its tables; raises :class:`ConfigError` for a bad URL."""
         self._publish = publish
         self.trouble: Callable[[str], None] = lambda _: None
@@ -45,8 +45,9 @@ class Database:
         self.closing = False
         self._in_doubt = False
         self._thread = ThreadPoolExecutor(1, "database")
-        self._local = url.startswith("sqlite")
         try:
+            url = make_url(url)
+            self._local = url.get_backend_name() == "sqlite"
             self._engine = create_engine(url, **_options(self._local))
             if self._local:
                 event.listen(self._engine, "connect", _durable)

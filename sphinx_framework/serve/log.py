@@ -1,12 +1,19 @@
 """The server's log: one line an event on stderr, JSON objects when asked for."""
 
 import json
+import logging
 import sys
 import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sphinx_framework.serve.clock import rfc3339
 from sphinx_framework.serve.problems import clean
+
+LIBRARIES = ("uvicorn", "asyncio")
 
 
 class Log:
@@ -29,6 +36,22 @@ class Log:
         """What should not have happened."""
         self._write("error", event, fields)
 
+    @contextmanager
+    def of_libraries(self) -> Iterator[None]:
+        """Meanwhile what libraries report comes as lines of this log, never as text beside it."""
+        reporter = _Reporter(self)
+        loggers = [logging.getLogger(name) for name in LIBRARIES]
+        before = [logger.propagate for logger in loggers]
+        for logger in loggers:
+            logger.addHandler(reporter)
+            logger.propagate = False
+        try:
+            yield
+        finally:
+            for logger, propagate in zip(loggers, before, strict=True):
+                logger.removeHandler(reporter)
+                logger.propagate = propagate
+
     def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
         moment = rfc3339(time.time())
         if self._json:
@@ -38,3 +61,21 @@ class Log:
             line = f"{moment} {level:<5} {event} {shown}".rstrip()
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
+
+
+class _Reporter(logging.Handler):
+    """Warnings and errors of libraries; of an exception its place, the innermost first."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields: dict[str, Any] = {"library": record.name}
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            places = traceback.extract_tb(error.__traceback__)[::-1]
+            fields["reason"] = repr(error)[:300]
+            fields["at"] = " < ".join(f"{Path(p.filename).name}:{p.lineno}" for p in places)
+        tell = self._log.error if record.levelno >= logging.ERROR else self._log.info
+        tell(clean(record.getMessage().strip(), 300), **fields)

@@ -4,15 +4,17 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import URL, make_url
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 MEGABYTE = 1_000_000
+LARGEST = 1e9  # of any size
 
 
 class Settings(BaseModel):
     """The flags of ``sphinx-nvs serve``; sizes in megabytes, times in seconds unless named."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
@@ -24,8 +26,8 @@ class Settings(BaseModel):
     engine: Literal["local", "ray"] = "local"
     device: str = "auto"
     licence_policy: Literal["any", "permissive"] = "any"
-    max_upload_mb: float = Field(default=64, gt=0)
-    max_unpacked_mb: float = Field(default=256, gt=0)
+    max_upload_mb: float = Field(default=64, gt=0, le=LARGEST)
+    max_unpacked_mb: float = Field(default=256, gt=0, le=LARGEST)
     max_entries: int = Field(default=2000, ge=1)
     max_photos: int = Field(default=64, ge=1)
     max_pixels: int = Field(default=40_000_000, ge=1)
@@ -34,11 +36,11 @@ class Settings(BaseModel):
     max_wait_seconds: float = Field(default=120, gt=0)
     max_streams: int = Field(default=256, ge=1)
     job_timeout_seconds: float = Field(default=600, gt=0)
-    worker_memory_mb: float | None = Field(default=None, gt=0)
+    worker_memory_mb: float | None = Field(default=None, gt=0, le=LARGEST)
     max_attempts: int = Field(default=3, ge=1)
-    keep_hours: float = Field(default=24, gt=0)
-    max_data_gb: float = Field(default=10, gt=0)
-    cache_mb: float = Field(default=512, ge=0)
+    keep_hours: float = Field(default=24, gt=0, allow_inf_nan=True)  # inf: for good
+    max_data_gb: float = Field(default=10, gt=0, le=LARGEST)
+    cache_mb: float = Field(default=512, ge=0, le=LARGEST)
     heartbeat_seconds: float = Field(default=15, gt=0)
     header_seconds: float = Field(default=10, gt=0)
     body_seconds: float = Field(default=60, gt=0)
@@ -62,18 +64,22 @@ class Settings(BaseModel):
         return int(self.max_unpacked_mb * MEGABYTE)
 
     @property
-    def database_url(self) -> str:
-        """The database: ``--db``, or a SQLite file in the data directory."""
-        return self.db or self._own_database
+    def database_url(self) -> str | URL:
+        """The database: ``--db``, or a SQLite file in the data directory, whatever its name."""
+        return self.db or URL.create("sqlite", database=str(self._own_database))
 
     @property
     def database_elsewhere(self) -> bool:
-        """Whether the database is not the one in the data directory."""
-        return self.db is not None and self.db != self._own_database
+        """Whether the database is not the one in the data directory, which ``--db`` may name."""
+        if self.db is None:
+            return False
+        url = make_url(self.db)
+        file = Path(url.database or ":memory:")
+        return url.get_backend_name() != "sqlite" or file.resolve() != self._own_database.resolve()
 
     @property
-    def _own_database(self) -> str:
-        return f"sqlite:///{self.data / 'jobs.sqlite3'}"
+    def _own_database(self) -> Path:
+        return self.data / "jobs.sqlite3"
 
     @property
     def host_names(self) -> frozenset[str]:

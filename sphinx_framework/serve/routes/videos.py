@@ -1,6 +1,7 @@
 """``/v1/videos``: the shape of OpenAI's video API over the same jobs."""
 
 import json
+import math
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -151,11 +152,17 @@ def video(here: Service, row: Row) -> dict[str, Any]:
         "progress": _progress(row),
         "created_at": int(row["created"]),
         "completed_at": int(finished) if row["status"] == "succeeded" else None,
-        "expires_at": None if finished is None else int(finished + here.settings.keep_hours * 3600),
+        "expires_at": None if finished is None else _expires(finished, here.settings.keep_hours),
         "size": f"{scene['width']}x{scene['height']}",
         "seconds": f"{max(1, round(scene['targets'] * SECONDS_A_FRAME))}",
         "error": error,
     }
+
+
+def _expires(finished: float, keep_hours: float) -> int | None:
+    """Never, where videos are kept for good."""
+    moment = finished + keep_hours * 3600
+    return int(moment) if math.isfinite(moment) else None
 
 
 def _progress(row: Row) -> int:
