@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
 from starlette.responses import Response
 
 from sphinx_framework.serve import journal, store
-from sphinx_framework.serve.database import Database
+from sphinx_framework.serve.database import Database, DoubtError, Transaction
 from sphinx_framework.serve.hub import Hub
 
 FULL_BUFFER_SECONDS = 60.0
@@ -56,8 +57,7 @@ class EventStream(Response):
     async def _tell(self, send: Send, changed: asyncio.Event) -> None:
         await _send(send, {"type": "http.response.start", "status": 200, "headers": HEADERS})
         await _body(send, b"retry: 2000\n\n")
-        blocks = await self.database.run(journal.read, self.job, self.after)
-        ended = await self._forward(send, blocks) or await self.database.run(_ended, self.job)
+        ended = await self._stored(send)
         while not ended and not self.hub.closing:
             changed.clear()
             blocks = self.hub.next(self.job, self.after)
@@ -68,7 +68,15 @@ class EventStream(Response):
                 await asyncio.wait_for(changed.wait(), self.heartbeat)
             except TimeoutError:
                 await _body(send, b": ping\n\n")
+            if not self.hub.closing and not self.hub.next(self.job, self.after):
+                with suppress(DBAPIError, DoubtError):  # the next heartbeat asks again
+                    ended = await self._stored(send)
         await _send(send, {"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _stored(self, send: Send) -> bool:
+        """Send what is stored; whether there will be no more, also for who is beyond the end."""
+        blocks, ended = await self.database.run(_told, self.job, self.after)
+        return await self._forward(send, blocks) or ended
 
     async def _forward(self, send: Send, blocks: list[bytes]) -> bool:
         """Send blocks; whether the last one was the job's end."""
@@ -83,12 +91,10 @@ def _number(block: bytes) -> int:
     return int(block.split(b"\n", 1)[0].removeprefix(b"id: "))
 
 
-def _ended(transaction: Any, job: str) -> bool:
-    """Whether a job has told its last event, or is not there any more."""
-    try:
-        return store.require(transaction, job)["status"] in store.FINAL
-    except KeyError:
-        return True
+def _told(transaction: Transaction, job: str, after: int) -> tuple[list[bytes], bool]:
+    """Blocks above ``after``; whether the job has told its last, or is not there any more."""
+    row = store.peek(transaction, job)
+    return journal.read(transaction, job, after), row is None or row["status"] in store.FINAL
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -8,7 +8,7 @@ import pytest
 from local_server import LocalServer
 
 from sphinx_framework.errors import ConfigError
-from sphinx_framework.serve import lifecycle, stream
+from sphinx_framework.serve import lifecycle, run, stream
 from sphinx_framework.serve.database import Database
 from sphinx_framework.serve.run import _listener
 from sphinx_framework.serve.settings import Settings
@@ -21,9 +21,9 @@ def local(tmp_path):
     made.close()
 
 
-def events_of(local, job, send, heartbeat=5.0):
+def events_of(local, job, send, heartbeat=5.0, after=0):
     """Serve a job's events to a client that is played by ``send``."""
-    made = stream.EventStream(local.server.database, local.server.hub, job, 0, heartbeat)
+    made = stream.EventStream(local.server.database, local.server.hub, job, after, heartbeat)
 
     async def receive():
         await asyncio.sleep(3600)
@@ -105,6 +105,44 @@ def test_it_listens_on_ipv6_and_answers_to_that_name(local, monkeypatch):
         return answer.status_code, other.status_code
 
     assert local.runner.run(asked()) == (200, 421)
+
+
+def test_a_port_is_taken_from_the_moment_it_is_asked_for():
+    """Two servers that start at once would both have it, and one fail when its models are there."""
+    with _listener(Settings(port=0)) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(ConfigError, match="cannot listen"):
+            _listener(Settings(port=port))
+
+
+def test_a_server_that_cannot_serve_ends_with_1(local, monkeypatch, capsys):
+    async def failing(_, sockets):
+        raise OSError("the address is in use")
+
+    monkeypatch.setattr(local.server.pool, "start", lambda: None)
+    monkeypatch.setattr(run._Uvicorn, "serve", failing)
+    with _listener(Settings(port=0)) as listener:
+        assert local.runner.run(local.server.run(listener)) == 1
+    assert "the address is in use" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("after", [2, 500])
+def test_a_reader_beyond_the_last_event_is_let_go_when_the_job_is_over(local, after):
+    job = local.accepted()
+    seen = []
+
+    async def reading(message):
+        seen.append(message.get("body", b""))
+
+    async def both():
+        far = asyncio.create_task(events_of(local, job, reading, after=after, heartbeat=60.0))
+        while not seen:
+            await asyncio.sleep(0.01)
+        await local.server.dispatcher.cancel("", job)
+        await asyncio.wait_for(far, 20)
+
+    local.runner.run(both())
+    assert b"event:" not in b"".join(seen)
 
 
 def test_another_database_is_used_and_found_again(tmp_path):
