@@ -75,13 +75,10 @@ def _handle_errors(app: FastAPI, log: Log) -> None:
 
 
 def respond(problem: Problem, request: Request) -> JSONResponse:
-    """A problem document as an answer; below ``/v1/videos`` in the shape of that API."""
+    """A problem as an answer."""
     headers = {"Cache-Control": "no-store", **problem.headers}
-    if request.url.path.startswith("/v1/videos"):
-        kind = "server_error" if problem.status >= 500 else "invalid_request_error"
-        error = {"message": problem.detail, "type": kind, "code": problem.name}
-        return JSONResponse({"error": error}, problem.status, headers)
-    return JSONResponse(problem.document(), problem.status, headers, "application/problem+json")
+    document, media = problem.for_path(request.url.path)
+    return JSONResponse(document, problem.status, headers, media)
 
 
 def allowed_methods(app: FastAPI, request: Request) -> list[str]:

@@ -57,7 +57,7 @@ class Guard:
                 inner["state"] = dict(scope.get("state") or {})
                 inner["state"]["owner"] = self._admit(inner, headers)
             except Problem as problem:
-                await answer(exchange.send, problem)
+                await answer(exchange.send, problem, scope["path"])
                 return
             await self.app(inner, exchange.receive, exchange.send)
         finally:
@@ -161,11 +161,12 @@ class _Exchange:
                 return
 
 
-async def answer(send: Send, problem: Problem) -> None:
-    """Send a problem document."""
-    body = dump(problem.document())
+async def answer(send: Send, problem: Problem, path: str) -> None:
+    """Send a problem as the path's API shows it."""
+    document, media = problem.for_path(path)
+    body = dump(document)
     headers = {
-        "Content-Type": "application/problem+json",
+        "Content-Type": media,
         "Content-Length": str(len(body)),
         "Cache-Control": "no-store",
         **problem.headers,

@@ -75,6 +75,14 @@ class Problem(Exception):  # noqa: N818 - the RFC's word
             document["errors"] = self.errors
         return document
 
+    def for_path(self, path: str) -> tuple[dict[str, Any], str]:
+        """The JSON object and its media type; below ``/v1/videos`` in the shape of that API."""
+        if not path.startswith("/v1/videos"):
+            return self.document(), "application/problem+json"
+        kind = "server_error" if self.status >= 500 else "invalid_request_error"
+        error = {"message": self.detail, "type": kind, "code": self.name}
+        return {"error": error}, "application/json"
+
     def job_error(self) -> dict[str, str]:
         """The ``error`` of a failed job."""
         return job_error(self.name, self.detail, self.hint)

@@ -68,7 +68,7 @@ class EventStream(Response):
                 await asyncio.wait_for(changed.wait(), self.heartbeat)
             except TimeoutError:
                 await _body(send, b": ping\n\n")
-            if not self.hub.closing and not self.hub.next(self.job, self.after):
+            if not self.hub.next(self.job, self.after):
                 with suppress(DBAPIError, DoubtError):  # the next heartbeat asks again
                     ended = await self._stored(send)
         await _send(send, {"type": "http.response.body", "body": b"", "more_body": False})
