@@ -59,6 +59,8 @@ def _served(arguments: argparse.Namespace, client: "Client", folder: OutputFolde
         fields = {name: getattr(arguments, name) for name in FIELDS}
         fields["degrade"] = arguments.degrade or None
         job = client.submit(arguments.scene, idempotency_key=arguments.idempotency_key, **fields)
+    for warning in job.warnings:
+        _say(console, f"warning: {warning}")
     console.print(f"job {job.id} {job.status}", highlight=False)
     back = job.return_command(arguments.out)
     if arguments.no_wait:

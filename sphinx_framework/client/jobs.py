@@ -9,13 +9,8 @@ from typing import Any, Self
 from sphinx_framework.client.connection import Connection
 from sphinx_framework.client.events import Event, follow
 from sphinx_framework.client.fetch import fetch_result, return_command, told_how_to_return
-from sphinx_framework.client.pack import (
-    is_posed,
-    packed,
-    photos_of,
-    scene_folder,
-    target_cameras,
-)
+from sphinx_framework.client.pack import is_posed, packed, photos_of, scene_folder
+from sphinx_framework.client.targets import target_cameras
 from sphinx_framework.folders.folder import OutputFolder
 
 FINAL = ("succeeded", "failed", "canceled")
@@ -45,22 +40,25 @@ class Client:
         Raises ``RefusedError`` when the input is wrong, ``UnreachableError`` when nobody answers.
         """
         fields = {name: value for name, value in request.items() if value is not None}
-        targets = fields.get("targets")
-        if isinstance(targets, Path) or (targets is not None and targets.endswith(".json")):
-            convention = fields.get("convention", "auto")
-            fields["target_cameras"] = target_cameras(Path(fields.pop("targets")), convention)
-        headers = {"Idempotency-Key": idempotency_key or secrets.token_urlsafe(24)}
         named = str(scene)
-        if named.startswith(("procedural:", "sha256:")):
-            body = {"json": {**fields, "scene": named}}
-            answer = self.connection.request("POST", "/v1/jobs", headers=headers, body=lambda: body)
-        else:
-            folder = scene_folder(scene)
-            answer = self.connection.request(
-                "POST", "/v1/jobs", headers=headers, body=lambda: _form(folder, fields)
-            )
-            return Job(self.connection, answer.json(), sent=(folder,))
-        return Job(self.connection, answer.json())
+        known = named.startswith(("procedural:", "sha256:"))
+        sent = named if known else scene_folder(scene)
+        targets = fields.get("targets")
+        warnings: tuple[str, ...] = ()
+        if isinstance(targets, Path) or (targets is not None and targets.endswith(".json")):
+            file = Path(fields.pop("targets")).expanduser()
+            convention = fields.get("convention", "auto")
+            fields["target_cameras"], warnings = target_cameras(file, convention, sent)
+        headers = {"Idempotency-Key": idempotency_key or secrets.token_urlsafe(24)}
+
+        def body() -> dict[str, Any]:
+            return _form(sent, fields) if isinstance(sent, Path) else {"json": fields}
+
+        if not isinstance(sent, Path):
+            fields["scene"] = sent
+        answer = self.connection.request("POST", "/v1/jobs", headers=headers, body=body)
+        folders = (sent,) if isinstance(sent, Path) else ()
+        return Job(self.connection, answer.json(), sent=folders, warnings=warnings)
 
     def job(self, identity: str) -> "Job":
         """An earlier job by its id."""
@@ -68,15 +66,24 @@ class Client:
 
 
 class Job:
-    """A job; ``view`` is the server's object as it was last seen."""
+    """A job; ``view`` is the server's object as it was last seen.
+
+    warnings: what is doubtful about the target file that was sent with it.
+    """
 
     def __init__(
-        self, connection: Connection, view: dict[str, Any], *, sent: tuple[Path, ...] = ()
+        self,
+        connection: Connection,
+        view: dict[str, Any],
+        *,
+        sent: tuple[Path, ...] = (),
+        warnings: tuple[str, ...] = (),
     ) -> None:
         """sent: scene folders of this machine, which its result never goes into."""
         self._connection = connection
         self._sent = sent
         self.view = view
+        self.warnings = warnings
 
     @property
     def id(self) -> str:
