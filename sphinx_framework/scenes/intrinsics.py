@@ -1,10 +1,11 @@
-"""Pinhole intrinsics from the keys that ``transforms.json`` files use, complete or not."""
+"""Pinhole intrinsics from the keys that ``transforms.json`` files use, complete or not.
+
+In numbers, without torch: the client reads its target files by the same rules.
+"""
 
 import math
-
-import torch
-from jaxtyping import Float
-from torch import Tensor
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.json_fields import Fields
@@ -13,6 +14,20 @@ CAMERA_KEYS = ("fl_x", "fl_y", "cx", "cy", "w", "h", "camera_angle_x", "camera_a
 # Longer focal lengths are pixels; angles are rounded by some programs, or those of another lens.
 _NORMALISED, _DISAGREE = 10.0, 0.02
 _FORMS = "'fl_x' (pixels) or 'camera_angle_x' (radians, the whole horizontal angle)"
+
+
+class Pinhole(NamedTuple):
+    """Focal lengths and principal point; in pixels, or in units of the image's width and height."""
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+    @property
+    def normalised(self) -> bool:
+        """Whether the principal point lies in [0, 1] x [0, 1], which no one of pixels does."""
+        return 0 <= self.cx <= 1 and 0 <= self.cy <= 1
 
 
 def merged_keys(frame: Fields, top: Fields) -> tuple[Fields, tuple[str, ...]]:
@@ -44,8 +59,23 @@ def angle_doubt(frame: Fields, size: tuple[int, int] | None) -> str:
     return ""
 
 
-def read_intrinsics(frame: Fields, size: tuple[int, int] | None) -> Float[Tensor, "3 3"]:
-    """Intrinsics of a frame, float64; in pixels, or normalised where the file has them so.
+def key_warnings(
+    top: Fields, frames: Sequence[Fields], sizes: Sequence[tuple[int, int] | None]
+) -> list[str]:
+    """Intrinsics that contradict each other: root and frame, focal length and angle."""
+    for frame, size in zip(frames, sizes, strict=True):
+        merged, differing = merged_keys(frame, top)
+        if differing:
+            keys = ", ".join(repr(key) for key in differing)
+            return [f"{frame.where}: {keys} differ from the top level, which is used for all"]
+        doubt = angle_doubt(merged, size)
+        if doubt:
+            return [f"{frame.where}: {doubt}"]
+    return []
+
+
+def read_intrinsics(frame: Fields, size: tuple[int, int] | None) -> Pinhole:
+    """Intrinsics of a frame; in pixels, or normalised where the file has them so.
 
     A focal length that is missing is the other one, pixels being square, or comes from its angle:
     ``fl_x = 0.5 w / tan(0.5 camera_angle_x)``. A principal point that is missing is the middle.
@@ -65,7 +95,7 @@ def read_intrinsics(frame: Fields, size: tuple[int, int] | None) -> Float[Tensor
     fl_y = down if down is not None else _square(frame, size, fl_x, 0)
     cx = frame.number("cx") if "cx" in frame else _side(frame, size, 1) / 2
     cy = frame.number("cy") if "cy" in frame else _side(frame, size, 0) / 2
-    return torch.tensor([[fl_x, 0, cx], [0, fl_y, cy], [0, 0, 1]], dtype=torch.float64)
+    return Pinhole(fl_x, fl_y, cx, cy)
 
 
 def _given(frame: Fields, size: tuple[int, int] | None, axis: str, side: int) -> float | None:

@@ -1,4 +1,9 @@
-"""Typed access to JSON files: every wrong type or missing key is one clear SceneError."""
+"""Typed access to JSON files: every wrong type or missing key is one clear SceneError.
+
+Without torch until a matrix is asked for as a tensor: the client reads its files with it too.
+"""
+
+from __future__ import annotations
 
 import json
 import math
@@ -6,14 +11,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
-from jaxtyping import Float
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from sphinx_framework.errors import SceneError, shown
 from sphinx_framework.texts import read_text
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +70,11 @@ class Fields:
                 raise _wrong_type(where, "a list of strings", value)
         return values
 
-    def nested(self, key: str) -> "Fields":
+    def nested(self, key: str) -> Fields:
         """Return a nested object."""
         return as_fields(self._get(key), f"{self.where}, {key!r}")
 
-    def objects(self, key: str) -> list["Fields"]:
+    def objects(self, key: str) -> list[Fields]:
         """Return a list of objects."""
         values = _list(self._get(key), f"{self.where}, {key!r}")
         return [as_fields(value, f"{self.where}, {key}[{i}]") for i, value in enumerate(values)]
@@ -81,6 +86,12 @@ class Fields:
 
     def matrix(self, key: str, shapes: Sequence[tuple[int, int]]) -> Float[Tensor, "rows columns"]:
         """Return a float64 matrix of one of the allowed shapes, all entries finite."""
+        import torch
+
+        return torch.tensor(self.rows(key, shapes), dtype=torch.float64)
+
+    def rows(self, key: str, shapes: Sequence[tuple[int, int]]) -> list[list[float]]:
+        """Return the rows of such a matrix as numbers."""
         where, given = f"{self.where}, {key!r}", _list(self._get(key), f"{self.where}, {key!r}")
         if given and not isinstance(given[0], list):  # one row after the other
             given = next((_in_rows(given, s) for s in shapes if s[0] * s[1] == len(given)), given)
@@ -89,8 +100,7 @@ class Fields:
         shape = (len(rows), len(rows[0]) if rows else 0)
         if shape not in shapes or any(len(row) != shape[1] for row in rows):
             raise SceneError(f"{where}: must be a {allowed} matrix (a list of rows).")
-        numbers = [[_number(entry, where) for entry in row] for row in rows]
-        return torch.tensor(numbers, dtype=torch.float64)
+        return [[_number(entry, where) for entry in row] for row in rows]
 
     def _get(self, key: str) -> Any:
         if key not in self:

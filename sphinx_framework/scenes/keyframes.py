@@ -25,7 +25,8 @@ import torch
 from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.capture import Shot, shot_cameras, validate_poses
 from sphinx_framework.scenes.json_fields import Fields
-from sphinx_framework.scenes.photos import pose_convention, read_target_shot
+from sphinx_framework.scenes.photos import read_target_shot
+from sphinx_framework.scenes.poses import pose_convention
 from sphinx_framework.types import Cameras, Scene
 from sphinx_framework.types.origin import moved
 

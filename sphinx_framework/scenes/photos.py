@@ -40,8 +40,8 @@ from sphinx_framework.scenes.json_fields import Fields, read_json_object
 from sphinx_framework.scenes.poses import (
     CONVENTIONS,
     PoseConvention,
-    check_convention,
     opencv_world_from_camera,
+    pose_convention,
     to_4x4,
 )
 
@@ -74,28 +74,6 @@ def read_photos(folder: Path, *, convention: str = "auto") -> Capture:
         targets=tuple(range(len(inputs), len(inputs) + len(targets))),
         near=top.number_or_none("near"),
         far=top.number_or_none("far"),
-    )
-
-
-def pose_convention(top: Fields, wanted: str = "auto") -> PoseConvention:
-    """The convention that a ``cameras.json`` names, or the one that was asked for.
-
-    Raises:
-        SceneError: an unknown one, none at all, or two that differ.
-    """
-    check_convention(wanted)
-    named = wanted if wanted != "auto" and "convention" not in top else top.text("convention")
-    for convention in CONVENTIONS:
-        if named == convention:
-            if wanted not in ("auto", named):
-                raise SceneError(
-                    f"{top.where}, 'convention': is {named!r}, but {wanted!r} was asked for.",
-                    hint="Leave --convention out, or correct the file.",
-                )
-            return convention
-    raise SceneError(
-        f"{top.where}, 'convention': unknown convention {named!r}.",
-        hint=f"Choose one of: {', '.join(CONVENTIONS)}.",
     )
 
 

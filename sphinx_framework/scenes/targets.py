@@ -25,7 +25,8 @@ from sphinx_framework.scenes.camera_path import PATH_KEY, read_camera_path
 from sphinx_framework.scenes.capture import Shot, shot_cameras, validate_poses
 from sphinx_framework.scenes.json_fields import read_json_object
 from sphinx_framework.scenes.keyframes import KEYFRAMES, read_keyframes
-from sphinx_framework.scenes.photos import pose_convention, read_target_shots
+from sphinx_framework.scenes.photos import read_target_shots
+from sphinx_framework.scenes.poses import pose_convention
 from sphinx_framework.scenes.presets import PRESETS, View, preset_options
 from sphinx_framework.scenes.trajectories import interpolate
 from sphinx_framework.scenes.transform_frames import read_transform_shots

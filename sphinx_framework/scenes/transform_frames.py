@@ -15,7 +15,7 @@ from sphinx_framework.scenes.files import Found, file_inside, find_photo, natura
 from sphinx_framework.scenes.images import read_header
 from sphinx_framework.scenes.intrinsics import (
     CAMERA_KEYS,
-    angle_doubt,
+    key_warnings,
     merged_keys,
     read_intrinsics,
 )
@@ -24,14 +24,12 @@ from sphinx_framework.scenes.lens import check_model, corner_shift, distortion_n
 from sphinx_framework.scenes.poses import (
     CONVENTIONS,
     PoseConvention,
-    check_convention,
+    choose_convention,
     opencv_world_from_camera,
     to_4x4,
 )
 from sphinx_framework.texts import counted
 
-# Keys that only files with OpenGL camera-to-world poses have.
-_OPENGL_KEYS = ("applied_transform", "orientation_override", "ply_file_path")
 # Instant-ngp's depths, whose meaning (along the axis or the ray) its files do not say.
 _INGP_DEPTH = "depth_path"
 _SMALLEST, _LARGEST_UNIT = 1e-6, 1e6
@@ -65,7 +63,12 @@ def read_transform_shots(
         for frame, photo in zip(frames, found, strict=True)
     ]
     intrinsics = [camera[0] for camera in cameras]
-    chosen, doubts = _choose_convention(top, matrices, intrinsics, convention)
+    chosen, doubts = choose_convention(
+        top,
+        convention,
+        three_rows=all(matrix.shape[0] == 3 for matrix in matrices),
+        normalised=all(is_normalised(k) for k in intrinsics),
+    )
     undo = inverse_applied(top) if is_moved(top) else applied
     ranks, ordered = _ranks(frames)
     shots = []
@@ -91,7 +94,7 @@ def read_transform_shots(
     warnings = [
         *doubts,
         *_file_warnings(top, frames, found, shots),
-        *_key_warnings(top, frames, [camera[1] for camera in cameras]),
+        *key_warnings(top, frames, [camera[1] for camera in cameras]),
         *(_lens_warnings(top, frames, shots) if with_files else ()),
     ]
     if not ordered:
@@ -159,7 +162,8 @@ def _camera(
             size = height * photo.scale, width * photo.scale
     if size is None and like is not None:
         size = like.image_size
-    return read_intrinsics(merged, size), size
+    fx, fy, cx, cy = read_intrinsics(merged, size)
+    return torch.tensor([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], dtype=torch.float64), size
 
 
 def _mask(folder: Path, frame: Fields) -> Path | None:
@@ -215,32 +219,6 @@ def _ranks(frames: Sequence[Fields]) -> tuple[list[float], bool]:
     return ranks, along == list(range(len(known)))
 
 
-def _choose_convention(
-    top: Fields,
-    matrices: Sequence[Float[Tensor, "_ 4"]],
-    intrinsics: Sequence[Float[Tensor, "3 3"]],
-    convention: str,
-) -> tuple[PoseConvention, tuple[str, ...]]:
-    """Apply the detection rule of :mod:`.transforms`."""
-    check_convention(convention)
-    for known in CONVENTIONS:
-        if convention == known:
-            return known, ()
-    if any(key in top for key in _OPENGL_KEYS):
-        return "opengl_c2w", ()
-    three_rows = all(matrix.shape[0] == 3 for matrix in matrices)
-    normalised = all(is_normalised(k) for k in intrinsics)
-    if three_rows and normalised:
-        return "opencv_w2c", ()
-    if three_rows or normalised:
-        sign = "3x4 matrices" if three_rows else "normalised intrinsics"
-        return "opengl_c2w", (
-            f"{top.where}: {sign} may mean OpenCV world-to-camera poses; read as OpenGL "
-            "camera-to-world (convention='opencv_w2c' reads the other)",
-        )
-    return "opengl_c2w", ()
-
-
 def _file_warnings(
     top: Fields, frames: Sequence[Fields], found: Sequence[Found | None], shots: Sequence[Shot]
 ) -> list[str]:
@@ -276,21 +254,6 @@ def _seen_twice(frames: Sequence[Fields], shots: Sequence[Shot]) -> str:
             both = f"frames[{before}] and frames[{index}]"
             return f"{both} have the same photo, {shown(shot.file.name)}, with other poses"
     return ""
-
-
-def _key_warnings(
-    top: Fields, frames: Sequence[Fields], sizes: Sequence[tuple[int, int] | None]
-) -> list[str]:
-    """Intrinsics that contradict each other: root and frame, focal length and angle."""
-    for frame, size in zip(frames, sizes, strict=True):
-        merged, differing = merged_keys(frame, top)
-        if differing:
-            keys = ", ".join(repr(key) for key in differing)
-            return [f"{frame.where}: {keys} differ from the top level, which is used for all"]
-        doubt = angle_doubt(merged, size)
-        if doubt:
-            return [f"{frame.where}: {doubt}"]
-    return []
 
 
 def _lens_warnings(top: Fields, frames: Sequence[Fields], shots: Sequence[Shot]) -> list[str]:
