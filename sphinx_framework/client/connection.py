@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from sphinx_framework.errors import InputError, JobError
+from sphinx_framework.errors import ConfigError, InputError, JobError
 
 RETRY_SECONDS = 300.0
 FIRST_CONTACT_SECONDS = 20.0
@@ -32,10 +32,13 @@ class Connection:
     """HTTP to one server, with retries."""
 
     def __init__(self, url: str, api_key: str | None) -> None:
-        """url: such as ``http://127.0.0.1:8000``; api_key: sent as a bearer token."""
+        """url: such as ``http://127.0.0.1:8000``; api_key: sent as a bearer token.
+
+        Raises :class:`RefusedError` for another address, :class:`ConfigError` for what is no key.
+        """
         if not url.startswith(("http://", "https://")):
             raise RefusedError(0, {"detail": f"{url!r} is not an http:// or https:// address."})
-        headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+        headers = {} if api_key is None else {"Authorization": f"Bearer {_checked_key(api_key)}"}
         self.url = url.rstrip("/")
         self._http = httpx.Client(
             base_url=self.url, headers=headers, timeout=httpx.Timeout(60, read=120)
@@ -54,6 +57,8 @@ class Connection:
             body = {} if make_body is None else make_body()
             try:
                 answer: httpx.Response | None = self._http.request(method, path, **options, **body)
+            except httpx.LocalProtocolError:
+                raise _unsendable() from None
             except httpx.TransportError as error:
                 self._give_up_after(began, f"{self.url} cannot be reached: {_why(error)}.")
                 wait, pause = pause, min(LONGEST_PAUSE, 2 * pause)
@@ -77,11 +82,14 @@ class Connection:
     @contextmanager
     def stream(self, path: str, **options: Any) -> Iterator[httpx.Response]:
         """A streamed answer; raises ``httpx.TransportError`` when it breaks."""
-        with self._http.stream("GET", path, **options) as answer:
-            self._reached = True
-            if answer.status_code >= 400:
-                answer.read()
-            yield checked(answer)
+        try:
+            with self._http.stream("GET", path, **options) as answer:
+                self._reached = True
+                if answer.status_code >= 400:
+                    answer.read()
+                yield checked(answer)
+        except httpx.LocalProtocolError:
+            raise _unsendable() from None
 
     def _give_up_after(self, began: float, message: str) -> None:
         longest = RETRY_SECONDS if self._reached else FIRST_CONTACT_SECONDS
@@ -115,6 +123,22 @@ def checked(answer: httpx.Response) -> httpx.Response:
     if answer.status_code >= 400:
         raise RefusedError(answer.status_code, _problem(answer))
     return answer
+
+
+def _checked_key(key: str) -> str:
+    """A key as it goes into a header; files and shells leave line ends around it."""
+    bare = key.strip()
+    if not bare or any(not "!" <= character <= "~" for character in bare):
+        raise ConfigError(  # without the key: what is said may be seen by others
+            "the API key is empty, or holds something else than visible ASCII characters.",
+            hint="Give it as serve --make-key printed it: SPHINX_NVS_API_KEY, or api_key=.",
+        )
+    return bare
+
+
+def _unsendable() -> ConfigError:
+    """What HTTP cannot carry: never tried again, and never quoted, since headers hold the key."""
+    return ConfigError("the request cannot be sent: a header of it is not valid in HTTP.")
 
 
 def _problem(answer: httpx.Response) -> dict[str, Any]:
