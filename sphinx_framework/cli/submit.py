@@ -72,7 +72,7 @@ def _served(arguments: argparse.Namespace, client: "Client", folder: OutputFolde
     except KeyboardInterrupt:
         return _left(console, job, back)
     if job.status != "succeeded":
-        told = job.view["error"] or {"detail": "the job was canceled."}
+        told = job.view.get("error") or {"detail": "the job was canceled."}
         _say(console, f"error: {told['detail']}")
         return _tell(arguments, job, None, 1)
     if folder is None:

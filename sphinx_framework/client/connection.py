@@ -1,18 +1,22 @@
 """Requests that are repeated until a server answers, and its errors as exceptions."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
-from sphinx_framework.errors import ConfigError, InputError, JobError
+from sphinx_framework.errors import ConfigError, InputError, JobError, shown
 
 RETRY_SECONDS = 300.0
 FIRST_CONTACT_SECONDS = 20.0
 LONGEST_PAUSE = 30.0
-PAUSE_SECONDS = 1.0  # between two tries of a stream
+PAUSE_SECONDS = 1.0  # between two tries of a stream, and at least after a refusal
+BUSY_SECONDS = 5.0  # where the server does not say when to come back
+OURS = "Is it the address of sphinx-nvs serve, of this version?"
 
 
 class RefusedError(InputError):
@@ -36,19 +40,17 @@ class Connection:
 
         Raises :class:`RefusedError` for another address, :class:`ConfigError` for what is no key.
         """
-        if not url.startswith(("http://", "https://")):
-            raise RefusedError(0, {"detail": f"{url!r} is not an http:// or https:// address."})
         headers = {} if api_key is None else {"Authorization": f"Bearer {_checked_key(api_key)}"}
         self.url = url.rstrip("/")
         self._http = httpx.Client(
-            base_url=self.url, headers=headers, timeout=httpx.Timeout(60, read=120)
+            base_url=_address(self.url), headers=headers, timeout=httpx.Timeout(60, read=120)
         )
         self._reached = False
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """One answer of less than 400; 429, 503 and broken connections are tried again.
+        """One answer of less than 300; 429, 503 and broken connections are tried again.
 
-        ``content`` may be a function that makes the body anew for every try.
+        ``body`` may be a function that makes the body anew for every try.
         Raises :class:`RefusedError` and :class:`UnreachableError`.
         """
         make_body = options.pop("body", None)
@@ -70,7 +72,7 @@ class Connection:
                 self._reached = True
                 if answer.status_code not in (429, 503):
                     return checked(answer)
-                wait = float(answer.headers.get("retry-after", "5"))
+                wait = _wait(answer.headers.get("retry-after", ""))
                 if time.monotonic() + wait - began > RETRY_SECONDS:
                     raise UnreachableError(str(_problem(answer).get("detail", "overloaded")))
             time.sleep(wait)
@@ -85,7 +87,7 @@ class Connection:
         try:
             with self._http.stream("GET", path, **options) as answer:
                 self._reached = True
-                if answer.status_code >= 400:
+                if answer.status_code >= 300:
                     answer.read()
                 yield checked(answer)
         except httpx.LocalProtocolError:
@@ -122,7 +124,34 @@ def checked(answer: httpx.Response) -> httpx.Response:
         raise UnreachableError(str(detail))
     if answer.status_code >= 400:
         raise RefusedError(answer.status_code, _problem(answer))
+    if answer.status_code >= 300:  # not followed: the job and the key are for the server named
+        place = answer.headers.get("location")
+        where = "" if place is None else f" to {shown(place)}"
+        raise UnreachableError(
+            f"{shown(answer.url.host)} answered {answer.status_code}, a redirection{where}.",
+            hint=OURS,
+        )
     return answer
+
+
+def _address(url: str) -> httpx.URL:
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL:
+        address = httpx.URL()
+    if address.scheme not in ("http", "https") or not address.host:
+        raise RefusedError(0, {"detail": f"{shown(url)!r} is not an http:// or https:// address."})
+    return address
+
+
+def _wait(told: str) -> float:
+    """Seconds until a server is asked again: its ``Retry-After``, a number or (RFC 9110) a date."""
+    if re.fullmatch(r"[0-9]{1,9}", told, re.ASCII):
+        return max(PAUSE_SECONDS, float(told))
+    try:
+        return max(PAUSE_SECONDS, parsedate_to_datetime(told).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return BUSY_SECONDS
 
 
 def _checked_key(key: str) -> str:
@@ -144,7 +173,7 @@ def _unsendable() -> ConfigError:
 def _problem(answer: httpx.Response) -> dict[str, Any]:
     try:
         found = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -11,6 +11,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sphinx_framework.client.connection import (
+    OURS,
     PAUSE_SECONDS,
     Connection,
     Patience,
@@ -66,7 +67,7 @@ def listed(answer: httpx.Response, folder: Path) -> list[RemoteFile]:
         raise UnreachableError(
             f"the server at {shown(answer.url.host)} answered with something else than the files "
             "of a result.",
-            hint="Is it sphinx-nvs serve, of this version?",
+            hint=OURS,
         ) from None
     for file in files:
         own = file.name.split("/")[0] in (MANIFEST, PARTIAL)  # names of the folder's own

@@ -1,19 +1,25 @@
 """Submitting jobs and picking up what they make."""
 
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from sphinx_framework.client.connection import Connection
+import httpx
+
+from sphinx_framework.client.connection import OURS, Connection, UnreachableError
 from sphinx_framework.client.events import Event, follow
 from sphinx_framework.client.fetch import fetch_result, return_command, told_how_to_return
 from sphinx_framework.client.pack import is_posed, packed, photos_of, scene_folder
 from sphinx_framework.client.targets import target_cameras
+from sphinx_framework.errors import ConfigError, shown
 from sphinx_framework.folders.folder import OutputFolder
 
 FINAL = ("succeeded", "failed", "canceled")
+_JOB = re.compile(r"job_[0-9a-z]{26}", re.ASCII)
+_KEY = re.compile(r"[!-~]{1,200}", re.ASCII)
 
 
 class Client:
@@ -49,20 +55,30 @@ class Client:
             file = Path(fields.pop("targets")).expanduser()
             convention = fields.get("convention", "auto")
             fields["target_cameras"], warnings = target_cameras(file, convention, sent)
-        headers = {"Idempotency-Key": idempotency_key or secrets.token_urlsafe(24)}
-
-        def body() -> dict[str, Any]:
-            return _form(sent, fields) if isinstance(sent, Path) else {"json": fields}
-
+        headers = {"Idempotency-Key": _checked_key(idempotency_key or secrets.token_urlsafe(24))}
         if not isinstance(sent, Path):
             fields["scene"] = sent
+            headers["Content-Type"] = "application/json"
+        text = _encoded(fields)
+
+        def body() -> dict[str, Any]:
+            if isinstance(sent, Path):
+                return _form(sent, text)
+            return {"content": text}
+
         answer = self.connection.request("POST", "/v1/jobs", headers=headers, body=body)
         folders = (sent,) if isinstance(sent, Path) else ()
-        return Job(self.connection, answer.json(), sent=folders, warnings=warnings)
+        return Job(self.connection, _view(answer), sent=folders, warnings=warnings)
 
     def job(self, identity: str) -> "Job":
-        """An earlier job by its id."""
-        return Job(self.connection, self.connection.request("GET", f"/v1/jobs/{identity}").json())
+        """An earlier job by its id; raises :class:`ConfigError` for what is none."""
+        if not _JOB.fullmatch(identity):
+            raise ConfigError(
+                f"{shown(identity)!r} is no job's id.",
+                hint="Ids are job_ and 26 letters or digits.",
+            )
+        answer = self.connection.request("GET", f"/v1/jobs/{identity}")
+        return Job(self.connection, _view(answer))
 
 
 class Job:
@@ -97,7 +113,7 @@ class Job:
 
     def refresh(self) -> "Job":
         """Look again."""
-        self.view = self._connection.request("GET", f"/v1/jobs/{self.id}").json()
+        self.view = _view(self._connection.request("GET", f"/v1/jobs/{self.id}"))
         return self
 
     def events(self, after: int = 0) -> Iterator[Event]:
@@ -114,7 +130,7 @@ class Job:
 
     def cancel(self) -> "Job":
         """Ask the server to stop it."""
-        self.view = self._connection.request("POST", f"/v1/jobs/{self.id}/cancel").json()
+        self.view = _view(self._connection.request("POST", f"/v1/jobs/{self.id}/cancel"))
         return self
 
     def return_command(self, out: str | Path | None = None) -> str:
@@ -141,7 +157,39 @@ class Job:
                 return fetch_result(self._connection, self.id, folder)
 
 
-def _form(folder: Path, fields: dict[str, Any]) -> dict[str, Any]:
+def _checked_key(key: str) -> str:
+    if not _KEY.fullmatch(key):
+        raise ConfigError(
+            f"{shown(key)!r} is no idempotency key.",
+            hint="It has 1 to 200 visible ASCII characters, no spaces.",
+        )
+    return key
+
+
+def _encoded(fields: dict[str, Any]) -> str:
+    """The request as JSON; raises :class:`ConfigError` naming a field that JSON cannot hold."""
+    for name, value in fields.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ConfigError(f"{name} cannot be {shown(value)}.") from None
+    return json.dumps(fields)
+
+
+def _view(answer: httpx.Response) -> dict[str, Any]:
+    """The job of an answer; raises :class:`UnreachableError` where it is none of our servers'."""
+    try:
+        view = answer.json()
+    except (ValueError, RecursionError):
+        view = None
+    if isinstance(view, dict) and all(isinstance(view.get(k), str) for k in ("id", "status")):
+        return view
+    raise UnreachableError(
+        f"{shown(answer.url.host)} answered with something else than a job.", hint=OURS
+    )
+
+
+def _form(folder: Path, request: str) -> dict[str, Any]:
     """The body of an upload, made anew for every try."""
     if is_posed(folder):
         files = [("scene", ("scene.zip", packed(folder), "application/zip"))]
@@ -150,4 +198,4 @@ def _form(folder: Path, fields: dict[str, Any]) -> dict[str, Any]:
             ("photos", (path.name, path.open("rb"), "application/octet-stream"))
             for path in photos_of(folder)
         ]
-    return {"files": files, "data": {"request": json.dumps(fields)}}
+    return {"files": files, "data": {"request": request}}

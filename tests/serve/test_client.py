@@ -9,7 +9,8 @@ from answering import client_of
 from sphinx_framework.client import RefusedError, UnreachableError
 from sphinx_framework.client import connection as connections
 
-JOB = {"id": "job_x", "status": "succeeded"}
+ID = "job_" + 26 * "x"
+JOB = {"id": ID, "status": "succeeded"}
 
 
 def test_a_busy_or_broken_server_is_asked_again_with_the_same_key(monkeypatch):
@@ -18,7 +19,7 @@ def test_a_busy_or_broken_server_is_asked_again_with_the_same_key(monkeypatch):
     broken = httpx.ConnectError("reset")
     answers = [busy, broken, starting, httpx.Response(202, json=JOB)]
     client, asked, slept = client_of(answers, monkeypatch)
-    assert client.submit("procedural:demo", seed=1).id == "job_x"
+    assert client.submit("procedural:demo", seed=1).id == ID
     assert len({request.headers["Idempotency-Key"] for request in asked}) == 1
     assert len({request.content for request in asked}) == 1
     assert slept[0] == 7
@@ -38,7 +39,7 @@ def test_a_server_that_stays_away_is_given_up(monkeypatch):
     monkeypatch.setattr(connections.time, "monotonic", lambda: float(next(clock)))
     client, _, _ = client_of([httpx.ConnectError("refused")] * 100, monkeypatch)
     with pytest.raises(UnreachableError, match="cannot be reached"):
-        client.job("job_x")
+        client.job(ID)
 
 
 def test_a_broken_event_stream_goes_on_after_the_last_event(monkeypatch):
@@ -54,7 +55,7 @@ def test_a_broken_event_stream_goes_on_after_the_last_event(monkeypatch):
         httpx.Response(200, json=JOB),
     ]
     client, asked, _ = client_of(answers, monkeypatch)
-    found = [(event.number, event.name) for event in client.job("job_x").events()]
+    found = [(event.number, event.name) for event in client.job(ID).events()]
     assert found == [(1, "status"), (2, "progress"), (3, "done")]
     assert asked[3].headers["Last-Event-ID"] == "1"
 

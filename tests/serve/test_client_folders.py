@@ -17,8 +17,9 @@ from sphinx_framework.client import RefusedError, UnreachableError
 from sphinx_framework.errors import ConfigError, JobError, SphinxError
 from sphinx_framework.folders.folder import PARTIAL, OutputFolder
 
-JOB = {"id": "job_x", "status": "succeeded"}
-BACK = "sphinx-nvs submit --server http://server --job job_x --out"
+ID = "job_" + 26 * "x"
+JOB = {"id": ID, "status": "succeeded"}
+BACK = f"sphinx-nvs submit --server http://server --job {ID} --out"
 OLD = {"frames/000.png": b"old 0", "frames/001.png": b"old 1", "report.json": b"{}"}
 NEW = {"frames/000.png": b"new 0", "report.json": b'{"new": 1}'}
 
@@ -43,7 +44,7 @@ def listing(files: dict[str, bytes]) -> httpx.Response:
 def job_of(monkeypatch, *answers):
     """A job whose server gives these answers, and what it is asked."""
     client, asked, _ = client_of([httpx.Response(200, json=JOB), *answers], monkeypatch)
-    return client.job("job_x"), asked
+    return client.job(ID), asked
 
 
 def sent(files: dict[str, bytes]) -> list[httpx.Response]:
