@@ -3,24 +3,21 @@
 from collections.abc import Sequence
 from functools import partial
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.geometry.resize import fit_images
 from sphinx_framework.scenes.capture import (
     Capture,
     Shot,
     checked_origin,
-    checked_size,
     in_file_pixels,
     known_range,
-    read_photo,
     shot_cameras,
 )
 from sphinx_framework.scenes.checks import check_intrinsics
 from sphinx_framework.scenes.images import MAX_PIXELS, has_transparency, read_header
+from sphinx_framework.scenes.pictures import read_pictures
 from sphinx_framework.scenes.view_checks import View, view_doubts
 from sphinx_framework.texts import counted
 from sphinx_framework.types import Cameras, Scene
@@ -44,15 +41,12 @@ def build_scene(
     """
     if not capture.inputs:
         raise SceneError(f"{capture.name}: no input photo is named.")
-    loaded = [_load_input(capture.shots[i], max_pixels) for i in capture.inputs]
-    native = (int(loaded[0].shape[1]), int(loaded[0].shape[2]))
-    canvas = size if size is not None else native
     input_shots = [capture.shots[i] for i in capture.inputs]
     target_shots = [capture.shots[i] for i in targets]
-    if size is None:
-        _require_one_size(input_shots, loaded)
-    images = torch.cat([fit_images(image[None], canvas, fit) for image in loaded])
-    truth, warnings = _ground_truth(target_shots, canvas, fit, max_pixels)
+    images, truth, native, warnings = read_pictures(
+        input_shots, target_shots, size, fit, max_pixels
+    )
+    canvas = size if size is not None else native
     warnings += _camera_warnings([*input_shots, *target_shots], native)
     warnings += _photo_warnings([*input_shots, *target_shots], max_pixels)
     near, far = known_range(capture)
@@ -93,48 +87,11 @@ def _views(
     )
 
 
-def _load_input(shot: Shot, max_pixels: int) -> Float[Tensor, "3 H W"]:
-    if shot.file is None:
-        raise SceneError(
-            f"{shot.where}: is an input but names no image file.",
-            hint="Inputs need a photo; choose other inputs with --split.",
-        )
-    try:
-        header = read_header(shot.file, max_pixels=max_pixels)
-    except SceneError as error:
-        raise SceneError(f"{shot.where}: {error.message}", hint=error.hint) from error
-    checked_size(shot, header)
-    return read_photo(shot, shot.file, max_pixels)
-
-
-def _require_one_size(shots: Sequence[Shot], images: Sequence[Float[Tensor, "3 _ _"]]) -> None:
-    for shot, image in zip(shots, images, strict=True):
-        if image.shape != images[0].shape:
-            raise SceneError(
-                f"{shot.where}: the image is {image.shape[2]}x{image.shape[1]} (width x height), "
-                f"but the first input is {images[0].shape[2]}x{images[0].shape[1]}.",
-                hint="Give a size to fit all images to.",
-            )
-
-
-def _ground_truth(
-    shots: Sequence[Shot], canvas: tuple[int, int], fit: str, max_pixels: int
-) -> tuple[Float[Tensor, "T 3 H W"] | None, tuple[str, ...]]:
-    files = [(shot, shot.file) for shot in shots if shot.file is not None and shot.file.is_file()]
-    if not files or len(files) < len(shots):
-        partial = f"ground truth exists for {len(files)} of {len(shots)} targets and is not used"
-        return None, (partial,) if files else ()
-    images = [read_photo(shot, file, max_pixels) for shot, file in files]
-    return torch.cat([fit_images(image[None], canvas, fit) for image in images]), ()
-
-
 def _photo_warnings(shots: Sequence[Shot], max_pixels: int) -> tuple[str, ...]:
     """What the photos have and posed scenes do not use: EXIF orientation, transparency."""
-    headers = [
-        (shot.file, read_header(shot.file, max_pixels=max_pixels))
-        for shot in shots
-        if shot.file is not None and shot.file.is_file()
-    ]
+    named = [shot.file for shot in shots if shot.file is not None and shot.file.is_file()]
+    files = dict.fromkeys(named)  # several shots may name one
+    headers = [(file, read_header(file, max_pixels=max_pixels)) for file in files]
     turned = [(file, header) for file, header in headers if header.orientation != 1]
     clear = [file for file, header in headers if header.alpha and has_transparency(file)]
     told = []

@@ -55,7 +55,8 @@ class Acceptance:
         self.dispatcher, self.scenes, self.retention = dispatcher, scenes, retention
         self.database, self.data = dispatcher.database, dispatcher.data
         self.config = scenes.config
-        self._checks = asyncio.Semaphore(CHECKS_AT_ONCE)
+        # What has its scene here waits for no upload, however long that takes to check.
+        self._uploads, self._named = (asyncio.Semaphore(CHECKS_AT_ONCE) for _ in range(2))
         self.side = 1
 
     async def accept_json(self, body: bytes, caller: Caller) -> tuple[Row, bool]:
@@ -85,7 +86,7 @@ class Acceptance:
                 "The request names a scene, and the form brings one.",
                 errors=[{"pointer": "/scene", "detail": "not together with an upload"}],
             )
-        candidate = await self._in_thread(self._candidate, by_name, place)
+        candidate = await _in_thread(self._uploads, self._candidate, by_name, place)
         try:
             with self.scenes.pin(candidate.identity):
                 return await self._accept(request, candidate, caller, place)
@@ -120,7 +121,8 @@ class Acceptance:
         if request.target_cameras is not None:
             cameras = place / CAMERAS
             cameras.write_text(request.target_cameras.model_dump_json(exclude_none=True))
-        facts = await self._in_thread(self._facts, candidate, request, cameras)
+        slots = self._named if candidate.folder is None else self._uploads
+        facts = await _in_thread(slots, self._facts, candidate, request, cameras)
         self._check_size(facts, filled["mode"])
         await self.retention.make_room()
         values = self._values(filled, candidate, facts, caller, fingerprint)
@@ -266,10 +268,6 @@ class Acceptance:
             "fingerprint": fingerprint,
         }
 
-    async def _in_thread(self, work: Any, *arguments: Any) -> Any:
-        async with self._checks:
-            return await asyncio.to_thread(work, *arguments)
-
 
 class Workplace:
     """A folder below ``tmp``, removed at the end whatever happens."""
@@ -283,6 +281,11 @@ class Workplace:
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+async def _in_thread(slots: asyncio.Semaphore, work: Any, *arguments: Any) -> Any:
+    async with slots:
+        return await asyncio.to_thread(work, *arguments)
 
 
 def _check_parts(by_name: dict[str, list[Part]]) -> None:

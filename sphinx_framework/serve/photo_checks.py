@@ -21,14 +21,19 @@ def check_photos(folder: Path, max_pixels: int, max_total: int) -> None:
     total = 0
     for photo in photos:
         total += _header(photo, photo.relative_to(folder).as_posix(), max_pixels)
-        if total > max_total:
-            raise Problem(
-                "scene-invalid",
-                f"The photos have more than {max_total} pixels together.",
-                hint="Send fewer or smaller photos.",
-            )
+        check_total(total, max_total)
     for photo in photos:
         _decode(photo, photo.relative_to(folder).as_posix())
+
+
+def check_total(pixels: int, most: int) -> None:
+    """Raise :class:`Problem` for photos that together are too many pixels to open."""
+    if pixels > most:
+        raise Problem(
+            "scene-invalid",
+            f"The photos have more than {most} pixels together, each as often as it is used.",
+            hint="Send fewer or smaller photos.",
+        )
 
 
 def _header(photo: Path, name: str, max_pixels: int) -> int:

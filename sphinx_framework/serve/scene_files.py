@@ -1,5 +1,8 @@
 """Opening a kept or generated scene, the same way in the server and in its workers."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +10,51 @@ from sphinx_framework.config import PipelineConfig
 from sphinx_framework.errors import SceneError
 from sphinx_framework.protocols import PoseEstimator
 from sphinx_framework.registry import Registry
-from sphinx_framework.scenes.load import load_scene, load_unposed
+from sphinx_framework.scenes.images import Photo, read_header
+from sphinx_framework.scenes.load import installed_readers, load_scene, load_unposed
+from sphinx_framework.scenes.readers import read_capture
+from sphinx_framework.scenes.targets import parse_targets
 from sphinx_framework.scenes.unposed import photo_files
 from sphinx_framework.types import Cameras, Scene
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What a scene would take; ``pixels`` counts a photo as often as it is used."""
+
+    inputs: int
+    targets: int
+    pixels: int
+
+
+def scene_extent(path: str, registry: Registry, **options: Any) -> Extent:
+    """The extent of a scene by its cameras and the headers of its photos: none is decoded.
+
+    What is not known before the scene is opened counts as nothing. Raises :class:`SceneError`.
+    """
+    spec = parse_targets(options["targets"])
+    asked = {name: options[name] for name in ("split", "convention")}
+    with _hidden_paths(path, options):
+        capture = read_capture(path, readers=installed_readers(registry), **asked)
+    if capture is None:
+        return Extent(0, max(spec.count, len(spec.indices)), 0)
+    targets = capture.targets if spec.kind == "split" else spec.indices
+    shots = [capture.shots[i] for i in (*capture.inputs, *targets) if i < len(capture.shots)]
+    sizes: dict[Photo, int] = {}
+    for file in (shot.file for shot in shots):
+        if file is not None and file not in sizes:
+            sizes[file] = _pixels(file)
+    pixels = sum(sizes[shot.file] for shot in shots if shot.file is not None)
+    return Extent(len(capture.inputs), spec.count or len(targets), pixels)
+
+
+def _pixels(file: Photo) -> int:
+    """None of what cannot be read: opening the scene says what is wrong with it."""
+    try:
+        height, width = read_header(file).size
+    except SceneError:
+        return 0
+    return height * width
 
 
 def open_scene(
@@ -25,13 +70,19 @@ def open_scene(
     ``split`` and ``convention``. estimator: gives cameras to photos that have none.
     Raises :class:`SceneError`.
     """
-    hidden = [path, str(options.get("targets") or "")]
-    try:
+    with _hidden_paths(path, options):
         if estimator is not None and photo_files(Path(path)):
             return load_unposed(
                 path, estimator, size=config.size, fit=config.fit, targets=options["targets"]
             )
         return load_scene(path, registry=registry, size=config.size, fit=config.fit, **options)
+
+
+@contextmanager
+def _hidden_paths(path: str, options: dict[str, Any]) -> Iterator[None]:
+    hidden = [path, str(options.get("targets") or "")]
+    try:
+        yield
     except SceneError as error:
         message = without_paths(error.message, hidden)
         raise SceneError(message, hint=without_paths(error.hint, hidden)) from None

@@ -20,15 +20,16 @@ from sphinx_framework.serve.archives import LARGEST_JSON, unpack
 from sphinx_framework.serve.body import Part
 from sphinx_framework.serve.datadir import DataDirectory, sync_folder
 from sphinx_framework.serve.orders import SHA, scene_folder
-from sphinx_framework.serve.photo_checks import ENDINGS, check_photos
+from sphinx_framework.serve.photo_checks import ENDINGS, check_photos, check_total
 from sphinx_framework.serve.problems import Problem, clean
-from sphinx_framework.serve.scene_files import open_scene
+from sphinx_framework.serve.scene_files import open_scene, scene_extent
 from sphinx_framework.serve.settings import Settings
 from sphinx_framework.serve.unposed import count_targets, estimates, photo_size
 from sphinx_framework.types import Scene
 
 _PHOTO_NAME = re.compile(r"[A-Za-z0-9_ -][A-Za-z0-9._ -]{0,99}", re.ASCII)
 _REMEMBERED = 1000
+_AS_IT_IS = {"split": None, "convention": "auto"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +139,11 @@ class Scenes:
                 del self.pinned[identity]
 
     def _check_files(self, folder: Path) -> None:
-        pixels = self.settings.max_pixels
-        check_photos(folder, pixels, pixels * self.settings.max_photos)
+        check_photos(folder, self.settings.max_pixels, self._most_pixels)
+
+    @property
+    def _most_pixels(self) -> int:
+        return self.settings.max_pixels * self.settings.max_photos
 
     def _opened(self, path: str, options: dict[str, Any]) -> Facts:
         photos = photo_files(Path(path)) if estimates(self.config) else []
@@ -149,13 +153,18 @@ class Scenes:
         else:
             scene = self.load(path, options)
             facts = Facts(len(scene.inputs), len(scene.targets), *scene.targets.image_size)
-        self._check_counts(facts)
+        self._check_counts(facts.inputs, facts.targets)
         return facts
 
     def load(self, path: str, options: dict[str, Any]) -> Scene:
-        """Open a kept or generated scene; raises :class:`Problem` 422."""
+        """Open a kept or generated scene; raises :class:`Problem` 422, too large ones unopened."""
         try:
+            extent = scene_extent(path, self.registry, **{**_AS_IT_IS, **options})
+            self._check_counts(extent.inputs, extent.targets)
+            check_total(extent.pixels, self._most_pixels)
             return open_scene(path, self.registry, self.config, **options)
+        except Problem:
+            raise
         except SceneError as error:
             raise Problem("scene-invalid", error.message, hint=error.hint) from None
         except Exception as error:
@@ -164,19 +173,19 @@ class Scenes:
                 "scene-invalid", f"The scene cannot be read ({type(error).__name__})."
             ) from error
 
-    def _check_counts(self, facts: Facts) -> None:
+    def _check_counts(self, inputs: int, targets: int) -> None:
         most = min(self.settings.max_targets, self.config.max_targets)
-        if facts.targets > most:
+        if targets > most:
             raise Problem(
                 "request-invalid",
-                f"{facts.targets} targets are more than the {most} that one job may have.",
+                f"{targets} targets are more than the {most} that one job may have.",
                 hint="Ask for fewer, in several jobs.",
                 errors=[{"pointer": "/targets", "detail": f"at most {most}"}],
             )
-        if facts.inputs > self.settings.max_photos:
+        if inputs > self.settings.max_photos:
             raise Problem(
                 "scene-invalid",
-                f"{facts.inputs} input views are more than {self.settings.max_photos}.",
+                f"{inputs} input views are more than {self.settings.max_photos}.",
             )
 
     def keep(self, candidate: Candidate) -> None:
