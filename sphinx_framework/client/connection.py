@@ -61,7 +61,7 @@ class Connection:
                 answer: httpx.Response | None = self._http.request(method, path, **options, **body)
             except httpx.LocalProtocolError:
                 raise _unsendable() from None
-            except httpx.TransportError as error:
+            except (httpx.TransportError, httpx.DecodingError) as error:
                 self._give_up_after(began, f"{self.url} cannot be reached: {_why(error)}.")
                 wait, pause = pause, min(LONGEST_PAUSE, 2 * pause)
                 answer = None

@@ -9,12 +9,14 @@ from typing import Any
 import httpx
 
 from sphinx_framework.client.connection import (
+    OURS,
     PAUSE_SECONDS,
     Connection,
     Patience,
     RefusedError,
     UnreachableError,
 )
+from sphinx_framework.errors import JobError, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +36,29 @@ def follow(connection: Connection, job: str, after: int = 0) -> Iterator[Event]:
             headers = {"Last-Event-ID": str(after)}
             path = f"/v1/jobs/{job}/events"
             with connection.stream(path, headers=headers) as answer:
+                _refuse_other(answer)
                 for event in parse(answer.iter_lines()):
                     after = event.number
                     patience.heard()
                     yield event
                     if event.name == "done":
                         return
-        except (httpx.TransportError, UnreachableError) as error:
+        except (httpx.TransportError, httpx.DecodingError, UnreachableError) as error:
             patience.broken(error)
         except RefusedError as error:
             if error.status != 429:
                 raise
         time.sleep(PAUSE_SECONDS)
+
+
+def _refuse_other(answer: httpx.Response) -> None:
+    """A page of something else would be read to its end, and asked for again, for ever."""
+    media = answer.headers.get("content-type", "")
+    if not media.startswith("text/event-stream"):
+        raise JobError(
+            f"{shown(answer.url.host)} answered with {shown(media) or 'nothing'}, not with events.",
+            hint=OURS,
+        )
 
 
 def parse(lines: Iterator[str]) -> Iterator[Event]:

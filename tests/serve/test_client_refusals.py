@@ -11,7 +11,8 @@ from photo_scenes import write_photo_scene
 
 from sphinx_framework.cli.main import main
 from sphinx_framework.client import Client, RefusedError, UnreachableError
-from sphinx_framework.errors import ConfigError, SceneError
+from sphinx_framework.client.events import follow
+from sphinx_framework.errors import ConfigError, JobError, SceneError
 
 ID = "job_" + 26 * "x"
 JOB = {"id": ID, "status": "succeeded"}
@@ -111,3 +112,18 @@ def test_a_server_that_names_a_date_is_asked_again_then(monkeypatch):
     assert client.job(ID).id == ID
     assert 30 < slept[0] <= 60
     assert slept[1:] == [1, 5, 5, 5, 5]
+
+
+def test_a_page_in_place_of_events_is_told_at_once(monkeypatch):
+    page = httpx.Response(200, html="<html>Hello</html>")
+    client, asked, _ = client_of([page], monkeypatch)
+    with pytest.raises(JobError, match="answered with text/html.*, not with events"):
+        list(follow(client.connection, ID))
+    assert len(asked) == 1
+
+
+def test_a_body_that_cannot_be_unpacked_is_asked_for_again(monkeypatch):
+    broken = httpx.DecodingError("incorrect header check")
+    client, asked, _ = client_of([broken, httpx.Response(200, json=JOB)], monkeypatch)
+    assert client.job(ID).id == ID
+    assert len(asked) == 2
