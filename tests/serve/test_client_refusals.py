@@ -117,7 +117,7 @@ def test_a_server_that_names_a_date_is_asked_again_then(monkeypatch):
 def test_a_page_in_place_of_events_is_told_at_once(monkeypatch):
     page = httpx.Response(200, html="<html>Hello</html>")
     client, asked, _ = client_of([page], monkeypatch)
-    with pytest.raises(JobError, match="answered with text/html.*, not with events"):
+    with pytest.raises(JobError, match=r"answered with text/html.*, not with events"):
         list(follow(client.connection, ID))
     assert len(asked) == 1
 
