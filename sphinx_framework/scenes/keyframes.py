@@ -23,11 +23,12 @@ import numpy as np
 import torch
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.scenes.capture import Shot, shot_cameras, validate_poses
+from sphinx_framework.scenes.capture import Shot, validate_poses
 from sphinx_framework.scenes.json_fields import Fields
+from sphinx_framework.scenes.lender import Lender
 from sphinx_framework.scenes.photos import read_target_shot
 from sphinx_framework.scenes.poses import pose_convention
-from sphinx_framework.types import Cameras, Scene
+from sphinx_framework.types import Cameras
 from sphinx_framework.types.origin import moved
 
 KEYFRAMES = "keyframes"
@@ -35,10 +36,10 @@ MOST_FRAMES = 1000
 _DEFAULT_FPS = 12.0
 
 
-def read_keyframes(top: Fields, scene: Scene, like: Shot, fit: str, convention: str) -> Cameras:
+def read_keyframes(top: Fields, lender: Lender, convention: str) -> Cameras:
     """Cameras along the splines, at the size of the inputs.
 
-    like: lends its intrinsics to poses that have none.
+    lender: the scene with the inputs, whose first lends its intrinsics to poses that have none.
 
     Raises:
         SceneError: fewer than two key frames, times that do not rise, an input that is not there,
@@ -47,11 +48,9 @@ def read_keyframes(top: Fields, scene: Scene, like: Shot, fit: str, convention: 
     entries = top.objects(KEYFRAMES)
     if len(entries) < 2:
         raise SceneError(f"{top.where}, {KEYFRAMES!r}: a path needs at least two key frames.")
-    inputs, origin = scene.inputs, scene.origin
-    shots = [_shot(entry, top, scene, like, convention) for entry in entries]
+    shots = [_shot(entry, top, lender, convention) for entry in entries]
     validate_poses(shots, f"{top.where}: key frame")
-    size = inputs.image_size
-    keys = shot_cameras(shots, size, fit, default_size=size, origin=origin)
+    keys = lender.cameras(shots)
     times = [entry.number("time") for entry in entries]
     if top.values.get("loop"):
         times.append(top.number("duration"))
@@ -71,22 +70,21 @@ def read_keyframes(top: Fields, scene: Scene, like: Shot, fit: str, convention: 
     return _splined(keys, np.array(times), at, periodic=bool(top.values.get("loop")))
 
 
-def _shot(entry: Fields, top: Fields, scene: Scene, like: Shot, convention: str) -> Shot:
+def _shot(entry: Fields, top: Fields, lender: Lender, convention: str) -> Shot:
     if "input" not in entry:
-        shot = read_target_shot(entry, pose_convention(top, convention), like)
+        shot = read_target_shot(entry, pose_convention(top, convention), lender.camera)
         return replace(shot, file=None)
-    index, inputs = entry.number("input"), scene.inputs
+    index, inputs = entry.number("input"), lender.scene.inputs
     if index not in range(len(inputs)):
         raise SceneError(
             f"{entry.where}, 'input': {index:g} is no input; there are {len(inputs)}, from 0."
         )
     camera = inputs[int(index)]
     return replace(
-        like,
+        lender.camera,
         where=entry.where,
-        world_from_camera=moved(camera.world_from_camera[0].double().cpu(), scene.origin, 1),
+        world_from_camera=moved(camera.world_from_camera[0].double().cpu(), lender.scene.origin, 1),
         intrinsics=camera.intrinsics[0].double().cpu(),
-        image_size=inputs.image_size,
     )
 
 

@@ -177,10 +177,11 @@ def load_unposed(
     scene = posed_scene(photos, estimator, scene_path(path).resolve().name)
     if near is not None:
         scene = replace(scene, near=near, far=far)
-    if size is not None and size != scene.inputs.image_size:
+    photo_size = scene.inputs.image_size
+    if size is not None and size != photo_size:
         with enough_memory(shown(path)):
             scene = fit_scene(scene, size, fit)
-    scene = choose_targets(scene, spec, fit=fit, convention="auto")
+    scene = choose_targets(scene, spec, fit=fit, convention="auto", photo_size=photo_size)
     check_count(len(scene.targets))
     scene.validate()
     return checked(scene)

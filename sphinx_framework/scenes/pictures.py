@@ -53,7 +53,7 @@ def read_pictures(
         SceneError: a missing or unreadable input, sizes that cannot be reconciled, or more pictures
             than there is memory for.
     """
-    sizes = [_input_size(shot, max_pixels) for shot in inputs]
+    sizes = [input_size(shot, max_pixels) for shot in inputs]
     present = [shot for shot in targets if shot.file is not None and shot.file.is_file()]
     complete = bool(present) and len(present) == len(targets)
     if size is None:
@@ -67,7 +67,8 @@ def read_pictures(
     return images, None, sizes[0], (told,) if present else ()
 
 
-def _input_size(shot: Shot, max_pixels: int) -> tuple[int, int]:
+def input_size(shot: Shot, max_pixels: int) -> tuple[int, int]:
+    """The (height, width) of an input's photo, which must be there and fit its camera."""
     if shot.file is None:
         raise SceneError(
             f"{shot.where}: is an input but names no image file.",

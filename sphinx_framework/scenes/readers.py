@@ -16,6 +16,7 @@ from sphinx_framework.scenes.formats import FORMATS, CaptureReader, built_in
 from sphinx_framework.scenes.images import MAX_PIXELS
 from sphinx_framework.scenes.json_fields import check_indices
 from sphinx_framework.scenes.memory import check_memory, enough_memory
+from sphinx_framework.scenes.pictures import input_size
 from sphinx_framework.scenes.targets import (
     TargetSpec,
     check_count,
@@ -101,13 +102,17 @@ def read_scene(  # noqa: PLR0913 - every argument is an option of the command li
     if capture is None:
         if size is not None:
             check_memory(2, size)  # how many pictures the plugin makes, only it knows
-        scene = _own_scene(chosen.read(place, **_given(size=size), **options), spec, size, fit)
+        own_scene = chosen.read(place, **_given(size=size), **options)
+        photo_size = own_scene.inputs.image_size
+        scene = _own_scene(own_scene, spec, size, fit)
     else:
         frames = _frames(capture, spec)
         if size is not None:
             check_memory(len(capture.inputs) + max(len(frames), spec.count), size)
         with enough_memory(shown(path)):
             scene = build_scene(capture, frames, size, fit, max_pixels=max_pixels)
+        first = capture.shots[capture.inputs[0]]
+        photo_size = first.image_size or input_size(first, max_pixels)
     scene = replace(
         scene,
         near=scene.near if near is None else near,
@@ -117,7 +122,9 @@ def read_scene(  # noqa: PLR0913 - every argument is an option of the command li
     check_range(scene.near, scene.far, str(_poses_file(capture) or shown(path)) if own else "")
     file = _poses_file(capture)
     world = scene_world(file) if spec.kind == "file" and file is not None else None
-    scene = choose_targets(scene, spec, fit=fit, convention=convention, world=world)
+    scene = choose_targets(
+        scene, spec, fit=fit, convention=convention, photo_size=photo_size, world=world
+    )
     check_count(len(scene.targets))
     check_memory(len(scene.targets), scene.targets.image_size)  # the photos are in it already
     scene.validate()

@@ -18,13 +18,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import torch
-
 from sphinx_framework.errors import SceneError, suggestion
 from sphinx_framework.scenes.camera_path import PATH_KEY, read_camera_path
-from sphinx_framework.scenes.capture import Shot, shot_cameras, validate_poses
+from sphinx_framework.scenes.capture import Shot, validate_poses
 from sphinx_framework.scenes.json_fields import read_json_object
 from sphinx_framework.scenes.keyframes import KEYFRAMES, read_keyframes
+from sphinx_framework.scenes.lender import Lender, lender_of
 from sphinx_framework.scenes.photos import read_target_shots
 from sphinx_framework.scenes.poses import pose_convention
 from sphinx_framework.scenes.presets import PRESETS, View, preset_options
@@ -104,19 +103,27 @@ def check_count(count: int) -> None:
 
 
 def choose_targets(
-    scene: Scene, spec: TargetSpec, *, fit: str, convention: str, world: World | None = None
+    scene: Scene,
+    spec: TargetSpec,
+    *,
+    fit: str,
+    convention: str,
+    photo_size: tuple[int, int] | None = None,
+    world: World | None = None,
 ) -> Scene:
     """Replace a fitted scene's targets by the cameras of a path or a file.
 
     ``split`` and ``indices`` choose among frames the reader knows and are resolved there or by
     :func:`select_targets`. Interpolated targets have positions along the capture; other paths have
-    none, so the scene's order is dropped with them. world: where a file's poses may stand.
+    none, so the scene's order is dropped with them. photo_size: (height, width) that the scene's
+    intrinsics were for before its photos were fitted. world: where a file's poses may stand.
 
     Raises:
         SceneError: the file cannot be read, or the path needs more inputs.
     """
     if spec.kind == "file" and spec.file is not None:
-        targets, warnings = _read_file(spec.file, scene, fit, convention, world)
+        lender = lender_of(scene, photo_size, fit)
+        targets, warnings = _read_file(spec.file, lender, convention, world)
         check_count(len(targets))
         scene = replace(scene, warnings=(*scene.warnings, *warnings))
         return _with_targets(scene, targets, None)
@@ -178,42 +185,32 @@ def _with_targets(scene: Scene, targets: Cameras, order: tuple[float, ...] | Non
 
 
 def _read_file(
-    path: Path, scene: Scene, fit: str, convention: str, world: World | None
+    path: Path, lender: Lender, convention: str, world: World | None
 ) -> tuple[Cameras, tuple[str, ...]]:
     """Cameras of a pose file, fitted to the scene's size; only poses are taken from it."""
     top = read_json_object(path)
-    size = scene.inputs.image_size
     applied, notes = (None, ()) if world is None else world.applied_for(top)
     shots: Sequence[Shot]
     # nerfstudio's viewer writes its own key frames beside the path that it made of them.
     if KEYFRAMES in top and PATH_KEY not in top:
-        return read_keyframes(top, scene, _as_shot(scene), fit, convention), ()
+        return read_keyframes(top, lender, convention), ()
     if PATH_KEY in top:
-        shots, warnings = read_camera_path(top, path, applied, size)
+        shots, warnings = read_camera_path(top, path, applied, lender.photo_size)
     elif "frames" in top:
         shots, warnings = read_transform_shots(
-            path, convention=convention, with_files=False, applied=applied, like=_as_shot(scene)
+            path,
+            convention=convention,
+            with_files=False,
+            applied=applied,
+            like=lender.camera,
+            default_size=lender.photo_size,
         )
     else:
         named = pose_convention(top, convention)
-        shots, warnings = read_target_shots(top, path.parent, named, _as_shot(scene)), ()
+        shots, warnings = read_target_shots(top, path.parent, named, lender.camera), ()
         validate_poses(shots, f"{path}: target")
-    bare = [replace(shot, file=None) for shot in shots]
-    cameras = shot_cameras(bare, size, fit, default_size=size, origin=scene.origin)
+    cameras = lender.cameras([replace(shot, file=None) for shot in shots])
     return cameras, (*notes, *warnings)
-
-
-def _as_shot(scene: Scene) -> Shot:
-    """The first input as the lender of intrinsics to poses that have none."""
-    return Shot(
-        where=scene.name,
-        file=None,
-        world_from_camera=torch.eye(4, dtype=torch.float64),
-        intrinsics=scene.inputs.intrinsics[0].double().cpu(),
-        normalised=False,
-        image_size=scene.inputs.image_size,
-        order=None,
-    )
 
 
 def _count(text: str, spec: str) -> int:

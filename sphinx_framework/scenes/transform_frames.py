@@ -42,6 +42,7 @@ def read_transform_shots(
     with_files: bool = True,
     applied: Float[Tensor, "4 4"] | None = None,
     like: Shot | None = None,
+    default_size: tuple[int, int] | None = None,
 ) -> tuple[tuple[Shot, ...], tuple[str, ...]]:
     """Read the frames of one ``transforms.json``-like file, and what is doubtful about it.
 
@@ -49,6 +50,7 @@ def read_transform_shots(
     with_files: look for the photos; poses alone need none.
     applied: what to undo where the file has no ``applied_transform`` of its own.
     like: lends its intrinsics to frames of a file without any.
+    default_size: (height, width) that intrinsics are for where no photo and no key says it.
     """
     top = read_json_object(path)
     frames = top.objects("frames")
@@ -59,7 +61,13 @@ def read_transform_shots(
     # Frames whose photos are not there are taken to be of the size of one that is.
     first = next((photo for photo in found if photo is not None and photo.path.is_file()), None)
     cameras = [
-        _camera(frame, top, photo if photo is not None and photo.path.is_file() else first, like)
+        _camera(
+            frame,
+            top,
+            photo if photo is not None and photo.path.is_file() else first,
+            like,
+            default_size,
+        )
         for frame, photo in zip(frames, found, strict=True)
     ]
     intrinsics = [camera[0] for camera in cameras]
@@ -146,7 +154,11 @@ def _photo(folder: Path, frame: Fields) -> Found | None:
 
 
 def _camera(
-    frame: Fields, top: Fields, photo: Found | None, like: Shot | None
+    frame: Fields,
+    top: Fields,
+    photo: Found | None,
+    like: Shot | None,
+    default_size: tuple[int, int] | None,
 ) -> tuple[Float[Tensor, "3 3"], tuple[int, int] | None]:
     """Intrinsics of a frame, and the (height, width) they are for where it is known."""
     merged, _ = merged_keys(frame, top)
@@ -160,7 +172,9 @@ def _camera(
         if needed:
             height, width = read_header(photo.path).size
             size = height * photo.scale, width * photo.scale
-    if size is None and like is not None:
+    if size is None and default_size is not None:
+        size = None if complete else default_size
+    elif size is None and like is not None:
         size = like.image_size
     fx, fy, cx, cy = read_intrinsics(merged, size)
     return torch.tensor([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], dtype=torch.float64), size

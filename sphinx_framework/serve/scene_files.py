@@ -91,13 +91,15 @@ def _hidden_paths(path: str, options: dict[str, Any]) -> Iterator[None]:
 def camera_list(scene: Scene, cameras: Cameras) -> list[dict[str, Any]]:
     """Poses in the world and units that the scene was read from, as a client's own targets are.
 
-    Intrinsics are in pixels of the scene's size; JSON.
+    Intrinsics are in pixels of the size beside them, the scene's: alone they would be taken to be
+    for its photos. JSON.
     """
     views = []
+    height, width = cameras.image_size
     home = scene.in_world(cameras)
     for pose, k in zip(home.world_from_camera.tolist(), home.intrinsics.tolist(), strict=True):
         lens = {"fx": k[0][0], "fy": k[1][1], "cx": k[0][2], "cy": k[1][2]}
-        views.append({"pose": pose, "intrinsics": lens})
+        views.append({"pose": pose, "intrinsics": lens, "width": width, "height": height})
     return views
 
 

@@ -84,21 +84,22 @@ def submitted(monkeypatch, scene, file, **more):
     return request.target_cameras.model_dump_json(exclude_none=True), job
 
 
-def assert_same(monkeypatch, scene, file, convention="auto"):
+def assert_same(monkeypatch, scene, file, convention="auto", size=None):
     more = {} if convention == "auto" else {"convention": convention}
     sent, job = submitted(monkeypatch, scene, file, **more)
     told = file.with_name("told.json")
     told.write_text(sent)
-    wanted = read_scene(scene, targets=str(file), convention=convention)
-    served = read_scene(scene, targets=str(told), convention=convention).targets
+    wanted = read_scene(scene, targets=str(file), convention=convention, size=size)
+    served = read_scene(scene, targets=str(told), convention=convention, size=size).targets
     torch.testing.assert_close(served.intrinsics, wanted.targets.intrinsics)
     torch.testing.assert_close(served.world_from_camera, wanted.targets.world_from_camera)
     assert set(job.warnings) == {note for note in wanted.warnings if str(file) in note}
 
 
+@pytest.mark.parametrize("size", [None, (16, 24)])
 @pytest.mark.parametrize("name", FILES)
-def test_the_cameras_are_those_of_render(monkeypatch, scene, file, name):
-    assert_same(monkeypatch, scene, file(FILES[name]))
+def test_the_cameras_are_those_of_render(monkeypatch, scene, file, name, size):
+    assert_same(monkeypatch, scene, file(FILES[name]), size=size)
 
 
 @pytest.mark.parametrize("convention", ["opengl_c2w", "opencv_w2c"])
