@@ -6,7 +6,7 @@ the last are inputs and everything between them is a target. Near and far come f
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,9 +62,10 @@ def read_colmap(folder: Path) -> Capture:
     ]
     validate_poses(shots, f"{images_path}: image")
     worst = max(corner_shift(c.intrinsics, c.size, c.distortion) for c in cameras.values())
+    told = _beside(shots, root, place)
     note = distortion_note(worst, sum(any(shot.distortion.values()) for shot in shots))
     near, far = _depths(model, shots)
-    told = [f"{cameras_path}: {note}"] if note else []
+    told += [f"{cameras_path}: {note}"] if note else []
     others = [str(place.name) for place in models_in(model.parent) if place != model]
     if model.name.isdecimal() and others:
         told.append(
@@ -90,10 +91,9 @@ def _shot(
     if pose.camera not in cameras:
         raise SceneError(f"{where}: there is no camera {pose.camera}.")
     camera = cameras[pose.camera]
-    name = pose.name if (root / pose.name).is_file() else f"{place}/{pose.name}"
     return Shot(
         where=where,
-        file=find_photo(root, name, where).path,
+        file=_photo(pose.name, root, place, where),
         world_from_camera=opencv_world_from_camera(_matrix(pose, where), "opencv_w2c"),
         intrinsics=camera.intrinsics,
         normalised=False,
@@ -101,6 +101,30 @@ def _shot(
         order=float(rank),
         distortion=camera.distortion,
     )
+
+
+def _photo(name: str, root: Path, place: str, where: str) -> Path:
+    """The photo of a name, which counts from the folder of photos; some tools name it too.
+
+    What lies in the root beside such a folder is often the same photo with its distortion.
+    """
+    file = find_photo(root, f"{place}/{name}", where).path
+    if not file.is_file() and (root / name).is_file():
+        return find_photo(root, name, where).path
+    return file
+
+
+def _beside(shots: Sequence[Shot], root: Path, place: str) -> list[str]:
+    """What is said of photos that lie beside the folder of photos, not in it."""
+    beside = [
+        shot.file for shot in shots if isinstance(shot.file, Path) and shot.file.parent == root
+    ]
+    if not beside or not (root / place).is_dir():
+        return []
+    return [
+        f"{beside[0]}: is not in {place!r}, so that the one in the folder above it is used "
+        f"({counted(len(beside), 'photo')}); has it the lens of the model?"
+    ]
 
 
 def _matrix(pose: ImageRow, where: str) -> Float[Tensor, "4 4"]:
