@@ -135,7 +135,30 @@ def _text_images(lines: list[str], path: Path) -> Iterator[ImageRow]:
             quaternion=tuple(float(word) for word in words[1:5]),
             translation=tuple(float(word) for word in words[5:8]),
         )
-        next(rows, None)
+        _check_points(next(rows, ""), words[9], path)
+
+
+def _check_points(line: str, name: str, path: Path) -> None:
+    """Refuse a line after an image that is not its points: where a tool dropped empty lines.
+
+    A third of it are numbers of points, the last one too; an image's line ends in a name.
+    """
+    words = line.split()
+    if len(words) % 3 or not all(map(_is_number, (*words[9:10], *words[-1:]))):
+        raise SceneError(
+            f"{path}: expected the points of image {shown(name.strip())!r}, found "
+            f"'{shown(line[:80].strip())}'.",
+            hint="Every image has two lines, of which the second may be empty but not missing; "
+            "export the model again.",
+        )
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _text_points(lines: list[str], path: Path) -> Iterator[tuple[float, ...]]:

@@ -8,6 +8,7 @@ from photo_scenes import SIZE
 from PIL import Image
 from scene_formats import colmap_text
 
+from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.load import load_scene
 
 HEIGHT, WIDTH = SIZE
@@ -43,3 +44,22 @@ def test_photos_in_the_root_without_a_folder_of_photos_need_no_word(model):
     found = load_scene(folder)
     same(found, clean)
     assert not told(found, "is not in")
+
+
+@pytest.mark.parametrize("points", ["", "1.5 2 -1", "1.5 2 -1 3 4 17 5 6 -1 7 8 9"])
+def test_every_image_has_two_lines_of_which_the_second_may_be_empty(model, points):
+    folder, clean = model
+    file = folder / "sparse/0/images.txt"
+    file.write_text(file.read_text().replace("1.5 2 -1", points))
+    same(load_scene(folder), clean)
+
+
+@pytest.mark.parametrize("name", ["", "my photo ", "cam 1/"])
+def test_images_whose_empty_lines_were_dropped_are_refused(model, name):
+    folder, _ = model
+    file = folder / "sparse/0/images.txt"
+    lines = [line for line in file.read_text().splitlines() if line != "1.5 2 -1"]
+    file.write_text("\n".join(lines).replace(" 7 ", f" 7 {name}"))
+    wanted = rf"images\.txt: expected the points of image '{name}11\.png'.*two lines"
+    with pytest.raises(SceneError, match=f"(?s){wanted}"):
+        load_scene(folder)
