@@ -14,6 +14,7 @@ from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.intrinsics import (
     CAMERA_KEYS,
     Pinhole,
+    check_shares,
     key_warnings,
     merged_keys,
     read_intrinsics,
@@ -117,16 +118,20 @@ def _of_path(top: Fields, file: Path, scene: Path | str) -> _Read:
 
 def _of_targets(top: Fields, convention: str) -> _Read:
     """Of a ``cameras.json``."""
-    named = pose_convention(top, convention)
+    chosen = pose_convention(top, convention)
     poses, lenses = [], []
     for entry in top.objects("targets"):
-        poses.append(world_from_camera(Affine.read(entry, "pose"), named))
+        poses.append(world_from_camera(Affine.read(entry, "pose"), chosen))
         lens: dict[str, Any] = {}
         if isinstance(entry.values.get("intrinsics"), list):
-            lens["intrinsics"] = entry.rows("intrinsics", ((3, 3),))
+            rows = lens["intrinsics"] = entry.rows("intrinsics", ((3, 3),))
+            given = Pinhole(rows[0][0], rows[1][1], rows[0][2], rows[1][2])
+            check_shares(entry.where, given, ("fx", "fy"))
         elif "intrinsics" in entry:
-            given = entry.nested("intrinsics")
-            lens["intrinsics"] = {key: given.number(key) for key in Pinhole._fields}
+            named = entry.nested("intrinsics")
+            given = Pinhole(*(named.number(key) for key in Pinhole._fields))
+            check_shares(entry.where, given, ("fx", "fy"))
+            lens["intrinsics"] = given._asdict()
         size = _stated(entry, "width", "height") if lens else None
         lenses.append(lens if size is None else {**lens, "width": size[1], "height": size[0]})
     return poses, lenses, ()

@@ -17,6 +17,7 @@ from sphinx_framework.geometry.resize import fit_intrinsics
 from sphinx_framework.scenes.checks import rounding_doubts
 from sphinx_framework.scenes.depth_files import DepthFile, depth_range
 from sphinx_framework.scenes.images import Header, Photo, read_header, read_image
+from sphinx_framework.scenes.intrinsics import Pinhole, check_shares
 from sphinx_framework.scenes.json_fields import Fields
 from sphinx_framework.scenes.lens import undistorted
 from sphinx_framework.scenes.poses import PoseConvention
@@ -180,6 +181,8 @@ def in_file_pixels(
             stated = actual
     intrinsics = shot.intrinsics
     if shot.normalised:
+        fx, fy, cx, cy = intrinsics[[0, 1, 0, 1], [0, 1, 2, 2]].tolist()
+        check_shares(shot.where, Pinhole(fx, fy, cx, cy), ("fx", "fy"))
         intrinsics = intrinsics * intrinsics.new_tensor((stated[1], stated[0], 1.0))[:, None]
     return fit_intrinsics(intrinsics, stated, actual, "stretch"), actual
 

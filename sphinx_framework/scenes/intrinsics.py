@@ -11,6 +11,7 @@ from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.json_fields import Fields
 
 CAMERA_KEYS = ("fl_x", "fl_y", "cx", "cy", "w", "h", "camera_angle_x", "camera_angle_y")
+_LENGTHS = ("fl_x", "fl_y")
 # Longer focal lengths are pixels; angles are rounded by some programs, or those of another lens.
 _NORMALISED, _DISAGREE = 10.0, 0.02
 _FORMS = "'fl_x' (pixels) or 'camera_angle_x' (radians, the whole horizontal angle)"
@@ -28,6 +29,22 @@ class Pinhole(NamedTuple):
     def normalised(self) -> bool:
         """Whether the principal point lies in [0, 1] x [0, 1], which no one of pixels does."""
         return 0 <= self.cx <= 1 and 0 <= self.cy <= 1
+
+
+def check_shares(where: str, lens: Pinhole, keys: tuple[str, str] = _LENGTHS) -> None:
+    """Refuse focal lengths in pixels beside a principal point in units of the image's size.
+
+    keys: of the two focal lengths, for the message.
+
+    Raises:
+        SceneError: naming the focal length.
+    """
+    for key, length in zip(keys, lens[:2], strict=True):
+        if lens.normalised and length > _NORMALISED:
+            raise SceneError(
+                f"{where}, {key!r}: is {length:g}, but 'cx' and 'cy' lie within 0..1.",
+                hint="Give all in pixels, or all as shares of the image's width and height.",
+            )
 
 
 def merged_keys(frame: Fields, top: Fields) -> tuple[Fields, tuple[str, ...]]:
@@ -83,7 +100,8 @@ def read_intrinsics(frame: Fields, size: tuple[int, int] | None) -> Pinhole:
     size: (height, width) as the file states it, or of the image; for what is not stated.
 
     Raises:
-        SceneError: no focal length, an impossible angle, or no size to complete the keys with.
+        SceneError: no focal length, an impossible angle, no size to complete the keys with, or a
+            focal length in pixels beside a principal point that is not.
     """
     across, down = _given(frame, size, "x", 1), _given(frame, size, "y", 0)
     if across is None and down is None:
@@ -95,7 +113,9 @@ def read_intrinsics(frame: Fields, size: tuple[int, int] | None) -> Pinhole:
     fl_y = down if down is not None else _square(frame, size, fl_x, 0)
     cx = frame.number("cx") if "cx" in frame else _side(frame, size, 1) / 2
     cy = frame.number("cy") if "cy" in frame else _side(frame, size, 0) / 2
-    return Pinhole(fl_x, fl_y, cx, cy)
+    lens = Pinhole(fl_x, fl_y, cx, cy)
+    check_shares(frame.where, lens)
+    return lens
 
 
 def _given(frame: Fields, size: tuple[int, int] | None, axis: str, side: int) -> float | None:
@@ -106,15 +126,19 @@ def _given(frame: Fields, size: tuple[int, int] | None, axis: str, side: int) ->
     # Beside ``fl_x`` the other angle is another program's rounding of it.
     if angle not in frame or "fl_x" in frame:
         return None
-    return _focal(frame, angle, _side(frame, size, side))
+    return _focal(frame, angle, 1.0 if _in_shares(frame) else _side(frame, size, side))
 
 
 def _square(frame: Fields, size: tuple[int, int] | None, known: float, missing: int) -> float:
     """The focal length along axis ``missing`` (1: across, 0: down) of square pixels."""
-    points = [frame.number(key) for key in ("cx", "cy") if key in frame]
-    if len(points) < 2 or not all(0 <= value <= 1 for value in points):
+    if not _in_shares(frame):
         return known
     return known * _side(frame, size, 1 - missing) / _side(frame, size, missing)
+
+
+def _in_shares(frame: Fields) -> bool:
+    """Whether the principal point is stated in units of the image's width and height."""
+    return all(key in frame and 0 <= frame.number(key) <= 1 for key in ("cx", "cy"))
 
 
 def _side(frame: Fields, size: tuple[int, int] | None, axis: int) -> float:

@@ -1,4 +1,4 @@
-"""Intrinsics of a target file without a size are for the scene's photos, not for the fitted size."""
+"""Intrinsics of a target file without a size are for the scene's photos, not the fitted size."""
 
 import json
 

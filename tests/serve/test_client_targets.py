@@ -26,6 +26,7 @@ SHORT = [{"transform_matrix": pose[:3]} for pose in POSES]
 FLAT = [{"transform_matrix": np.ravel(pose).tolist()} for pose in POSES]
 SIZED = {"w": 80, "h": 60}
 SHARES = {"fl_x": 0.9, "fl_y": 1.1, "cx": 0.5, "cy": 0.4}
+MIXED = [[40, 0, 0.5], [0, 1, 0.5], [0, 0, 1]]
 APPLIED = [[0, 2.0, 0, 0.1], [2.0, 0, 0, -0.3], [0, 0, -2.0, 1]]
 PATH = {"render_width": 80, "render_height": 60, "default_fov": 50}
 WAY = [{"camera_to_world": np.ravel(pose).tolist(), "fov": 40 + i} for i, pose in enumerate(POSES)]
@@ -35,6 +36,7 @@ FILES = {
     "another angle": {"camera_angle_y": 1.2, **SIZED, "frames": FRAMES},
     "both angles": {"camera_angle_x": 1.6, "camera_angle_y": 1.2, **SIZED, "frames": FRAMES},
     "one focal length": {"fl_x": 40, **SIZED, "frames": FRAMES},
+    "an angle and shares": {"camera_angle_x": 1.6, "cx": 0.5, "cy": 0.4, **SIZED, "frames": FRAMES},
     "a middle in shares": {"fl_y": 0.9, "cx": 0.5, "cy": 0.5, **SIZED, "frames": FRAMES},
     "no size": {"fl_x": 40, "fl_y": 41, "cx": 21, "cy": 15, "frames": FRAMES},
     "shares": {**SHARES, "frames": FRAMES},
@@ -146,6 +148,11 @@ def test_what_the_viewer_moved_is_moved_back(monkeypatch, scene, file):
         ({"fl_x": 40, "frames": FRAMES}, "without 'w' and 'h'"),
         ({"w": 80, "h": 60, "frames": FRAMES}, "'fl_x' is missing"),
         ({"w": 80, "fl_x": 40, "frames": FRAMES}, "both 'w' and 'h'"),
+        ({**SHARES, "fl_x": 40, "frames": FRAMES}, "'fl_x': is 40, but 'cx' and 'cy' lie within"),
+        (
+            {"convention": "opencv_c2w", "targets": [{"pose": POSES[0], "intrinsics": MIXED}]},
+            "'fx': is 40, but 'cx' and 'cy' lie within",
+        ),
         ({"applied_scale": -1, "frames": FRAMES}, "'applied_scale': must be positive"),
         ({"camera_path": WAY}, "'render_width' and 'render_height' are missing"),
         ({**PATH, "camera_type": "fisheye", "camera_path": WAY}, "'camera_type'"),
