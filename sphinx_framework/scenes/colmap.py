@@ -64,7 +64,9 @@ def read_colmap(folder: Path) -> Capture:
     worst = max(corner_shift(c.intrinsics, c.size, c.distortion) for c in cameras.values())
     told = _beside(shots, root, place)
     note = distortion_note(worst, sum(any(shot.distortion.values()) for shot in shots))
-    near, far = _depths(model, shots)
+    points, unread = _points(model)
+    near, far = _depths(points, shots)
+    told += [unread] if unread else []
     told += [f"{cameras_path}: {note}"] if note else []
     others = [str(place.name) for place in models_in(model.parent) if place != model]
     if model.name.isdecimal() and others:
@@ -146,14 +148,30 @@ def _matrix(pose: ImageRow, where: str) -> Float[Tensor, "4 4"]:
     return matrix
 
 
-def _depths(model: Path, shots: list[Shot]) -> tuple[float | None, float | None]:
-    """Depths that hold almost all points, over all cameras that have them in front."""
+def _points(model: Path) -> tuple[Float[np.ndarray, "P 3"], str]:
+    """The points of a model, and what is said where they are there and cannot be used.
+
+    Points are no camera: a scene without them has no depth range, and is a scene.
+    """
+    none, unknown = np.zeros((0, 3)), "near and far are not known from it"
     try:
-        points = np.array(read_points(model_file(model, "points3D")), dtype=np.float64)
-        points = points.reshape(-1, 3)
+        path = model_file(model, "points3D")
     except SceneError:
-        return None, None  # Points are no camera; a scene without them has no depth range.
-    if len(points) < 10 or not np.isfinite(points).all():
+        return none, ""
+    try:
+        points = np.array(read_points(path), dtype=np.float64).reshape(-1, 3)
+    except SceneError as error:
+        return none, f"{error.message.rstrip('.')}; {unknown}"
+    if not np.isfinite(points).all():
+        return none, f"{path}: holds NaN or infinity; {unknown}"
+    return points, ""
+
+
+def _depths(
+    points: Float[np.ndarray, "P 3"], shots: Sequence[Shot]
+) -> tuple[float | None, float | None]:
+    """Depths that hold almost all points, over all cameras that have them in front."""
+    if len(points) < 10:
         return None, None
     found = []
     for shot in shots[:: max(1, len(shots) // 20)]:

@@ -165,4 +165,6 @@ def _text_points(lines: list[str], path: Path) -> Iterator[tuple[float, ...]]:
     for line in lines:
         words = line.split()
         if words and not line.startswith("#"):
+            if len(words) < 4:
+                raise ValueError(f"the point {shown(words[0])} has no place")
             yield tuple(float(word) for word in words[1:4])

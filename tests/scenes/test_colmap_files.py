@@ -63,3 +63,26 @@ def test_images_whose_empty_lines_were_dropped_are_refused(model, name):
     wanted = rf"images\.txt: expected the points of image '{name}11\.png'.*two lines"
     with pytest.raises(SceneError, match=f"(?s){wanted}"):
         load_scene(folder)
+
+
+POINTS = [f"{i} {0.1 * i} 0 {2 + 0.1 * i} 1 2 3 0.5 1 0" for i in range(20)]
+
+
+def with_points(folder, lines):
+    (folder / "sparse/0/points3D.txt").write_text("\n".join(lines))
+    return load_scene(folder)
+
+
+@pytest.mark.parametrize("last", ["20 0.5", "20 0.5 x 2 1 2 3 0.5", "20 nan 0 2 1 2 3 0.5"])
+def test_points_that_cannot_be_read_are_told_and_the_scene_is_read(model, last):
+    folder, clean = model
+    found = with_points(folder, [*POINTS, last])
+    same(found, clean)
+    assert (found.near, found.far) == (None, None)
+    assert told(found, "points3D.txt", "near and far are not known from it")
+
+
+def test_points_give_near_and_far_and_none_give_nothing_to_say(model):
+    folder, _ = model
+    assert with_points(folder, POINTS).near == pytest.approx(1.7, abs=0.1)
+    assert not told(with_points(folder, []), "points3D")
