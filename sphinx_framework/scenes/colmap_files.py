@@ -35,7 +35,12 @@ def model_file(model: Path, stem: str) -> Path:
 
 def read_cameras(path: Path) -> dict[int, RawCamera]:
     """Cameras by their number, none of which need be usable; raises :class:`SceneError`."""
-    return dict(_guarded(path, _binary_cameras, _text_cameras))
+    cameras: dict[int, RawCamera] = {}
+    for key, camera in _guarded(path, _binary_cameras, _text_cameras):
+        if key in cameras:
+            raise SceneError(f"{path}: holds the camera {key} twice.", hint="Keep one of them.")
+        cameras[key] = camera
+    return cameras
 
 
 def read_images(path: Path) -> list[ImageRow]:
@@ -59,7 +64,7 @@ def _guarded(
             with path.open("rb") as file:
                 yield from binary(file, path)
         else:
-            yield from text(path.read_text(encoding="utf-8-sig").splitlines(), path)
+            yield from text(path.read_text(encoding="utf-8-sig").split("\n"), path)
     except OSError as error:
         raise SceneError(f"{path}: cannot be read ({error.strerror or error}).") from error
     except (struct.error, ValueError, KeyError, IndexError, OverflowError) as error:

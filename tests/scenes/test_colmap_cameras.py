@@ -76,3 +76,8 @@ def test_a_model_is_known_in_small_letters_and_a_near_miss_is_told(brought):
         SceneError, match=r"(?s)SIMPLE_PINHOL is not.*Did you mean 'SIMPLE_PINHOLE'"
     ):
         load_scene(folder)
+
+
+def test_a_camera_that_stands_twice_is_refused(brought):
+    with pytest.raises(SceneError, match=r"cameras\.txt: holds the camera 7 twice"):
+        load_scene(with_cameras(brought, OURS + OURS.replace("40 20 16", "50 20 16")))

@@ -86,3 +86,13 @@ def test_points_give_near_and_far_and_none_give_nothing_to_say(model):
     folder, _ = model
     assert with_points(folder, POINTS).near == pytest.approx(1.7, abs=0.1)
     assert not told(with_points(folder, []), "points3D")
+
+
+def test_only_line_ends_end_a_line(model):
+    folder, clean = model
+    (folder / "images/0.png").rename(folder / "images/0 a\u2028b.png")
+    file = folder / "sparse/0/images.txt"
+    file.write_bytes(
+        file.read_text().replace(" 0.png", " 0 a\u2028b.png").replace("\n", "\r\n").encode()
+    )
+    same(load_scene(folder), clean)
