@@ -15,6 +15,7 @@ import torch
 
 from sphinx_framework.errors import SceneError, shown
 from sphinx_framework.scenes.capture import Capture, Shot, validate_poses
+from sphinx_framework.scenes.doubled import doubled_photo
 from sphinx_framework.scenes.files import PHOTO_ENDINGS, is_hidden
 from sphinx_framework.scenes.poses import opencv_world_from_camera, to_4x4
 
@@ -48,6 +49,11 @@ def _time(line: str) -> int:
     return int(first) if re.fullmatch("[0-9]{1,18}", first) else -1
 
 
+def _is_title(line: str) -> bool:
+    """Whether a first line names the video: one that begins with a time is a camera's, if cut."""
+    return not _is_camera(line) and (_time(line) < 0 or len(line.split()) == 1)
+
+
 def _is_camera(line: str) -> bool:
     try:
         return len([float(word) for word in line.split()]) == _COLUMNS
@@ -77,7 +83,7 @@ def read_re10k(path: Path) -> Capture:
     missing = 0
     for number, line in enumerate(lines, start=1):
         words = line.split()
-        if not words or (number == 1 and not _is_camera(line)):
+        if not words or (number == 1 and _is_title(line)):
             continue
         shot = _shot(f"{path}, line {number}", words, frames)
         missing += shot.file is None
@@ -90,13 +96,14 @@ def read_re10k(path: Path) -> Capture:
     shots.sort(key=lambda shot: shot.order or 0.0)
     validate_poses(shots, f"{path}: frame")
     last = len(shots) - 1
+    twice = doubled_photo(shots)
     told = f"{path}: {missing} of {missing + len(shots)} times have no frame and are left out"
     return Capture(
         name=path.stem,
         shots=tuple(shots),
         inputs=tuple(sorted({0, last})),
         targets=tuple(range(1, last)),
-        warnings=(told,) if missing else (),
+        warnings=((told,) if missing else ()) + ((twice,) if twice else ()),
     )
 
 
@@ -119,7 +126,9 @@ def _frames(folders: list[Path]) -> dict[int, Path]:
         found = {
             int(file.stem): file
             for file in files
-            if file.suffix.lower() in PHOTO_ENDINGS and re.fullmatch("[0-9]{1,18}", file.stem)
+            if file.suffix.lower() in PHOTO_ENDINGS
+            and re.fullmatch("[0-9]{1,18}", file.stem)
+            and not file.is_dir()
         }
         if found:
             return found

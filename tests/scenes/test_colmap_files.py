@@ -96,3 +96,13 @@ def test_only_line_ends_end_a_line(model):
         file.read_text().replace(" 0.png", " 0 a\u2028b.png").replace("\n", "\r\n").encode()
     )
     same(load_scene(folder), clean)
+
+
+def test_a_photo_with_two_poses_is_told(model):
+    folder, _ = model
+    file = folder / "sparse/0/images.txt"
+    whole = file.read_text()
+    file.write_text(whole + "\n" + "\n".join(whole.splitlines()[2:4]))
+    assert not told(load_scene(folder), "twice")
+    file.write_text(whole.replace(" 4.png", " 3.png"))
+    assert told(load_scene(folder), "images.txt, image '3.png'", "twice with other poses")
