@@ -65,7 +65,8 @@ def from_capture(capture: Capture) -> SceneFolder:
     """Every frame of a capture, whether input, target or neither; photos are to be copied."""
     first = next((s.file for s in capture.shots if s.file is not None and s.file.is_file()), None)
     default = (1, 1) if first is None else read_header(first).size
-    names = _names([shot.file for shot in capture.shots])
+    files = [shot.file for shot in capture.shots]
+    names = _names([None if file is None or not file.is_file() else file.name for file in files])
     near, far = known_range(capture)
     pictures = []
     for shot, name in zip(capture.shots, names, strict=True):
@@ -96,14 +97,15 @@ def from_photos(
     files: Sequence[Path], cameras: Cameras, near: float | None, far: float | None
 ) -> SceneFolder:
     """Photos whose cameras were estimated on their upright pixels; all are inputs."""
-    names = _names(files)
+    turned = [
+        read_header(file).orientation != 1 or file.suffix.lower() in HEIC_ENDINGS for file in files
+    ]
+    names = _names([f"{f.name}.png" if t else f.name for f, t in zip(files, turned, strict=True)])
     pictures = []
     for index, picture in enumerate(_pictures(cameras, None, 0)):
-        turned = read_header(files[index]).orientation != 1
-        stored = turned or files[index].suffix.lower() in HEIC_ENDINGS
-        name = f"{names[index]}.png" if stored else names[index]
+        stored = turned[index]
         image = read_image(files[index]) if stored else None
-        photo = _with_photo(picture, name, None if stored else files[index], image)
+        photo = _with_photo(picture, names[index], None if stored else files[index], image)
         pictures.append(photo if stored else replace(photo, mask=mask_of(files[index])))
     everything = range(len(pictures))
     return SceneFolder(pictures=pictures, inputs=everything, targets=(), near=near, far=far)
@@ -186,15 +188,15 @@ def _write_photo(path: Path, picture: Picture) -> None:
         write_png(path, picture.image)
 
 
-def _names(files: Sequence[Photo | None]) -> list[str | None]:
-    """Names below ``images``, as they were; where two are the same, all get a number in front."""
-    there = [file if file is not None and file.is_file() else None for file in files]
-    known = [file.name for file in there if file is not None]
-    doubled = len({name.lower() for name in known}) < len(known)
-    return [
-        None if file is None else f"{index:05d}-{file.name}" if doubled else file.name
-        for index, file in enumerate(there)
-    ]
+def _names(names: Sequence[str | None]) -> list[str | None]:
+    """Names below ``images``, as they were; where two are the same, all get a number in front.
+
+    Endings do not tell them apart: masks and depths have their own.
+    """
+    stems = [PurePosixPath(name).stem.lower() for name in names if name is not None]
+    if len(set(stems)) == len(stems):
+        return list(names)
+    return [None if name is None else f"{i:05d}-{name}" for i, name in enumerate(names)]
 
 
 def _pictures(
