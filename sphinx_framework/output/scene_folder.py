@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.scenes.capture import Capture, in_file_pixels, known_range
-from sphinx_framework.scenes.depth_files import DEPTH_KEY, UNIT_KEY, DepthFile
+from sphinx_framework.scenes.depth_files import DEPTH_KEY, UNIT_KEY, DepthFile, read_depths
 from sphinx_framework.scenes.files import HEIC_ENDINGS
 from sphinx_framework.scenes.images import (
     PackedPhoto,
@@ -131,6 +132,8 @@ def write_scene_folder(out: Path, folder: SceneFolder) -> None:
     Photos are copied byte for byte; poses are OpenGL camera-to-world in double precision, in the
     world that the reader gave them.
     """
+    units = [picture.depth.unit for picture in folder.pictures if picture.depth is not None]
+    unit = max(units, default=None)
     frames: list[dict[str, Any]] = []
     flip = torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64)
     for picture in folder.pictures:
@@ -151,12 +154,11 @@ def write_scene_folder(out: Path, folder: SceneFolder) -> None:
         if picture.mask is not None and picture.name is not None:
             frame["mask_path"] = _copied(out, "masks", picture.name, picture.mask)
         if picture.depth is not None and picture.name is not None:
-            frame[DEPTH_KEY] = _copied(out, "depths", picture.name, picture.depth.path)
+            frame[DEPTH_KEY] = _copied_depth(out, picture.name, picture.depth, unit)
         if picture.position is not None:
             frame["position"] = picture.position
         frames.append(frame)
-    units = {picture.depth.unit for picture in folder.pictures if picture.depth is not None}
-    depths = {"near": folder.near, "far": folder.far, UNIT_KEY: max(units, default=None)}
+    depths = {"near": folder.near, "far": folder.far, UNIT_KEY: unit}
     content = {
         "camera_model": "OPENCV",
         "applied_transform": _IDENTITY,
@@ -174,6 +176,16 @@ def _copied(out: Path, folder: str, name: str, file: Path) -> str:
     place = PurePosixPath(folder, name).with_suffix(file.suffix)
     (out / place).parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(file, out / place)
+    return str(place)
+
+
+def _copied_depth(out: Path, name: str, depth: DepthFile, unit: float | None) -> str:
+    """Copy depths; those of another unit than the folder's are written as numbers of that."""
+    if depth.unit == unit or unit is None:
+        return _copied(out, "depths", name, depth.path)
+    place = PurePosixPath("depths", name).with_suffix(".npy")
+    (out / place).parent.mkdir(parents=True, exist_ok=True)
+    np.save(out / place, read_depths(depth) / unit)
     return str(place)
 
 

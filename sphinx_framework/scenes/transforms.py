@@ -74,16 +74,14 @@ def read_transforms(
             targets = tuple(range(1, len(shots) - 1))
         else:
             inputs, targets = named
-    top = read_json_object(path)
-    scale = undone_scale(top)
-    near, far = (top.number_or_none(key) for key in ("near", "far"))
+    near, far = _stated_range(read_json_object(path))
     return Capture(
         name=folder.resolve().name if path.name == TRANSFORMS_FILE else path.stem,
         shots=shots,
         inputs=inputs,
         targets=targets,
-        near=None if near is None else scale * near,
-        far=None if far is None else scale * far,
+        near=near,
+        far=far,
         warnings=warnings,
         poses_file=path,
     )
@@ -116,14 +114,24 @@ def read_train_and_test(folder: Path, *, convention: str = "auto") -> Capture:
     # What is in neither may be chosen by number, and is kept by whoever copies the scene.
     rest = [shot for found in others[1:] for shot in found]
     shots = tuple(replace(shot, order=None) for shot in (*inputs, *targets, *rest))
+    near, far = _stated_range(read_json_object(folder / TRAIN_FILE))
     return Capture(
         name=folder.resolve().name,
         shots=shots,
         inputs=tuple(range(len(inputs))),
         targets=tuple(range(len(inputs), len(inputs) + len(targets))),
+        near=near,
+        far=far,
         warnings=warnings,
         poses_file=folder / TRAIN_FILE,
     )
+
+
+def _stated_range(top: Fields) -> tuple[float | None, float | None]:
+    """Near and far of a file, in the world that its poses are moved back to."""
+    scale = undone_scale(top)
+    near, far = (top.number_or_none(key) for key in ("near", "far"))
+    return None if near is None else scale * near, None if far is None else scale * far
 
 
 def _named_split(
