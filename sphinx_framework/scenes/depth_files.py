@@ -18,6 +18,10 @@ from sphinx_framework.scenes.images import MAX_PIXELS, read_values
 DEPTH_KEY, UNIT_KEY = "depth_file_path", "depth_unit_scale_factor"
 # Nerfstudio's: millimetres in a scene of metres.
 DEFAULT_UNIT = 1e-3
+_HINT = (
+    "Depths are grey PNG or TIFF of 16 or 32 bits, or .npy; give near and far (--near, --far) "
+    "to do without them."
+)
 _QUANTILES = (0.005, 0.995)
 # A little beyond what single photos show.
 _MARGINS = (0.9, 1.1)
@@ -38,10 +42,15 @@ def read_depths(file: DepthFile) -> Float[np.ndarray, "H W"]:
     Raises:
         SceneError: no such file, no grey image or array, or depths that cannot be.
     """
-    values = _array(file) if file.path.suffix.lower() == ".npy" else _image(file)
+    try:
+        values = _array(file) if file.path.suffix.lower() == ".npy" else _image(file)
+    except SceneError as error:
+        raise SceneError(error.message, hint=_HINT) from error
     known = np.isfinite(values) & (values != 0)
     if bool((values[known] < 0).any()):
-        raise SceneError(f"{file.where}: {shown(file.path.name)} holds negative depths.")
+        raise SceneError(
+            f"{file.where}: {shown(file.path.name)} holds negative depths.", hint=_HINT
+        )
     return np.where(known, values, 0.0) * file.unit
 
 
@@ -59,7 +68,7 @@ def _image(file: DepthFile) -> Float[np.ndarray, "H W"]:
     try:
         return read_values(file.path)
     except SceneError as error:
-        raise SceneError(f"{file.where}: {error.message}", hint=error.hint) from error
+        raise SceneError(f"{file.where}: {error.message}") from error
 
 
 def _array(file: DepthFile) -> Float[np.ndarray, "H W"]:

@@ -107,6 +107,8 @@ def read_scene(  # noqa: PLR0913 - every argument is an option of the command li
         scene = _own_scene(own_scene, spec, size, fit)
     else:
         frames = _frames(capture, spec)
+        if near is not None and far is not None and capture.near is None and capture.far is None:
+            capture = replace(capture, near=near, far=far)  # no depths are read for what is given
         if size is not None:
             check_memory(len(capture.inputs) + max(len(frames), spec.count), size)
         with enough_memory(shown(path)):

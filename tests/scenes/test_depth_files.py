@@ -151,3 +151,11 @@ def test_a_unit_that_cannot_be_is_refused(bring, unit):
 
     with pytest.raises(SceneError, match="depth_unit_scale_factor"):
         bring(change)
+
+
+@pytest.mark.parametrize("write", [coloured, negative, cut])
+def test_near_and_far_do_without_depths_that_cannot_be_read(bring, write):
+    with pytest.raises(SceneError, match=r"(?s)16 or 32 bits, or \.npy.*--near"):
+        bring(with_depth(write))
+    found = bring(with_depth(write), near=0.5, far=9.0)
+    assert (found.near, found.far) == (0.5, 9.0)
