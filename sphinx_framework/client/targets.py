@@ -20,6 +20,7 @@ from sphinx_framework.scenes.intrinsics import (
     read_intrinsics,
 )
 from sphinx_framework.scenes.json_fields import Fields, read_json_object
+from sphinx_framework.scenes.lens_keys import check_model, target_lens_doubts
 from sphinx_framework.scenes.poses import (
     PoseConvention,
     check_convention,
@@ -86,7 +87,8 @@ def _of_frames(top: Fields, convention: str, scene: Path | str) -> _Read:
     if undo is not None:
         poses = [(undo @ pose).rigid() for pose in poses]
     told = [_told(lens, size) for lens, size in zip(lenses, sizes, strict=True)]
-    return poses, told, (*notes, *doubts, *key_warnings(top, frames, sizes))
+    doubts = (*doubts, *key_warnings(top, frames, sizes), *target_lens_doubts(top, frames))
+    return poses, told, (*notes, *doubts)
 
 
 def _of_path(top: Fields, file: Path, scene: Path | str) -> _Read:
@@ -121,6 +123,7 @@ def _of_targets(top: Fields, convention: str) -> _Read:
     chosen = pose_convention(top, convention)
     poses, lenses = [], []
     for entry in top.objects("targets"):
+        check_model(entry)
         poses.append(world_from_camera(Affine.read(entry, "pose"), chosen))
         lens: dict[str, Any] = {}
         if isinstance(entry.values.get("intrinsics"), list):

@@ -36,8 +36,8 @@ MOST_FRAMES = 1000
 _DEFAULT_FPS = 12.0
 
 
-def read_keyframes(top: Fields, lender: Lender, convention: str) -> Cameras:
-    """Cameras along the splines, at the size of the inputs.
+def read_keyframes(top: Fields, lender: Lender, convention: str) -> tuple[Cameras, tuple[str, ...]]:
+    """Cameras along the splines, at the size of the inputs, and what is doubtful about them.
 
     lender: the scene with the inputs, whose first lends its intrinsics to poses that have none.
 
@@ -50,6 +50,8 @@ def read_keyframes(top: Fields, lender: Lender, convention: str) -> Cameras:
         raise SceneError(f"{top.where}, {KEYFRAMES!r}: a path needs at least two key frames.")
     shots = [_shot(entry, top, lender, convention) for entry in entries]
     validate_poses(shots, f"{top.where}: key frame")
+    posed = [shot for entry, shot in zip(entries, shots, strict=True) if "input" not in entry]
+    doubts = lender.doubts(posed)
     keys = lender.cameras(shots)
     times = [entry.number("time") for entry in entries]
     if top.values.get("loop"):
@@ -67,7 +69,7 @@ def read_keyframes(top: Fields, lender: Lender, convention: str) -> Cameras:
         )
     frames = int(count) + (0 if top.values.get("loop") else 1)
     at = times[0] + np.arange(max(frames, 1)) / fps
-    return _splined(keys, np.array(times), at, periodic=bool(top.values.get("loop")))
+    return _splined(keys, np.array(times), at, periodic=bool(top.values.get("loop"))), doubts
 
 
 def _shot(entry: Fields, top: Fields, lender: Lender, convention: str) -> Shot:

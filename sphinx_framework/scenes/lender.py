@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
-from sphinx_framework.scenes.capture import Shot, shot_cameras
+from sphinx_framework.scenes.capture import Shot, in_file_pixels, shot_cameras
+from sphinx_framework.scenes.checks import check_intrinsics
 from sphinx_framework.types import Cameras, Scene
 
 
@@ -22,6 +23,26 @@ class Lender:
     photo_size: tuple[int, int]
     fit: str
     camera: Shot
+
+    def doubts(self, shots: Sequence[Shot]) -> tuple[str, ...]:
+        """The first doubt about intrinsics of the shots' own, for images of their own size.
+
+        What they borrow was checked with the scene, before a crop moved its principal point.
+
+        Raises:
+            SceneError: intrinsics that cannot be those of an image.
+        """
+        doubts = [
+            note
+            for shot in shots
+            if shot.intrinsics is not self.camera.intrinsics
+            for note in check_intrinsics(
+                shot.where,
+                *in_file_pixels(shot, self.photo_size),
+                stated=shot.image_size is not None,
+            )
+        ]
+        return tuple(doubts[:1])
 
     def cameras(self, shots: Sequence[Shot]) -> Cameras:
         """The shots' cameras at the size and about the origin of the scene."""

@@ -1,4 +1,4 @@
-"""Lens distortion: what is no pinhole is refused, and OpenCV's distortion is undone."""
+"""Lens distortion: how far OpenCV's moves a picture, and the picture without it."""
 
 from collections.abc import Mapping
 
@@ -8,40 +8,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.scenes.json_fields import Fields
+from sphinx_framework.scenes.lens_keys import DISTORTION_KEYS
 from sphinx_framework.texts import counted
 
-DISTORTION_KEYS = ("k1", "k2", "p1", "p2", "k3", "k4")
-PINHOLE_MODELS = (
-    "PINHOLE",
-    "SIMPLE_PINHOLE",
-    "OPENCV",
-    "SIMPLE_RADIAL",
-    "RADIAL",
-    "PERSPECTIVE",
-    "FULL_OPENCV",
-)
 # Below this, distortion is not worth a word: nobody places a camera better than that.
 _WORTH_TELLING = 0.5
-
-
-def check_model(fields: Fields) -> None:
-    """Refuse a camera model or flag that says the lens is no pinhole.
-
-    Raises:
-        SceneError: naming the key.
-    """
-    model = fields.text_or_none("camera_model")
-    if model is not None and model.upper() not in PINHOLE_MODELS:
-        raise SceneError(
-            f"{fields.where}, 'camera_model': {model!r} is not a pinhole camera.",
-            hint="Undistort the images first.",
-        )
-    if fields.values.get("is_fisheye") is True:
-        raise SceneError(
-            f"{fields.where}, 'is_fisheye': fisheye photos cannot be used.",
-            hint="Undistort the images first.",
-        )
 
 
 def corner_shift(
@@ -74,15 +45,6 @@ def _shifts(
     dx = x * radial + 2 * p1 * x * y + p2 * (r + 2 * x * x)
     dy = y * radial + p1 * (r + 2 * y * y) + 2 * p2 * x * y
     return np.hypot(dx * k[0, 0], dy * k[1, 1])
-
-
-def distortion_of(frame: Fields, top: Fields) -> dict[str, float]:
-    """Distortion of a frame by key; the top level overrides, as with the other camera keys."""
-    return {
-        key: (top if key in top else frame).number(key)
-        for key in DISTORTION_KEYS
-        if key in top or key in frame
-    }
 
 
 def distortion_note(shift: float, photos: int) -> str:

@@ -37,6 +37,7 @@ from sphinx_framework.scenes.capture import (
 )
 from sphinx_framework.scenes.files import find_photo
 from sphinx_framework.scenes.json_fields import Fields, read_json_object
+from sphinx_framework.scenes.lens_keys import check_model
 from sphinx_framework.scenes.poses import (
     CONVENTIONS,
     PoseConvention,
@@ -100,6 +101,7 @@ def read_target_shot(entry: Fields, convention: PoseConvention, like: Shot) -> S
 
 
 def _shot(entry: Fields, folder: Path, convention: PoseConvention, like: Shot | None) -> Shot:
+    check_model(entry)
     name = entry.text_or_none("file")
     matrix = to_4x4(entry.matrix("pose", ((4, 4), (3, 4))), entry.where)
     pose = opencv_world_from_camera(matrix, convention)

@@ -193,7 +193,7 @@ def _read_file(
     shots: Sequence[Shot]
     # nerfstudio's viewer writes its own key frames beside the path that it made of them.
     if KEYFRAMES in top and PATH_KEY not in top:
-        return read_keyframes(top, lender, convention), ()
+        return read_keyframes(top, lender, convention)
     if PATH_KEY in top:
         shots, warnings = read_camera_path(top, path, applied, lender.photo_size)
     elif "frames" in top:
@@ -209,8 +209,9 @@ def _read_file(
         named = pose_convention(top, convention)
         shots, warnings = read_target_shots(top, path.parent, named, lender.camera), ()
         validate_poses(shots, f"{path}: target")
-    cameras = lender.cameras([replace(shot, file=None) for shot in shots])
-    return cameras, (*notes, *warnings)
+    bare = [replace(shot, file=None) for shot in shots]
+    doubts = lender.doubts(bare)
+    return lender.cameras(bare), (*notes, *warnings, *doubts)
 
 
 def _count(text: str, spec: str) -> int:

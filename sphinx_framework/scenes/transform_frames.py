@@ -20,7 +20,8 @@ from sphinx_framework.scenes.intrinsics import (
     read_intrinsics,
 )
 from sphinx_framework.scenes.json_fields import Fields, read_json_object
-from sphinx_framework.scenes.lens import check_model, corner_shift, distortion_note, distortion_of
+from sphinx_framework.scenes.lens import corner_shift, distortion_note
+from sphinx_framework.scenes.lens_keys import check_model, distortion_of, target_lens_doubts
 from sphinx_framework.scenes.poses import (
     CONVENTIONS,
     PoseConvention,
@@ -103,7 +104,7 @@ def read_transform_shots(
         *doubts,
         *_file_warnings(top, frames, found, shots),
         *key_warnings(top, frames, [camera[1] for camera in cameras]),
-        *(_lens_warnings(top, frames, shots) if with_files else ()),
+        *(_lens_warnings(top, frames, shots) if with_files else target_lens_doubts(top, frames)),
     ]
     if not ordered:
         warnings.append(

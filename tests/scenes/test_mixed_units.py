@@ -46,7 +46,7 @@ def test_so_they_are_in_cameras(clean, tmp_path, place, matrix):
     (clean / "cameras.json").write_text(json.dumps(scene))
     (tmp_path / "keys.json").write_text(json.dumps({"convention": "opencv_c2w", "keyframes": keys}))
     options = {"targets": str(tmp_path / "keys.json")} if place == "key frames" else {}
-    with pytest.raises(SceneError, match="'fx': is 40, but 'cx' and 'cy' lie within 0..1"):
+    with pytest.raises(SceneError, match="'fx': is 40, but 'cx' and 'cy' lie within"):
         load_scene(clean, **options)
 
 
@@ -55,7 +55,7 @@ def test_so_they_are_in_lines_of_re10k(clean, tmp_path):
     lines = [f"{i} 40 1.25 0.5 0.5 0 0 {rows.format(x=-0.1 * i)}" for i in range(3)]
     (tmp_path / "video.txt").write_text("url\n" + "\n".join(lines) + "\n")
     (clean / "images").rename(tmp_path / "video")
-    with pytest.raises(SceneError, match="'fx': is 40, but 'cx' and 'cy' lie within 0..1"):
+    with pytest.raises(SceneError, match="'fx': is 40, but 'cx' and 'cy' lie within"):
         load_scene(tmp_path / "video.txt")
 
 

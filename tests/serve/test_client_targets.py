@@ -37,6 +37,7 @@ FILES = {
     "both angles": {"camera_angle_x": 1.6, "camera_angle_y": 1.2, **SIZED, "frames": FRAMES},
     "one focal length": {"fl_x": 40, **SIZED, "frames": FRAMES},
     "an angle and shares": {"camera_angle_x": 1.6, "cx": 0.5, "cy": 0.4, **SIZED, "frames": FRAMES},
+    "distortion": {"fl_x": 40, "k1": 0.1, **SIZED, "frames": FRAMES},
     "a middle in shares": {"fl_y": 0.9, "cx": 0.5, "cy": 0.5, **SIZED, "frames": FRAMES},
     "no size": {"fl_x": 40, "fl_y": 41, "cx": 21, "cy": 15, "frames": FRAMES},
     "shares": {**SHARES, "frames": FRAMES},
@@ -152,6 +153,12 @@ def test_what_the_viewer_moved_is_moved_back(monkeypatch, scene, file):
         (
             {"convention": "opencv_c2w", "targets": [{"pose": POSES[0], "intrinsics": MIXED}]},
             "'fx': is 40, but 'cx' and 'cy' lie within",
+        ),
+        ({"is_fisheye": True, "frames": FRAMES}, "'is_fisheye'"),
+        ({"frames": [{**FRAMES[0], "camera_model": "OPENCV_FISHEYE"}]}, "'camera_model'"),
+        (
+            {"convention": "opencv_c2w", "targets": [{"pose": POSES[0], "is_fisheye": True}]},
+            "'is_fisheye'",
         ),
         ({"applied_scale": -1, "frames": FRAMES}, "'applied_scale': must be positive"),
         ({"camera_path": WAY}, "'render_width' and 'render_height' are missing"),
