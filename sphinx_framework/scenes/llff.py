@@ -29,11 +29,12 @@ def read_llff(folder: Path) -> Capture:
     """
     path = folder / POSES_FILE
     rows = load_array(path, f"{path}:")
-    if rows.ndim != 2 or rows.shape[1] != 17 or not len(rows) or rows.dtype.kind != "f":
+    if rows.ndim != 2 or rows.shape[1] != 17 or not len(rows) or rows.dtype.kind not in "fiu":
         raise SceneError(
             f"{path}: must be an array of rows of 17 numbers, got {rows.dtype} {rows.shape}."
         )
-    rows = np.array(rows)  # few, and the file may change
+    # Few, and the file may change.
+    rows = np.array(rows, dtype=None if rows.dtype.kind == "f" else np.float64)
     if not np.isfinite(rows).all():
         raise SceneError(f"{path}: holds NaN or infinity.")
     files = _photos(folder)
@@ -46,14 +47,17 @@ def read_llff(folder: Path) -> Capture:
     shots = [_shot(f"{path}, row {i}", row, files[i], i) for i, row in enumerate(rows)]
     validate_poses(shots, f"{path}: row")
     near, far = float(rows[:, 15].min()), float(rows[:, 16].max())
+    usable = 0 < near < far
+    told = f"{path}: its depths, {near:.6g} to {far:.6g}, cannot be near and far and are not used"
     last = len(shots) - 1
     return Capture(
         name=folder.resolve().name,
         shots=tuple(shots),
         inputs=tuple(sorted({0, last})),
         targets=tuple(range(1, last)),
-        near=near if 0 < near < far else None,
-        far=far if 0 < near < far else None,
+        near=near if usable else None,
+        far=far if usable else None,
+        warnings=() if usable else (told,),
     )
 
 
@@ -63,7 +67,8 @@ def _photos(folder: Path) -> list[Path]:
         if place.is_dir():
             files = [f for f in place.iterdir() if f.suffix.lower() in PHOTO_ENDINGS]
             found = sorted(
-                (f for f in files if not is_hidden(f)), key=lambda file: natural_key(file.name)
+                (f for f in files if not is_hidden(f) and not f.is_dir()),
+                key=lambda file: natural_key(file.name),
             )
             if found:
                 return found
