@@ -68,8 +68,12 @@ def named_chunk(path: Path) -> tuple[Path, str] | None:
     """The chunk, or the folder of chunks, that a path names, and the key ("" where none is)."""
     if _holds_scenes(path):
         return path, ""
-    place, colon, key = str(path).rpartition(":")
-    return (Path(place), key) if colon and place and _holds_scenes(Path(place)) else None
+    parts = str(path).split(":")
+    for end in reversed(range(1, len(parts))):  # a folder's name may hold a colon, a key too
+        place = ":".join(parts[:end])
+        if place and _holds_scenes(Path(place)):
+            return Path(place), ":".join(parts[end:])
+    return None
 
 
 def _holds_scenes(path: Path) -> bool:

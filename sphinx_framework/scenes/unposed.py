@@ -58,7 +58,8 @@ def photo_files(path: Path) -> list[Path]:
 
 def _photos_in(folder: Path) -> list[Path]:
     endings = (*PHOTO_ENDINGS, *HEIC_ENDINGS)
-    files = [f for f in folder.iterdir() if f.suffix.lower() in endings and not is_hidden(f)]
+    named = [f for f in folder.iterdir() if f.suffix.lower() in endings and not is_hidden(f)]
+    files = [file for file in named if not file.is_dir()]
     return sorted(files, key=lambda file: natural_key(file.name))
 
 
