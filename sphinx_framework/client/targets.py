@@ -17,6 +17,7 @@ from sphinx_framework.scenes.intrinsics import (
     check_shares,
     key_warnings,
     merged_keys,
+    named_pinhole,
     read_intrinsics,
 )
 from sphinx_framework.scenes.json_fields import Fields, read_json_object
@@ -131,8 +132,7 @@ def _of_targets(top: Fields, convention: str) -> _Read:
             given = Pinhole(rows[0][0], rows[1][1], rows[0][2], rows[1][2])
             check_shares(entry.where, given, ("fx", "fy"))
         elif "intrinsics" in entry:
-            named = entry.nested("intrinsics")
-            given = Pinhole(*(named.number(key) for key in Pinhole._fields))
+            given = named_pinhole(entry)
             check_shares(entry.where, given, ("fx", "fy"))
             lens["intrinsics"] = given._asdict()
         size = _stated(entry, "width", "height") if lens else None

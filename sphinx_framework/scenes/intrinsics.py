@@ -7,8 +7,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sphinx_framework.errors import SceneError
+from sphinx_framework.errors import SceneError, shown
 from sphinx_framework.scenes.json_fields import Fields
+from sphinx_framework.scenes.lens_keys import DISTORTION_KEYS
 
 CAMERA_KEYS = ("fl_x", "fl_y", "cx", "cy", "w", "h", "camera_angle_x", "camera_angle_y")
 _LENGTHS = ("fl_x", "fl_y")
@@ -48,8 +49,8 @@ def check_shares(where: str, lens: Pinhole, keys: tuple[str, str] = _LENGTHS) ->
 
 
 def merged_keys(frame: Fields, top: Fields) -> tuple[Fields, tuple[str, ...]]:
-    """The frame's values overridden by the camera keys of the top level, and which ones differ."""
-    shared = {key: top.values[key] for key in CAMERA_KEYS if key in top}
+    """The frame's values overridden by the top level's of its lens, and which ones differ."""
+    shared = {key: top.values[key] for key in (*CAMERA_KEYS, *DISTORTION_KEYS) if key in top}
     differing = tuple(key for key in shared if key in frame and frame.values[key] != shared[key])
     return Fields(values={**frame.values, **shared}, where=frame.where), differing
 
@@ -89,6 +90,23 @@ def key_warnings(
         if doubt:
             return [f"{frame.where}: {doubt}"]
     return []
+
+
+def named_pinhole(entry: Fields) -> Pinhole:
+    """The ``intrinsics`` of a camera where they are an object, as in a ``cameras.json``.
+
+    Raises:
+        SceneError: a number that is missing, or another key, which would have no effect.
+    """
+    named = entry.nested("intrinsics")
+    for key, value in named.values.items():
+        if key not in Pinhole._fields and value not in (None, 0):  # no skew says nothing else
+            raise SceneError(
+                f"{named.where}: {shown(key)!r} is none of its keys, fx, fy, cx and cy.",
+                hint="Undistort photos first; the size stands beside the intrinsics, as 'width' "
+                "and 'height'.",
+            )
+    return Pinhole(*(named.number(key) for key in Pinhole._fields))
 
 
 def read_intrinsics(frame: Fields, size: tuple[int, int] | None) -> Pinhole:

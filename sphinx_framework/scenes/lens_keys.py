@@ -5,7 +5,7 @@ In numbers, without torch: the client reads its target files by the same rules.
 
 from collections.abc import Sequence
 
-from sphinx_framework.errors import SceneError
+from sphinx_framework.errors import SceneError, shown
 from sphinx_framework.scenes.json_fields import Fields
 from sphinx_framework.texts import counted
 
@@ -33,10 +33,12 @@ def check_model(fields: Fields) -> None:
             f"{fields.where}, 'camera_model': {model!r} is not a pinhole camera.",
             hint="Undistort the images first.",
         )
-    if fields.values.get("is_fisheye") is True:
+    fisheye = fields.values.get("is_fisheye")
+    if fisheye not in (None, False):  # 1 and "true" mean it as well
         raise SceneError(
-            f"{fields.where}, 'is_fisheye': fisheye photos cannot be used.",
-            hint="Undistort the images first.",
+            f"{fields.where}, 'is_fisheye': is {shown(repr(fisheye))}; fisheye photos cannot be "
+            "used.",
+            hint="Undistort the images first, or say false.",
         )
 
 

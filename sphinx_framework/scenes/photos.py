@@ -36,6 +36,7 @@ from sphinx_framework.scenes.capture import (
     validate_poses,
 )
 from sphinx_framework.scenes.files import find_photo
+from sphinx_framework.scenes.intrinsics import named_pinhole
 from sphinx_framework.scenes.json_fields import Fields, read_json_object
 from sphinx_framework.scenes.lens_keys import check_model
 from sphinx_framework.scenes.poses import (
@@ -142,6 +143,5 @@ def _intrinsics(entry: Fields) -> torch.Tensor:
                 f"{entry.where}, 'intrinsics': must be [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]."
             )
         return matrix
-    named = entry.nested("intrinsics")
-    fx, fy, cx, cy = (named.number(key) for key in ("fx", "fy", "cx", "cy"))
+    fx, fy, cx, cy = named_pinhole(entry)
     return torch.tensor([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], dtype=torch.float64)

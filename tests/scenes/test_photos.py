@@ -50,6 +50,11 @@ def test_every_form_of_intrinsics_gives_the_same_matrix(tmp_path, intrinsics):
     torch.testing.assert_close(scene.targets.intrinsics[0], torch.tensor(MATRIX))
 
 
+def test_terms_of_nothing_beside_intrinsics_say_nothing(tmp_path):
+    photos(tmp_path, intrinsics=NAMED | {"skew": 0, "k1": 0.0})
+    torch.testing.assert_close(read_scene(tmp_path).inputs.intrinsics[1], torch.tensor(MATRIX))
+
+
 def test_positions_count_when_all_are_given(tmp_path):
     content = photos(tmp_path)
     assert read_scene(tmp_path).order is None
@@ -121,6 +126,8 @@ def test_bad_content_is_one_clear_error(tmp_path, more, message):
         ("pose", None, "the key 'pose' is missing"),
         ("intrinsics", None, "the key 'intrinsics' is missing"),
         ("intrinsics", {"fx": 1}, "the key 'fy' is missing"),
+        ("intrinsics", NAMED | {"k1": 0.3}, r"inputs\[0\], 'intrinsics': 'k1' is none of its keys"),
+        ("intrinsics", NAMED | {"width": 32}, "'width' is none of its keys"),
         ("intrinsics", [[1, 2, 3]], "must be a 3x3 matrix"),
         ("intrinsics", [[1, 2, 3], [0, 1, 3], [0, 0, 1]], r"must be \[\[fx, 0, cx\]"),
         ("width", 3, "give both 'width' and 'height'"),

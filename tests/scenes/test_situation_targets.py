@@ -159,12 +159,25 @@ def test_masks_that_are_not_used_are_told(bring):
         ({"fl_x": 0.7}, "'fl_x': a focal length of 0.7 pixels"),
         ({"camera_angle_x": 3.2, "fl_x": None}, "'camera_angle_x'"),
         ({"is_fisheye": True}, "'is_fisheye'"),
+        ({"is_fisheye": 1}, "'is_fisheye': is 1;"),
+        ({"is_fisheye": "true"}, "'is_fisheye'"),
+        ({"is_fisheye": "false"}, "'is_fisheye'"),
+        ({"is_fisheye": [False]}, "'is_fisheye'"),
         ({"camera_model": "OPENCV_FISHEYE"}, "OPENCV_FISHEYE"),
     ],
 )
 def test_intrinsics_that_cannot_be_are_refused_by_key(bring, change, told):
     with pytest.raises(SceneError, match=told):
         bring(lambda c, _: c.update(change))
+
+
+@pytest.mark.parametrize("value", [False, None, 0])
+def test_a_lens_that_is_no_fisheye_may_say_so(bring, clean, value):
+    same(bring(lambda c, _: c.update(is_fisheye=value)), clean)
+
+
+def bent(content):
+    return [{**frame, "k1": 0.2} for frame in content["frames"]]
 
 
 def without_size(content):
@@ -176,6 +189,7 @@ def without_size(content):
     ("change", "told"),
     [
         (lambda c, _: c["frames"][1].update(fl_x=41.0), "'fl_x' differ from the top level"),
+        (lambda c, _: c.update(k1=0.0, frames=bent(c)), "'k1' differ from the top level"),
         (lambda c, _: c.update(k1=0.2), "it moves a corner by up to"),
         (lambda c, _: without_size(c), "another size"),
     ],

@@ -38,6 +38,7 @@ FILES = {
     "one focal length": {"fl_x": 40, **SIZED, "frames": FRAMES},
     "an angle and shares": {"camera_angle_x": 1.6, "cx": 0.5, "cy": 0.4, **SIZED, "frames": FRAMES},
     "distortion": {"fl_x": 40, "k1": 0.1, **SIZED, "frames": FRAMES},
+    "another distortion": {"k1": 0.0, "frames": [{**f, "k1": 0.1} for f in FRAMES]},
     "a middle in shares": {"fl_y": 0.9, "cx": 0.5, "cy": 0.5, **SIZED, "frames": FRAMES},
     "no size": {"fl_x": 40, "fl_y": 41, "cx": 21, "cy": 15, "frames": FRAMES},
     "shares": {**SHARES, "frames": FRAMES},
@@ -154,7 +155,16 @@ def test_what_the_viewer_moved_is_moved_back(monkeypatch, scene, file):
             {"convention": "opencv_c2w", "targets": [{"pose": POSES[0], "intrinsics": MIXED}]},
             "'fx': is 40, but 'cx' and 'cy' lie within",
         ),
-        ({"is_fisheye": True, "frames": FRAMES}, "'is_fisheye'"),
+        ({"is_fisheye": 1, "frames": FRAMES}, "'is_fisheye'"),
+        (
+            {
+                "convention": "opencv_c2w",
+                "targets": [
+                    {"pose": POSES[0], "intrinsics": {"fx": 9, "fy": 9, "cx": 9, "cy": 9, "k1": 1}}
+                ],
+            },
+            "'k1' is none of its keys",
+        ),
         ({"frames": [{**FRAMES[0], "camera_model": "OPENCV_FISHEYE"}]}, "'camera_model'"),
         (
             {"convention": "opencv_c2w", "targets": [{"pose": POSES[0], "is_fisheye": True}]},
