@@ -1,6 +1,7 @@
 """Photos out of a video: evenly spaced, and of every stretch the sharpest."""
 
 import stat
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +36,7 @@ def write_frames(path: Path, folder: Path, count: int = FRAMES) -> list[Path]:
     """Write ``count`` frames of a video into a folder, as PNG files named in their order.
 
     The video is cut into ``count`` equal stretches, and the sharpest of six frames of each is kept,
-    upright. A video of fewer frames gives all of them.
+    upright and with square pixels. A video of fewer frames gives all of them.
 
     Raises:
         SceneError: no regular file, no readable video, too long a video, or an impossible count.
@@ -54,11 +55,12 @@ def write_frames(path: Path, folder: Path, count: int = FRAMES) -> list[Path]:
     best: dict[int, tuple[float, UInt8[np.ndarray, "H W 3"]]] = {}
     stretches = min(count, total)
     with _opened(path) as container:
+        ratio = _pixel_ratio(container.streams.video[0])
         for index, frame in enumerate(_frames(container, total)):
             stretch = index * stretches // total
             if not _looked_at(index, stretch, stretches, total):
                 continue
-            image = _upright(frame)
+            image = _upright(frame, ratio)
             sharpness = _sharpness(image)
             if stretch not in best or sharpness > best[stretch][0]:
                 best[stretch] = sharpness, image
@@ -79,7 +81,8 @@ def _opened(path: Path) -> Iterator[Any]:
             if not container.streams.video:
                 raise SceneError(f"{shown(path)}: has no video in it.")
             stream = container.streams.video[0]
-            if stream.width * stream.height > MAX_PIXELS:
+            ratio = _pixel_ratio(stream)
+            if stream.width * stream.height * max(ratio, 1 / ratio) > MAX_PIXELS:
                 raise SceneError(f"{shown(path)}: its frames are too large.")
             yield container
     except (av.FFmpegError, ValueError, IndexError) as error:
@@ -112,11 +115,35 @@ def _looked_at(index: int, stretch: int, stretches: int, total: int) -> bool:
     return (index - first) % step == 0
 
 
-def _upright(frame: Any) -> UInt8[np.ndarray, "H W 3"]:
-    """RGB pixels as a player shows them: phones turn the picture by a note beside it."""
+def _upright(frame: Any, ratio: float) -> UInt8[np.ndarray, "H W 3"]:
+    """RGB pixels as a player shows them: square ones, turned by the note that phones write.
+
+    ratio: width of a stored pixel over its height; the picture grows along one side, so that
+    nothing of it is lost.
+    """
     image: np.ndarray = frame.to_ndarray(format="rgb24")
-    turns = round(getattr(frame, "rotation", 0) / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, turns))
+    height, width = image.shape[:2]
+    shown_size = round(width * max(1.0, ratio)), round(height * max(1.0, 1 / ratio))
+    if shown_size != (width, height):
+        image = cv2.resize(image, shown_size, interpolation=cv2.INTER_CUBIC)
+    a, b, c, d = _display(frame)
+    if abs(a) < abs(c):
+        image, a, d = image.transpose(1, 0, 2), c, b
+    return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+
+
+def _display(frame: Any) -> tuple[int, int, int, int]:
+    """How a player moves pixels: x to ax + cy, y to bx + dy; it may mirror as well as turn."""
+    for note in frame.side_data:
+        if note.type.name == "DISPLAYMATRIX":
+            a, b, _, c, d = struct.unpack("=5i", bytes(note)[:20])
+            return a, b, c, d
+    return 1, 0, 0, 1
+
+
+def _pixel_ratio(stream: Any) -> float:
+    """Width of a pixel over its height; 1 where the video does not say."""
+    return float(stream.sample_aspect_ratio or 1)
 
 
 def _sharpness(image: UInt8[np.ndarray, "H W 3"]) -> float:

@@ -1,6 +1,8 @@
 """Photos out of videos."""
 
 import os
+import struct
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -96,3 +98,75 @@ def test_a_pipe_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "a.mp4")
     with pytest.raises(SceneError, match="regular file"):
         write_frames(tmp_path / "a.mp4", tmp_path)
+
+
+def halves(path, ratio=Fraction(1), *, matrix=None):
+    """A video whose left half is bright, and its upper half blue; shown as the matrix says."""
+    picture = np.zeros((64, 96, 3), np.uint8)
+    picture[:, :48] = 150
+    picture[:32, :, 2] += 100
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = ratio
+        frames = [av.VideoFrame.from_ndarray(picture, format="rgb24") for _ in range(3)]
+        for frame in (*frames, None):
+            for packet in stream.encode(frame):
+                container.mux(packet)
+    if matrix:
+        (a, b), (c, d) = matrix
+        data = bytearray(path.read_bytes())
+        start = data.find(b"tkhd") + 44
+        units = [65536 * value for value in (a, b, 0, c, d)]
+        data[start : start + 20] = struct.pack(">5i", *units)
+        path.write_bytes(data)
+    return path
+
+
+def pixels(file):
+    return np.asarray(Image.open(file))
+
+
+def corners(file):
+    """Which corners are bright, then which are blue, from the upper left in reading order."""
+    image = pixels(file).astype(int)[[4, -5]][:, [4, -5]].reshape(4, 3)
+    bright, blue = image[:, 0] > 75, image[:, 2] - image[:, 0] > 50
+    return "".join("x" if on else "." for on in (*bright, *blue))
+
+
+@pytest.mark.parametrize(
+    ("matrix", "wanted"),
+    [
+        (((1, 0), (0, 1)), "x.x.xx.."),
+        (((0, 1), (-1, 0)), "xx...x.x"),
+        (((-1, 0), (0, -1)), ".x.x..xx"),
+        (((0, -1), (1, 0)), "..xxx.x."),
+        (((-1, 0), (0, 1)), ".x.xxx.."),
+        (((1, 0), (0, -1)), "x.x...xx"),
+        (((0, 1), (1, 0)), "xx..x.x."),
+    ],
+)
+def test_frames_are_turned_and_mirrored_as_a_player_does(tmp_path, matrix, wanted):
+    file = write_frames(halves(tmp_path / "a.mp4", matrix=matrix), tmp_path)[0]
+    assert pixels(file).shape == ((64, 96, 3) if matrix[0][0] else (96, 64, 3))
+    assert corners(file) == wanted
+
+
+@pytest.mark.parametrize(
+    ("ratio", "matrix", "size"),
+    [
+        (Fraction(2), None, (64, 192)),
+        (Fraction(1, 2), None, (128, 96)),
+        (Fraction(2), ((0, 1), (-1, 0)), (192, 64)),
+    ],
+)
+def test_pixels_that_are_not_square_become_so(tmp_path, ratio, matrix, size):
+    file = write_frames(halves(tmp_path / "a.mp4", ratio, matrix=matrix), tmp_path)[0]
+    assert pixels(file).shape == (*size, 3)
+
+
+def test_the_limit_of_pixels_is_for_the_frame_as_it_is_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr("sphinx_framework.scenes.video.MAX_PIXELS", 2 * 96 * 64 - 1)
+    assert write_frames(halves(tmp_path / "a.mp4"), tmp_path)
+    with pytest.raises(SceneError, match="too large"):
+        write_frames(halves(tmp_path / "b.mp4", Fraction(1, 2)), tmp_path)
