@@ -16,6 +16,7 @@ from sphinx_framework.client.pack import is_posed, packed, photos_of, scene_fold
 from sphinx_framework.client.targets import target_cameras
 from sphinx_framework.errors import ConfigError, shown
 from sphinx_framework.folders.folder import OutputFolder
+from sphinx_framework.scenes.target_keys import names_target_file
 
 FINAL = ("succeeded", "failed", "canceled")
 _JOB = re.compile(r"job_[0-9a-z]{26}", re.ASCII)
@@ -51,7 +52,7 @@ class Client:
         sent = named if known else scene_folder(scene)
         targets = fields.get("targets")
         warnings: tuple[str, ...] = ()
-        if isinstance(targets, Path) or (targets is not None and targets.endswith(".json")):
+        if isinstance(targets, Path) or (targets is not None and names_target_file(targets)):
             file = Path(fields.pop("targets")).expanduser()
             convention = fields.get("convention", "auto")
             fields["target_cameras"], warnings = target_cameras(file, convention, sent)

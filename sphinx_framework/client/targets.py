@@ -28,8 +28,9 @@ from sphinx_framework.scenes.poses import (
     choose_convention,
     pose_convention,
 )
+from sphinx_framework.scenes.target_keys import FRAMES, KEYFRAMES, PATH_KEY, check_target_keys
 
-_KEYFRAMES, _PATH, _WORLD_FILE = "keyframes", "camera_path", "dataparser_transforms.json"
+_WORLD_FILE = "dataparser_transforms.json"
 _OURS: PoseConvention = "opencv_c2w"
 _WRITTEN: tuple[PoseConvention, ...] = ("opengl_c2w", "opencv_w2c")  # as well, if asked for
 
@@ -49,14 +50,15 @@ def target_cameras(
     """
     check_convention(convention)
     top = read_json_object(file)
-    if _PATH in top:
+    check_target_keys(top, convention)
+    if PATH_KEY in top:
         poses, lenses, warnings = _of_path(top, file, scene)
-    elif _KEYFRAMES in top:
+    elif KEYFRAMES in top:
         raise SceneError(
             f"{file}: key frames are for render; a server takes cameras.",
             hint="Give a camera for every view, as in cameras.json or transforms.json.",
         )
-    elif "frames" in top:
+    elif FRAMES in top:
         poses, lenses, warnings = _of_frames(top, convention, scene)
     else:
         poses, lenses, warnings = _of_targets(top, convention)
@@ -110,7 +112,7 @@ def _of_path(top: Fields, file: Path, scene: Path | str) -> _Read:
     back = back if undo is None else undo @ back
     poses, lenses = [], []
     shared = Fields(values={"fov": top.values.get("default_fov")}, where=top.where)
-    for entry in top.objects(_PATH):
+    for entry in top.objects(PATH_KEY):
         pose = world_from_camera(Affine.read(entry, "camera_to_world"), "opengl_c2w")
         poses.append(back @ pose.moved(1 / scale))
         angle = entry if "fov" in entry or "default_fov" not in top else shared
@@ -175,7 +177,7 @@ def _undo(top: Fields, scene: Path | str) -> tuple[Affine | None, tuple[str, ...
     """What brings the poses of a file into the world of the scene, and what is doubtful then."""
     own = own_undo(top)
     if own is not None:
-        return None if _PATH in top else own, ()
+        return None if PATH_KEY in top else own, ()
     if isinstance(scene, Path):
         world = world_of(scene)
         return (None, ()) if world is None else world.undo_for(top)

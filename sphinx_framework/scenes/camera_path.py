@@ -18,8 +18,8 @@ from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.capture import Shot, stated_size, validate_poses
 from sphinx_framework.scenes.json_fields import Fields, read_json_object
 from sphinx_framework.scenes.poses import opencv_world_from_camera, to_4x4
+from sphinx_framework.scenes.target_keys import PATH_KEY
 
-PATH_KEY = "camera_path"
 WORLD_FILE = "dataparser_transforms.json"
 
 

@@ -22,18 +22,20 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from sphinx_framework.errors import SceneError
+from sphinx_framework.errors import SceneError, shown
 from sphinx_framework.scenes.capture import Shot, validate_poses
 from sphinx_framework.scenes.json_fields import Fields
 from sphinx_framework.scenes.lender import Lender
 from sphinx_framework.scenes.photos import read_target_shot
 from sphinx_framework.scenes.poses import pose_convention
+from sphinx_framework.scenes.target_keys import KEYFRAMES
 from sphinx_framework.types import Cameras
 from sphinx_framework.types.origin import moved
 
-KEYFRAMES = "keyframes"
 MOST_FRAMES = 1000
 _DEFAULT_FPS = 12.0
+# Of a camera; an input has its own.
+_CAMERA = ("pose", "intrinsics", "width", "height")
 
 
 def read_keyframes(top: Fields, lender: Lender, convention: str) -> tuple[Cameras, tuple[str, ...]]:
@@ -42,8 +44,8 @@ def read_keyframes(top: Fields, lender: Lender, convention: str) -> tuple[Camera
     lender: the scene with the inputs, whose first lends its intrinsics to poses that have none.
 
     Raises:
-        SceneError: fewer than two key frames, times that do not rise, an input that is not there,
-            more than 1000 frames, or a malformed file.
+        SceneError: fewer than two key frames, times that do not rise, an input that is not there
+            or has another camera beside it, more than 1000 frames, or a malformed file.
     """
     entries = top.objects(KEYFRAMES)
     if len(entries) < 2:
@@ -54,28 +56,43 @@ def read_keyframes(top: Fields, lender: Lender, convention: str) -> tuple[Camera
     doubts = lender.doubts(posed)
     keys = lender.cameras(shots)
     times = [entry.number("time") for entry in entries]
-    if top.values.get("loop"):
+    looped = _looped(top)
+    if looped:
         times.append(top.number("duration"))
         keys = keys[[*range(len(shots)), 0]]
     for before, after, entry in zip(times, times[1:], [*entries[1:], top], strict=False):
         if after <= before:
             raise SceneError(f"{entry.where}: its time {after:g} does not come after {before:g}.")
-    fps = top.number_or_none("fps") or _DEFAULT_FPS
+    given = top.number_or_none("fps")
+    fps = _DEFAULT_FPS if given is None else given
     count = (times[-1] - times[0]) * fps + 1e-6
     if fps <= 0 or not 0 <= count < MOST_FRAMES:
         raise SceneError(
             f"{top.where}: {times[-1] - times[0]:g} seconds at {fps:g} frames per second are not 1 "
             f"to {MOST_FRAMES} frames."
         )
-    frames = int(count) + (0 if top.values.get("loop") else 1)
+    frames = int(count) + (0 if looped else 1)
     at = times[0] + np.arange(max(frames, 1)) / fps
-    return _splined(keys, np.array(times), at, periodic=bool(top.values.get("loop"))), doubts
+    return _splined(keys, np.array(times), at, periodic=looped), doubts
+
+
+def _looped(top: Fields) -> bool:
+    given = top.values.get("loop")
+    if given is not None and not isinstance(given, bool):
+        raise SceneError(f"{top.where}, 'loop': must be true or false, got {shown(repr(given))}.")
+    return bool(given)
 
 
 def _shot(entry: Fields, top: Fields, lender: Lender, convention: str) -> Shot:
     if "input" not in entry:
         shot = read_target_shot(entry, pose_convention(top, convention), lender.camera)
         return replace(shot, file=None)
+    doubled = [key for key in _CAMERA if key in entry]
+    if doubled:
+        raise SceneError(
+            f"{entry.where}: has 'input' and {doubled[0]!r}; an input's camera is its own.",
+            hint="Leave out one of the two.",
+        )
     index, inputs = entry.number("input"), lender.scene.inputs
     if index not in range(len(inputs)):
         raise SceneError(

@@ -179,10 +179,11 @@ def preset_options(name: str, text: str, spec: str) -> dict[str, float]:
     """The options of a move, checked: ``degrees=90,loops=2``, or a bare number for the first one.
 
     Raises:
-        SceneError: an unknown option, or a value that is no number or outside of its range.
+        SceneError: an option that is unknown or set twice, or a value that is no number or outside
+            of its range.
     """
     known = PRESETS[name].options
-    values = {key: default for key, (default, _, _) in known.items()}
+    values: dict[str, float] = {}
     for part in text.split(",") if text else ():
         key, given, value = part.partition("=")
         key = key.strip()
@@ -193,6 +194,8 @@ def preset_options(name: str, text: str, spec: str) -> dict[str, float]:
                 f"targets {spec!r}: {name} has no option {key!r}.",
                 hint=f"{suggestion(key, list(known))}Its options: {', '.join(known)}.",
             )
+        if key in values:
+            raise SceneError(f"targets {spec!r}: {key!r} is set twice.", hint="Keep one of them.")
         _, smallest, largest = known[key]
         try:
             number = float(value)
@@ -205,7 +208,7 @@ def preset_options(name: str, text: str, spec: str) -> dict[str, float]:
                 f"{' other than 0' if smallest < 0 else ''}."
             )
         values[key] = number
-    return values
+    return {key: values.get(key, default) for key, (default, _, _) in known.items()}
 
 
 def _shares(count: int) -> Float[Tensor, " T"]:

@@ -19,14 +19,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sphinx_framework.errors import SceneError, suggestion
-from sphinx_framework.scenes.camera_path import PATH_KEY, read_camera_path
+from sphinx_framework.scenes.camera_path import read_camera_path
 from sphinx_framework.scenes.capture import Shot, validate_poses
 from sphinx_framework.scenes.json_fields import read_json_object
-from sphinx_framework.scenes.keyframes import KEYFRAMES, read_keyframes
+from sphinx_framework.scenes.keyframes import read_keyframes
 from sphinx_framework.scenes.lender import Lender, lender_of
 from sphinx_framework.scenes.photos import read_target_shots
 from sphinx_framework.scenes.poses import pose_convention
 from sphinx_framework.scenes.presets import PRESETS, View, preset_options
+from sphinx_framework.scenes.target_keys import (
+    FRAMES,
+    KEYFRAMES,
+    PATH_KEY,
+    check_target_keys,
+    names_target_file,
+)
 from sphinx_framework.scenes.trajectories import interpolate
 from sphinx_framework.scenes.transform_frames import read_transform_shots
 from sphinx_framework.scenes.world import World
@@ -68,7 +75,7 @@ def parse_targets(text: str | None) -> TargetSpec:
             f"targets must be one text or None, got {text!r}.",
             hint=f"For example targets='orbit:24'. Choose {_FORMS}.",
         )
-    if text.endswith(".json"):
+    if names_target_file(text):
         return TargetSpec(kind="file", file=Path(text).expanduser())
     kind, _, rest = text.partition(":")
     if kind in ("interpolate", "between"):
@@ -189,6 +196,7 @@ def _read_file(
 ) -> tuple[Cameras, tuple[str, ...]]:
     """Cameras of a pose file, fitted to the scene's size; only poses are taken from it."""
     top = read_json_object(path)
+    check_target_keys(top, convention)
     applied, notes = (None, ()) if world is None else world.applied_for(top)
     shots: Sequence[Shot]
     # nerfstudio's viewer writes its own key frames beside the path that it made of them.
@@ -196,7 +204,7 @@ def _read_file(
         return read_keyframes(top, lender, convention)
     if PATH_KEY in top:
         shots, warnings = read_camera_path(top, path, applied, lender.photo_size)
-    elif "frames" in top:
+    elif FRAMES in top:
         shots, warnings = read_transform_shots(
             path,
             convention=convention,

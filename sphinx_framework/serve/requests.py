@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from sphinx_framework.policy.schedule import Mode
+from sphinx_framework.scenes.target_keys import names_target_file
 from sphinx_framework.serve.problems import Problem
 
 LARGEST_REQUEST = 1 << 20
@@ -23,7 +24,7 @@ def _plain(text: str) -> str:
 
 
 def _not_a_file(text: str) -> str:
-    if text.endswith(".json") or "/" in text or "\\" in text:
+    if names_target_file(text) or "/" in text or "\\" in text:
         raise ValueError("names a file; send the cameras as target_cameras")
     return text
 

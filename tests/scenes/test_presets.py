@@ -158,6 +158,8 @@ def test_a_lemniscate_crosses_its_middle_twice_and_looks_at_one_point():
         ("pan:4:0", "other than 0"),
         ("pan:4:degrees=", "'' is not an angle"),
         ("zoom-in:4:factor=1e99", "'1e99' is not a factor"),
+        ("orbit:4:degrees=90,degrees=10", "'degrees' is set twice"),
+        ("orbit:4:90,degrees=10", "'degrees' is set twice"),
         ("zoom-in:0", "no targets"),
         ("zoom:4", "Did you mean 'zoom-in'"),
         ("roll:1001", "1001 targets are more"),
@@ -176,6 +178,9 @@ def test_any_text_is_options_or_a_clear_refusal(text):
     except SceneError:
         return
     assert set(values) == {"degrees", "radius", "loops"}
+
+
+INPUTS = [{"time": 0, "input": 0}, {"time": 1, "input": 1}]
 
 
 def keyed(tmp_path, content):
@@ -246,6 +251,14 @@ def test_a_loop_comes_back_smoothly(tmp_path):
             "'duration'",
         ),
         ({"keyframes": [{"time": 0, "pose": [[1]]}, {"time": 1, "input": 1}]}, "convention"),
+        ({"fps": 0, "keyframes": INPUTS}, "at 0 frames per second"),
+        ({"loop": "false", "duration": 3, "keyframes": INPUTS}, "'loop': must be true or false"),
+        ({"loop": 1, "duration": 3, "keyframes": INPUTS}, "'loop': must be true or false"),
+        ({"keyframes": [{**INPUTS[0], "pose": [[1]]}, INPUTS[1]]}, "has 'input' and 'pose'"),
+        (
+            {"keyframes": [INPUTS[0], {**INPUTS[1], "intrinsics": {"fx": 1}}]},
+            "keyframes[1]: has 'input' and 'intrinsics'",
+        ),
     ],
 )
 def test_key_frames_that_cannot_be_are_refused_by_place(tmp_path, content, told):

@@ -190,6 +190,7 @@ def test_bare_poses_take_the_first_inputs_intrinsics(tmp_path):
     [
         ({"frames": []}, "'frames' is empty"),
         ({"poses": []}, "'convention' is missing"),
+        ({}, r"'frames' as transforms\.json has.*'camera_path'.*'keyframes'"),
         ({"convention": "opencv_c2w"}, "no targets"),
     ],
 )
@@ -198,6 +199,13 @@ def test_a_bad_file_of_poses_is_one_clear_error(tmp_path, content, message):
     write_json(tmp_path / "path.json", content)
     with pytest.raises(SceneError, match=message):
         read_scene(tmp_path, targets=str(tmp_path / "path.json"))
+
+
+def test_a_file_of_poses_may_end_in_capitals(tmp_path):
+    content = transforms_scene(tmp_path)
+    write_json(tmp_path / "PATH.JSON", {**content, "frames": content["frames"][1:4]})
+    made = read_scene(tmp_path, targets=str(tmp_path / "PATH.JSON")).targets
+    assert torch.equal(made.world_from_camera, read_scene(tmp_path).targets.world_from_camera)
 
 
 def test_a_missing_file_of_poses_is_named(tmp_path):

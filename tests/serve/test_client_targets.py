@@ -155,6 +155,7 @@ def test_what_the_viewer_moved_is_moved_back(monkeypatch, scene, file):
             {"convention": "opencv_c2w", "targets": [{"pose": POSES[0], "intrinsics": MIXED}]},
             "'fx': is 40, but 'cx' and 'cy' lie within",
         ),
+        ({}, "'frames' as transforms.json has"),
         ({"is_fisheye": 1, "frames": FRAMES}, "'is_fisheye'"),
         (
             {
@@ -182,6 +183,12 @@ def test_what_the_viewer_moved_is_moved_back(monkeypatch, scene, file):
 def test_what_would_be_another_camera_is_refused(monkeypatch, scene, file, content, message):
     with pytest.raises(SceneError, match=message):
         submitted(monkeypatch, scene, file(content))
+
+
+def test_a_file_may_end_in_capitals(monkeypatch, scene, file):
+    path = file(FILES["cameras"])
+    sent, _ = submitted(monkeypatch, scene, path.rename(path.with_name("TARGETS.JSON")))
+    assert len(json.loads(sent)["targets"]) == 3
 
 
 def test_in_the_world_of_an_earlier_scene_which_nobody_knows_only_cameras_are_sent(

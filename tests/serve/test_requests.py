@@ -26,6 +26,7 @@ def refused(**fields):
         ("split", "../2"),
         ("split", "2\n"),
         ("targets", "cameras.json"),
+        ("targets", "CAMERAS.JSON"),
         ("targets", "a\x00"),
         ("deadline_ms", 1.5),
         ("degrade", 1),
