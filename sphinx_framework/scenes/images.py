@@ -196,7 +196,8 @@ def _opened(path: Photo, formats: Sequence[str], max_pixels: int) -> Iterator[Im
             yield image
     except FileNotFoundError as cause:
         raise SceneError(
-            f"{shown(path)}: no such image file.", hint="Check the file names in the scene's JSON."
+            f"{shown(path)}: no such image file.",
+            hint="Put the photo there, or correct its name in the file that names it.",
         ) from cause
     except DAMAGED as cause:
         raise SceneError(

@@ -106,3 +106,11 @@ def test_a_photo_with_two_poses_is_told(model):
     assert not told(load_scene(folder), "twice")
     file.write_text(whole.replace(" 4.png", " 3.png"))
     assert told(load_scene(folder), "images.txt, image '3.png'", "twice with other poses")
+
+
+def test_a_missing_photo_is_told_by_the_file_that_names_it(model):
+    folder, _ = model
+    (folder / "images/0.png").unlink()
+    with pytest.raises(SceneError, match=r"(?s)images\.txt, image '0\.png'.*no such") as caught:
+        load_scene(folder)
+    assert "JSON" not in str(caught.value)
