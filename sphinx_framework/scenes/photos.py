@@ -35,7 +35,8 @@ from sphinx_framework.scenes.capture import (
     stated_size,
     validate_poses,
 )
-from sphinx_framework.scenes.files import find_photo
+from sphinx_framework.scenes.files import Found, find_photo
+from sphinx_framework.scenes.images import read_header
 from sphinx_framework.scenes.intrinsics import named_pinhole
 from sphinx_framework.scenes.json_fields import Fields, read_json_object
 from sphinx_framework.scenes.lens_keys import check_model
@@ -76,6 +77,7 @@ def read_photos(folder: Path, *, convention: str = "auto") -> Capture:
         targets=tuple(range(len(inputs), len(inputs) + len(targets))),
         near=top.number_or_none("near"),
         far=top.number_or_none("far"),
+        warnings=_file_notes(top, folder),
     )
 
 
@@ -101,12 +103,25 @@ def read_target_shot(entry: Fields, convention: PoseConvention, like: Shot) -> S
     )
 
 
+def _found(entry: Fields, folder: Path) -> Found | None:
+    name = entry.text_or_none("file")
+    return None if name is None else find_photo(folder, name, entry.where)
+
+
+def _file_notes(top: Fields, folder: Path) -> tuple[str, ...]:
+    """How photos differ from their names, once for all of one kind."""
+    entries = [*top.objects("inputs"), *(top.objects("targets") if "targets" in top else ())]
+    found = [_found(entry, folder) for entry in entries]
+    notes = dict.fromkeys(photo.note for photo in found if photo is not None and photo.note)
+    return tuple(f"{top.where}, 'file': {note}" for note in notes)
+
+
 def _shot(entry: Fields, folder: Path, convention: PoseConvention, like: Shot | None) -> Shot:
     check_model(entry)
-    name = entry.text_or_none("file")
     matrix = to_4x4(entry.matrix("pose", ((4, 4), (3, 4))), entry.where)
     pose = opencv_world_from_camera(matrix, convention)
-    file = None if name is None else find_photo(folder, name, entry.where).path
+    found = _found(entry, folder)
+    file = None if found is None else found.path
     order = entry.number_or_none("position")
     readings = {
         name: opencv_world_from_camera(matrix, name) for name in CONVENTIONS if name != convention
@@ -118,6 +133,7 @@ def _shot(entry: Fields, folder: Path, convention: PoseConvention, like: Shot | 
             file=file,
             world_from_camera=pose,
             order=order,
+            image_size=like.image_size or _full_size(found),
             readings=readings,
         )
     intrinsics = _intrinsics(entry)
@@ -127,10 +143,18 @@ def _shot(entry: Fields, folder: Path, convention: PoseConvention, like: Shot | 
         world_from_camera=pose,
         intrinsics=intrinsics,
         normalised=is_normalised(intrinsics),
-        image_size=stated_size(entry, "height", "width"),
+        image_size=stated_size(entry, "height", "width") or _full_size(found),
         order=order,
         readings=readings,
     )
+
+
+def _full_size(found: Found | None) -> tuple[int, int] | None:
+    """The size of the photo that a smaller copy stands for, which its intrinsics are for."""
+    if found is None or found.scale == 1:
+        return None
+    height, width = read_header(found.path).size
+    return height * found.scale, width * found.scale
 
 
 def _intrinsics(entry: Fields) -> torch.Tensor:

@@ -9,6 +9,9 @@ NAMED = {"fx": 30.0, "fy": 31.0, "cx": 16.5, "cy": 11.5}
 MATRIX = [[30.0, 0, 16.5], [0, 31.0, 11.5], [0, 0, 1]]
 
 
+SHARES = {"fx": 30 / 32, "fy": 31 / 24, "cx": 16.5 / 32, "cy": 11.5 / 24}
+
+
 def photos(folder, convention="opencv_c2w", intrinsics=NAMED, rows=4, **more):
     """Write two photos and one target."""
     poses = random_poses(3)
@@ -40,9 +43,7 @@ def test_every_convention_gives_the_same_cameras(tmp_path, convention, rows):
     torch.testing.assert_close(read.double(), random_poses(3), atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize(
-    "intrinsics", [NAMED, MATRIX, {"fx": 30 / 32, "fy": 31 / 24, "cx": 16.5 / 32, "cy": 11.5 / 24}]
-)
+@pytest.mark.parametrize("intrinsics", [NAMED, MATRIX, SHARES])
 def test_every_form_of_intrinsics_gives_the_same_matrix(tmp_path, intrinsics):
     photos(tmp_path, intrinsics=intrinsics)
     scene = read_scene(tmp_path)
@@ -53,6 +54,34 @@ def test_every_form_of_intrinsics_gives_the_same_matrix(tmp_path, intrinsics):
 def test_terms_of_nothing_beside_intrinsics_say_nothing(tmp_path):
     photos(tmp_path, intrinsics=NAMED | {"skew": 0, "k1": 0.0})
     torch.testing.assert_close(read_scene(tmp_path).inputs.intrinsics[1], torch.tensor(MATRIX))
+
+
+@pytest.mark.parametrize("sized", [True, False])
+@pytest.mark.parametrize("intrinsics", [NAMED, SHARES])
+def test_smaller_copies_are_said_and_seen_through_cameras_of_the_whole(tmp_path, intrinsics, sized):
+    content = photos(tmp_path, intrinsics=intrinsics)
+    for entry in content["inputs"]:
+        if sized:
+            entry.update(width=32, height=24)
+        save_gradient(tmp_path / "images_2" / entry["file"], 12, 16)
+        entry["file"] = f"images/{entry['file']}"
+    content["targets"][0]["file"] = "images/left.png"
+    write_json(tmp_path / "cameras.json", content)
+    scene = read_scene(tmp_path)
+    halved = torch.diag(torch.tensor([0.5, 0.5, 1])) @ torch.tensor(MATRIX)
+    torch.testing.assert_close(scene.inputs.intrinsics, halved.expand(2, 3, 3))
+    torch.testing.assert_close(scene.targets.intrinsics[0], halved)
+    said = [text for text in scene.warnings if "'file': 'images' is not there" in text]
+    assert len(said) == 1
+
+
+def test_only_a_truth_that_is_a_smaller_copy_is_scaled(tmp_path):
+    content = photos(tmp_path)
+    save_gradient(tmp_path / "truth_2/left.png", 12, 16)
+    content["targets"][0]["file"] = "truth/left.png"
+    write_json(tmp_path / "cameras.json", content)
+    scene = read_scene(tmp_path)
+    torch.testing.assert_close(scene.targets.intrinsics[0], torch.tensor(MATRIX))
 
 
 def test_positions_count_when_all_are_given(tmp_path):
