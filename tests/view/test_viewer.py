@@ -32,6 +32,18 @@ def pixels(page):
     return np.asarray(shot).astype(int)[:, :600]  # left of the panel
 
 
+def drawn_red(page):
+    """Share of red in what is drawn; software WebGL draws in its own time."""
+    red = 0.0
+    for _ in range(120):
+        shot = pixels(page)
+        red = ((shot[..., 0] > 120) & (shot[..., 1:] < 90).all(-1)).mean()
+        if red > 0.02:
+            break
+        page.wait_for_timeout(250)
+    return red
+
+
 def answering_page(browser, address, patience):
     """A page whose panel follows a key; ``None`` where it does not.
 
@@ -62,13 +74,9 @@ def test_the_viewer_shows_gaussians_and_moves_through_frames(address):
     with launched(*WEBGL) as browser:
         patience = (10_000, 15_000, 20_000, 30_000, 60_000, 120_000)
         pages = (answering_page(browser, address, most) for most in patience)
-        page = next((page for page in pages if page is not None), None)
-        assert page is not None
         red = 0.0
-        for _ in range(480):  # software WebGL draws in its own time, on a busy machine too
-            shot = pixels(page)
-            red = ((shot[..., 0] > 120) & (shot[..., 1:] < 90).all(-1)).mean()
+        for page in pages:  # one may answer, and never draw
+            red = 0.0 if page is None else drawn_red(page)
             if red > 0.02:
                 break
-            page.wait_for_timeout(250)
         assert red > 0.02
