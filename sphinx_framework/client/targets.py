@@ -4,7 +4,6 @@ The rules are those of :mod:`sphinx_framework.scenes.targets`, without torch. Wh
 scene's photos for is refused: a server would guess something else.
 """
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,13 @@ from sphinx_framework.scenes.intrinsics import (
     CAMERA_KEYS,
     Pinhole,
     check_shares,
+    focal_of,
     key_warnings,
     merged_keys,
     named_pinhole,
     read_intrinsics,
 )
-from sphinx_framework.scenes.json_fields import Fields, read_json_object
+from sphinx_framework.scenes.json_fields import Fields, read_json_object, stated_size
 from sphinx_framework.scenes.lens_keys import check_model, target_lens_doubts
 from sphinx_framework.scenes.poses import (
     PoseConvention,
@@ -77,7 +77,7 @@ def _of_frames(top: Fields, convention: str, scene: Path | str) -> _Read:
     """Of a ``transforms.json``."""
     frames = top.objects("frames")
     matrices = [Affine.read(frame, "transform_matrix") for frame in frames]
-    sizes = [_stated(merged_keys(frame, top)[0], "w", "h") for frame in frames]
+    sizes = [stated_size(merged_keys(frame, top)[0], "h", "w") for frame in frames]
     lenses = [_lens_of(frame, top, size) for frame, size in zip(frames, sizes, strict=True)]
     chosen, doubts = choose_convention(
         top,
@@ -101,7 +101,7 @@ def _of_path(top: Fields, file: Path, scene: Path | str) -> _Read:
         raise SceneError(
             f"{top.where}, 'camera_type': {kind!r} cameras cannot be rendered; only perspective."
         )
-    size = _stated(top, "render_width", "render_height")
+    size = stated_size(top, "render_height", "render_width")
     if size is None:
         raise SceneError(
             f"{top.where}: the keys 'render_width' and 'render_height' are missing.",
@@ -116,7 +116,7 @@ def _of_path(top: Fields, file: Path, scene: Path | str) -> _Read:
         pose = world_from_camera(Affine.read(entry, "camera_to_world"), "opengl_c2w")
         poses.append(back @ pose.moved(1 / scale))
         angle = entry if "fov" in entry or "default_fov" not in top else shared
-        focal = _focal(angle, size[0])
+        focal = focal_of(angle, size[0])
         lenses.append(_told(Pinhole(focal, focal, size[1] / 2, size[0] / 2), size))
     return poses, lenses, notes
 
@@ -137,7 +137,7 @@ def _of_targets(top: Fields, convention: str) -> _Read:
             given = named_pinhole(entry)
             check_shares(entry.where, given, ("fx", "fy"))
             lens["intrinsics"] = given._asdict()
-        size = _stated(entry, "width", "height") if lens else None
+        size = stated_size(entry, "height", "width") if lens else None
         lenses.append(lens if size is None else {**lens, "width": size[1], "height": size[0]})
     return poses, lenses, ()
 
@@ -156,16 +156,6 @@ def _told(lens: Pinhole | None, size: Size | None) -> dict[str, Any]:
         return {}
     told: dict[str, Any] = {"intrinsics": lens._asdict()}
     return told if size is None else {**told, "width": size[1], "height": size[0]}
-
-
-def _stated(fields: Fields, width: str, height: str) -> Size | None:
-    """The (height, width) that an object states: both or neither."""
-    across, down = fields.count_or_none(width), fields.count_or_none(height)
-    if across is not None and down is not None:
-        return down, across
-    if across is not None or down is not None:
-        raise SceneError(f"{fields.where}: give both {width!r} and {height!r}, or neither.")
-    return None
 
 
 def _has_three_rows(frame: Fields) -> bool:
@@ -198,10 +188,3 @@ def _viewer_world(file: Path) -> tuple[Affine, float]:
     if scale <= 0 or abs(moved.determinant) < 1e-9:
         raise SceneError(f"{top.where}: its 'transform' or 'scale' cannot be undone.")
     return moved.inverse(), scale
-
-
-def _focal(entry: Fields, height: float) -> float:
-    fov = entry.number("fov")
-    if not 0 < fov < 180:
-        raise SceneError(f"{entry.where}, 'fov': must lie between 0 and 180 degrees, got {fov:g}.")
-    return 0.5 * height / math.tan(0.5 * math.radians(fov))

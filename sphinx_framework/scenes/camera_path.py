@@ -7,7 +7,6 @@ where it did, ``dataparser_transforms.json`` beside the path holds ``transform``
 which are undone here.
 """
 
-import math
 from pathlib import Path
 
 import torch
@@ -15,8 +14,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError
-from sphinx_framework.scenes.capture import Shot, stated_size, validate_poses
-from sphinx_framework.scenes.json_fields import Fields, read_json_object
+from sphinx_framework.scenes.capture import Shot, matrix_of, validate_poses
+from sphinx_framework.scenes.intrinsics import Pinhole, focal_of
+from sphinx_framework.scenes.json_fields import Fields, read_json_object, stated_size
 from sphinx_framework.scenes.poses import opencv_world_from_camera, to_4x4
 from sphinx_framework.scenes.target_keys import PATH_KEY
 
@@ -49,16 +49,14 @@ def read_camera_path(
         pose = undo @ pose
         if applied is not None:
             pose = applied @ pose
-        focal = _focal(entry if "fov" in entry or "default_fov" not in top else angle, stated)
-        middle = (stated[1] / 2, stated[0] / 2)
+        height, width = stated
+        focal = focal_of(entry if "fov" in entry or "default_fov" not in top else angle, height)
         shots.append(
             Shot(
                 where=entry.where,
                 file=None,
                 world_from_camera=pose,
-                intrinsics=torch.tensor(
-                    [[focal, 0, middle[0]], [0, focal, middle[1]], [0, 0, 1]], dtype=torch.float64
-                ),
+                intrinsics=matrix_of(Pinhole(focal, focal, width / 2, height / 2)),
                 normalised=False,
                 image_size=stated,
                 order=None,
@@ -70,13 +68,6 @@ def read_camera_path(
 
 def _matrix(entry: Fields) -> Float[Tensor, "4 4"]:
     return to_4x4(entry.matrix("camera_to_world", ((4, 4), (3, 4))), entry.where).clone()
-
-
-def _focal(entry: Fields, size: tuple[int, int]) -> float:
-    fov = entry.number("fov")
-    if not 0 < fov < 180:
-        raise SceneError(f"{entry.where}, 'fov': must lie between 0 and 180 degrees, got {fov:g}.")
-    return 0.5 * size[0] / math.tan(0.5 * math.radians(fov))
 
 
 def _world(file: Path) -> tuple[Float[Tensor, "4 4"], float]:

@@ -18,7 +18,6 @@ from sphinx_framework.scenes.checks import rounding_doubts
 from sphinx_framework.scenes.depth_files import DepthFile, depth_range
 from sphinx_framework.scenes.images import Header, Photo, read_header, read_image
 from sphinx_framework.scenes.intrinsics import Pinhole, check_shares
-from sphinx_framework.scenes.json_fields import Fields
 from sphinx_framework.scenes.lens import undistorted
 from sphinx_framework.scenes.poses import PoseConvention
 from sphinx_framework.types import Cameras
@@ -133,19 +132,19 @@ def validate_poses(shots: Sequence[Shot], what: str) -> None:
         ).validate(what)
 
 
-def stated_size(fields: Fields, height: str, width: str) -> tuple[int, int] | None:
-    """The image size an object states under two keys: both or neither."""
-    size = fields.count_or_none(height), fields.count_or_none(width)
-    if size[0] is None or size[1] is None:
-        if size != (None, None):
-            raise SceneError(f"{fields.where}: give both {width!r} and {height!r}, or neither.")
-        return None
-    return size[0], size[1]
-
-
 def is_normalised(intrinsics: Float[Tensor, "3 3"]) -> bool:
     """Whether the principal point lies in [0, 1] x [0, 1]: units of the image size, not pixels."""
-    return bool(((intrinsics[:2, 2] >= 0) & (intrinsics[:2, 2] <= 1)).all())
+    return _pinhole_of(intrinsics).normalised
+
+
+def matrix_of(lens: Pinhole) -> Float[Tensor, "3 3"]:
+    """The camera matrix of a lens, float64."""
+    fx, fy, cx, cy = lens
+    return torch.tensor([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], dtype=torch.float64)
+
+
+def _pinhole_of(intrinsics: Float[Tensor, "3 3"]) -> Pinhole:
+    return Pinhole(*intrinsics[[0, 1, 0, 1], [0, 1, 2, 2]].tolist())
 
 
 def read_photo(shot: Shot, file: Photo, max_pixels: int) -> Float[Tensor, "3 H W"]:
@@ -181,8 +180,7 @@ def in_file_pixels(
             stated = actual
     intrinsics = shot.intrinsics
     if shot.normalised:
-        fx, fy, cx, cy = intrinsics[[0, 1, 0, 1], [0, 1, 2, 2]].tolist()
-        check_shares(shot.where, Pinhole(fx, fy, cx, cy), ("fx", "fy"))
+        check_shares(shot.where, _pinhole_of(intrinsics), ("fx", "fy"))
         intrinsics = intrinsics * intrinsics.new_tensor((stated[1], stated[0], 1.0))[:, None]
     return fit_intrinsics(intrinsics, stated, actual, "stretch"), actual
 

@@ -20,8 +20,9 @@ from typing import Any
 import torch
 
 from sphinx_framework.errors import SceneError, shown, suggestion
-from sphinx_framework.scenes.capture import Capture, Shot, validate_poses
+from sphinx_framework.scenes.capture import Capture, Shot, matrix_of, validate_poses
 from sphinx_framework.scenes.images import PackedPhoto
+from sphinx_framework.scenes.intrinsics import Pinhole
 from sphinx_framework.scenes.json_fields import check_indices, read_json_object
 from sphinx_framework.scenes.poses import opencv_world_from_camera, to_4x4
 from sphinx_framework.texts import counted
@@ -225,7 +226,7 @@ def _shot(where: str, row: torch.Tensor, image: Any, index: int) -> Shot:
         where=where,
         file=PackedPhoto(where=where, name=f"{index:06d}{ending}", data=data),
         world_from_camera=opencv_world_from_camera(matrix, "opencv_w2c"),
-        intrinsics=torch.tensor([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], dtype=torch.float64),
+        intrinsics=matrix_of(Pinhole(fx, fy, cx, cy)),
         normalised=True,
         image_size=None,
         order=float(index),

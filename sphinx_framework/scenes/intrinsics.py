@@ -109,6 +109,18 @@ def named_pinhole(entry: Fields) -> Pinhole:
     return Pinhole(*(named.number(key) for key in Pinhole._fields))
 
 
+def focal_of(entry: Fields, height: float) -> float:
+    """Focal length of a viewer's camera by its ``fov``, the whole vertical angle in degrees.
+
+    Raises:
+        SceneError: an angle that cannot be.
+    """
+    fov = entry.number("fov")
+    if not 0 < fov < 180:
+        raise SceneError(f"{entry.where}, 'fov': must lie between 0 and 180 degrees, got {fov:g}.")
+    return 0.5 * height / math.tan(0.5 * math.radians(fov))
+
+
 def read_intrinsics(frame: Fields, size: tuple[int, int] | None) -> Pinhole:
     """Intrinsics of a frame; in pixels, or normalised where the file has them so.
 

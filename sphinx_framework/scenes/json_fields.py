@@ -111,6 +111,16 @@ class Fields:
         return self.values[key]
 
 
+def stated_size(fields: Fields, height: str, width: str) -> tuple[int, int] | None:
+    """The image size an object states under two keys: both or neither."""
+    size = fields.count_or_none(height), fields.count_or_none(width)
+    if size[0] is None or size[1] is None:
+        if size != (None, None):
+            raise SceneError(f"{fields.where}: give both {width!r} and {height!r}, or neither.")
+        return None
+    return size[0], size[1]
+
+
 def read_json_object(path: Path) -> Fields:
     """Read a JSON file whose top level is an object.
 

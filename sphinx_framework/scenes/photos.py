@@ -32,13 +32,13 @@ from sphinx_framework.scenes.capture import (
     Capture,
     Shot,
     is_normalised,
-    stated_size,
+    matrix_of,
     validate_poses,
 )
 from sphinx_framework.scenes.files import Found, find_photo
 from sphinx_framework.scenes.images import read_header
 from sphinx_framework.scenes.intrinsics import named_pinhole
-from sphinx_framework.scenes.json_fields import Fields, read_json_object
+from sphinx_framework.scenes.json_fields import Fields, read_json_object, stated_size
 from sphinx_framework.scenes.lens_keys import check_model
 from sphinx_framework.scenes.poses import (
     CONVENTIONS,
@@ -167,5 +167,4 @@ def _intrinsics(entry: Fields) -> torch.Tensor:
                 f"{entry.where}, 'intrinsics': must be [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]."
             )
         return matrix
-    fx, fy, cx, cy = named_pinhole(entry)
-    return torch.tensor([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], dtype=torch.float64)
+    return matrix_of(named_pinhole(entry))

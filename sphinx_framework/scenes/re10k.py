@@ -14,9 +14,10 @@ from pathlib import Path
 import torch
 
 from sphinx_framework.errors import SceneError, shown
-from sphinx_framework.scenes.capture import Capture, Shot, validate_poses
+from sphinx_framework.scenes.capture import Capture, Shot, matrix_of, validate_poses
 from sphinx_framework.scenes.doubled import doubled_photo
 from sphinx_framework.scenes.files import PHOTO_ENDINGS, is_hidden
+from sphinx_framework.scenes.intrinsics import Pinhole
 from sphinx_framework.scenes.poses import opencv_world_from_camera, to_4x4
 
 _COLUMNS = 19
@@ -151,7 +152,7 @@ def _shot(where: str, words: list[str], frames: dict[int, Path]) -> Shot:
         where=where,
         file=frames.get(time) or frames.get(1000 * (time // 1000)),
         world_from_camera=opencv_world_from_camera(to_4x4(matrix, where), "opencv_w2c"),
-        intrinsics=torch.tensor([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], dtype=torch.float64),
+        intrinsics=matrix_of(Pinhole(fx, fy, cx, cy)),
         normalised=True,
         image_size=None,
         order=float(time),

@@ -113,8 +113,10 @@ def read_scene(  # noqa: PLR0913 - every argument is an option of the command li
             check_memory(len(capture.inputs) + max(len(frames), spec.count), size)
         with enough_memory(shown(path)):
             scene = build_scene(capture, frames, size, fit, max_pixels=max_pixels)
-        first = capture.shots[capture.inputs[0]]
-        photo_size = first.image_size or input_size(first, max_pixels)
+        photo_size = None
+        if spec.kind == "file":  # only its intrinsics may be for the photos
+            first = capture.shots[capture.inputs[0]]
+            photo_size = first.image_size or input_size(first, max_pixels)
     scene = replace(
         scene,
         near=scene.near if near is None else near,

@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import SceneError, shown
-from sphinx_framework.scenes.capture import Shot, is_normalised, stated_size, validate_poses
+from sphinx_framework.scenes.capture import Shot, is_normalised, matrix_of, validate_poses
 from sphinx_framework.scenes.depth_files import DEFAULT_UNIT, DEPTH_KEY, UNIT_KEY, DepthFile
+from sphinx_framework.scenes.doubled import doubled_places
 from sphinx_framework.scenes.files import Found, file_inside, find_photo, natural_key
 from sphinx_framework.scenes.images import read_header
 from sphinx_framework.scenes.intrinsics import (
@@ -19,7 +20,7 @@ from sphinx_framework.scenes.intrinsics import (
     merged_keys,
     read_intrinsics,
 )
-from sphinx_framework.scenes.json_fields import Fields, read_json_object
+from sphinx_framework.scenes.json_fields import Fields, read_json_object, stated_size
 from sphinx_framework.scenes.lens import corner_shift, distortion_note
 from sphinx_framework.scenes.lens_keys import check_model, distortion_of, target_lens_doubts
 from sphinx_framework.scenes.poses import (
@@ -177,8 +178,7 @@ def _camera(
         size = None if complete else default_size
     elif size is None and like is not None:
         size = like.image_size
-    fx, fy, cx, cy = read_intrinsics(merged, size)
-    return torch.tensor([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], dtype=torch.float64), size
+    return matrix_of(read_intrinsics(merged, size)), size
 
 
 def _mask(folder: Path, frame: Fields) -> Path | None:
@@ -240,9 +240,11 @@ def _file_warnings(
     path = top.where
     notes = Counter(photo.note for photo in found if photo is not None and photo.note)
     told = [f"{path}, 'file_path': {note}" for note in notes]
-    twice = _seen_twice(frames, shots)
-    if twice:
-        told.append(f"{path}, 'file_path': {twice}")
+    twice = doubled_places(shots)
+    if twice is not None:
+        both, photo = "frames[{}] and frames[{}]".format(*twice), shots[twice[1]].file
+        name = "" if photo is None else shown(photo.name)
+        told.append(f"{path}, 'file_path': {both} have the same photo, {name}, with other poses")
     masked = sum("mask_path" in frame or "mask_path" in top for frame in frames)
     if masked:
         told.append(f"{path}, 'mask_path': the masks of {counted(masked, 'frame')} are not used")
@@ -255,20 +257,6 @@ def _file_warnings(
             f"{path}, {_INGP_DEPTH!r}: the depths of {counted(elsewhere, 'frame')} are not used"
         )
     return told
-
-
-def _seen_twice(frames: Sequence[Fields], shots: Sequence[Shot]) -> str:
-    """One photo that two frames name with other poses: one of the two is wrong."""
-    first: dict[Path, int] = {}
-    for index, shot in enumerate(shots):
-        if not isinstance(shot.file, Path):
-            continue
-        before = first.setdefault(shot.file, index)
-        poses = shots[before].world_from_camera, shot.world_from_camera
-        if before != index and not torch.allclose(*poses, rtol=1e-6, atol=1e-6):
-            both = f"frames[{before}] and frames[{index}]"
-            return f"{both} have the same photo, {shown(shot.file.name)}, with other poses"
-    return ""
 
 
 def _lens_warnings(top: Fields, frames: Sequence[Fields], shots: Sequence[Shot]) -> list[str]:
