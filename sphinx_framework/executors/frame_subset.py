@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sphinx_framework.executors.dense import DenseExecutor, pick
-from sphinx_framework.executors.kept import keeps_for
+from sphinx_framework.executors.kept import keeps_for, packed_conv2d
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.statistics import (
     clip_statistics,
@@ -50,6 +50,14 @@ class FrameSubsetExecutor(DenseExecutor):
 
     def maps(self, per_frame: Float[Tensor, "gT C h w"]) -> Float[Tensor, "R C a b"]:
         return pick(per_frame, self.frames, self.num_frames)
+
+    def conv2d(
+        self, site: str, conv: nn.Conv2d, x: Float[Tensor, "R C a b"]
+    ) -> Float[Tensor, "R D i j"]:
+        if isinstance(conv.padding, str):
+            return super().conv2d(site, conv, x)
+        kept, padding = self.cache.kept, conv.padding
+        return packed_conv2d(f"{site}.frames", x, conv.weight, conv, kept, padding)
 
     def group_norm(
         self, site: str, norm: nn.GroupNorm, x: Float[Tensor, "R C a b"], reach: Reach = "frame"

@@ -5,7 +5,7 @@ its own laid out side by side: of a step with few rows that is a good part. Only
 is kept differs from the layer's own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -43,14 +43,15 @@ def packed_conv2d(
     weight: Float[Tensor, "D c i j"],
     conv: nn.Conv2d | nn.Conv3d,
     kept: KeptWeights | None,
+    padding: Sequence[int] = (0, 0),
 ) -> Float[Tensor, "R D e f"]:
-    """``x`` convolved without padding, the weights reordered once where oneDNN reads them.
+    """``x`` convolved with a padding of zeros, the weights reordered once where oneDNN reads them.
 
     conv: whose bias, stride, dilation and groups count, of its last two axes.
     """
-    shape = [0, 0], list(conv.stride[-2:]), list(conv.dilation[-2:]), conv.groups
+    shape = list(padding), list(conv.stride[-2:]), list(conv.dilation[-2:]), conv.groups
     if kept is None or not _packs(x):
-        return F.conv2d(x, weight, conv.bias, shape[1], 0, *shape[2:])
+        return F.conv2d(x, weight, conv.bias, shape[1], shape[0], *shape[2:])
     packed = kept.of(
         f"{site}.convolution",
         weight,

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sphinx_framework.executors.block_sparse import BlockSparseExecutor
+from sphinx_framework.executors.frame_subset import FrameSubsetExecutor
 from sphinx_framework.executors.kept import KeptWeights, packed_conv2d, packed_product
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.statistics import (
@@ -29,6 +30,20 @@ def test_kept_weights_convolve_as_the_layer_does(stride):
     with torch.no_grad():
         for _ in range(2):
             torch.testing.assert_close(packed_conv2d("a", x, conv.weight, conv, kept), conv(x))
+
+
+@pytest.mark.parametrize("settings", [{}, {"stride": 2}, {"dilation": 2}, {"groups": 4}])
+@pytest.mark.parametrize("padding", [1, (2, 0), "same"])
+def test_active_frames_are_convolved_as_the_layer_does_until_weights_change(settings, padding):
+    if padding == "same" and "stride" in settings:
+        pytest.skip("torch has no such layer")
+    conv, x = nn.Conv2d(8, 12, 3, padding=padding, **settings), windows()
+    ops = FrameSubsetExecutor(9, LatentCache(), torch.arange(5))
+    with torch.no_grad():
+        for _ in range(2):
+            torch.testing.assert_close(ops.conv2d("a", conv, x), conv(x))
+            assert len(ops.cache.kept._kept) == int(padding != "same")
+            conv.weight.add_(1)
 
 
 def test_weights_that_change_are_reordered_anew():
