@@ -290,7 +290,9 @@ def test_native_precision_is_bfloat16_where_the_processor_has_it(there, monkeypa
     assert torch.equal(seen("native"), seen("bfloat16" if there else "float32"))
 
 
-@pytest.mark.parametrize("name", ["depth", "autoencoder", "denoiser", "quality", "evidence"])
+@pytest.mark.parametrize(
+    "name", ["depth", "autoencoder", "denoiser", "finisher", "quality", "likeness", "guard"]
+)
 def test_packaged_weights_say_what_they_were_trained_on_and_their_licence(name):
     path = files("sphinx_framework_lite") / "weights" / f"{name}.safetensors"
     with safe_open(str(path), "pt") as opened:
@@ -298,5 +300,5 @@ def test_packaged_weights_say_what_they_were_trained_on_and_their_licence(name):
     assert said["licence"] == "Apache-2.0"
     assert {"network", "sources", "training", "pixels"} <= said.keys()
     assert "No posed capture" in said["sources"]
-    wears_photographs = name in ("depth", "denoiser", "evidence")
+    wears_photographs = name not in ("autoencoder", "quality")
     assert ("CC-BY-2.0" in said["sources"]) == wears_photographs

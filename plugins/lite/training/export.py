@@ -16,7 +16,8 @@ from sphinx_framework_lite.autoencoder import Autoencoder
 from sphinx_framework_lite.denoiser import Denoiser
 from sphinx_framework_lite.depth import DepthNetwork
 from sphinx_framework_lite.finisher import Finisher
-from sphinx_framework_lite.quality import EvidenceNetwork, QualityNetwork
+from sphinx_framework_lite.likeness import Likeness
+from sphinx_framework_lite.quality import GuardNetwork, QualityNetwork
 from sphinx_framework_lite.weights import build
 
 NETWORKS = {
@@ -25,7 +26,8 @@ NETWORKS = {
     "denoiser": Denoiser,
     "finisher": Finisher,
     "quality": QualityNetwork,
-    "evidence": EvidenceNetwork,
+    "likeness": Likeness,
+    "guard": GuardNetwork,
 }
 
 
@@ -62,8 +64,8 @@ def main() -> None:
         if options.mean is not None:
             other = load_file(options.mean)
             state = {k: (v.float() + other[k].float()) / 2 for k, v in state.items()}
-        # The scores' few numbers keep full precision: their features need it.
-        keep = torch.float32 if name in ("quality", "evidence") else torch.float16
+        # Small differences of the scores' and the guard's features count: full precision.
+        keep = torch.float32 if name in ("quality", "likeness", "guard") else torch.float16
         state = {k: v.to(keep).contiguous() for k, v in state.items()}
         size = written(state, out, name).stat().st_size
         total += size

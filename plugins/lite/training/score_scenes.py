@@ -1,4 +1,4 @@
-"""Make what the score and the guard's head learn from: frames as served, and many that went wrong.
+"""Make what the score and the guard learn from: frames as served, and many that went wrong.
 
     python training/score_scenes.py --out D/score --photos P --first 300 --count 90
 

@@ -21,8 +21,8 @@ def grey(images: Tensor) -> Tensor:
     return (images * weights).sum(dim=1, keepdim=True)
 
 
-def ssim(a: Tensor, b: Tensor) -> Tensor:
-    """Mean structural similarity of luminance, 7x7 uniform window, per image."""
+def _ssim_map(a: Tensor, b: Tensor) -> Tensor:
+    """Structural similarity of luminance, 7x7 uniform window, where the window fits."""
 
     def mean(x: Tensor) -> Tensor:
         return functional.avg_pool2d(x, 7, 1)
@@ -32,8 +32,12 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     vx, vy = mean(x * x) - mx * mx, mean(y * y) - my * my
     cov = mean(x * y) - mx * my
     c1, c2 = 0.01**2, 0.03**2
-    value = (2 * mx * my + c1) * (2 * cov + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))
-    return value.mean(dim=(1, 2, 3))
+    return (2 * mx * my + c1) * (2 * cov + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))
+
+
+def ssim(a: Tensor, b: Tensor) -> Tensor:
+    """Mean structural similarity of luminance, per image."""
+    return _ssim_map(a, b).mean(dim=(1, 2, 3))
 
 
 def _magnitude(x: Tensor) -> Tensor:
@@ -42,10 +46,14 @@ def _magnitude(x: Tensor) -> Tensor:
     return functional.conv2d(x, weight, padding=1).square().sum(dim=1).add(1e-8).sqrt()
 
 
+def _gradient_map(a: Tensor, b: Tensor) -> Tensor:
+    x, y = _magnitude(grey(a)), _magnitude(grey(b))
+    return (2 * x * y + 0.0026) / (x * x + y * y + 0.0026)
+
+
 def gradient_similarity(a: Tensor, b: Tensor) -> Tensor:
     """Mean gradient-magnitude similarity of luminance (Xue et al. 2014), c = 0.0026."""
-    x, y = _magnitude(grey(a)), _magnitude(grey(b))
-    return ((2 * x * y + 0.0026) / (x * x + y * y + 0.0026)).mean(dim=(1, 2))
+    return _gradient_map(a, b).mean(dim=(1, 2))
 
 
 def sharpness(images: Tensor) -> Tensor:
@@ -58,3 +66,9 @@ def sharpness(images: Tensor) -> Tensor:
 def quality(a: Tensor, b: Tensor) -> Tensor:
     """What the no-reference score learns to predict: mean of SSIM and gradient similarity."""
     return 0.5 * (ssim(a, b) + gradient_similarity(a, b))
+
+
+def quality_map(a: Tensor, b: Tensor) -> Tensor:
+    """The same at every pixel, ``[V H W]``; SSIM's margin is repeated."""
+    structure = functional.pad(_ssim_map(a, b), (3, 3, 3, 3), mode="replicate")[:, 0]
+    return 0.5 * (structure + _gradient_map(a, b))

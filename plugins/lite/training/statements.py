@@ -43,10 +43,17 @@ SAID = {
         "training": "one run, about 4 CPU minutes",
         "pixels": "96",
     },
-    "evidence": {
+    "likeness": {
         "sources": f"{GENERATED}; the same scenes wearing, and layered planes of, {PHOTOGRAPHS}. "
         f"{NEVER}",
-        "training": "fitted in about two minutes to frames of 181 scenes, many of them damaged on "
+        "training": "one run of 25 CPU minutes on frames of 181 scenes, many of them damaged "
+        "on purpose",
+        "pixels": "96",
+    },
+    "guard": {
+        "sources": f"{GENERATED}; the same scenes wearing, and layered planes of, {PHOTOGRAPHS}. "
+        f"{NEVER}",
+        "training": "fitted in about a minute to frames of 181 scenes, many of them wrong on "
         "purpose",
         "pixels": "96",
     },

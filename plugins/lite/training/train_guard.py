@@ -1,12 +1,11 @@
-r"""Train the guard's head: how many dB a frame lost against its render, from evidence alone.
+"""Train the guard: how many dB a frame lost against its render, from evidence alone.
 
-    python training/train_guard.py --scenes D/score --held D/score_held --run R \
-        --score plugins/lite/src/sphinx_framework_lite/weights/evidence.safetensors
+    python training/train_guard.py --scenes D/score --held D/score_held --run R
 
 Reads what ``score_scenes.py`` stored. Beside the systems' frames it sees planted ones
 (``planted.py``) of frames as painted, of renders and of truths. What it learns is the PSNR that was
 lost against the truth, whatever was done to the frame. Features are made once and kept in the run's
-folder. Writes the weights of ``--score`` with a new head.
+folder.
 """
 
 import argparse
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from planted import planted
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from score_examples import stored_evidence
 from similarity import psnr
 from torch import Tensor
@@ -25,7 +24,8 @@ from torch.nn import functional
 from sphinx_framework.policy.evidence import surviving_evidence
 from sphinx_framework.types import ScoreEvidence
 from sphinx_framework_lite.evidence_features import features, known
-from sphinx_framework_lite.quality import EvidenceNetwork, Head, judged_features
+from sphinx_framework_lite.heads import Head
+from sphinx_framework_lite.quality import GuardNetwork, judged_features
 
 PROVEN, TOLERANCE, LEAST = 0.4, 0.1, 0.85
 BAD = 1.0
@@ -173,7 +173,6 @@ def main() -> None:
     parser.add_argument("--scenes", type=Path, nargs="+", required=True)
     parser.add_argument("--held", type=Path, nargs="+", default=[], help="only measured")
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--score", type=Path, required=True, help="weights whose score stays")
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--noise", type=float, default=0.3)
     parser.add_argument("--folds", type=int, default=0, help="only cross-validate the guard")
@@ -188,16 +187,14 @@ def main() -> None:
         found = torch.zeros(len(fold))
         for part in range(options.folds):
             rest = {name: values[(fold != part).numpy()] for name, values in data.items()}
-            network = EvidenceNetwork()
+            network = GuardNetwork()
             for seed, head in enumerate(network.lost.heads):
                 fit(head, rest, options.steps, seed, options.noise)
             with torch.no_grad():
                 found[fold == part] = network.lost.plain(data["features"][fold == part])
         report(found, data)
         return
-    network = EvidenceNetwork()
-    kept = load_file(options.score)
-    network.score.load_state_dict({k[6:]: v for k, v in kept.items() if k.startswith("score.")})
+    network = GuardNetwork()
     for seed, head in enumerate(network.lost.heads):
         fit(head, data, options.steps, seed, options.noise)
     save_file(network.state_dict(), options.run / "weights.safetensors")

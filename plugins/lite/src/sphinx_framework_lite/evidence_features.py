@@ -1,4 +1,4 @@
-"""What the score looks at where evidence is known: the render, the photos, their warps.
+"""What is known, taken apart: band maps for the score and the guard, and the guard's numbers.
 
 An image is compared with what is likely to be there: its own spectrum with the photos', its detail
 with the render's where that is certain and with the warped photos' where those agree with the
@@ -131,7 +131,7 @@ class Compared:
         return parts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Known:
     """Evidence taken apart once, for every image that is compared with it."""
 
@@ -141,8 +141,30 @@ class Known:
     render: Seen
     opacity: Tensor
     sources: list[tuple[Seen, Tensor]]
-    agreed: list[Tensor]
-    common: list[Tensor]
+    has_warps: bool
+
+    @cached_property
+    def sure(self) -> Tensor:
+        """What the best source explains of every pixel."""
+        return torch.stack([weight for _, weight in self.sources]).amax(dim=0)
+
+    @cached_property
+    def agreed(self) -> list[Tensor]:
+        """How the render agrees with the sources."""
+        return with_sources(self.render, self.sources)
+
+    @cached_property
+    def common(self) -> list[Tensor]:
+        """Numbers that every image of a view shares."""
+        solid = self.opacity
+        shares = [solid.mean((1, 2, 3)), (solid < 0.5).float().mean((1, 2, 3))]
+        shares.append(self.sure.mean((1, 2, 3)))
+        without = torch.full_like(shares[0], float(not self.has_warps))
+        alike = torch.ones_like(shares[0])
+        if len(self.sources) > 1:
+            (first, one), (second, two) = self.sources[:2]
+            alike = weighted(structure(first, second), one * two)
+        return [*shares, without, *self.agreed, alike]
 
 
 def known(evidence: ScoreEvidence) -> Known:
@@ -160,16 +182,6 @@ def known(evidence: ScoreEvidence) -> Known:
             view = seen(warp)
             near = torch.exp(-(smooth(view.grey, 1.0) - plain).abs() / APART)
             sources.append((view, inside[:, None] * (0.02 + solid) * near))
-    sure = torch.stack([weight for _, weight in sources]).amax(dim=0)
-    common = [solid.mean((1, 2, 3)), (solid < 0.5).float().mean((1, 2, 3)), sure.mean((1, 2, 3))]
-    common.append(torch.full_like(common[0], float(evidence.warps is None)))
-    agreed = with_sources(base, sources)
-    common += agreed
-    if len(sources) > 1:
-        (first, one), (second, two) = sources[:2]
-        common.append(weighted(structure(first, second), one * two))
-    else:
-        common.append(torch.ones_like(common[0]))
     return Known(
         images=renders,
         inputs=evidence.inputs,
@@ -177,8 +189,7 @@ def known(evidence: ScoreEvidence) -> Known:
         render=base,
         opacity=solid,
         sources=sources,
-        agreed=agreed,
-        common=common,
+        has_warps=evidence.warps is not None,
     )
 
 
@@ -191,7 +202,7 @@ def with_sources(view: Seen, sources: list[tuple[Seen, Tensor]]) -> list[Tensor]
 
 
 def features(images: Float[Tensor, "V 3 H W"], evidence: Known) -> Float[Tensor, "V F"]:
-    """Everything the head sees of each image."""
+    """Everything that the guard sees of each image."""
     itself = images is evidence.images
     view, sources = evidence.render if itself else seen(images), evidence.sources
     parts = list(view.own)
@@ -200,9 +211,7 @@ def features(images: Float[Tensor, "V 3 H W"], evidence: Known) -> Float[Tensor,
     with_render = Compared(view, evidence.render)
     parts += with_render.under(evidence.opacity)
     parts += with_render.under(1 - evidence.opacity + 1e-3)
-    sure = torch.stack([weight for _, weight in sources]).amax(dim=0)
+    unsure = 1.02 - evidence.sure.clamp(max=1)
     for ours, theirs in zip(view.energies, evidence.photos.energies, strict=True):
-        parts.append(
-            ((weighted(ours, 1.02 - sure.clamp(max=1)) + TINY) / (theirs.mean() + TINY)).log()
-        )
+        parts.append(((weighted(ours, unsure) + TINY) / (theirs.mean() + TINY)).log())
     return torch.stack([*parts, *evidence.common], dim=1)

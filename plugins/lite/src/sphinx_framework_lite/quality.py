@@ -1,4 +1,4 @@
-"""The quality estimator: a small learned no-reference score with two heads."""
+"""The quality estimator: a small learned no-reference score, by evidence where there is any."""
 
 import torch
 from jaxtyping import Float
@@ -6,12 +6,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sphinx_framework.plugin import NO_PARTS, Parts
-from sphinx_framework.policy.defects import render_share, scarcity, undamaged_share
+from sphinx_framework.policy.defects import render_share, undamaged_share
 from sphinx_framework.policy.plausibility import plausibility, plausible_scores
 from sphinx_framework.types import ScoreEvidence
 from sphinx_framework_lite.config import QualityConfig
 from sphinx_framework_lite.departures import DEPARTURES, departures
-from sphinx_framework_lite.evidence_features import FEATURES, Known, features, known
+from sphinx_framework_lite.evidence_features import FEATURES, Known, features, known, seen
+from sphinx_framework_lite.heads import Head, Heads
+from sphinx_framework_lite.likeness import Likeness, Surroundings
 from sphinx_framework_lite.statistics import (
     NATURAL,
     OPACITY,
@@ -20,39 +22,9 @@ from sphinx_framework_lite.statistics import (
 )
 from sphinx_framework_lite.weights import build
 
-HIDDEN = 48
 SMALLEST = 32
-HEADS = 4
-# Where next to nothing is proven, a fifth is left of what tells a score from its render's.
-DISTRUST = 0.8
-LEAST = 1e-4
-
-
-class Head(nn.Module):
-    """Standardises features and maps them to a score in (0, 1)."""
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.mean: Tensor
-        self.deviation: Tensor
-        self.register_buffer("mean", torch.zeros(features))
-        self.register_buffer("deviation", torch.ones(features))
-        self.layers = nn.Sequential(
-            nn.Linear(features, HIDDEN),
-            nn.SiLU(),
-            nn.Linear(HIDDEN, HIDDEN // 2),
-            nn.SiLU(),
-            nn.Linear(HIDDEN // 2, 1),
-        )
-
-    def forward(self, features: Float[Tensor, "V F"]) -> Float[Tensor, " V"]:
-        return torch.sigmoid(self.plain(features))
-
-    def plain(self, features: Float[Tensor, "V F"]) -> Float[Tensor, " V"]:
-        """The number before it is squeezed into (0, 1)."""
-        normal = ((features - self.mean) / self.deviation).clamp(-4, 4)
-        out: Tensor = self.layers(normal)[:, 0]
-        return out
+# Of what proven damage costs, the share that is taken off: most of it the network has seen itself.
+PRICED = 0.5
 
 
 class QualityNetwork(nn.Module):
@@ -74,40 +46,24 @@ class QualityNetwork(nn.Module):
         return score
 
 
-class Heads(nn.Module):
-    """The mean of some heads, trained apart: one alone depends on its random start."""
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.heads = nn.ModuleList([Head(features) for _ in range(HEADS)])
-
-    def forward(self, features: Float[Tensor, "V F"]) -> Float[Tensor, " V"]:
-        return torch.sigmoid(self.plain(features))
-
-    def plain(self, features: Float[Tensor, "V F"]) -> Float[Tensor, " V"]:
-        """The number before it is squeezed into (0, 1)."""
-        return torch.stack([head.plain(features) for head in self.heads]).mean(0)  # type: ignore[operator]
-
-
-class EvidenceNetwork(nn.Module):
-    """Judges by :mod:`sphinx_framework_lite.evidence_features`: a score, and what was lost."""
+class GuardNetwork(nn.Module):
+    """Says by :func:`judged_features` how much was lost."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.score = Heads(FEATURES)
         self.lost = Heads(3 * FEATURES + DEPARTURES)
 
 
 def judged_features(
-    images: Float[Tensor, "V 3 H W"], seen: Known, render: Float[Tensor, "V F"]
+    images: Float[Tensor, "V 3 H W"], evidence: Known, render: Float[Tensor, "V F"]
 ) -> Float[Tensor, "V G"]:
     """How features changed, how much, the render's, and departures in places.
 
     What the head looks at that says what was lost. render: features of the renders themselves.
     """
-    change = features(images, seen) - render
-    others = torch.cat([seen.images, seen.inputs])
-    places = departures(images, seen.images, seen.opacity, others)
+    change = features(images, evidence) - render
+    others = torch.cat([evidence.images, evidence.inputs])
+    places = departures(images, evidence.images, evidence.opacity, others)
     return torch.cat([change, change.abs(), render, places], dim=1)
 
 
@@ -125,7 +81,8 @@ class LiteQuality:
     ) -> None:
         self._config = config
         self._network = build(QualityNetwork, "quality", config.weights, device)
-        self._judge = build(EvidenceNetwork, "evidence", config.weights, device)
+        self._likeness = build(Likeness, "likeness", config.weights, device)
+        self._guard = build(GuardNetwork, "guard", config.weights, device)
 
     @torch.no_grad()
     def score(
@@ -137,15 +94,13 @@ class LiteQuality:
     ) -> Float[Tensor, " V"]:
         """One score per image, larger is better; opacity is used where the options allow."""
         if evidence is not None and self._config.use_evidence:
-            as_rendered = self._judge.score(_of_renders(evidence)).clamp(min=LEAST)
+            around = _surroundings(evidence)
             if images is evidence.renders:
-                return plausible_scores(100 * as_rendered, images)
-            seen = features(enlarged(images), _taken_apart(evidence))
-            # Where the render is a guess, likeness to it says little: the score stays near its.
-            trust = 1 - DISTRUST * scarcity(evidence)
-            score = as_rendered * (self._judge.score(seen) / as_rendered) ** trust
-            share = undamaged_share(images, evidence) / render_share(evidence)
-            return (plausible_scores(100 * score, images) * share).clamp(max=100)
+                score = self._likeness.score(around.maps_of_renders)
+            else:
+                share = undamaged_share(images, evidence) / render_share(evidence)
+                score = self._likeness.score(around.maps(seen(enlarged(images)))) * share**PRICED
+            return plausible_scores(100 * score, images).clamp(max=100)
         known_opacity = opacity if self._config.use_opacity else None
         return plausible_scores(100 * self._network(enlarged(images), known_opacity), images)
 
@@ -157,8 +112,8 @@ class LiteQuality:
 
         What is no picture at all lost 10 dB.
         """
-        seen = judged_features(enlarged(images), _taken_apart(evidence), _of_renders(evidence))
-        lost = self._judge.lost.plain(seen)
+        rows = judged_features(enlarged(images), _taken_apart(evidence), _of_renders(evidence))
+        lost = self._guard.lost.plain(rows)
         return torch.where(plausibility(images) < 0.5, lost.clamp(min=10), lost)
 
 
@@ -170,11 +125,19 @@ def _taken_apart(evidence: ScoreEvidence) -> Known:
     return found
 
 
+def _surroundings(evidence: ScoreEvidence) -> Surroundings:
+    """What frames are compared with cell by cell, made once a request."""
+    if "lite surroundings" not in evidence.memory:
+        evidence.memory["lite surroundings"] = Surroundings(_taken_apart(evidence))
+    found: Surroundings = evidence.memory["lite surroundings"]
+    return found
+
+
 def _of_renders(evidence: ScoreEvidence) -> Float[Tensor, "V F"]:
     """Features of the renders themselves, made once a request."""
     if "lite renders" not in evidence.memory:
-        seen = _taken_apart(evidence)
-        evidence.memory["lite renders"] = features(seen.images, seen)
+        apart = _taken_apart(evidence)
+        evidence.memory["lite renders"] = features(apart.images, apart)
     found: Tensor = evidence.memory["lite renders"]
     return found
 
