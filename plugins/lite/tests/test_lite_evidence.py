@@ -1,30 +1,18 @@
 """What the score knows of a request is computed once, and is what it would be again."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
-from torch.nn import functional
 
-from sphinx_framework.testing.scenes import room_scene
 from sphinx_framework.types import ScoreEvidence
 from sphinx_framework_lite import evidence_features
 from sphinx_framework_lite.evidence_features import FEATURES, Known, features, known
 
 
 @pytest.fixture
-def evidence() -> ScoreEvidence:
-    scene = room_scene(3, (48, 64))
-    truth = scene.target_images
-    assert truth is not None
-    generator = torch.Generator().manual_seed(2)
-    renders = functional.avg_pool2d(truth, 3, 1, 1)
-    warps = (truth + 0.02 * torch.randn((2, *truth.shape), generator=generator)).clamp(0, 1)
-    return ScoreEvidence(
-        inputs=scene.images,
-        renders=renders,
-        opacity=torch.rand(renders[:, 0].shape, generator=generator),
-        warps=warps,
-        inside=(torch.rand(warps[:, :, 0].shape, generator=generator) > 0.2).float(),
-    )
+def evidence(make_evidence: Callable[..., ScoreEvidence]) -> ScoreEvidence:
+    return make_evidence()
 
 
 def test_the_renders_features_are_those_of_a_picture_like_them(evidence: ScoreEvidence) -> None:

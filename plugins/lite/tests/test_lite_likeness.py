@@ -1,12 +1,12 @@
 """Likeness cell by cell: maps of a request are made once, and the score is their mean."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
-from torch.nn import functional
 
 from sphinx_framework.engine.scoring import target_evidence
 from sphinx_framework.scenes.load import load_scene
-from sphinx_framework.testing.scenes import room_scene
 from sphinx_framework.types import ScoreEvidence
 from sphinx_framework_lite.config import QualityConfig, RegressionConfig
 from sphinx_framework_lite.evidence_features import known, seen
@@ -15,23 +15,7 @@ from sphinx_framework_lite.quality import LiteQuality
 from sphinx_framework_lite.regression import LiteRegression
 
 SIZE = (48, 64)
-
-
-def evidence(size: tuple[int, int] = SIZE, *, warps: int = 2) -> ScoreEvidence:
-    scene = room_scene(5, size)
-    truth = scene.target_images
-    assert truth is not None
-    generator = torch.Generator().manual_seed(2)
-    renders = functional.avg_pool2d(truth, 3, 1, 1)
-    noise = torch.randn((warps, *truth.shape), generator=generator)
-    seen_from_there = (truth + 0.02 * noise).clamp(0, 1)
-    return ScoreEvidence(
-        inputs=scene.images,
-        renders=renders,
-        opacity=torch.rand(renders[:, 0].shape, generator=generator),
-        warps=seen_from_there if warps else None,
-        inside=torch.ones(seen_from_there[:, :, 0].shape) if warps else None,
-    )
+Make = Callable[..., ScoreEvidence]
 
 
 @pytest.fixture(scope="module")
@@ -40,16 +24,18 @@ def estimator() -> LiteQuality:
 
 
 @pytest.mark.parametrize("warps", [0, 1, 2, 3])
-def test_maps_of_renders_are_those_of_pictures_like_them(warps: int) -> None:
-    held = evidence(warps=warps)
+def test_maps_of_renders_are_those_of_pictures_like_them(make_evidence: Make, warps: int) -> None:
+    held = make_evidence(SIZE, warps)
     around = Surroundings(known(held))
     maps = around.maps(seen(held.renders.clone()))
     assert maps.shape == (len(held.renders), CHANNELS, SIZE[0] // CELL, SIZE[1] // CELL)
     assert torch.equal(maps, around.maps_of_renders)
 
 
-def test_a_frame_is_scored_alike_alone_and_among_others(estimator: LiteQuality) -> None:
-    held = evidence()
+def test_a_frame_is_scored_alike_alone_and_among_others(
+    estimator: LiteQuality, make_evidence: Make
+) -> None:
+    held = make_evidence()
     other = held.renders.flip(3) * 0.9
     together = estimator.score(other, evidence=held)
     estimator.score(held.renders, evidence=held)
@@ -77,8 +63,10 @@ def test_damage_in_one_place_lowers_the_likeness_there_alone(estimator: LiteQual
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (20, 90), (131, 70)])
-def test_every_size_of_image_has_a_score(estimator: LiteQuality, size: tuple[int, int]) -> None:
-    held = evidence(size)
+def test_every_size_of_image_has_a_score(
+    estimator: LiteQuality, make_evidence: Make, size: tuple[int, int]
+) -> None:
+    held = make_evidence(size)
     scores = estimator.score(held.renders * 0.95, evidence=held)
     assert bool((scores > 1).all())
     assert bool((scores <= 100).all())
@@ -92,8 +80,7 @@ def test_the_scale_rises_everywhere_and_ends_at_one() -> None:
     assert float(score[-1]) == pytest.approx(1, abs=1e-6)
 
 
-def test_random_weights_judge_too() -> None:
-    network = Likeness()
-    assert network.score(Surroundings(known(evidence())).maps_of_renders).shape == (
-        len(evidence().renders),
-    )
+def test_random_weights_judge_too(make_evidence: Make) -> None:
+    held = make_evidence()
+    scores = Likeness().score(Surroundings(known(held)).maps_of_renders)
+    assert scores.shape == (len(held.renders),)

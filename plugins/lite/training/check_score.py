@@ -24,7 +24,7 @@ from torch import Tensor
 from sphinx_framework.policy.defects import undamaged_share
 from sphinx_framework.types import ScoreEvidence
 from sphinx_framework_lite.config import QualityConfig
-from sphinx_framework_lite.quality import LiteQuality
+from sphinx_framework_lite.quality import PRICED, LiteQuality
 
 LADDER_TARGETS = (0, 3)
 Found = dict[str, list[float]]
@@ -55,7 +55,7 @@ def of_scene(
         if kind == BLIND:
             return estimator.score(images)
         found = estimator.score(images, evidence=evidence)
-        return found if kind == WHOLE else found / undamaged_share(images, evidence)
+        return found if kind == WHOLE else found / undamaged_share(images, evidence) ** PRICED
 
     systems = [*frames_of(scene, frames), truth]
     scores = torch.stack([score(images, whole) for images in systems])

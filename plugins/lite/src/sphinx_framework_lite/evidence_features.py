@@ -102,31 +102,34 @@ class Compared:
 
     def __init__(self, view: Seen, other: Seen) -> None:
         self._energies = list(zip(view.energies, other.energies, strict=True))
-        self._both = [
+        self.both = [
             (ours * theirs).mean(1, keepdim=True)
             for ours, theirs in zip(view.bands, other.bands, strict=True)
         ]
-        self._structure = structure(view, other)
+        self.structure = structure(view, other)
         x, y = view.slopes, other.slopes
-        self._gradients = (2 * x * y + GRADIENT) / (x * x + y * y + GRADIENT)
-        self._away = (view.grey - other.grey).square()
-        self._apart = view.colours - other.colours
-        low = self._apart.abs()
-        self._low = low.mean(1, keepdim=True), low.amax(1, keepdim=True)
+        self.gradients = (2 * x * y + GRADIENT) / (x * x + y * y + GRADIENT)
+        self.away = (view.grey - other.grey).square()
+        self.apart = view.colours - other.colours
+
+    @cached_property
+    def _low(self) -> tuple[Tensor, Tensor]:
+        low = self.apart.abs()
+        return low.mean(1, keepdim=True), low.amax(1, keepdim=True)
 
     def under(self, weight: Float[Tensor, "V 1 H W"]) -> list[Tensor]:
         """Gain and coherence of every band, structure, gradients, low colours: ``14`` numbers."""
         parts = []
-        for both, (ours, theirs) in zip(self._both, self._energies, strict=True):
+        for both, (ours, theirs) in zip(self.both, self._energies, strict=True):
             shared, mine, its = (weighted(x, weight) for x in (both, ours, theirs))
             parts.append(((mine + TINY) / (its + TINY)).log())
             parts.append((shared + TINY) / ((mine + TINY) * (its + TINY)).sqrt())
-        parts += [weighted(self._structure, weight), weighted(self._gradients, weight)]
-        parts.append((weighted(self._away, weight) + TINY).log())
+        parts += [weighted(self.structure, weight), weighted(self.gradients, weight)]
+        parts.append((weighted(self.away, weight) + TINY).log())
         mean, most = self._low
         parts.append(weighted(mean, weight))
         parts.append((most * weight).amax((1, 2, 3)))
-        cast = (self._apart * weight).sum((2, 3))
+        cast = (self.apart * weight).sum((2, 3))
         parts.append((cast / weight.sum((2, 3)).clamp(min=1e-3)).abs().amax(1))
         return parts
 

@@ -42,9 +42,6 @@ class Heads(nn.Module):
         super().__init__()
         self.heads = nn.ModuleList([Head(features) for _ in range(HEADS)])
 
-    def forward(self, features: Float[Tensor, "V F"]) -> Float[Tensor, " V"]:
-        return torch.sigmoid(self.plain(features))
-
     def plain(self, features: Float[Tensor, "V F"]) -> Float[Tensor, " V"]:
         """The number before it is squeezed into (0, 1)."""
         return torch.stack([head.plain(features) for head in self.heads]).mean(0)  # type: ignore[operator]

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sphinx_framework_lite.evidence_features import GRADIENT, Known, Seen, structure
+from sphinx_framework_lite.evidence_features import Compared, Known, Seen, structure
 
 # Pixels on a side of a cell.
 CELL = 4
@@ -33,17 +33,13 @@ def cells(x: Float[Tensor, "V C H W"]) -> Float[Tensor, "V C h w"]:
 
 def compared(view: Seen, other: Seen) -> Float[Tensor, "V 14 h w"]:
     """Structure, gradients, distance; coherence and gain of every band; low colours."""
-    x, y = view.slopes, other.slopes
-    parts = [cells(structure(view, other))]
-    parts.append(cells((2 * x * y + GRADIENT) / (x * x + y * y + GRADIENT)))
-    parts.append((cells((view.grey - other.grey).square()) + 1e-5).log() / 4)
-    for ours, theirs, mine, its in zip(
-        view.bands, other.bands, view.energies, other.energies, strict=True
-    ):
-        both = cells((ours * theirs).mean(1, keepdim=True))
+    maps = Compared(view, other)
+    parts = [cells(maps.structure), cells(maps.gradients)]
+    parts.append((cells(maps.away) + 1e-5).log() / 4)
+    for both, mine, its in zip(maps.both, view.energies, other.energies, strict=True):
         mine, its = cells(mine) + TINY, cells(its) + TINY
-        parts += [both / (mine * its).sqrt(), (mine / its).log() / 2]
-    parts.append(10 * cells(view.colours - other.colours))
+        parts += [cells(both) / (mine * its).sqrt(), (mine / its).log() / 2]
+    parts.append(10 * cells(maps.apart))
     return torch.cat(parts, dim=1)
 
 
