@@ -4,22 +4,27 @@ from dataclasses import replace
 
 import pytest
 import torch
+from goldens import capture_folder
 from torch.nn import functional
 
 from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.errors import JobError
+from sphinx_framework.scenes.frame_pairs import captured
 from sphinx_framework.scenes.load import load_scene
 
 TARGETS = [1, 4]
 
 
 def few_targets(name):
-    scene = load_scene(name, size=(96, 96))
+    return of_targets(load_scene(name, size=(96, 96)), TARGETS)
+
+
+def of_targets(scene, targets):
     return replace(
         scene,
-        targets=scene.targets[TARGETS],
-        target_images=scene.target_images[TARGETS],
+        targets=scene.targets[targets],
+        target_images=scene.target_images[targets],
         order=None,
     )
 
@@ -37,6 +42,13 @@ def scene():
 @pytest.fixture(scope="module")
 def other():
     return few_targets("procedural:report/521").target_images
+
+
+@pytest.fixture(scope="module")
+def wide():
+    """Two photos so far apart that they prove .15 of the views between."""
+    (scene,) = captured(f"{capture_folder('dl3dv_140')}:0-29", (96, 96))
+    return of_targets(scene, [3, 14, 25])
 
 
 def blocks(render, _):
@@ -57,6 +69,9 @@ PLANTED = {
     "its neighbour's frame": lambda render, _: render.roll(1, 0),
     "the view without colours": lambda render, _: render.mean(1, keepdim=True).expand_as(render),
 }
+
+
+GROSS = ("black", "blocks", "noise", "another scene", "the negative")
 
 
 class Painter:
@@ -98,6 +113,14 @@ def test_none_of_its_frames_is_served(engine, scene, other, kind):
         assert "lost" in frame.reason or "of what the inputs prove" in frame.reason
         assert frame.missed
         assert torch.equal(result.images[frame.index], result.coarse.images[frame.index])
+
+
+@pytest.mark.parametrize("kind", GROSS)
+def test_nor_is_any_of_views_that_the_photos_prove_little_of(engine, wide, other, kind):
+    cycled = other[torch.arange(len(wide.targets)) % len(other)]
+    frames = painted(engine, wide, lambda render: PLANTED[kind](render, cycled)).report.frames
+    assert all(frame.steps_run for frame in frames)
+    assert {(frame.served, frame.missed) for frame in frames} == {("regression", True)}
 
 
 def test_one_that_makes_nan_ends_the_request_with_its_name(engine, scene):
