@@ -26,7 +26,7 @@ from sphinx_framework.executors.attention import (
     refuse_causal_frame,
     widened,
 )
-from sphinx_framework.executors.dense import DenseExecutor
+from sphinx_framework.executors.dense import DenseExecutor, zero_border
 from sphinx_framework.executors.kept import keeps_for, packed_conv2d
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.statistics import clip_statistics, normalised
@@ -67,7 +67,7 @@ class BlockSparseExecutor(DenseExecutor):
     ) -> Float[Tensor, "R D i j"]:
         canvas = self.cache.get(f"{site}.input")  # [gT, h + 2p, w + 2q, C]
         branches = canvas.shape[0] // self.num_frames
-        side, border = (x.shape[2], x.shape[3]), (int(conv.padding[0]), int(conv.padding[1]))
+        side, border = (x.shape[2], x.shape[3]), zero_border(conv)
         flat = canvas.flatten(0, 2)
         cells = x.permute(0, 2, 3, 1).flatten(0, 2)
         flat.index_copy_(0, self.tiles.cells(branches, side, border), cells)

@@ -29,6 +29,25 @@ def same_conv2d(conv: nn.Conv2d, x: Tensor, padding: tuple[int, int]) -> Tensor:
     return F.conv2d(x, conv.weight, conv.bias, conv.stride, padding, conv.dilation, conv.groups)
 
 
+def zero_border(conv: nn.Conv2d) -> tuple[int, int]:
+    """Rows and columns of zeros on either side of what a convolution reads.
+
+    Raises ``ValueError`` for a padding to the same size that differs from side to side, which tiles
+    cannot have.
+    """
+    if not isinstance(conv.padding, str):
+        return conv.padding[0], conv.padding[1]
+    if conv.padding == "valid":
+        return 0, 0
+    reach = [d * (k - 1) for d, k in zip(conv.dilation, conv.kernel_size, strict=True)]
+    if any(r % 2 for r in reach):
+        raise ValueError(
+            f"a convolution of {conv.kernel_size[0]}x{conv.kernel_size[1]} with padding='same' "
+            "pads its sides differently; steps of tiles need numbers"
+        )
+    return reach[0] // 2, reach[1] // 2
+
+
 class DenseExecutor:
     """Runs every frame of the clip; rows are frames, guidance branches outermost."""
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sphinx_framework.executors.attention import by_hand, in_cells
-from sphinx_framework.executors.dense import DenseExecutor
+from sphinx_framework.executors.dense import DenseExecutor, zero_border
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.statistics import (
     affine,
@@ -37,7 +37,7 @@ class RecordExecutor(DenseExecutor):
     ) -> Float[Tensor, "R D i j"]:
         if not self.tiles:
             return super().conv2d(site, conv, x)
-        above, left = int(conv.padding[0]), int(conv.padding[1])
+        above, left = zero_border(conv)
         # Channels last and with its zero border: windows with halo are plain row gathers later.
         canvas = F.pad(x.permute(0, 2, 3, 1), (0, 0, left, left, above, above))
         self.cache.put(f"{site}.input", canvas)

@@ -1,10 +1,11 @@
 import pytest
 import torch
 from networks import KINDS, MixedModel, random_clip
+from torch import nn
 
 from sphinx_framework.errors import StaleCacheError
 from sphinx_framework.executors.block_sparse import BlockSparseExecutor
-from sphinx_framework.executors.dense import DenseExecutor
+from sphinx_framework.executors.dense import DenseExecutor, zero_border
 from sphinx_framework.executors.frame_subset import FrameSubsetExecutor
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.record import RecordExecutor
@@ -81,6 +82,12 @@ def test_whole_frames_as_tiles_are_a_frame_subset(kind):
         expected = torch.zeros_like(fresh)
         expected[rows] = model.denoise(fresh[rows], 3, condition, subset)
     assert relative_error(result, ops.maps(expected)) < 1e-5
+
+
+def test_a_padding_that_differs_from_side_to_side_is_refused():
+    with pytest.raises(ValueError, match="4x3 with padding='same' pads its sides differently"):
+        zero_border(nn.Conv2d(2, 2, (4, 3), padding="same"))
+    assert zero_border(nn.Conv2d(2, 2, 4, padding="valid")) == (0, 0)
 
 
 def test_a_tile_sees_its_neighbour_as_it_was_written_last():
