@@ -112,7 +112,7 @@ def _job_commands(commands: "Commands[Parser]") -> None:
     importing.add_argument("source", metavar="PATH", help="folder of photos, a video, or any scene")
     importing.add_argument("--out", required=True, metavar="DIR", help="scene folder to write")
     importing.add_argument(
-        "--frames", type=int, default=8, metavar="N", help="how many frames of a video (default: 8)"
+        "--frames", type=int, metavar="N", help="how many frames of a video (default: 8)"
     )
     importing.add_argument(
         "--poses", metavar="NAME", help="pose estimator of photos (default: colmap)"

@@ -253,7 +253,7 @@ def _rgb_array(image: Image.Image, path: Photo) -> np.ndarray:
     if image.mode in _DEEP_GREY or image.mode == "F":
         whole = 1 if image.mode == "F" else 65535
         values = np.asarray(image).astype(np.float32)
-        _check_values(values, whole, path)
+        _check_values(values, whole, path, wide=image.mode == "I")
         return np.repeat((values / whole).clip(0, 1)[..., None], 3, axis=2)
     if not image.has_transparency_data:
         return np.asarray(image.convert("RGB")).astype(np.float32) / 255
@@ -262,13 +262,22 @@ def _rgb_array(image: Image.Image, path: Photo) -> np.ndarray:
     return pixels[..., :3] * alpha + (1 - alpha)
 
 
-def _check_values(values: np.ndarray, whole: int, path: Photo) -> None:
-    """Numbers of another scale would be clipped to white: nobody asked for that picture."""
+def _check_values(values: np.ndarray, whole: int, path: Photo, *, wide: bool) -> None:
+    """Numbers of another scale would be clipped to white, or black: nobody asked for that picture.
+
+    wide: the numbers are of 32 bits, which says nothing of where white lies.
+    """
     if not np.isfinite(values).all():
         raise SceneError(
             f"{shown(path)}: holds NaN or infinity.", hint="Export it as 8 or 16 bits."
         )
     low, high = float(values.min()), float(values.max())
+    if wide and 0 < high <= 255:
+        raise SceneError(
+            f"{shown(path)}: holds 32-bit numbers of at most {high:.6g}: the values of an 8-bit "
+            "photo, or of a 16-bit one that is nearly black?",
+            hint="Export it as 8 or 16 bits.",
+        )
     if low < -_SLACK * whole or high > (1 + _SLACK) * whole:
         raise SceneError(
             f"{shown(path)}: holds values from {low:.6g} to {high:.6g}; those of a photo lie "

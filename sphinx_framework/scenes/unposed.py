@@ -82,16 +82,22 @@ def unused_note(files: Sequence[Path]) -> str:
 
 
 @contextmanager
-def unposed_photos(path: Path, frames: int = FRAMES) -> Iterator[list[Path]]:
+def unposed_photos(path: Path, frames: int | None = None) -> Iterator[list[Path]]:
     """The photos of a folder, or ``frames`` frames of a video; none of a scene with cameras.
 
-    The frames of a video lie in a folder that is gone afterwards.
+    The frames of a video (``FRAMES`` where no number is asked for) lie in a folder that is gone
+    afterwards. Raises :class:`SceneError` for a number of frames of what is no video.
     """
     if not is_video(path):
+        if frames is not None and path.exists():
+            raise SceneError(
+                f"{shown(path)}: is no video, and --frames says how many of its frames to take.",
+                hint="Leave --frames out: all photos of a folder are taken.",
+            )
         yield photo_files(path)
         return
     with tempfile.TemporaryDirectory(prefix="sphinx-frames-") as folder:
-        yield write_frames(path, Path(folder), frames)
+        yield write_frames(path, Path(folder), FRAMES if frames is None else frames)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -229,3 +229,13 @@ def test_an_input_without_its_photo_is_named_in_one_printable_line(command, sour
     assert "a\\nb\\x1b[31m.png is not there" in ended.err.replace("\n", " ")
     assert "\x1b" not in ended.err
     assert "Check the file names" in ended.err
+
+
+def test_a_number_of_frames_of_what_is_no_video_is_refused(command, source):
+    ended = command("import", source, "--out", command.folder / "imported", "--frames", "4")
+    assert ended.code == 2
+    assert "is no video" in ended.err.replace("\n", " ")
+    assert not (command.folder / "imported").exists()
+    ended = command("import", source / "no", "--out", command.folder / "imported", "--frames", "4")
+    assert ended.code == 2
+    assert "is no video" not in ended.err.replace("\n", " ")

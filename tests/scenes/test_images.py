@@ -95,6 +95,7 @@ def test_text_and_folders_are_no_images(tmp_path):
         ([[-0.5, 0.0, 1.0]], r"odd.tiff: holds values from -0.5 to 1"),
         ([[0.0, float("nan"), 1.0]], r"odd.tiff: holds NaN or infinity"),
         ([[0, 1, 70000]], r"odd.tiff: holds values from 0 to 70000; .* within 0 and 65535\."),
+        ([[0, 1, 255]], r"odd.tiff: holds 32-bit numbers of at most 255: .* nearly black\?"),
     ],
 )
 def test_numbers_of_another_scale_are_named_and_never_clipped(tmp_path, values, says):
