@@ -77,6 +77,21 @@ def test_the_share_is_of_the_best_system_or_of_full_diffusions_score():
     assert any("full diffusion's score" in text for text in told)
 
 
+def test_the_best_is_the_cheapest_of_those_that_three_decimals_do_not_tell_apart():
+    def told(similar):
+        dear = scene(9.0, 350, similar, 23)
+        return {c.text: c for c in dial_claims(rows(diffusion=dear), SYSTEMS, "truth")}
+
+    claim = told(0.9004)["fine 1: at least 90% of scenes keep 1 of the similarity of 'fine 1'"]
+    assert claim.met
+    assert claim.numbers.endswith(
+        "; of 'diffusion', higher in the mean by less than 0.0005 of it, 0%"
+    )
+    claim = told(0.901)["fine 1: at least 90% of scenes keep 1 of the similarity of 'diffusion'"]
+    assert not claim.met
+    assert claim.numbers == "0% of 5, 0.999 in the mean, worst 0.999"
+
+
 def test_shares_of_a_score_are_promised_only_where_the_rules_promise_them():
     def listed(objective):
         return [c.text for c in promise(rows(), SYSTEMS, objective)]
