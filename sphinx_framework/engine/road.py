@@ -1,7 +1,7 @@
 """The road behind the plan: clips one after another, a second chance for misses, final frames."""
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -21,6 +21,7 @@ from sphinx_framework.executors.cache_pool import CachePool
 from sphinx_framework.executors.passes import Call
 from sphinx_framework.policy.pace import Pace
 from sphinx_framework.policy.schedule import METHOD_MODES, Schedule
+from sphinx_framework.protocols import takes_evidence
 from sphinx_framework.types import CoarseViews
 
 
@@ -35,13 +36,17 @@ class Refined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Road:
-    """One request behind its plan; ``images`` are the coarse ones until clips are refined."""
+    """One request behind its plan; ``images`` are the coarse ones until clips are refined.
+
+    refined: the targets whose images are no longer their renders.
+    """
 
     request: Request
     caches: CachePool
     pace: Pace
     coarse: CoarseViews
     images: Float[Tensor, "T 3 H W"]
+    refined: set[int] = field(default_factory=set)
 
     def run(self, decisions: Decisions) -> Generator[Event | Call, Tensor | None, Refined]:
         """Frames as they become final; while a retry may come, none is final before the scores."""
@@ -51,7 +56,7 @@ class Road:
             yield from self._served(decisions)
         yield from relayed(self._denoised(decisions), _not_yet_final if retry else _as_it_is)
         self.pace.observe(decisions.predicted_denoise_seconds, request.seconds.denoise)
-        achieved = self._score()
+        achieved = self._score(decisions)
         yield request.done("quality")
         if retry:
             decisions, achieved = yield from self._retried(decisions, achieved)
@@ -98,6 +103,7 @@ class Road:
             for index in refined:
                 kept = index in served
                 self.images[index] = served[index] if kept else self.coarse.images[index]
+                (self.refined.add if kept else self.refined.discard)(index)
                 yield self._final(index, "refined" if kept else "regression")
         yield StageDone(stage="denoise", seconds=request.seconds.denoise)
 
@@ -120,19 +126,25 @@ class Road:
                 for index, start in enumerate(decisions.starts)
             ]
             decisions = replace(decisions, starts=tuple(starts))
-            achieved = self._score()
+            achieved = self._score(decisions)
             yield request.done("quality")
         for index, start in enumerate(decisions.starts):
             kept = start == request.config.num_steps or index in request.withheld
             yield self._final(index, "regression" if kept else "refined")
         return decisions, achieved
 
-    def _score(self) -> Float[Tensor, " T"]:
-        """Score the finished images like photos: without an opacity of their own."""
-        request = self.request
+    def _score(self, decisions: Decisions) -> Float[Tensor, " T"]:
+        """Score the finished images like photos: without an opacity of their own.
+
+        Where all of them are their renders, a score by evidence is known already.
+        """
+        request, coarse = self.request, self.coarse
+        estimator = request.components.quality
         with request.timing("quality"), torch.no_grad():
-            estimator, coarse = request.components.quality, self.coarse
-            scores = final_scores(estimator, self.images, lambda: request.known(coarse))
+            if not self.refined and takes_evidence(estimator):
+                scores = decisions.quality.score
+            else:
+                scores = final_scores(estimator, self.images, lambda: request.known(coarse))
             return scores.detach().float().cpu()
 
     def _final(self, index: int, served: Served) -> FrameFinal:

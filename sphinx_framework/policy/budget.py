@@ -129,9 +129,12 @@ def request_seconds(cost: CostModel, schedules: Sequence[Schedule]) -> tuple[flo
     frames = sum(schedule.num_frames for schedule in schedules)
     encoded = sum(schedule.num_frames for schedule in run)
     decoded = sum(start < s.num_steps for s in run for start in s.starts)
+    scores = cost.of_request("quality_seconds", frames)
+    if scores is not None and not decoded:
+        scores *= cost.quality_of_renders
     stages = {
         "regression": cost.of_request("regression_seconds", frames),
-        "quality": cost.of_request("quality_seconds", frames),
+        "quality": scores,
         "plan": cost.of_request("plan_seconds", frames),
         "encode": _times(cost.encode_per_frame, encoded),
         "decode": _times(cost.decode_per_frame, decoded),

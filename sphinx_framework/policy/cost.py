@@ -39,7 +39,8 @@ class CostModel(Options):
     pixels: of a frame, as measured, or as asked for by :meth:`at`; 0: not known, so sizes do not
     count. sizes: more measurements, which seconds are interpolated between; without them, time is
     proportional to pixels and frames. watts: mean power while steps were timed. one_branch: a step
-    of one guidance branch, over one of both.
+    of one guidance branch, over one of both. quality_of_renders: where nothing is refined, renders
+    are not scored a second time.
     measured: where the numbers come from; empty for the built-in assumption, whose unit is the
     full step (relative cost only, so no latency is predicted).
     """
@@ -72,6 +73,12 @@ class CostModel(Options):
     )
     quality_seconds: Seconds | None = Field(
         default=None, description="seconds of all scores of a request"
+    )
+    quality_of_renders: Measure = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="share of quality_seconds of a request that refines nothing",
     )
     plan_seconds: Seconds | None = Field(
         default=None, description="seconds from scores to schedules"

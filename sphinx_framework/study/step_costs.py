@@ -12,14 +12,16 @@ from torch import Tensor
 from sphinx_framework.energy.choose import choose_meter
 from sphinx_framework.energy.meter import measure_energy
 from sphinx_framework.engine.engine import Engine
+from sphinx_framework.engine.events import StageDone
 from sphinx_framework.engine.report import device_name
+from sphinx_framework.engine.result import Seconds
 from sphinx_framework.errors import CapabilityError
 from sphinx_framework.executors.latent_cache import LatentCache
 from sphinx_framework.executors.passes import frames_pass, full_pass, tiles_pass
 from sphinx_framework.executors.tiles import TileSet
 from sphinx_framework.policy.cost import CostModel, StepKind, StepSample, fit_cost
 from sphinx_framework.policy.cost_sizes import SizeCost
-from sphinx_framework.protocols import StepPolicy
+from sphinx_framework.protocols import StepPolicy, takes_evidence
 from sphinx_framework.types import QualityReport, Scene, StartSteps
 
 TILE_SHARES = (0.05, 0.1, 0.25, 0.5, 0.75)
@@ -183,14 +185,24 @@ def measure_stages(engine: Engine, scene: Scene, runs: int = 3) -> dict[str, flo
     brief = Engine(components, config, engine.device)
     slots = sum(layout.num_latents for layout in engine.components.diffusion.layouts(scene))
     brief.render(scene, mode="fine")
-    times = [brief.render(scene, mode="fine").report.seconds for _ in range(runs)]
+    before, times = zip(*(_timed_stages(brief, scene) for _ in range(runs)), strict=True)
+    again = takes_evidence(brief.components.quality)  # others score renders as results once more
+    scored = [b / max(t.quality, 1e-9) for b, t in zip(before, times, strict=True)]
     return {
         "regression_seconds": median(t.regression for t in times),
         "quality_seconds": median(t.quality for t in times),
+        "quality_of_renders": min(1.0, median(scored)) if again else 1.0,
         "plan_seconds": median(t.plan for t in times),
         "encode_per_frame": median(t.encode for t in times) / slots,
         "decode_per_frame": median(t.decode for t in times) / len(scene.targets),
     }
+
+
+def _timed_stages(engine: Engine, scene: Scene) -> tuple[float, Seconds]:
+    """Seconds of the scores before the plan, and of all stages."""
+    events = engine.stream(scene, mode="fine")
+    scored = (e.seconds for e in events if isinstance(e, StageDone) and e.stage == "quality")
+    return next(scored), events.result().report.seconds
 
 
 def fewer_targets(scene: Scene, count: int) -> Scene:
@@ -213,6 +225,7 @@ def measure_size(engine: Engine, scene: Scene, seconds: float, runs: int = 3) ->
     (full,) = timed([_full_call(subject)], engine.device, seconds)
     height, width = scene.targets.image_size
     stages = measure_stages(engine, scene, runs)
+    del stages["quality_of_renders"]  # a share, of any size
     return SizeCost(pixels=height * width, frames=subject.num_frames, full=full, **stages)
 
 

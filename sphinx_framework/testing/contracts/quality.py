@@ -86,6 +86,18 @@ class QualityContract(Demands):
         error = relative_error(together, torch.cat(singles))
         self.expect(error < self.tolerance, "a score that depends on its image's evidence", error)
 
+    def test_a_picture_just_like_its_render_scores_like_it(self) -> None:
+        estimator: QualityEstimator = self.make()
+        if not takes_evidence(estimator):
+            raise NotApplicable("takes no evidence")
+        scene = self.scene()
+        coarse = self.coarse(scene)
+        evidence = target_evidence(scene, coarse)
+        render = estimator.score(coarse.images, coarse.opacity, evidence=evidence)
+        result = estimator.score(coarse.images.clone(), evidence=evidence)
+        error = relative_error(result, render)
+        self.expect(error < self.tolerance, "the render's score for the same picture", error)
+
     def test_tells_what_each_frame_lost(self) -> None:
         estimator: QualityEstimator = self.make()
         if not isinstance(estimator, LossEstimator):
