@@ -50,6 +50,16 @@ def test_targets_and_photos_are_scored_with_what_is_known_of_them():
     assert float(photos.opacity.min()) == 1
 
 
+@pytest.mark.parametrize("why", ["regression", "all withheld"])
+def test_frames_that_are_their_renders_are_not_scored_again(why):
+    judge = Judge(9.0 if why == "all withheld" else 0.0)
+    result = rendered(judge, "regression" if why == "regression" else "coarse")
+    assert len(judge.seen) == 2  # the renders and the photos
+    for frame in result.report.frames:
+        assert frame.served == "regression"
+        assert (frame.achieved_score, frame.achieved_ratio) == (50.0, 1.0)
+
+
 def test_an_estimator_without_evidence_is_asked_as_before():
     class Plain:
         def score(self, images, opacity=None):

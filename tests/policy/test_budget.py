@@ -134,6 +134,15 @@ def test_a_request_that_denoises_nothing_is_encoded_and_decoded_for_nothing():
     assert request_seconds(cost, [scheduled([STEPS, STEPS])])[0] == 0
 
 
+def test_a_request_that_refines_nothing_scores_its_renders_once():
+    cost = COST.model_copy(update={"quality_seconds": 2.0, "quality_of_renders": 0.25})
+    nothing, some = scheduled([STEPS, STEPS]), scheduled([STEPS, 20])
+    assert request_seconds(cost, [nothing])[0] == 0.5
+    for schedules in ([some], [nothing, some]):
+        seconds = request_seconds(cost, schedules)[0]
+        assert seconds == pytest.approx(cost.denoise_seconds(some) + 2.0)
+
+
 def test_without_a_measured_cost_there_is_no_request_to_predict():
     with pytest.raises(ValueError, match="measured"):
         request_seconds(CostModel(), [scheduled([20])])

@@ -1,5 +1,8 @@
 """Measuring step times on this machine."""
 
+import time
+from dataclasses import replace
+
 import pytest
 import torch
 from engines import calls_of
@@ -7,7 +10,13 @@ from engines import calls_of
 from sphinx_framework.energy.meter import Energy
 from sphinx_framework.errors import CapabilityError
 from sphinx_framework.plugin import Capabilities
-from sphinx_framework.study.step_costs import configurations, measure_costs, prepare, timed
+from sphinx_framework.study.step_costs import (
+    configurations,
+    measure_costs,
+    measure_stages,
+    prepare,
+    timed,
+)
 from sphinx_framework.testing.fakes import fake_scene
 from sphinx_framework.testing.pipeline import fake_engine
 
@@ -61,6 +70,18 @@ def test_the_stages_around_the_loop_are_measured_with_the_steps():
     stages = ("regression_seconds", "quality_seconds", "plan_seconds")
     frames = ("encode_per_frame", "decode_per_frame")
     assert all(getattr(cost, name) > 0 for name in (*stages, *frames))
+
+
+def test_the_share_of_the_scores_that_renders_take_is_measured_where_they_are_scored_once():
+    class Slow:
+        def score(self, images, opacity=None, *, evidence=None):
+            time.sleep(0.02)
+            return torch.full((len(images),), 50.0)
+
+    plain = fake_engine()
+    assert measure_stages(plain, fake_scene())["quality_of_renders"] == 1
+    plain.components = replace(plain.components, quality=Slow())
+    assert 0 < measure_stages(plain, fake_scene())["quality_of_renders"] < 1
 
 
 def test_power_is_measured_only_where_a_meter_counts(monkeypatch):
