@@ -92,6 +92,7 @@ BROKEN = [
     ("quality", "score", planted.undefined_on_flat, "flat_images"),
     ("quality", "score", planted.evidence_of_the_batch, "evidence_belongs"),
     ("quality", "score", planted.only_with_warps, "evidence_may_lack"),
+    ("quality", "score", planted.dearer_as_a_render, "a_picture_just_like"),
     ("quality", "score", lambda f, q, s, *x: q(*x) / q(*x).sum(), "a_batch_scores_like"),
     (
         "quality",

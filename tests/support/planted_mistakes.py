@@ -226,6 +226,11 @@ def evidence_of_the_batch(fake, score, state, images, opacity=None, *, evidence=
     return score(images, opacity) * known
 
 
+def dearer_as_a_render(fake, score, state, images, opacity=None, *, evidence=None):
+    """A render pays for what it does not see; the same picture as a result does not."""
+    return score(images) * (1 if opacity is None else opacity.mean((1, 2)) + 0.5)
+
+
 @crashes("NoneType.*'mean'")
 def only_with_warps(fake, score, state, images, opacity=None, *, evidence=None):
     """Takes it for granted that a regression stage knows depth."""
