@@ -1,6 +1,6 @@
 r"""Compose docs/results.md from an evaluation on held-out scenes.
 
-    sphinx-nvs evaluate --config lite --scenes procedural:report/900-939 --repeats 3 \
+    sphinx-nvs evaluate --config lite --scenes procedural:report/2000-2039 --repeats 3 \
         --few-steps 25,10,5,3,2,1 --qualities 0.8,0.9,0.95,0.98,1 --modes fine --out out/dial
     python docs/make_results.py out/dial docs/results.md \
         --rules plugins/lite/src/sphinx_framework_lite/rules.toml

@@ -64,16 +64,16 @@ def compared(engine: Engine, result: RenderResult, seed: int) -> list[Row]:
         return []
     few_config = engine.config.model_copy(update={"num_steps": FEW})
     few = Engine(engine.components, few_config, engine.device, engine.registry)
-    prepared = engine.prepare(result.scene, mode="diffusion")
+    prepared = engine.prepare(result.scene, mode="diffusion", coarse=result.coarse)
     again = few.prepare(
-        result.scene, mode="diffusion", coarse=prepared.coarse, report=prepared.report
+        result.scene, mode="diffusion", coarse=result.coarse, report=prepared.report
     )
     full, plain = engine.render(prepared, seed=seed), few.render(again, seed=seed)
-    regression = prepared.seconds.regression
+    regression = result.report.seconds.regression
     rows = [
-        ("regression stage", result.coarse.images, result.report.seconds.regression),
+        ("regression stage", result.coarse.images, regression),
         ("result", result.images, spent(result)),
-        (f"full diffusion, {engine.config.num_steps} steps", full.images, spent(full)),
+        (f"full diffusion, {engine.config.num_steps} steps", full.images, regression + spent(full)),
         (f"plain diffusion, {FEW} steps", plain.images, regression + spent(plain)),
     ]
     return [_row(name, images, result.scene.target_images, took) for name, images, took in rows]

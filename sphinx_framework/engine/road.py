@@ -58,6 +58,11 @@ class Road:
         self.pace.observe(decisions.predicted_denoise_seconds, request.seconds.denoise)
         achieved = self._score(decisions)
         yield request.done("quality")
+        took = request.seconds
+        if not took.denoise and took.regression:  # the rest is all there is to learn from
+            self.pace.observe(
+                decisions.predicted_seconds, took.regression + took.quality + took.plan
+            )
         if retry:
             decisions, achieved = yield from self._retried(decisions, achieved)
         return Refined(images=self.images, decisions=decisions, achieved=achieved)

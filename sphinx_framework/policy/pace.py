@@ -20,7 +20,10 @@ class Pace:
         self.factor = 1.0
 
     def observe(self, predicted: float | None, actual: float) -> None:
-        """Learn from one request's denoising; ``predicted`` was made at the present factor."""
+        """Learn from one request's denoising, or from the whole of one that denoised nothing.
+
+        ``predicted`` was made at the present factor.
+        """
         if predicted is None or not (predicted > 0 and actual > 0):
             return
         surprise = min(LARGEST_SURPRISE, max(1 / LARGEST_SURPRISE, actual / predicted))

@@ -57,6 +57,22 @@ def test_an_engine_predicts_the_next_request_at_the_pace_of_the_last():
     )
 
 
+def test_requests_that_denoise_nothing_teach_it_too():
+    stages = {"regression_seconds": STEP, "quality_seconds": STEP, "plan_seconds": STEP}
+    stages |= {"encode_per_frame": 0.0, "decode_per_frame": 0.0}
+    engine = fake_engine(cost=slow_table(**stages))
+    first = engine.render(fake_scene(), mode="regression")
+    assert engine.render(fake_scene(), mode="regression").report.pace < 1
+    # Views that were handed in took no time, which says nothing of the machine.
+    known = fake_engine(cost=slow_table(**stages))
+    for _ in range(2):
+        prepared = known.prepare(fake_scene(), mode="regression", coarse=first.coarse)
+        assert known.render(prepared).report.pace == 1
+    unknown = fake_engine(cost=slow_table())  # no stage is in the table: nothing was predicted
+    unknown.render(fake_scene(), mode="regression")
+    assert unknown.render(fake_scene(), mode="regression").report.pace == 1
+
+
 def test_plans_under_a_budget_do_not_depend_on_the_pace():
     stages = {"regression_seconds": 0.0, "quality_seconds": 0.0, "plan_seconds": 0.0}
     stages |= {"encode_per_frame": 0.0, "decode_per_frame": 0.0}
