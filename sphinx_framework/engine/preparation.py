@@ -66,7 +66,8 @@ def preparing(
     """Run what was not handed in, saying what is done; returns the prepared request."""
     components, scene = request.components, request.scene
     if coarse is None:
-        components.diffusion.layouts(scene)  # what it refuses must not cost a render first
+        if request.mode != "regression":
+            components.diffusion.layouts(scene)  # what it refuses must not cost a render first
         with request.timing("regression"), torch.no_grad():
             coarse = _rendered(components.regression, scene, memory)
         yield request.done("regression")

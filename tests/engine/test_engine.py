@@ -170,7 +170,7 @@ def test_a_scene_whose_size_does_not_fit_the_model_is_refused(size):
         fixed_engine((10,) * 4).render(fake_scene(size=size), mode="selective")
 
 
-@pytest.mark.parametrize("mode", ["fine", "diffusion", "regression"])
+@pytest.mark.parametrize("mode", ["fine", "diffusion"])
 def test_what_the_diffusion_model_refuses_costs_no_render(mode, monkeypatch):
     engine, rendered = fake_engine(), []
 
