@@ -23,9 +23,10 @@ quality, the two are merged and fitted as one, so cost never rises with the rati
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -37,6 +38,7 @@ from sphinx_framework.study.calibrate.bounds import lower_bounds
 from sphinx_framework.study.calibrate.samples import SceneSample, TargetSample
 from sphinx_framework.types import Objective
 
+K = TypeVar("K")
 NEVER = 1e9
 DECIMALS = 4
 UNKNOWN = 0.0  # bound of a row without samples enough to state one
@@ -234,10 +236,16 @@ def _bin(observed: Observed, low: float, high: float, fit: Fit) -> Bin:
 
 
 def best_plan(means: Mapping[FramePlan, float], num_steps: int) -> FramePlan:
-    """The cheapest of the plans within ``TIE`` of the highest mean; of those the highest."""
+    """The best of the plans; of those alike in cost and mean, the first by its text."""
+    by_text = {plan: means[plan] for plan in sorted(means, key=FramePlan.text)}
+    return cheapest_best(by_text, lambda plan: plan.cost(num_steps))
+
+
+def cheapest_best(means: Mapping[K, float], cost: Callable[[K], float]) -> K:
+    """The cheapest of those within ``TIE`` of the highest mean; of those the highest."""
     least = max(means.values()) * (1 - TIE)
-    best = (plan for plan, mean in means.items() if mean >= least)
-    return min(best, key=lambda plan: (plan.cost(num_steps), -means[plan], plan.text()))
+    best = (key for key, mean in means.items() if mean >= least)
+    return min(best, key=lambda key: (cost(key), -means[key]))
 
 
 def _rule(bins: Sequence[Bin], quality: float, cluster: int | None, fit: Fit) -> RuleTable:

@@ -7,7 +7,7 @@ from statistics import fmean
 import numpy as np
 
 from sphinx_framework.policy.schedule import Mode
-from sphinx_framework.study.calibrate.fit import TIE
+from sphinx_framework.study.calibrate.fit import TIE, cheapest_best
 from sphinx_framework.study.evaluate.records import Measured
 from sphinx_framework.study.evaluate.systems import DENSE, OTHER_NOISE, System
 from sphinx_framework.study.report.claims import Claim, claims
@@ -64,17 +64,11 @@ def similarity(scene: Measured) -> float:
 def best_systems(rows: Rows) -> tuple[str, str]:
     """The system that shares are of, and the one of the highest mean similarity.
 
-    The first is the best as rules have it (``fit.TIE``): the cheapest, in frame steps, of the
-    systems that reach the highest mean to three decimals; of those the most similar.
+    The first is the best as rules have it, where frame steps are what a system costs.
     """
     means = {name: fmean(map(similarity, scenes)) for name, scenes in rows.items()}
-    highest = max(means, key=lambda name: means[name])
-    near = [name for name in means if means[name] >= means[highest] * (1 - TIE)]
-
-    def dearness(name: str) -> tuple[float, float]:
-        return fmean(scene["frame_steps"] for scene in rows[name]), -means[name]
-
-    return min(near, key=dearness), highest
+    steps = {name: fmean(scene["frame_steps"] for scene in rows[name]) for name in rows}
+    return cheapest_best(means, steps.__getitem__), max(means, key=means.__getitem__)
 
 
 def shares(rows: Rows, name: str, of: str | None) -> list[float]:

@@ -13,6 +13,7 @@ from sphinx_framework.testing.contracts.base import NotApplicable
 from sphinx_framework.testing.contracts.demands import Demands
 from sphinx_framework.testing.oracle import relative_error
 from sphinx_framework.testing.scenes import room_scene
+from sphinx_framework.types import CoarseViews, Scene, ScoreEvidence
 
 LOST_TOLERANCE = 0.01  # dB
 
@@ -63,9 +64,7 @@ class QualityContract(Demands):
         estimator: QualityEstimator = self.make()
         if not takes_evidence(estimator):
             return
-        scene = self.scene()
-        coarse = self.coarse(scene)
-        whole = target_evidence(scene, coarse)
+        scene, _, whole = self._known()
         bare = replace(whole, opacity=None, warps=None, inside=None)
         for evidence in (whole, bare, photo_evidence(scene)):
             score = estimator.score(evidence.renders, evidence=evidence)
@@ -75,9 +74,7 @@ class QualityContract(Demands):
         estimator: QualityEstimator = self.make()
         if not takes_evidence(estimator):
             return
-        scene = self.scene()
-        coarse = self.coarse(scene)
-        evidence = target_evidence(scene, coarse)
+        _, coarse, evidence = self._known()
         together = estimator.score(coarse.images, evidence=evidence)
         singles = [
             estimator.score(coarse.images[[i]], evidence=evidence.rows([i]))
@@ -90,21 +87,23 @@ class QualityContract(Demands):
         estimator: QualityEstimator = self.make()
         if not takes_evidence(estimator):
             return
-        scene = self.scene()
-        coarse = self.coarse(scene)
-        evidence = target_evidence(scene, coarse)
+        _, coarse, evidence = self._known()
         render = estimator.score(coarse.images, coarse.opacity, evidence=evidence)
         result = estimator.score(coarse.images.clone(), evidence=evidence)
         error = relative_error(result, render)
         self.expect(error < self.tolerance, "the render's score for the same picture", error)
 
+    def _known(self) -> tuple[Scene, CoarseViews, ScoreEvidence]:
+        """The contract's scene, its renders, and what is known of them."""
+        scene = self.scene()
+        coarse = self.coarse(scene)
+        return scene, coarse, target_evidence(scene, coarse)
+
     def test_tells_what_each_frame_lost(self) -> None:
         estimator: QualityEstimator = self.make()
         if not isinstance(estimator, LossEstimator):
             raise NotApplicable("has no method lost(images, evidence)")
-        scene = self.scene()
-        coarse = self.coarse(scene)
-        evidence = target_evidence(scene, coarse)
+        _, coarse, evidence = self._known()
         images = 0.5 * coarse.images
         given = {"images": images, **evidence_tensors(evidence)}
         with self.leaves_alone(**given):
