@@ -14,10 +14,13 @@ from sphinx_framework.cli.answer import print_json
 from sphinx_framework.cli.render import rendered, summary
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.result import RenderResult
+from sphinx_framework.scenes.targets import kept_targets
 
 # Twice the side of the scenes that the models were trained on: details can be seen.
 SIDE = 192
 FEW = 2
+# Fifty steps over all views would take longer than everything else: two of them are compared.
+COMPARED = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,42 +44,51 @@ def demo(arguments: argparse.Namespace) -> int:
         arguments.overrides = [*own, *arguments.overrides]
     arguments.save = arguments.save or "side-by-side"
     engine, result = rendered(arguments)
-    rows = compared(engine, result, arguments.seed)
+    targets = compared_targets(len(result.scene.targets))
+    rows = compared(engine, result, targets, arguments.seed)
     out = Path(arguments.out)
     if arguments.json:
         report = json.loads(result.report.to_json())
-        print_json({"out": str(out), "report": report, "compared": [asdict(row) for row in rows]})
+        told = {"compared": [asdict(row) for row in rows], "compared_targets": targets}
+        print_json({"out": str(out), "report": report, **told})
         return 0
     console = Console()
     summary(console, result.report, out)
     if rows:
-        console.print(_table(rows))
+        console.print(_table(rows, targets))
     return 0
 
 
-def compared(engine: Engine, result: RenderResult, seed: int) -> list[Row]:
+def compared_targets(count: int) -> list[int]:
+    """Which of ``count`` targets are compared: ``COMPARED``, evenly between first and last."""
+    if count <= COMPARED:
+        return list(range(count))
+    return [(2 * i + 1) * count // (2 * COMPARED) for i in range(COMPARED)]
+
+
+def compared(engine: Engine, result: RenderResult, targets: list[int], seed: int) -> list[Row]:
     """The result, its regression stage, full diffusion and two plain steps, against the truth.
 
-    Plain diffusion has the same noise and decode; its renders are made once. Nothing without ground
-    truth.
+    All for the same few targets of the scene, as a request of their own. Plain diffusion has the
+    same renders, noise and decode. Nothing without ground truth.
     """
-    if result.scene.target_images is None:
+    scene = kept_targets(result.scene, targets)
+    if scene.target_images is None:
         return []
+    method = engine.render(scene, mode=result.report.mode, seed=seed)
     few_config = engine.config.model_copy(update={"num_steps": FEW})
     few = Engine(engine.components, few_config, engine.device, engine.registry)
-    prepared = engine.prepare(result.scene, mode="diffusion", coarse=result.coarse)
-    again = few.prepare(
-        result.scene, mode="diffusion", coarse=result.coarse, report=prepared.report
-    )
+    prepared = engine.prepare(scene, mode="diffusion", coarse=method.coarse)
+    again = few.prepare(scene, mode="diffusion", coarse=method.coarse, report=prepared.report)
     full, plain = engine.render(prepared, seed=seed), few.render(again, seed=seed)
-    regression = result.report.seconds.regression
+    regression = method.report.seconds.regression
     rows = [
-        ("regression stage", result.coarse.images, regression),
-        ("result", result.images, spent(result)),
+        ("regression stage", method.coarse.images, regression),
+        ("result", method.images, spent(method)),
         (f"full diffusion, {engine.config.num_steps} steps", full.images, regression + spent(full)),
         (f"plain diffusion, {FEW} steps", plain.images, regression + spent(plain)),
     ]
-    return [_row(name, images, result.scene.target_images, took) for name, images, took in rows]
+    return [_row(name, images, scene.target_images, took) for name, images, took in rows]
 
 
 def spent(result: RenderResult) -> float:
@@ -98,11 +110,12 @@ def _row(name: str, images: Tensor, truth: Tensor, seconds: float) -> Row:
     return Row(system=name, psnr=float(psnr(images, truth).mean()), ssim=similar, seconds=seconds)
 
 
-def _table(rows: list[Row]) -> Table:
+def _table(rows: list[Row], targets: list[int]) -> Table:
+    named = f"target{'s' * (len(targets) > 1)} {' and '.join(map(str, targets))}"
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
-        title="Against the ground truth of this scene, means over its targets",
+        title=f"A request for {named} alone, against the ground truth",
         title_justify="left",
     )
     for name in ("", "PSNR", "SSIM", "seconds"):

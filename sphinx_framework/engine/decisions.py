@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.engine.budgets import budget_notes, budgeted, predictions
+from sphinx_framework.engine.clips import clips
 from sphinx_framework.engine.components import Components
 from sphinx_framework.engine.scoring import target_evidence, view_scores
 from sphinx_framework.engine.solvers import check_finishing, check_guidance, check_solvers
@@ -122,7 +123,7 @@ def decide(
             config.num_steps if bool(empty) else start
             for start, empty in zip(starts, nothing, strict=True)
         ]
-    layouts = diffusion.layouts(scene)
+    layouts = clips(diffusion, scene, mode)
     height, width = scene.targets.image_size
     cost = config.cost.at(height * width)
     planner = replace(_planner(components, config), cost=cost)

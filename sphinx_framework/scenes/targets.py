@@ -160,8 +160,13 @@ def select_targets(scene: Scene, frames: tuple[int, ...]) -> Scene:
             f"frame {missing[0]} is not a target of {scene.name}.",
             hint=f"Its targets are: {known or 'none'}{' ...' if len(index) > 12 else ''}.",
         )
-    rows = [index[float(frame)] for frame in frames]
-    truth, order = scene.target_images, scene.order
+    return kept_targets(scene, [index[float(frame)] for frame in frames])
+
+
+def kept_targets(scene: Scene, rows: Sequence[int]) -> Scene:
+    """The scene with these of its targets alone, by number from 0, in that order."""
+    truth, order, inputs = scene.target_images, scene.order, len(scene.inputs)
+    rows = list(rows)
     return replace(
         scene,
         targets=scene.targets[rows],

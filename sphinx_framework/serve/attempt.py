@@ -128,7 +128,7 @@ class Attempt:
 
     def _tell_plan(self, prepared: Prepared, *, estimated: bool) -> None:
         assert self._planned is not None
-        layouts = self.engine.components.diffusion.layouts(prepared.scene)
+        layouts = prepared.decisions.layouts
         plan = plan_view(self._planned, layouts, self.order, self.engine.config)
         plan["ladder"] = cost_ladder(self.engine, prepared)
         more = {"masks": mask_cells(self._planned.mask)}

@@ -184,6 +184,18 @@ def test_what_the_diffusion_model_refuses_costs_no_render(mode, monkeypatch):
     assert rendered == []
 
 
+def test_mode_regression_serves_what_only_the_diffusion_model_refuses(monkeypatch):
+    def refuse(self, scene):
+        raise SceneError("frames of 32x32 are not legal.")
+
+    served = fake_engine().render(fake_scene(), mode="regression")
+    monkeypatch.setattr(FakeDiffusion, "layouts", refuse)
+    refused = fake_engine().render(fake_scene(), mode="regression")
+    assert torch.equal(refused.images, served.images)
+    assert refused.report.counts.frame_steps_dense == served.report.counts.frame_steps_dense
+    assert any("32x32 are not legal" in note for note in refused.report.notes)
+
+
 def test_a_seed_of_any_size_is_accepted_or_refused():
     try:
         fixed_engine((49,) * 4).render(fake_scene(), mode="fine", seed=10**20)
