@@ -15,12 +15,11 @@ from sphinx_framework.cli.render import rendered, summary
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.result import RenderResult
 from sphinx_framework.scenes.targets import kept_targets
+from sphinx_framework.types import Scene
 
 # Twice the side of the scenes that the models were trained on: details can be seen.
 SIDE = 192
 FEW = 2
-# Fifty steps over all views would take longer than everything else: two of them are compared.
-COMPARED = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,43 +43,43 @@ def demo(arguments: argparse.Namespace) -> int:
         arguments.overrides = [*own, *arguments.overrides]
     arguments.save = arguments.save or "side-by-side"
     engine, result = rendered(arguments)
-    targets = compared_targets(len(result.scene.targets))
-    rows = compared(engine, result, targets, arguments.seed)
+    target = len(result.scene.targets) // 2
+    rows = compared(engine, kept_targets(result.scene, [target]), arguments)
     out = Path(arguments.out)
     if arguments.json:
         report = json.loads(result.report.to_json())
-        told = {"compared": [asdict(row) for row in rows], "compared_targets": targets}
+        told = {"compared": [asdict(row) for row in rows], "compared_target": target}
         print_json({"out": str(out), "report": report, **told})
         return 0
     console = Console()
     summary(console, result.report, out)
     if rows:
-        console.print(_table(rows, targets))
+        console.print(_table(rows, target))
     return 0
 
 
-def compared_targets(count: int) -> list[int]:
-    """Which of ``count`` targets are compared: ``COMPARED``, evenly between first and last."""
-    if count <= COMPARED:
-        return list(range(count))
-    return [(2 * i + 1) * count // (2 * COMPARED) for i in range(COMPARED)]
-
-
-def compared(engine: Engine, result: RenderResult, targets: list[int], seed: int) -> list[Row]:
+def compared(engine: Engine, scene: Scene, arguments: argparse.Namespace) -> list[Row]:
     """The result, its regression stage, full diffusion and two plain steps, against the truth.
 
-    All for the same few targets of the scene, as a request of their own. Plain diffusion has the
-    same renders, noise and decode. Nothing without ground truth.
+    scene: with one target, as a request of its own: fifty steps over all of them would take longer
+        than everything else. Nothing without ground truth.
+
+    Plain diffusion has the same render, noise and decode.
     """
-    scene = kept_targets(result.scene, targets)
     if scene.target_images is None:
         return []
-    method = engine.render(scene, mode=result.report.mode, seed=seed)
+    seed = arguments.seed
+    asked = engine.prepare(scene, quality=arguments.quality, mode=arguments.mode)
+    method = engine.render(asked, seed=seed)
     few_config = engine.config.model_copy(update={"num_steps": FEW})
     few = Engine(engine.components, few_config, engine.device, engine.registry)
-    prepared = engine.prepare(scene, mode="diffusion", coarse=method.coarse)
-    again = few.prepare(scene, mode="diffusion", coarse=method.coarse, report=prepared.report)
-    full, plain = engine.render(prepared, seed=seed), few.render(again, seed=seed)
+    full, plain = (
+        one.render(
+            one.prepare(scene, mode="diffusion", coarse=asked.coarse, report=asked.report),
+            seed=seed,
+        )
+        for one in (engine, few)
+    )
     regression = method.report.seconds.regression
     rows = [
         ("regression stage", method.coarse.images, regression),
@@ -110,12 +109,11 @@ def _row(name: str, images: Tensor, truth: Tensor, seconds: float) -> Row:
     return Row(system=name, psnr=float(psnr(images, truth).mean()), ssim=similar, seconds=seconds)
 
 
-def _table(rows: list[Row], targets: list[int]) -> Table:
-    named = f"target{'s' * (len(targets) > 1)} {' and '.join(map(str, targets))}"
+def _table(rows: list[Row], target: int) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
-        title=f"A request for {named} alone, against the ground truth",
+        title=f"A request for target {target} alone, against the ground truth",
         title_justify="left",
     )
     for name in ("", "PSNR", "SSIM", "seconds"):

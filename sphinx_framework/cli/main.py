@@ -16,6 +16,7 @@ from typing import Any
 from sphinx_framework.cli.answer import only_the_answer
 from sphinx_framework.cli.empty import empty_argument
 from sphinx_framework.cli.examples import Help, epilog
+from sphinx_framework.cli.imports import nothing_collected
 from sphinx_framework.cli.serve_arguments import add_serve_commands
 from sphinx_framework.cli.study_arguments import add_engine, add_study_commands
 from sphinx_framework.errors import InputError, SphinxError, shown
@@ -74,7 +75,8 @@ def function_of(run: str | Callable[[argparse.Namespace], int]) -> Callable[[Any
         return run
     module, function = run.split(":")
     home = module if "." in module else f"sphinx_framework.cli.{module}"
-    command: Callable[[Any], int] = getattr(import_module(home), function)
+    with nothing_collected():
+        command: Callable[[Any], int] = getattr(import_module(home), function)
     return command
 
 

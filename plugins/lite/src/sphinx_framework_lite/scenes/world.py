@@ -1,10 +1,12 @@
 """A world of textured primitives, and how to render it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from sphinx_framework_lite.scenes.textures import texture
 
@@ -79,7 +81,10 @@ class World:
     def images(
         self, poses: Floats, intrinsics: Floats, size: tuple[int, int], samples: int = 2
     ) -> Images:
-        """Render ``[V, H, W, 3]`` images in [0, 1] with ``samples**2`` rays a pixel."""
+        """Render ``[V, H, W, 3]`` images in [0, 1] with ``samples**2`` rays a pixel.
+
+        Views are rendered side by side, in as many threads as torch may use.
+        """
         from sphinx_framework_lite.scenes.raycast import cast_colour
 
         light = self.light
@@ -90,10 +95,17 @@ class World:
             light.directional,
             light.shadows,
         )
-        rendered: Images = cast_colour(
-            self._geometry, self._material(), lamp, poses, intrinsics, size[0], size[1], samples
-        )
-        return rendered
+        material = self._material()
+
+        def view(index: int) -> Images:
+            one = slice(index, index + 1)
+            rendered: Images = cast_colour(
+                self._geometry, material, lamp, poses[one], intrinsics[one], *size, samples
+            )
+            return rendered
+
+        with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+            return np.concatenate(list(threads.map(view, range(len(poses)))))
 
     def depth(self, poses: Floats, intrinsics: Floats, size: tuple[int, int]) -> Images:
         """Exact camera-z ``[V, H, W]`` through the pixel centres."""
