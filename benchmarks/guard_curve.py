@@ -21,14 +21,14 @@ from real_photos import generated
 from torch import Tensor
 
 from sphinx_framework.config import CompositeConfig, load_config
-from sphinx_framework.engine.composite import with_render_share
 from sphinx_framework.engine.engine import Engine
+from sphinx_framework.engine.finishing import as_served
 from sphinx_framework.engine.scoring import target_evidence
 from sphinx_framework.frame_plan import FramePlan, Walk
 from sphinx_framework.metrics import psnr
 from sphinx_framework.policy.evidence import surviving_evidence
 from sphinx_framework.policy.evidence_config import EvidenceConfig
-from sphinx_framework.protocols import FinishingModel, LossEstimator
+from sphinx_framework.protocols import LossEstimator
 from sphinx_framework.scenes.frame_pairs import captured
 from sphinx_framework.study.calibrate.samples import FixedPlan
 from sphinx_framework.types import Scene
@@ -58,10 +58,7 @@ def of_plan(
     images, coarse = result.images, result.coarse
     lateness = torch.full((len(kept),), plan.start / engine.config.num_steps)
     model = engine.components.diffusion
-    if last.finish and isinstance(model, FinishingModel):
-        served = model.finish(images, coarse.images, coarse.opacity)
-    else:
-        served = with_render_share(images, coarse.images, last.render_share, lateness)
+    served = as_served(model, last, images, coarse.images, coarse.opacity, lateness=lateness)
     truth = scene.target_images
     judge = engine.components.quality
     told = torch.zeros(len(images))

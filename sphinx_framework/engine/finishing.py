@@ -1,10 +1,13 @@
 """From refined frames to served ones: what the model makes of them and their renders."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
+from sphinx_framework.config import CompositeConfig
 from sphinx_framework.engine.composite import FEATHER_PIXELS, composited, with_render_share
 from sphinx_framework.engine.decisions import Decisions
 from sphinx_framework.engine.request_state import Request
@@ -27,19 +30,41 @@ def finished(
     targets = list(refined)
     frames = torch.stack(list(refined.values()))
     renders = _of(coarse.images, targets).to(frames)
-    if wanted.finish:
-        model: FinishingModel = request.components.diffusion  # type: ignore[assignment]
-        opacity = None if coarse.opacity is None else _of(coarse.opacity, targets).to(frames)
-        with request.timing("decode"):
-            frames = model.finish(frames, renders, opacity).clamp(0, 1)
-        if decisions.keep is not None:
-            mask = ~_of(decisions.keep, targets).to(frames.device)
-            frames = composited(frames, renders, mask, FEATHER_PIXELS)
-    else:
-        starts = frames.new_tensor([decisions.starts[target] for target in targets])
-        lateness = starts / request.config.num_steps
-        frames = with_render_share(frames, renders, wanted.render_share, lateness)
+    opacity = None if coarse.opacity is None else _of(coarse.opacity, targets).to(frames)
+    starts = frames.new_tensor([decisions.starts[target] for target in targets])
+    with request.timing("decode"):
+        frames = as_served(
+            request.components.diffusion,
+            wanted,
+            frames,
+            renders,
+            opacity,
+            lateness=starts / request.config.num_steps,
+        )
+    if wanted.finish and decisions.keep is not None:
+        mask = ~_of(decisions.keep, targets).to(frames.device)
+        frames = composited(frames, renders, mask, FEATHER_PIXELS)
     return dict(zip(targets, frames, strict=True))
+
+
+def as_served(
+    model: Any,
+    wanted: CompositeConfig,
+    frames: Float[Tensor, "V 3 H W"],
+    renders: Float[Tensor, "V 3 H W"],
+    opacity: Float[Tensor, "V H W"] | None,
+    *,
+    lateness: Float[Tensor, " V"],
+) -> Float[Tensor, "V 3 H W"]:
+    """Frames as the guard let them pass, finished by the model or mixed with their renders.
+
+    model: a diffusion model, which finishes where ``wanted`` says so. lateness: start step over
+    steps, in [0, 1]; later starts take more of the render.
+    """
+    if wanted.finish:
+        finisher: FinishingModel = model
+        return finisher.finish(frames, renders, opacity).clamp(0, 1)
+    return with_render_share(frames, renders, wanted.render_share, lateness)
 
 
 def _of(frames: Tensor, targets: Sequence[int]) -> Tensor:
