@@ -6,8 +6,8 @@ from goldens import Golden, golden
 from torch import nn
 
 from sphinx_framework.executors.dense import DenseExecutor
-from sphinx_framework.nn import bind_sites
-from sphinx_framework_seva.blocks import Downsample, ResBlock, Upsample
+from sphinx_framework.nn import Downsample, Upsample, bind_sites
+from sphinx_framework_seva.blocks import ResBlock
 from sphinx_framework_seva.config import Architecture
 from sphinx_framework_seva.network import UNet, resized, sinusoidal_embedding
 from sphinx_framework_seva.signals import Signals

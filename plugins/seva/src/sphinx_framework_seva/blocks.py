@@ -1,4 +1,4 @@
-"""Residual blocks and resolution changes of the U-Net."""
+"""Residual blocks of the U-Net."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -66,31 +66,3 @@ class ResBlock(nn.Module):
         scale, shift = maps.chunk(2, dim=1)
         branches = hidden.unflatten(0, (-1, len(maps)))
         return (branches * (1 + scale) + shift).flatten(0, 1)
-
-
-class Downsample(nn.Module):
-    """Halve the resolution with a strided convolution."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.op = Conv2d(channels, channels, 3, stride=2, padding=1)
-
-    def forward(
-        self, x: Float[Tensor, "R C a b"], signals: Signals, ops: Executor
-    ) -> Float[Tensor, "R C i j"]:
-        out: Tensor = self.op(x, ops)
-        return out
-
-
-class Upsample(nn.Module):
-    """Double the resolution by repetition, then convolve."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = Conv2d(channels, channels, 3, padding=1)
-
-    def forward(
-        self, x: Float[Tensor, "R C a b"], signals: Signals, ops: Executor
-    ) -> Float[Tensor, "R C i j"]:
-        out: Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"), ops)
-        return out

@@ -8,9 +8,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sphinx_framework.nn import Conv2d, GroupNorm, bind_sites
+from sphinx_framework.nn import Conv2d, Downsample, GroupNorm, Upsample, bind_sites
 from sphinx_framework.protocols import Executor
-from sphinx_framework_seva.blocks import Downsample, ResBlock, Upsample
+from sphinx_framework_seva.blocks import ResBlock
 from sphinx_framework_seva.config import GROUPS, Architecture
 from sphinx_framework_seva.signals import Signals
 from sphinx_framework_seva.transformer import MultiviewTransformer

@@ -121,34 +121,6 @@ class ResBlock(nn.Module):
         return out
 
 
-class Downsample(nn.Module):
-    """Halve both sides with a strided convolution."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.op = Conv2d(channels, channels, 3, stride=2, padding=1)
-
-    def forward(
-        self, x: Float[Tensor, "R C a b"], signals: Signals, ops: Executor
-    ) -> Float[Tensor, "R C i j"]:
-        out: Tensor = self.op(x, ops)
-        return out
-
-
-class Upsample(nn.Module):
-    """Double both sides by repetition, then smooth with a convolution."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = Conv2d(channels, channels, 3, padding=1)
-
-    def forward(
-        self, x: Float[Tensor, "R C a b"], signals: Signals, ops: Executor
-    ) -> Float[Tensor, "R C i j"]:
-        out: Tensor = self.conv(functional.interpolate(x, scale_factor=2.0, mode="nearest"), ops)
-        return out
-
-
 def per_row(per_branch: Float[Tensor, "g E"], rows: int) -> Float[Tensor, "R E"]:
     """Repeat branch values for their rows (branch-major); a single entry serves all rows."""
     if per_branch.shape[0] == 1:

@@ -7,15 +7,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from sphinx_framework.nn import Conv2d, bind_sites
+from sphinx_framework.nn import Conv2d, Downsample, Upsample, bind_sites
 from sphinx_framework.protocols import Executor
 from sphinx_framework_viewcrafter.blocks import (
     Context,
-    Downsample,
     NormSiluConv,
     ResBlock,
     Signals,
-    Upsample,
     group_norm,
 )
 from sphinx_framework_viewcrafter.config import UNetConfig
