@@ -92,6 +92,13 @@ def test_images_in_any_form_are_the_same_images(images):
     made.validate()
 
 
+def test_photos_whose_channels_lie_last_in_memory_lie_like_all_others():
+    last = BYTES.float().div(255).permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    made = replace(SCENE, images=last)
+    assert made.images.stride() == BYTES.contiguous().stride()
+    assert torch.equal(made.images, last)
+
+
 def test_one_photo_and_one_pose_are_a_scene():
     one = cameras(world_from_camera=POSES[0, :3].numpy(), intrinsics=LENSES[0])
     made = Scene(images=BYTES[0], inputs=one, targets=one, order=np.array([0, 1]), warnings=["a"])

@@ -40,6 +40,16 @@ def test_observers_receive_every_event_of_a_request(plugin_folder):
     assert all(first is second for first, second in zip(seen, events, strict=True))
 
 
+def test_a_plugin_that_only_observes_takes_part(plugin_folder):
+    import importlib
+
+    declared = "@hookimpl\ndef sphinx_framework_components():\n    return fake_specs()\n"
+    plugin_folder.install("maker", OBSERVER)
+    module = plugin_folder.install("watcher", OBSERVER.replace(declared, ""))
+    events = observed(plugin_folder)
+    assert importlib.import_module(module).seen == events
+
+
 def test_an_observer_that_raises_does_not_end_the_request(plugin_folder):
     plugin_folder.install(
         "watcher", OBSERVER.replace("seen.append(event)", "raise OSError('full')")

@@ -12,10 +12,10 @@ BROKEN = {
     "exits at import": ("import sys\nsys.exit(3)", "SystemExit: 3"),
     "is no python": ("def broken(:\n", "SyntaxError"),
     "misses a dependency": ("import no_such_package", "ModuleNotFoundError"),
-    "offers nothing": ("x = 1", "implements no sphinx_framework_components"),
+    "offers nothing": ("x = 1", "implements no hook"),
     "forgets the marker": (
         "def sphinx_framework_components():\n    return []",
-        "that is marked with @hookimpl",
+        "marked with @hookimpl",
     ),
     "returns a spec without a name": (
         """

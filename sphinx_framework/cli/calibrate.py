@@ -34,6 +34,7 @@ from sphinx_framework.study.calibrate.samples import (
     SceneSource,
     collect,
     samples_digest,
+    usual_spacing,
 )
 from sphinx_framework.study.objective import objective_of, settings_for
 from sphinx_framework.study.requests import CalibrateRequest
@@ -43,7 +44,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
     """Measure (or go on measuring), cluster, fit, and write the rule file."""
     config = load_config(arguments.config, arguments.overrides)
     request = CalibrateRequest.asked(vars(arguments), config.num_steps)
-    qualities, sampling = request.qualities, _sampling(request)
+    qualities, sampling = request.qualities, _sampling(request, config.num_steps)
     registry = Registry.from_entry_points()
     fit = _fit(request, config, registry)
     if qualities[0] >= 1 and fit.objective == "paper":
@@ -150,9 +151,9 @@ def _measuring(
     return lambda name, folder: list(collect(engine, [(name, scenes[name])], folder, sampling))
 
 
-def _sampling(request: CalibrateRequest) -> Sampling:
+def _sampling(request: CalibrateRequest, num_steps: int) -> Sampling:
     return Sampling(
-        spacing=request.spacing,
+        spacing=request.spacing or usual_spacing(num_steps),
         starts=request.starts or (),
         steps=request.steps,
         mode=request.method,

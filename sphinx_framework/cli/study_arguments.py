@@ -52,7 +52,11 @@ def _calibrate(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--mode", default="coarse", help="of the refined renders: coarse, fine or selective"
     )
-    command.add_argument("--spacing", type=int, default=5, help="of the start steps tried")
+    command.add_argument(
+        "--spacing",
+        type=int,
+        help="of the start steps tried (default: 5, or half of a walk shorter than 10)",
+    )
     command.add_argument("--starts", metavar="N,N", help="the start steps tried, instead")
     command.add_argument(
         "--steps",

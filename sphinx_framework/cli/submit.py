@@ -41,6 +41,8 @@ def submit(arguments: argparse.Namespace) -> int:
         raise ConfigError("no server is named.", hint="Use --server URL, or set SPHINX_NVS_URL.")
     if (arguments.scene is None) == (arguments.job is None):
         raise ConfigError("give a --scene to send, or the --job of an earlier one.")
+    if arguments.job is not None:
+        _refuse_wishes(arguments)
     with Client(url, os.environ.get("SPHINX_NVS_API_KEY") or None) as client:
         if arguments.out is None:
             return _served(arguments, client, None)
@@ -49,6 +51,18 @@ def submit(arguments: argparse.Namespace) -> int:
         scenes = [] if arguments.scene is None else [arguments.scene]
         with open_output(arguments.out, scenes=scenes, files=[arguments.targets]) as folder:
             return _served(arguments, client, folder)
+
+
+def _refuse_wishes(arguments: argparse.Namespace) -> None:
+    """A job that was sent has its wishes: others would be taken for those of the result."""
+    given = [name for name in (*FIELDS, "idempotency_key") if getattr(arguments, name) is not None]
+    given += ["degrade"] if arguments.degrade else []
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ConfigError(
+            f"{options} cannot be given with --job: that job was sent with its own.",
+            hint="Send a new job with --scene.",
+        )
 
 
 def _served(arguments: argparse.Namespace, client: "Client", folder: OutputFolder | None) -> int:

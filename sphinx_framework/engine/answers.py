@@ -98,17 +98,17 @@ class CheckedRegression:
     def _check_depths(
         self, coarse: CoarseViews, targets: int, inputs: int, size: tuple[int, int]
     ) -> None:
-        """Depths and confidences: finite, not negative."""
-        for name, count in (
-            ("depth", targets),
-            ("input_depth", inputs),
-            ("input_confidence", inputs),
+        """Depths: finite, not negative; confidences: in [0, 1]."""
+        for name, count, most in (
+            ("depth", targets, None),
+            ("input_depth", inputs, None),
+            ("input_confidence", inputs, 1),
         ):
             values = getattr(coarse, name)
             if values is None:
                 continue
             self._witness.placed(values, name, "regression", (count, *size), None, None)
-            self._witness.in_range(values, name, "regression", None, name == "depth")
+            self._witness.in_range(values, name, "regression", most, name == "depth")
 
     def _check_gaussians(self, gaussians: Any) -> None:
         """Shapes that fit together, finite numbers: they are written to a file as they are."""
@@ -143,10 +143,14 @@ class CheckedRegression:
         # One wait for the device where all is well.
         opacities = gaussians.opacities
         held = [torch.isfinite(values).all() for values in given]
+        turned = gaussians.rotations
+        if turned is not None:
+            held.append((turned != 0).any(1).all())
         if not bool(torch.stack([*held, ((opacities >= 0) & (opacities <= 1)).all()]).all()):
             for values in given:
                 witness.finite(values, "Gaussians", "regression", lambda row: None)
             witness.in_range(opacities, "opacities of Gaussians", "regression", 1, False)
+            raise witness.refusal("regression", "rotations of Gaussians that are 0", "quaternions")
 
 
 class CheckedQuality:

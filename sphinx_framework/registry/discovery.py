@@ -147,8 +147,8 @@ class Discovery:
         except BaseException as error:  # a plugin may even call sys.exit at import
             reason = f"{type(error).__name__}: {error}"
             return replace(record, status="broken", reason=reason, details=traceback.format_exc())
-        if specs is None and commands is None:
-            reason = "it implements no sphinx_framework_components() that is marked with @hookimpl"
+        if specs is None and commands is None and not self.hooks.observes(hook_name):
+            reason = "it implements no hook of sphinx_framework.plugin, marked with @hookimpl"
             return replace(record, status="broken", reason=reason)
         record = replace(record, specs=tuple(specs or ()), commands=tuple(commands or ()))
         problem = _problem(record)

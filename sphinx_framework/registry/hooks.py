@@ -40,6 +40,10 @@ class Hooks:
             if manager.get_plugin(name) is not None:
                 manager.unregister(name=name)
 
+    def observes(self, name: str) -> bool:
+        """Whether a plugin watches events."""
+        return self._observers.get_plugin(name) is not None
+
     def answers(self, hook: str, name: str) -> list[Any] | None:
         """What one plugin answers to a declaring hook; ``None`` when it does not implement it."""
         others = [p for n, p in self._plugins.list_name_plugin() if n != name and p is not None]

@@ -20,7 +20,7 @@ from sphinx_framework.serve.body import Part
 from sphinx_framework.serve.database import Transaction
 from sphinx_framework.serve.datadir import durable_write
 from sphinx_framework.serve.dispatcher import Dispatcher
-from sphinx_framework.serve.orders import CAMERAS
+from sphinx_framework.serve.orders import CAMERAS, SHA
 from sphinx_framework.serve.predict import Work
 from sphinx_framework.serve.problems import Problem
 from sphinx_framework.serve.requests import (
@@ -64,7 +64,8 @@ class Acceptance:
         request = parse_request(body)
         name = check_scene_name(request.scene)
         with self.workplace() as place:
-            candidate = Candidate(name, name.split(":")[1][:100])
+            told = "scene" if name.startswith(SHA) else name.split(":")[1][:100]
+            candidate = Candidate(name, told)
             with self.scenes.pin(name):
                 return await self._accept(request, candidate, caller, place)
 

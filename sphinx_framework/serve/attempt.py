@@ -20,6 +20,7 @@ from sphinx_framework.engine.result import RenderResult, Seconds
 from sphinx_framework.errors import InputError, JobError, SceneError
 from sphinx_framework.scenes.images import write_png
 from sphinx_framework.serve.degrade import affordable
+from sphinx_framework.serve.full_disk import says_full
 from sphinx_framework.serve.job_files import describe, publish_result, publish_with
 from sphinx_framework.serve.job_report import (
     estimated_cameras,
@@ -194,6 +195,12 @@ def failure(error: Exception) -> dict[str, str]:
             kind = getattr(error, "kind", "")
             name = kind if kind in ("not-finite", "out-of-memory") else "model-failed"
             return job_error(name, _PATH.sub("(a path)", error.message), error.hint)
+        case OSError() if says_full(error):
+            return job_error(
+                "internal",
+                "The server's disk is full: the job's files could not be written.",
+                "Delete finished jobs, or come back later.",
+            )
         case OSError():
             return job_error("internal", "The job's files could not be written.")
         case _:

@@ -1,13 +1,11 @@
 """Disks that are full and databases that do not answer, as problems that clients understand."""
 
-import errno
-
 from sqlalchemy.exc import DBAPIError
 
 from sphinx_framework.serve.database import DoubtError
+from sphinx_framework.serve.full_disk import says_full
 from sphinx_framework.serve.problems import Problem, retry_after
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _SECONDS = 5.0
 STORAGE_ERRORS = (OSError, DBAPIError, DoubtError)
 
@@ -15,7 +13,7 @@ STORAGE_ERRORS = (OSError, DBAPIError, DoubtError)
 def is_full(error: BaseException) -> bool:
     """Whether an error says that there is no space left."""
     if isinstance(error, OSError):
-        return error.errno in _FULL
+        return says_full(error)
     return isinstance(error, DBAPIError) and "full" in str(error.orig).lower()
 
 

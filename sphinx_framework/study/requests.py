@@ -94,12 +94,13 @@ class StudyRequest(Asked):
 class CalibrateRequest(Asked):
     """What ``calibrate`` is asked: what is measured, and how rules are fitted to it.
 
-    spacing, starts, steps, mode: see ``Sampling``. clusters: none for as many as separate.
+    spacing, starts, steps, mode: see ``Sampling``; no spacing is the usual one. clusters: none for
+        as many as separate.
     bins, min_samples, confidence, scenes_met, objective: see ``Fit``. policy: one to train.
     """
 
     mode: str = "coarse"
-    spacing: int = 5
+    spacing: int | None = None
     starts: tuple[int, ...] | None = None
     steps: tuple[int | None, ...] = (None,)
     clusters: int | None = None
@@ -125,9 +126,9 @@ class CalibrateRequest(Asked):
 
     @field_validator("spacing")
     @classmethod
-    def _within(cls, spacing: int, info: ValidationInfo) -> int:
+    def _within(cls, spacing: int | None, info: ValidationInfo) -> int | None:
         most = _num_steps(info)
-        if not 1 <= spacing <= most:
+        if spacing is not None and not 1 <= spacing <= most:
             raise RefusedWishError(f"must lie in 1..{most}.", "")
         return spacing
 

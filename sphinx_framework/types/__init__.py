@@ -43,6 +43,8 @@ class Gaussians:
     means, covariances: scene units (squared for covariances).
     harmonics: real spherical-harmonic colour coefficients, degree-major, ``d = (degree + 1)**2``.
     opacities: in [0, 1].
+    scales: standard deviations along the axes; rotations: quaternions (w, x, y, z) of the axes,
+        none of them 0. Without these, both are the covariances' eigenvalues and eigenvectors.
     """
 
     means: Float[Tensor, "G 3"]

@@ -42,7 +42,8 @@ def as_images(value: Numbers, what: str) -> Float[Tensor, "V 3 H W"]:
             f"{what} must be [N, 3, H, W] or [N, H, W, 3], got {tuple(images.shape)}.",
             hint="Drop an alpha channel; repeat a grey one three times.",
         )
-    return images.to(torch.float32)
+    # Networks add in another order where channels lie last in memory.
+    return images.to(torch.float32).contiguous()
 
 
 def as_poses(value: Numbers) -> Float[Tensor, "V 4 4"]:

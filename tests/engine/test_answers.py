@@ -51,6 +51,10 @@ def depth(change):
     return lambda coarse: replace(coarse, depth=change(torch.ones(4, 32, 32)))
 
 
+def sureness(values):
+    return lambda coarse: replace(coarse, input_depth=values, input_confidence=values)
+
+
 def splats(**fields):
     values = {
         "means": torch.zeros(5, 3),
@@ -154,6 +158,8 @@ WRONG = [
     ("regression", "predict", opacity(lambda x: x.to("meta")), "bad-answer", "regression"),
     ("regression", "predict", depth(lambda x: -x), "bad-answer", "regression"),
     ("regression", "predict", depth(lambda x: x * torch.inf), "not-finite", "regression"),
+    ("regression", "predict", sureness(torch.full((2, 32, 32), 7.0)), "bad-answer", "regression"),
+    ("regression", "predict", splats(rotations=torch.zeros(5, 4)), "bad-answer", "regression"),
     ("regression", "predict", splats(means=torch.zeros(3)), "bad-answer", "regression"),
     ("regression", "predict", splats(opacities=torch.zeros(3)), "bad-answer", "regression"),
     ("regression", "predict", splats(harmonics=None), "bad-answer", "regression"),

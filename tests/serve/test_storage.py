@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.serve import archives, body, datadir, lifecycle, store
+from sphinx_framework.serve.attempt import failure
 from sphinx_framework.serve.database import Database, DoubtError
 
 FULL = OSError(errno.ENOSPC, "No space left on device", "/some/secret/path")
@@ -148,3 +149,11 @@ def test_a_file_that_is_no_database_is_one_clear_error(tmp_path):
     (tmp_path / "x.sqlite3").write_bytes(b"something else " * 100)
     with pytest.raises(ConfigError, match="--db: the database cannot be used"):
         Database(f"sqlite:///{tmp_path / 'x.sqlite3'}", lambda *_: None)
+
+
+def test_a_job_that_finds_the_disk_full_says_so_and_no_path():
+    error = failure(FULL)
+    assert error["type"].endswith(":internal")
+    assert "disk is full" in error["detail"]
+    assert "secret" not in error["detail"] + error["hint"]
+    assert "disk is full" not in failure(OSError(errno.EIO, "broken"))["detail"]

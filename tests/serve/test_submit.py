@@ -92,3 +92,12 @@ def test_without_a_folder_it_tells_how_to_fetch_the_result(server):
     ended = server.run("submit", "--scene", server.scene)
     assert ended.returncode == 0
     assert re.search(r"fetch it with: sphinx-nvs submit .* --job \S+ --out DIR", ended.stderr)
+
+
+def test_a_job_that_was_sent_takes_no_wishes(server, tmp_path):
+    told = server.run(
+        "submit", "--job", "job_1", "--seed", 7, "--degrade", "--idempotency-key", "k",
+        "--out", tmp_path / "o",
+    )  # fmt: skip
+    assert told.returncode == 2
+    assert "--seed, --idempotency-key, --degrade cannot be given with --job" in told.stderr

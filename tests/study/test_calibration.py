@@ -64,6 +64,15 @@ def written(samples, fit=FIT, clusters=1):
     return calibration, rules.to_toml()
 
 
+def test_a_pipeline_without_an_embedder_has_rules_of_one_cluster():
+    bare = fake_config()
+    del bare.pipeline["embedder"]
+    calibration = calibrated(recorded(0), QUALITIES, clusters=1, min_scenes=4, fit=FIT)
+    rules = rules_of(bare, calibration, FIT, name="mine", dataset="d", command="c", notes="")
+    assert rules.clusters.embedder == ""
+    assert rules.clusters.centres == ()
+
+
 @given(seed=st.integers(0, 1000), kinds=st.integers(1, 2), least=st.sampled_from([1, 10, 500]))
 @settings(max_examples=8)
 def test_the_step_policy_loads_the_file_and_gives_the_fitted_plans(

@@ -17,6 +17,7 @@ from sphinx_framework.study.calibrate.samples import (
     read_samples,
     sample_scene,
     samples_digest,
+    usual_spacing,
 )
 from sphinx_framework.study.evaluate.settings import scene_seed
 from sphinx_framework.testing.fakes import fake_scene
@@ -81,6 +82,8 @@ def test_the_grid_holds_full_diffusion_plain_few_steps_late_starts_and_the_regre
         "40x1", "40x2", "40x3", "40x3:dpmpp_2m", "40",
         "47x1", "47x2", "47", "50",
     ]  # fmt: skip
+    usual = {steps: usual_spacing(steps) for steps in (1, 2, 4, 9, 10, 50)}
+    assert usual == {1: 1, 2: 1, 4: 2, 9: 4, 10: 5, 50: 5}
     starts = [plan.start for plan in Sampling(spacing=3).plans(7)]
     assert starts == [0, 0, 3, 6, 7]
 

@@ -68,7 +68,7 @@ def rules_of(
     used = {role: component.use for role, component in config.pipeline.items()}
     centres = calibration.clustering.centres
     clusters = Clusters(
-        embedder=used["embedder"],
+        embedder=used.get("embedder", ""),
         centres=tuple(tuple(round(x, 6) for x in centre) for centre in centres),
     )
     return Rules(

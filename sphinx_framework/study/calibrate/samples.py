@@ -70,6 +70,11 @@ class SceneSample(Options):
     targets: tuple[TargetSample, ...]
 
 
+def usual_spacing(num_steps: int) -> int:
+    """Between start steps where nobody says another: 5, or half of a walk shorter than ten."""
+    return max(1, min(5, num_steps // 2))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """How scenes are measured: every plan of a grid, for all targets of a scene alike.
