@@ -207,7 +207,8 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> PipelineCo
     data = _read_toml(path)
     data.setdefault("name", path.stem)
     _apply(data, overrides)
-    return config_from_dict(data, str(path))
+    given = f", with {', '.join(overrides)}" if overrides else ""
+    return config_from_dict(data, f"{path}{given}")
 
 
 def overridden(config: PipelineConfig, overrides: Sequence[str]) -> PipelineConfig:

@@ -21,6 +21,7 @@ from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.solvers import known_solvers
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.folders.folder import OutputFolder
+from sphinx_framework.folders.manifest import SAMPLES
 from sphinx_framework.folders.single import open_file, write_file
 from sphinx_framework.policy.rules import MEANING
 from sphinx_framework.registry import Registry
@@ -57,7 +58,9 @@ def calibrate(arguments: argparse.Namespace) -> int:
     if not place:
         place, option = str(out.with_suffix(".samples")), "the samples beside --out,"
     read = [arguments.index, arguments.config]
-    with open_output(place, scenes=arguments.scenes, files=read, option=option) as folder:
+    with open_output(
+        place, scenes=arguments.scenes, files=read, option=option, holds=SAMPLES
+    ) as folder:
         samples, engine, scenes, sampling = _measured(arguments, config, registry, sampling, folder)
     if train is not None:
         seen = list(observed(engine, scenes, samples))

@@ -11,7 +11,8 @@ from rich.table import Table
 from torch import Tensor
 
 from sphinx_framework.cli.answer import print_json
-from sphinx_framework.cli.render import rendered, summary
+from sphinx_framework.cli.render import rendered
+from sphinx_framework.cli.render_text import summary
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.result import RenderResult
 from sphinx_framework.scenes.targets import kept_targets

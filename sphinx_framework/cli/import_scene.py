@@ -11,6 +11,7 @@ from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.config import parse_override
 from sphinx_framework.engine.components import choose_device, licence_entry, refuse_non_commercial
 from sphinx_framework.errors import SceneError, shown
+from sphinx_framework.folders.manifest import A_SCENE
 from sphinx_framework.output.scene_folder import (
     SceneFolder,
     from_capture,
@@ -30,8 +31,10 @@ from sphinx_framework.scenes.readers import read_capture, scene_path
 from sphinx_framework.scenes.transforms import TRANSFORMS_FILE
 from sphinx_framework.scenes.unposed import (
     file_cameras,
+    frames_note,
     posed_scene,
     read_photo_stack,
+    refuse_split,
     unposed_photos,
 )
 from sphinx_framework.texts import counted
@@ -42,10 +45,11 @@ def import_scene(arguments: argparse.Namespace) -> int:
     registry = Registry.from_entry_points()
     source = scene_path(arguments.source)
     with (
-        open_output(arguments.out, scenes=[arguments.source]) as folder,
+        open_output(arguments.out, scenes=[arguments.source], holds=A_SCENE) as folder,
         unposed_photos(source, arguments.frames) as files,
     ):
         if files:
+            refuse_split(source, arguments.split)
             scene, warnings = _posed(arguments, registry, source, files)
         else:
             if arguments.poses is not None:
@@ -148,5 +152,6 @@ def _posed(
     estimator = installed_estimator(name, options, choose_device(arguments.device), registry)
     scene = posed_scene(photos, estimator, source.name)
     folder = from_photos(files, file_cameras(photos, scene), scene.near, scene.far)
-    doubts = [*scene.warnings, *photo_doubts(files)]
+    few = frames_note(source, len(files), arguments.frames)
+    doubts = [*([few] if few else []), *scene.warnings, *photo_doubts(files)]
     return folder, doubts

@@ -25,17 +25,17 @@ def plugins(arguments: argparse.Namespace) -> int:
         return 0
     console = Console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("kind", "name", "plugin", "version", "state", "use"):
+    for name in ("kind", "name", "plugin", "version", "use"):
         table.add_column(name, overflow="fold")
     for plugin in registry.plugins:
-        if plugin.status != "ok":
-            table.add_row("-", "-", plugin.name, plugin.version, plugin.status, "")
+        if plugin.status != "ok":  # in place of what it may be used for
+            table.add_row("-", "-", plugin.name, plugin.version, plugin.status)
         for spec in plugin.specs if plugin.status == "ok" else ():
             use = "non-commercial" if spec.non_commercial else "any"
-            table.add_row(spec.kind, spec.name, plugin.name, plugin.version, "ok", use)
+            table.add_row(spec.kind, spec.name, plugin.name, plugin.version, use)
         for refused in plugin.refused if plugin.status == "ok" else ():
             kind = "command" if isinstance(refused.spec, CommandSpec) else refused.spec.kind
-            table.add_row(kind, refused.spec.name, plugin.name, plugin.version, "duplicate", "")
+            table.add_row(kind, refused.spec.name, plugin.name, plugin.version, "duplicate")
     console.print(table)
     _tell_more(console, registry, arguments.verbose)
     if not registry.plugins:

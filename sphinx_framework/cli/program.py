@@ -1,5 +1,7 @@
 """The program ``sphinx-nvs``: Ctrl-C at any moment, also while it starts or ends, is one word.
 
+So is SIGTERM, which ``timeout`` and ``docker stop`` send: unfinished files are cleared away.
+
 Threads that others left behind do not keep it from ending.
 """
 
@@ -17,6 +19,7 @@ STOPPED = 130
 def program() -> int:
     """Run the command line and return its exit code; what is said is out before the exit."""
     open_closed_streams()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         from sphinx_framework.cli.main import main
 
@@ -30,6 +33,7 @@ def program() -> int:
         code = 1
     finally:
         # The work is done and told: interrupting the interpreter's end would be but a traceback.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
     end_in_time(code)
     return code

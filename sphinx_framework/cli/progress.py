@@ -17,6 +17,7 @@ from sphinx_framework.engine.events import (
 )
 from sphinx_framework.engine.result import RenderResult
 from sphinx_framework.errors import JobError
+from sphinx_framework.texts import counted
 
 
 def show_progress(events: Iterable[Event], console: Console) -> RenderResult:
@@ -26,10 +27,10 @@ def show_progress(events: Iterable[Event], console: Console) -> RenderResult:
     for event in events:
         match event:
             case CoarseReady(coarse=coarse):
-                console.print(f"regression: {len(coarse.images)} views ready")
+                console.print(f"regression: {counted(len(coarse.images), 'view')} ready")
             case Planned(schedules=schedules):
                 total = sum(len(s.actions) for s in schedules)
-                console.print(f"plan: {total} denoising steps")
+                console.print(f"plan: {counted(total, 'denoising step')}")
             case StepDone(done=done, total=total) if done == total or done % 10 == 0:
                 console.print(f"denoise: step {done} of {total}")
             case Finished(result=result):

@@ -25,6 +25,7 @@ from sphinx_framework.engine.stream import Stream
 from sphinx_framework.errors import SphinxError
 from sphinx_framework.folders.folder import OutputFolder
 from sphinx_framework.folders.guard import refuse_overlap, user_path
+from sphinx_framework.folders.manifest import RENDERED
 from sphinx_framework.output.results import REPORT, write_result
 from sphinx_framework.output.saving import Saving, saving
 from sphinx_framework.registry import Registry
@@ -137,7 +138,7 @@ def _render_one(
     outcome = Outcome(scene=arguments.scene, out=arguments.out, status="rendered")
     started = perf_counter()
     try:
-        with OutputFolder(arguments.out, scenes=[arguments.scene]) as folder:
+        with OutputFolder(arguments.out, holds=RENDERED, scenes=[arguments.scene]) as folder:
             request = request_of(arguments, config, chosen)
             if _is_done(folder, request):
                 outcome.status = "skipped"

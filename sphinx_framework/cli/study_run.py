@@ -19,6 +19,7 @@ from sphinx_framework.config import PipelineConfig, load_config, load_cost
 from sphinx_framework.energy.choose import check_meter
 from sphinx_framework.errors import ConfigError, suggestion
 from sphinx_framework.folders.folder import OutputFolder
+from sphinx_framework.folders.manifest import A_STUDY
 from sphinx_framework.output.contact_sheet import write_contact_sheet
 from sphinx_framework.perceptual import load_lpips
 from sphinx_framework.registry import Registry
@@ -76,7 +77,7 @@ def run_study(
             hint=f"{suggestion(shown, names)}Systems: {', '.join(names)}.",
         )
     read = [arguments.index, arguments.config, arguments.cost]
-    with open_output(arguments.out, scenes=arguments.scenes, files=read) as folder:
+    with open_output(arguments.out, scenes=arguments.scenes, files=read, holds=A_STUDY) as folder:
         study = _studied(arguments, opened, systems, kind, shown, folder)
     out = Path(arguments.out)
     if arguments.json:

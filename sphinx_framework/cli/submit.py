@@ -12,6 +12,7 @@ from sphinx_framework.cli.answer import print_json
 from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.folders.folder import OutputFolder
+from sphinx_framework.folders.manifest import RENDERED
 
 if TYPE_CHECKING:
     from sphinx_framework.client import Client, Job
@@ -49,7 +50,8 @@ def submit(arguments: argparse.Namespace) -> int:
         # Checked before anything is sent, and held until the result is there: what a server has
         # computed must not fail for a folder that could have been refused at once.
         scenes = [] if arguments.scene is None else [arguments.scene]
-        with open_output(arguments.out, scenes=scenes, files=[arguments.targets]) as folder:
+        read = [arguments.targets]
+        with open_output(arguments.out, scenes=scenes, files=read, holds=RENDERED) as folder:
             return _served(arguments, client, folder)
 
 

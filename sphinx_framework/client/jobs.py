@@ -16,6 +16,7 @@ from sphinx_framework.client.pack import is_posed, packed, photos_of, scene_fold
 from sphinx_framework.client.targets import target_cameras
 from sphinx_framework.errors import ConfigError, shown
 from sphinx_framework.folders.folder import OutputFolder
+from sphinx_framework.folders.manifest import RENDERED
 from sphinx_framework.scenes.target_keys import names_target_file
 
 FINAL = ("succeeded", "failed", "canceled")
@@ -154,7 +155,7 @@ class Job:
         with told_how_to_return(self._connection.url, self.id, out):
             if isinstance(out, OutputFolder):
                 return fetch_result(self._connection, self.id, out)
-            with OutputFolder(out, option="path", scenes=self._sent) as folder:
+            with OutputFolder(out, option="path", holds=RENDERED, scenes=self._sent) as folder:
                 return fetch_result(self._connection, self.id, folder)
 
 

@@ -27,10 +27,16 @@ from sphinx_framework.scenes.poses import (
     check_convention,
     choose_convention,
     pose_convention,
+    target_convention,
 )
-from sphinx_framework.scenes.target_keys import FRAMES, KEYFRAMES, PATH_KEY, check_target_keys
+from sphinx_framework.scenes.target_keys import (
+    FRAMES,
+    KEYFRAMES,
+    PATH_KEY,
+    VIEWER_FILE,
+    check_target_keys,
+)
 
-_WORLD_FILE = "dataparser_transforms.json"
 _OURS: PoseConvention = "opencv_c2w"
 _WRITTEN: tuple[PoseConvention, ...] = ("opengl_c2w", "opencv_w2c")  # as well, if asked for
 
@@ -51,6 +57,7 @@ def target_cameras(
     check_convention(convention)
     top = read_json_object(file)
     check_target_keys(top, convention)
+    own, notes = target_convention(top, convention)
     if PATH_KEY in top:
         poses, lenses, warnings = _of_path(top, file, scene)
     elif KEYFRAMES in top:
@@ -59,15 +66,15 @@ def target_cameras(
             hint="Give a camera for every view, as in cameras.json or transforms.json.",
         )
     elif FRAMES in top:
-        poses, lenses, warnings = _of_frames(top, convention, scene)
+        poses, lenses, warnings = _of_frames(top, own, scene)
     else:
-        poses, lenses, warnings = _of_targets(top, convention)
+        poses, lenses, warnings = _of_targets(top, own)
     if not poses:
         raise SceneError(f"{file}: has no cameras.")
     sent = next((known for known in _WRITTEN if known == convention), _OURS)
     written = [world_from_camera(pose, sent).rows for pose in poses]
     targets = [{"pose": pose, **lens} for pose, lens in zip(written, lenses, strict=True)]
-    return {"convention": sent, "targets": targets}, warnings
+    return {"convention": sent, "targets": targets}, (*notes, *warnings)
 
 
 _Read = tuple[list[Affine], list[dict[str, Any]], tuple[str, ...]]
@@ -107,14 +114,12 @@ def _of_path(top: Fields, file: Path, scene: Path | str) -> _Read:
             f"{top.where}: the keys 'render_width' and 'render_height' are missing.",
             hint="Without them the size of the scene counts, which the client does not know.",
         )
-    undo, notes = _undo(top, scene)
-    back, scale = _viewer_world(file.parent / _WORLD_FILE)
-    back = back if undo is None else undo @ back
+    back, scale, notes = _path_undo(top, file.parent / VIEWER_FILE, scene)
     poses, lenses = [], []
     shared = Fields(values={"fov": top.values.get("default_fov")}, where=top.where)
     for entry in top.objects(PATH_KEY):
         pose = world_from_camera(Affine.read(entry, "camera_to_world"), "opengl_c2w")
-        poses.append(back @ pose.moved(1 / scale))
+        poses.append((back @ pose.moved(1 / scale)).rigid())
         angle = entry if "fov" in entry or "default_fov" not in top else shared
         focal = focal_of(angle, size[0])
         lenses.append(_told(Pinhole(focal, focal, size[1] / 2, size[0] / 2), size))
@@ -179,12 +184,18 @@ def _undo(top: Fields, scene: Path | str) -> tuple[Affine | None, tuple[str, ...
     return None, ()
 
 
-def _viewer_world(file: Path) -> tuple[Affine, float]:
-    """What undoes the viewer's transform (after its scale), and the scale."""
+def _path_undo(
+    path: Fields, file: Path, scene: Path | str
+) -> tuple[Affine, float, tuple[str, ...]]:
+    """What brings a path's poses into the scene's world (after their scale), the scale, doubts.
+
+    The viewer's file leads back to the world before the scene file's own transform.
+    """
     if not file.exists():
-        return Affine.identity(), 1.0
+        undo, notes = _undo(path, scene)
+        return Affine.identity() if undo is None else undo, 1.0, notes
     top = read_json_object(file)
     scale, moved = top.number("scale"), Affine.read(top, "transform")
     if scale <= 0 or abs(moved.determinant) < 1e-9:
         raise SceneError(f"{top.where}: its 'transform' or 'scale' cannot be undone.")
-    return moved.inverse(), scale
+    return moved.inverse(), scale, ()

@@ -53,7 +53,13 @@ def admitted(
             hint="Render in parts, or raise max_targets.",
         )
     if config.size is not None and config.size != scene.targets.image_size:
-        scene = fit_scene(scene, config.size, config.fit)
+        was, size = scene.targets.image_size, config.size
+        told = (
+            f"the scene is {was[1]}x{was[0]}, and was fitted ({config.fit}) to the pipeline's "
+            f"{size[1]}x{size[0]}; to keep its own, set size=[{was[0]},{was[1]}]"
+        )
+        scene = fit_scene(scene, size, config.fit)
+        scene = replace(scene, warnings=(*scene.warnings, told))
     if mode != "regression":
         _check_size(scene, components, config)
     return copied(scene).to(device)

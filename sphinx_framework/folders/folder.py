@@ -39,17 +39,20 @@ class OutputFolder:
         path: str | Path,
         *,
         option: str = "--out",
+        holds: str = "",
         scenes: Iterable[str | Path] = (),
         files: Iterable[str | Path] = (),
     ) -> None:
         """Check and lock the folder; make it where it does not exist.
 
-        option: how the user named it, for messages. scenes, files: what the command reads, and the
+        option: how the user named it, for messages. holds: what will be written, in words; results
+        of another kind are not replaced by it. scenes, files: what the command reads, and the
         folder therefore must not be, contain or (scenes) lie in.
 
         Raises:
-            ConfigError: it overlaps what is read, cannot be written, is in use by another run, or
-                holds a file that no run of ours wrote or that changed since.
+            ConfigError: it overlaps what is read, cannot be written, is in use by another run,
+                holds a file that no run of ours wrote or that changed since, or another kind of
+                results.
         """
         self.option = option
         self.path = user_path(path, option)
@@ -63,7 +66,9 @@ class OutputFolder:
             with writing(self.path):
                 self._manifest = read_manifest(self.path) or Manifest()
                 self._refuse_foreign_files()
+                self._refuse_another_kind(holds)
                 self._recover()
+                self._manifest.holds = holds or self._manifest.holds
         except BaseException:
             self.close()
             raise
@@ -173,6 +178,14 @@ class OutputFolder:
                 "folder, or move that file away.",
             )
 
+    def _refuse_another_kind(self, holds: str) -> None:
+        there = self._manifest.holds
+        if holds and there and there != holds and self._manifest.files:
+            raise ConfigError(
+                f"{self.option} {shown(self.path)}: holds {there}, which {holds} would replace.",
+                hint="Choose another folder, or delete this one if nobody needs it.",
+            )
+
     def _refuse_in_the_way(self, name: str) -> None:
         target = self.path / name
         if os.path.lexists(target) and not self._manifest.claims(self.path, name):
@@ -212,7 +225,7 @@ class OutputFolder:
                 _remove_empty(self.path / name, self.path)
         kept = {n: e for n, e in manifest.files.items() if n not in manifest.dropping}
         there = {n: e for n, e in manifest.writing.items() if (self.path / n).is_file()}
-        self._manifest = Manifest(files={**kept, **there})
+        self._manifest = Manifest(holds=manifest.holds, files={**kept, **there})
         self._announce()
         _sync(self.path)
 

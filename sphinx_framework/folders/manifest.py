@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 SCHEMA: Literal["sphinx-framework/manifest/1"] = "sphinx-framework/manifest/1"
 MANIFEST = "manifest.json"
+# What folders hold.
+A_SCENE, RENDERED, A_STUDY, SAMPLES = "a scene", "rendered views", "a study", "calibration samples"
 
 
 class Entry(BaseModel):
@@ -27,10 +29,14 @@ class Entry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """The files of a folder that are ours, and an unfinished replacement of them."""
+    """The files of a folder that are ours, and an unfinished replacement of them.
+
+    holds: what they are, in words; empty where nobody said.
+    """
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
     name: Literal["sphinx-framework/manifest/1"] = Field(default=SCHEMA, alias="schema")
+    holds: str = ""
     files: dict[str, Entry] = {}
     writing: dict[str, Entry] = {}
     dropping: tuple[str, ...] = ()

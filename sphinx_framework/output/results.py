@@ -10,6 +10,7 @@ from torch import Tensor
 from sphinx_framework.engine.result import RenderResult
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.folders.folder import OutputFolder
+from sphinx_framework.folders.manifest import RENDERED
 from sphinx_framework.output.contact_sheet import write_contact_sheet
 from sphinx_framework.output.saves import write_saves
 from sphinx_framework.output.saving import Saving, saving
@@ -41,7 +42,7 @@ def save_result(
     if not isinstance(result, RenderResult):
         raise ConfigError(f"save_result takes what render returns, got {result!r}.")
     chosen = saving(save, fps)
-    with OutputFolder(path, option="path") as out:
+    with OutputFolder(path, option="path", holds=RENDERED) as out:
         publish_result(result, out, chosen)
         return out.path
 

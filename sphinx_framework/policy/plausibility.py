@@ -29,6 +29,8 @@ def plausibility(images: Float[Tensor, "V 3 H W"]) -> Float[Tensor, " V"]:
     Catches what is degenerate over the whole frame. A wrong but natural picture, or one part of a
     frame that is broken, needs evidence beyond the image and is not told here.
     """
+    if min(images.shape[-2:]) < 2:  # pixels without neighbours
+        return images.new_full((len(images),), LEAST)
     grey = luma(images.detach().clamp(0, 1))[:, 0]
     contrast = grey.flatten(1).std(dim=1, correction=0)
     share = _ramp(contrast, FLAT, CONTRASTED)

@@ -16,7 +16,9 @@ from sphinx_framework.scenes.capture import (
     shot_cameras,
 )
 from sphinx_framework.scenes.checks import check_intrinsics
-from sphinx_framework.scenes.images import MAX_PIXELS, has_transparency, read_header
+from sphinx_framework.scenes.images import MAX_PIXELS, read_header
+from sphinx_framework.scenes.lens import corner_shift, distortion_note
+from sphinx_framework.scenes.photo_checks import transparency_note
 from sphinx_framework.scenes.pictures import read_pictures
 from sphinx_framework.scenes.view_checks import View, view_doubts
 from sphinx_framework.texts import counted
@@ -49,6 +51,7 @@ def build_scene(
     canvas = size if size is not None else native
     warnings += _camera_warnings([*input_shots, *target_shots], native)
     warnings += _photo_warnings([*input_shots, *target_shots], max_pixels)
+    warnings += _lens_warnings([*input_shots, *(() if truth is None else target_shots)], native)
     near, far = known_range(capture)
     origin, doubts = checked_origin(input_shots, target_shots, near)
     warnings += doubts
@@ -93,7 +96,7 @@ def _photo_warnings(shots: Sequence[Shot], max_pixels: int) -> tuple[str, ...]:
     files = dict.fromkeys(named)  # several shots may name one
     headers = [(file, read_header(file, max_pixels=max_pixels)) for file in files]
     turned = [(file, header) for file, header in headers if header.orientation != 1]
-    clear = [file for file, header in headers if header.alpha and has_transparency(file)]
+    filled = transparency_note([file for file, header in headers if header.alpha])
     told = []
     if turned:
         file, header = turned[0]
@@ -101,11 +104,17 @@ def _photo_warnings(shots: Sequence[Shot], max_pixels: int) -> tuple[str, ...]:
             f"{file.name}: its EXIF orientation {header.orientation} is not applied "
             f"({counted(len(turned), 'photo')}): cameras are taken to be for the pixels as stored"
         )
-    if clear:
-        told.append(
-            f"{clear[0].name}: transparency is filled with white ({counted(len(clear), 'photo')})"
-        )
-    return tuple(told)
+    return (*told, filled) if filled else tuple(told)
+
+
+def _lens_warnings(shots: Sequence[Shot], default_size: tuple[int, int]) -> tuple[str, ...]:
+    """What was undone in photos that were read; a capture that is copied keeps its lens."""
+    bent = [shot for shot in shots if any(shot.distortion.values())]
+    if not bent:
+        return ()
+    shifts = [corner_shift(*in_file_pixels(shot, default_size), shot.distortion) for shot in bent]
+    note = distortion_note(shifts)
+    return (f"{bent[shifts.index(max(shifts))].where}: {note}",) if note else ()
 
 
 def _camera_warnings(shots: Sequence[Shot], default_size: tuple[int, int]) -> tuple[str, ...]:

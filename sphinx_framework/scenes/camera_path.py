@@ -4,7 +4,9 @@
 vertical angle in degrees; where a camera has none, ``default_fov`` counts. ``render_width``,
 ``render_height``: the size the path was made for. The viewer shows a scene moved and scaled to fit;
 where it did, ``dataparser_transforms.json`` beside the path holds ``transform`` and ``scale``,
-which are undone here.
+which are undone here. They lead from the world before the scene file's ``applied_transform`` to the
+viewer's: nerfstudio writes its own transform times the applied one, its own scale times
+``applied_scale``. Without that file a path stands in the world of the scene file.
 """
 
 from pathlib import Path
@@ -18,18 +20,17 @@ from sphinx_framework.scenes.capture import Shot, matrix_of, validate_poses
 from sphinx_framework.scenes.intrinsics import Pinhole, focal_of
 from sphinx_framework.scenes.json_fields import Fields, read_json_object, stated_size
 from sphinx_framework.scenes.poses import opencv_world_from_camera, to_4x4
-from sphinx_framework.scenes.target_keys import PATH_KEY
-
-WORLD_FILE = "dataparser_transforms.json"
+from sphinx_framework.scenes.target_keys import PATH_KEY, VIEWER_FILE
+from sphinx_framework.scenes.transform_frames import rigid
+from sphinx_framework.scenes.world import World
 
 
 def read_camera_path(
-    top: Fields, path: Path, applied: Float[Tensor, "4 4"] | None, size: tuple[int, int]
+    top: Fields, path: Path, world: World | None, size: tuple[int, int]
 ) -> tuple[list[Shot], tuple[str, ...]]:
     """Cameras of a nerfstudio path, and what is doubtful about them.
 
-    applied: what undoes the scene file's ``applied_transform``. size: (height, width) where the
-    file states none.
+    world: of the scene file, where it is moved. size: (height, width) where the file states none.
 
     Raises:
         SceneError: another kind of camera, or a matrix or angle that cannot be.
@@ -40,15 +41,13 @@ def read_camera_path(
             f"{top.where}, 'camera_type': {kind!r} cameras cannot be rendered; only perspective."
         )
     stated = stated_size(top, "render_height", "render_width") or size
-    undo, scale = _world(path.parent / WORLD_FILE)
+    undo, scale, notes = _undo(top, path.parent / VIEWER_FILE, world)
     shots = []
     angle = Fields(values={"fov": top.values.get("default_fov")}, where=top.where)
     for entry in top.objects(PATH_KEY):
         pose = opencv_world_from_camera(_matrix(entry), "opengl_c2w")
         pose[:3, 3] /= scale
-        pose = undo @ pose
-        if applied is not None:
-            pose = applied @ pose
+        pose = rigid(undo @ pose)
         height, width = stated
         focal = focal_of(entry if "fov" in entry or "default_fov" not in top else angle, height)
         shots.append(
@@ -63,20 +62,23 @@ def read_camera_path(
             )
         )
     validate_poses(shots, f"{path}: {PATH_KEY}")
-    return shots, ()
+    return shots, notes
 
 
 def _matrix(entry: Fields) -> Float[Tensor, "4 4"]:
     return to_4x4(entry.matrix("camera_to_world", ((4, 4), (3, 4))), entry.where).clone()
 
 
-def _world(file: Path) -> tuple[Float[Tensor, "4 4"], float]:
-    """What undoes the viewer's transform (after its scale), and the scale."""
+def _undo(
+    path: Fields, file: Path, world: World | None
+) -> tuple[Float[Tensor, "4 4"], float, tuple[str, ...]]:
+    """What brings poses into the scene's world (after their scale), the scale, and a doubt."""
     if not file.exists():
-        return torch.eye(4, dtype=torch.float64), 1.0
+        applied, notes = (None, ()) if world is None else world.applied_for(path)
+        return torch.eye(4, dtype=torch.float64) if applied is None else applied, 1.0, notes
     top = read_json_object(file)
     scale = top.number("scale")
     moved = to_4x4(top.matrix("transform", ((3, 4), (4, 4))), top.where)
     if scale <= 0 or abs(float(torch.linalg.det(moved))) < 1e-9:
         raise SceneError(f"{top.where}: its 'transform' or 'scale' cannot be undone.")
-    return torch.linalg.inv(moved), scale
+    return torch.linalg.inv(moved), scale, ()

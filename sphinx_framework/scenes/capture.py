@@ -62,6 +62,7 @@ class Capture:
     """The shots of a folder, and which of them are inputs and targets (indices).
 
     poses_file: the JSON file of the poses, in whose world other files of poses may stand.
+    no_targets: why there are none, where a file says so.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Capture:
     far: float | None = None
     warnings: tuple[str, ...] = ()
     poses_file: Path | None = None
+    no_targets: str = ""
 
 
 def known_range(capture: Capture) -> tuple[float | None, float | None]:

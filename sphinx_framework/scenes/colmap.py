@@ -27,7 +27,6 @@ from sphinx_framework.scenes.colmap_files import (
 from sphinx_framework.scenes.colmap_places import find_model, models_in, photo_root, photos_place
 from sphinx_framework.scenes.doubled import doubled_photo
 from sphinx_framework.scenes.files import find_photo, natural_key
-from sphinx_framework.scenes.lens import corner_shift, distortion_note
 from sphinx_framework.scenes.poses import opencv_world_from_camera
 from sphinx_framework.texts import counted
 
@@ -62,13 +61,10 @@ def read_colmap(folder: Path) -> Capture:
         _shot(pose, cameras, images_path, root, place, rank) for rank, pose in enumerate(poses)
     ]
     validate_poses(shots, f"{images_path}: image")
-    worst = max(corner_shift(c.intrinsics, c.size, c.distortion) for c in cameras.values())
     told = [*_beside(shots, root, place), *filter(None, [doubled_photo(shots)])]
-    note = distortion_note(worst, sum(any(shot.distortion.values()) for shot in shots))
     points, unread = _points(model)
     near, far = _depths(points, shots)
     told += [unread] if unread else []
-    told += [f"{cameras_path}: {note}"] if note else []
     others = [str(place.name) for place in models_in(model.parent) if place != model]
     if model.name.isdecimal() and others:
         told.append(

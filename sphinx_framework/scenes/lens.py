@@ -1,6 +1,6 @@
 """Lens distortion: how far OpenCV's moves a picture, and the picture without it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -47,13 +47,17 @@ def _shifts(
     return np.hypot(dx * k[0, 0], dy * k[1, 1])
 
 
-def distortion_note(shift: float, photos: int) -> str:
-    """What was done about distortion; empty when it does not matter."""
-    if shift < _WORTH_TELLING:
+def distortion_note(shifts: Sequence[float]) -> str:
+    """What was done about distortion in photos that were read; empty when it does not matter.
+
+    shifts: of every photo, by how many pixels a corner moves.
+    """
+    undone = [shift for shift in shifts if shift >= _WORTH_TELLING]
+    if not undone:
         return ""
     return (
-        f"lens distortion was undone in {counted(photos, 'photo')}; it moves a corner "
-        f"by up to {shift:.1f} pixels"
+        f"lens distortion was undone in {counted(len(undone), 'photo')}; it moves a corner "
+        f"by up to {max(undone):.1f} pixels"
     )
 
 

@@ -1,8 +1,10 @@
 """Reader of LLFF captures: ``poses_bounds.npy`` and ``images`` (or ``images_4``, ``images_8``).
 
 A row holds a 3x5 matrix and two depths. The matrix is camera-to-world with the axes down, right,
-backward, and a column of height, width and focal length; rows follow the photos' names. The first
-and the last are inputs and everything between them is a target.
+backward, and a column of height, width and focal length. Rows follow the photos' names as texts
+are sorted, ``a10`` before ``a2``: so does what writes them (LLFF's ``imgs2poses``). In the order of
+the capture, ``a2`` before ``a10``, the first and the last photo are inputs and everything between
+them is a target.
 """
 
 from pathlib import Path
@@ -44,8 +46,13 @@ def read_llff(folder: Path) -> Capture:
             f"has {counted(len(files), 'photo')}.",
             hint="Rows follow the photos' names, one each.",
         )
-    shots = [_shot(f"{path}, row {i}", row, files[i], i) for i, row in enumerate(rows)]
+    along = sorted(files, key=lambda file: natural_key(file.name))
+    shots = [
+        _shot(f"{path}, row {i}", row, files[i], along.index(files[i]))
+        for i, row in enumerate(rows)
+    ]
     validate_poses(shots, f"{path}: row")
+    shots.sort(key=lambda shot: shot.order or 0.0)
     near, far = float(rows[:, 15].min()), float(rows[:, 16].max())
     usable = 0 < near < far
     told = f"{path}: its depths, {near:.6g} to {far:.6g}, cannot be near and far and are not used"
@@ -62,13 +69,14 @@ def read_llff(folder: Path) -> Capture:
 
 
 def _photos(folder: Path) -> list[Path]:
+    """The photos in the order of the rows."""
     for name in _FOLDERS:
         place = folder / name
         if place.is_dir():
             files = [f for f in place.iterdir() if f.suffix.lower() in PHOTO_ENDINGS]
             found = sorted(
                 (f for f in files if not is_hidden(f) and not f.is_dir()),
-                key=lambda file: natural_key(file.name),
+                key=lambda file: file.name,
             )
             if found:
                 return found

@@ -21,6 +21,7 @@ from sphinx_framework.scenes.capture import Capture
 from sphinx_framework.scenes.checks import check_range, checked
 from sphinx_framework.scenes.formats import CaptureReader, built_in
 from sphinx_framework.scenes.memory import check_memory, enough_memory
+from sphinx_framework.scenes.poses import check_convention
 from sphinx_framework.scenes.readers import read_scene, scene_path
 from sphinx_framework.scenes.targets import check_count, choose_targets, parse_targets
 from sphinx_framework.scenes.unposed import (
@@ -161,13 +162,22 @@ def load_unposed(
     targets: str | None = None,
     near: float | None = None,
     far: float | None = None,
+    convention: str = "auto",
 ) -> Scene:
     """Estimate the cameras of a folder of photos, or of a video; all of them are inputs.
 
     Photos alone name no targets: without ``targets`` a path between the photos is rendered.
+    convention: of the poses of a file of targets.
     Raises :class:`SceneError` as the estimator, and for photos that differ in size.
     """
+    check_convention(convention)
     spec = parse_targets(DEFAULT_PATH if targets is None or targets == "split" else targets)
+    if spec.kind == "indices":
+        raise SceneError(
+            f"targets {targets!r}: indices name frames of a posed capture, and the photos of "
+            f"{shown(path)} have no cameras: all of them are inputs.",
+            hint=f"Choose a path, e.g. {DEFAULT_PATH}, or name a .json file of poses.",
+        )
     size, near, far = asked_size(size), as_number(near, "near"), as_number(far, "far")
     check_range(near, far)
     with unposed_photos(scene_path(path)) as files:
@@ -181,7 +191,7 @@ def load_unposed(
     if size is not None and size != photo_size:
         with enough_memory(shown(path)):
             scene = fit_scene(scene, size, fit)
-    scene = choose_targets(scene, spec, fit=fit, convention="auto", photo_size=photo_size)
+    scene = choose_targets(scene, spec, fit=fit, convention=convention, photo_size=photo_size)
     check_count(len(scene.targets))
     scene.validate()
     return checked(scene)

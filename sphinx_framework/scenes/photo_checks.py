@@ -1,4 +1,4 @@
-"""What photos themselves give away about how well they will do: blur and exposure."""
+"""What photos themselves give away about how well they will do: blur, exposure, transparency."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from sphinx_framework.scenes.images import Photo, read_image
+from sphinx_framework.scenes.images import Photo, has_transparency, read_header, read_image
+from sphinx_framework.texts import counted
 
 # How much less detail than the median photo is blur, and how much brightness may differ.
 _BLURRED = 0.25
@@ -35,6 +36,14 @@ def photo_doubts(files: Sequence[Photo]) -> tuple[str, ...]:
             "exposure do better"
         )
     return tuple(told)
+
+
+def transparency_note(files: Sequence[Photo]) -> str:
+    """What is said of photos that are not opaque everywhere; empty where there are none."""
+    clear = [file for file in files if read_header(file).alpha and has_transparency(file)]
+    if not clear:
+        return ""
+    return f"{clear[0].name}: transparency is filled with white ({counted(len(clear), 'photo')})"
 
 
 def _grey(file: Photo) -> Float[Tensor, "1 1 h w"]:

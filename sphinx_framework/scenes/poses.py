@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from sphinx_framework.errors import SceneError, suggestion
 from sphinx_framework.scenes.json_fields import Fields
+from sphinx_framework.scenes.target_keys import FRAMES, KEYFRAMES, PATH_KEY
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -73,6 +74,26 @@ def pose_convention(top: Fields, wanted: str = "auto") -> PoseConvention:
         f"{top.where}, 'convention': unknown convention {named!r}.",
         hint=f"Choose one of: {', '.join(CONVENTIONS)}.",
     )
+
+
+def target_convention(top: Fields, wanted: str) -> tuple[str, tuple[str, ...]]:
+    """What to read a file of targets by, and what is said where that is not what was asked for.
+
+    A convention is asked for because the scene leaves it open, or another file of targets does. A
+    file that says its own keeps it: ``cameras.json`` and key frames by name (``auto`` heeds it), a
+    ``transforms.json`` by the keys that only nerfstudio's convention has, as results have them.
+
+    Raises:
+        SceneError: an unknown one is wanted.
+    """
+    check_convention(wanted)
+    if FRAMES not in top or KEYFRAMES in top or PATH_KEY in top:
+        return "auto" if "convention" in top else wanted, ()
+    key = next((key for key in _OPENGL_KEYS if key in top), None)
+    if key is None or wanted in ("auto", "opengl_c2w"):
+        return wanted, ()
+    told = f"{top.where}: {key!r} says that its poses are opengl_c2w, so they are not {wanted}"
+    return "auto", (told,)
 
 
 def choose_convention(

@@ -167,7 +167,7 @@ def _frames(capture: Capture, spec: TargetSpec) -> tuple[int, ...]:
         return check_indices(spec.indices, len(capture.shots), "targets 'indices'")
     if spec.kind != "split":
         return ()
-    check_count(len(capture.targets))
+    check_count(len(capture.targets), capture.no_targets)
     return capture.targets
 
 

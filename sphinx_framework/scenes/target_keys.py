@@ -7,6 +7,8 @@ from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.json_fields import Fields
 
 FRAMES, TARGETS, PATH_KEY, KEYFRAMES = "frames", "targets", "camera_path", "keyframes"
+# What nerfstudio's viewer did to the world of a path, in a file beside it.
+VIEWER_FILE = "dataparser_transforms.json"
 
 
 def names_target_file(text: str) -> bool:

@@ -25,7 +25,7 @@ from sphinx_framework.scenes.json_fields import read_json_object
 from sphinx_framework.scenes.keyframes import read_keyframes
 from sphinx_framework.scenes.lender import Lender, lender_of
 from sphinx_framework.scenes.photos import read_target_shots
-from sphinx_framework.scenes.poses import pose_convention
+from sphinx_framework.scenes.poses import pose_convention, target_convention
 from sphinx_framework.scenes.presets import PRESETS, View, preset_options
 from sphinx_framework.scenes.target_keys import (
     FRAMES,
@@ -96,11 +96,15 @@ def parse_targets(text: str | None) -> TargetSpec:
     )
 
 
-def check_count(count: int) -> None:
-    """Raise :class:`SceneError` unless there are 1 to 1000 targets."""
+def check_count(count: int, none: str = "") -> None:
+    """Raise :class:`SceneError` unless there are 1 to 1000 targets.
+
+    none: why there are none, where that is known.
+    """
     if count < 1:
         raise SceneError(
-            "the scene has no targets.", hint="Choose some with --targets, e.g. interpolate:8."
+            f"{none}, so the scene has no targets." if none else "the scene has no targets.",
+            hint="Choose some with --targets, e.g. interpolate:8.",
         )
     if count > MAX_TARGETS:
         raise SceneError(
@@ -122,8 +126,9 @@ def choose_targets(
 
     ``split`` and ``indices`` choose among frames the reader knows and are resolved there or by
     :func:`select_targets`. Interpolated targets have positions along the capture; other paths have
-    none, so the scene's order is dropped with them. photo_size: (height, width) that the scene's
-    intrinsics were for before its photos were fitted. world: where a file's poses may stand.
+    none, so the scene's order is dropped with them. convention: of a file that says none of its
+    own. photo_size: (height, width) that the scene's intrinsics were for before its photos were
+    fitted. world: where a file's poses may stand.
 
     Raises:
         SceneError: the file cannot be read, or the path needs more inputs.
@@ -202,14 +207,16 @@ def _read_file(
     """Cameras of a pose file, fitted to the scene's size; only poses are taken from it."""
     top = read_json_object(path)
     check_target_keys(top, convention)
-    applied, notes = (None, ()) if world is None else world.applied_for(top)
+    convention, notes = target_convention(top, convention)
     shots: Sequence[Shot]
     # nerfstudio's viewer writes its own key frames beside the path that it made of them.
     if KEYFRAMES in top and PATH_KEY not in top:
         return read_keyframes(top, lender, convention)
     if PATH_KEY in top:
-        shots, warnings = read_camera_path(top, path, applied, lender.photo_size)
+        shots, warnings = read_camera_path(top, path, world, lender.photo_size)
     elif FRAMES in top:
+        applied, moves = (None, ()) if world is None else world.applied_for(top)
+        notes = (*moves, *notes)
         shots, warnings = read_transform_shots(
             path,
             convention=convention,

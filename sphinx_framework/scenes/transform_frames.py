@@ -21,7 +21,6 @@ from sphinx_framework.scenes.intrinsics import (
     read_intrinsics,
 )
 from sphinx_framework.scenes.json_fields import Fields, read_json_object, stated_size
-from sphinx_framework.scenes.lens import corner_shift, distortion_note
 from sphinx_framework.scenes.lens_keys import check_model, distortion_of, target_lens_doubts
 from sphinx_framework.scenes.poses import (
     CONVENTIONS,
@@ -58,6 +57,8 @@ def read_transform_shots(
     frames = top.objects("frames")
     if not frames:
         raise SceneError(f"{path}: 'frames' is empty.")
+    if with_files:
+        _check_lenses(top, frames)
     matrices = [frame.matrix("transform_matrix", ((4, 4), (3, 4))) for frame in frames]
     found = [_photo(path.parent, frame) if with_files else None for frame in frames]
     # Frames whose photos are not there are taken to be of the size of one that is.
@@ -89,7 +90,7 @@ def read_transform_shots(
             Shot(
                 where=frame.where,
                 file=None if photo is None else photo.path,
-                world_from_camera=pose if undo is None else _rigid(undo @ pose),
+                world_from_camera=pose if undo is None else rigid(undo @ pose),
                 intrinsics=intrinsics[index],
                 normalised=is_normalised(intrinsics[index]),
                 image_size=cameras[index][1],
@@ -105,7 +106,7 @@ def read_transform_shots(
         *doubts,
         *_file_warnings(top, frames, found, shots),
         *key_warnings(top, frames, [camera[1] for camera in cameras]),
-        *(_lens_warnings(top, frames, shots) if with_files else target_lens_doubts(top, frames)),
+        *([] if with_files else target_lens_doubts(top, frames)),
     ]
     if not ordered:
         warnings.append(
@@ -141,7 +142,7 @@ def undone_scale(top: Fields) -> float:
     return float(torch.linalg.det(inverse_applied(top)[:3, :3]).abs()) ** (1 / 3)
 
 
-def _rigid(pose: Float[Tensor, "4 4"]) -> Float[Tensor, "4 4"]:
+def rigid(pose: Float[Tensor, "4 4"]) -> Float[Tensor, "4 4"]:
     """Take the scale of a similarity out of a camera's axes; its centre keeps it."""
     scale = float(torch.linalg.det(pose[:3, :3]).abs()) ** (1 / 3)
     if scale > 0 and abs(scale - 1) > 1e-9:
@@ -213,7 +214,7 @@ def _readings(
     others = {
         name: opencv_world_from_camera(square, name) for name in CONVENTIONS if name != chosen
     }
-    return others if undo is None else {k: _rigid(undo @ pose) for k, pose in others.items()}
+    return others if undo is None else {k: rigid(undo @ pose) for k, pose in others.items()}
 
 
 def _ranks(frames: Sequence[Fields]) -> tuple[list[float], bool]:
@@ -259,21 +260,8 @@ def _file_warnings(
     return told
 
 
-def _lens_warnings(top: Fields, frames: Sequence[Fields], shots: Sequence[Shot]) -> list[str]:
-    """Refuse lenses that are no pinhole, and tell how far distortion moves a corner."""
-    worst, count = 0.0, 0
+def _check_lenses(top: Fields, frames: Sequence[Fields]) -> None:
+    """Refuse lenses that are no pinhole."""
     check_model(top)
-    for frame, shot in zip(frames, shots, strict=True):
+    for frame in frames:
         check_model(frame)
-        given = distortion_of(frame, top)
-        if not any(given.values()):
-            continue
-        k = shot.intrinsics
-        if shot.normalised:
-            height, width = shot.image_size or (1000, 1000)
-            k = k * k.new_tensor((float(width), float(height), 1.0))[:, None]
-        middle = (round(2 * float(k[1, 2])), round(2 * float(k[0, 2])))
-        count += 1
-        worst = max(worst, corner_shift(k, shot.image_size or middle, given))
-    note = distortion_note(worst, count)
-    return [f"{top.where}: {note}"] if note else []

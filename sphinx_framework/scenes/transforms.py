@@ -66,14 +66,16 @@ def read_transforms(
         targets = fields.indices("test_ids", len(shots))
         if not inputs:
             raise SceneError(f"{split_file}, 'train_ids': names no input photo.")
+        none = f"{split_file}, 'test_ids': is empty"
     else:
         named = _named_split(read_json_object(path), shots)
         if named is None:
+            none = ""
             shots = tuple(sorted(shots, key=lambda shot: shot.order or 0.0))
             inputs = tuple(sorted({0, len(shots) - 1}))
             targets = tuple(range(1, len(shots) - 1))
         else:
-            inputs, targets = named
+            inputs, targets, none = named
     near, far = _stated_range(read_json_object(path))
     return Capture(
         name=folder.resolve().name if path.name == TRANSFORMS_FILE else path.stem,
@@ -84,6 +86,7 @@ def read_transforms(
         far=far,
         warnings=warnings,
         poses_file=path,
+        no_targets="" if targets else none,
     )
 
 
@@ -136,8 +139,10 @@ def _stated_range(top: Fields) -> tuple[float | None, float | None]:
 
 def _named_split(
     top: Fields, shots: Sequence[Shot]
-) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+) -> tuple[tuple[int, ...], tuple[int, ...], str] | None:
     """Inputs and targets by ``train_filenames`` and ``test_filenames`` or ``val_filenames``.
+
+    The text is why there are no targets, if there are none.
 
     A name means the frame with that ``file_path``, else the one with the photo that it leads to.
     """
@@ -152,7 +157,9 @@ def _named_split(
     inputs = _indices(top, "train_filenames", places, photos)
     if not inputs:
         raise SceneError(f"{top.where}, 'train_filenames': names no input photo.")
-    return inputs, () if key is None else _indices(top, key, places, photos)
+    if key is None:
+        return inputs, (), f"{top.where}, 'train_filenames': has no 'test_filenames' beside it"
+    return inputs, _indices(top, key, places, photos), f"{top.where}, {key!r}: is empty"
 
 
 def _plain(name: str) -> str:

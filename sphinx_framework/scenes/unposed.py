@@ -25,6 +25,7 @@ from sphinx_framework.scenes.files import (
 from sphinx_framework.scenes.images import read_image
 from sphinx_framework.scenes.llff import POSES_FILE
 from sphinx_framework.scenes.mask_files import mask_of, masks_note
+from sphinx_framework.scenes.photo_checks import transparency_note
 from sphinx_framework.scenes.photos import CAMERAS_FILE
 from sphinx_framework.scenes.pose_answers import guarded
 from sphinx_framework.scenes.re10k import find_re10k
@@ -100,21 +101,45 @@ def unposed_photos(path: Path, frames: int | None = None) -> Iterator[list[Path]
         yield write_frames(path, Path(folder), FRAMES if frames is None else frames)
 
 
+def frames_note(path: Path, taken: int, asked: int | None) -> str:
+    """What is said of a video with fewer frames than were asked for; empty where it has them."""
+    if asked is None or taken >= asked:
+        return ""
+    return f"{shown(path)}: has only {counted(taken, 'usable frame')}, not the {asked} of --frames"
+
+
+def refuse_split(path: Path, split: object) -> None:
+    """Refuse a split of photos without cameras: all of them are inputs.
+
+    Raises:
+        SceneError: one is asked for.
+    """
+    if split is not None:
+        raise SceneError(
+            f"{shown(path)}: --split {shown(split)} chooses among posed photos, and these have no "
+            "cameras: all of them are inputs.",
+            hint="Leave --split out.",
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoStack:
     """Photos of one size, upright, scaled down where they are large.
 
     size: (height, width) of the files, upright. hints: what the files say, for ``images``.
+    notes: what of the files is not used.
     """
 
-    files: tuple[Path, ...]
     images: Float[Tensor, "N 3 H W"]
     size: tuple[int, int]
     hints: PhotoHints
+    notes: tuple[str, ...]
 
 
 def read_photo_stack(files: Sequence[Path], *, longest: int = LONGEST) -> PhotoStack:
     """Read photos of one size, at most ``longest`` pixels along their longer side.
+
+    The files are not asked again: those of a video are gone when its cameras are estimated.
 
     Raises:
         SceneError: no photos, an unreadable one, or one that differs in size.
@@ -130,7 +155,8 @@ def read_photo_stack(files: Sequence[Path], *, longest: int = LONGEST) -> PhotoS
             size = height, width
         if (height, width) != size:
             raise SceneError(
-                f"{file}: is {height}x{width}, but {files[0].name} is {size[0]}x{size[1]}.",
+                f"{file}: is {width}x{height} (width x height), but {files[0].name} is "
+                f"{size[1]}x{size[0]}.",
                 hint="Photos without cameras must share one size.",
             )
         images.append(fit_images(image[None], reduced_size(size, longest), "stretch")[0])
@@ -141,13 +167,14 @@ def read_photo_stack(files: Sequence[Path], *, longest: int = LONGEST) -> PhotoS
     hints = PhotoHints(
         names=tuple(file.name for file in files), focal=None if focal is None else focal * scale
     )
-    return PhotoStack(files=tuple(files), images=stack, size=size, hints=hints)
+    masks = masks_note([mask_of(file) for file in files])
+    told = (unused_note(files), masks, transparency_note(files))
+    return PhotoStack(images=stack, size=size, hints=hints, notes=tuple(filter(None, told)))
 
 
 def posed_scene(photos: PhotoStack, estimator: PoseEstimator, name: str) -> Scene:
     """All photos as inputs with their estimated cameras; targets are chosen afterwards."""
     found = guarded(estimator).estimate_poses(photos.images, hints=photos.hints)
-    notes = (unused_note(photos.files), masks_note([mask_of(file) for file in photos.files]))
     return Scene(
         images=photos.images,
         inputs=found.cameras,
@@ -156,7 +183,7 @@ def posed_scene(photos: PhotoStack, estimator: PoseEstimator, name: str) -> Scen
         near=found.near,
         far=found.far,
         order=None,
-        warnings=(*(note for note in notes if note), *found.warnings),
+        warnings=(*photos.notes, *found.warnings),
     )
 
 

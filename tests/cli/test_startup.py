@@ -65,10 +65,11 @@ def test_an_interrupt_while_it_starts_or_ends_is_one_word(monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("sphinx_framework.cli.main.main", interrupted)
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         assert program() == 130
-        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+        assert all(signal.getsignal(number) == signal.SIG_IGN for number in before)
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     assert capsys.readouterr().err == "stopped.\n"

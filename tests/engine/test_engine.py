@@ -9,7 +9,7 @@ from engines import CPU, FixedMask, FixedSteps, calls_of, engine_with, fixed_eng
 from sphinx_framework.errors import ConfigError, InputError, JobError, SceneError
 from sphinx_framework.plugin import Capabilities
 from sphinx_framework.policy.schedule import MODES
-from sphinx_framework.testing.fakes import FakeConfig, FakeDiffusion, FakeRegression, fake_scene
+from sphinx_framework.testing.fakes import FakeConfig, FakeRegression, fake_scene
 from sphinx_framework.testing.pipeline import fake_engine
 from sphinx_framework.types import CoarseViews
 
@@ -162,38 +162,6 @@ def test_an_unusable_scene_is_refused():
         fake_engine().render(
             type(scene)(images=scene.images, inputs=scene.inputs, targets=scene.targets[:0])
         )
-
-
-@pytest.mark.parametrize("size", [(30, 32), (32, 36)])
-def test_a_scene_whose_size_does_not_fit_the_model_is_refused(size):
-    with pytest.raises(InputError):
-        fixed_engine((10,) * 4).render(fake_scene(size=size), mode="selective")
-
-
-@pytest.mark.parametrize("mode", ["fine", "diffusion"])
-def test_what_the_diffusion_model_refuses_costs_no_render(mode, monkeypatch):
-    engine, rendered = fake_engine(), []
-
-    def refuse(scene):
-        raise SceneError("frames of 32x32 are not legal.")
-
-    monkeypatch.setattr(FakeDiffusion, "layouts", lambda self, scene: refuse(scene))
-    monkeypatch.setattr(FakeRegression, "predict", lambda self, scene: rendered.append(scene))
-    with pytest.raises(SceneError, match="not legal"):
-        engine.render(fake_scene(), mode=mode)
-    assert rendered == []
-
-
-def test_mode_regression_serves_what_only_the_diffusion_model_refuses(monkeypatch):
-    def refuse(self, scene):
-        raise SceneError("frames of 32x32 are not legal.")
-
-    served = fake_engine().render(fake_scene(), mode="regression")
-    monkeypatch.setattr(FakeDiffusion, "layouts", refuse)
-    refused = fake_engine().render(fake_scene(), mode="regression")
-    assert torch.equal(refused.images, served.images)
-    assert refused.report.counts.frame_steps_dense == served.report.counts.frame_steps_dense
-    assert any("32x32 are not legal" in note for note in refused.report.notes)
 
 
 def test_a_seed_of_any_size_is_accepted_or_refused():

@@ -76,3 +76,8 @@ def test_every_image_is_judged_by_itself() -> None:
     images = torch.cat([picture(0, (96, 96)), torch.zeros(1, 3, 96, 96), blocks(1, (96, 96), 8)])
     alone = torch.cat([plausibility(image[None]) for image in images])
     assert torch.equal(plausibility(images), alone)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1)])
+def test_a_line_of_pixels_is_judged_without_an_error(size) -> None:
+    assert torch.isfinite(plausibility(torch.rand(2, 3, *size))).all()

@@ -1,10 +1,13 @@
 """Files that say one thing twice, differently, and names that other systems take."""
 
+import json
 import math
 
 import pytest
 from brought import renamed, same, told
 from photo_scenes import SIZE
+
+from sphinx_framework.errors import SceneError
 
 HEIGHT, WIDTH = SIZE
 
@@ -48,3 +51,28 @@ def test_a_mask_for_all_photos_is_told(bring, clean):
     found = bring(lambda c, _: c.update(mask_path="mask.png"))
     same(found, clean)
     assert told(found, "'mask_path'", "12 frames")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"test_filenames": [], "val_filenames": ["images/4.png"]}, "'test_filenames': is empty"),
+        ({"val_filenames": []}, "'val_filenames': is empty"),
+        ({}, "'train_filenames': has no 'test_filenames' beside it"),
+    ],
+)
+def test_a_split_without_targets_is_named_by_file_and_key(bring, given, message):
+    names = ["images/0.png", "images/11.png"]
+    with pytest.raises(SceneError, match=rf"transforms\.json, {message}, so the scene has no targ"):
+        bring(lambda c, _: c.update(train_filenames=names, **given))
+    found = bring(lambda c, _: c.update(train_filenames=names, **given), targets="interpolate:2")
+    assert len(found.targets) == 2
+
+
+def test_a_split_file_without_targets_is_named(bring):
+    def change(_, folder):
+        split = {"train_ids": [0, 11], "test_ids": []}
+        (folder / "train_test_split_2.json").write_text(json.dumps(split))
+
+    with pytest.raises(SceneError, match=r"split_2\.json, 'test_ids': is empty, so the scene"):
+        bring(change)

@@ -64,6 +64,15 @@ def test_a_distorted_scene_keeps_its_distortion_through_import(command, clean):
     assert any("distortion was undone in 12 photos" in text for text in found.warnings)
     stored = np.asarray(Image.open(clean / "images/0.png")).transpose(2, 0, 1) / 255
     assert np.abs(found.images[0].numpy() - stored).max() > 0.02
-    assert command("import", clean, "--out", command.folder / "imported").code == 0
+    ended = command("import", clean, "--out", command.folder / "imported")
+    assert ended.code == 0
+    assert "was undone" not in ended.told  # the photos are copied as they are
     again = load_scene(command.folder / "imported")
     assert torch.equal(again.images, found.images)
+
+
+def test_only_photos_that_are_read_are_counted(bring):
+    found = bring(lambda c, _: c.update(k1=-0.3), targets="interpolate:2")
+    assert any("distortion was undone in 2 photos" in text for text in found.warnings)
+    one = bring(lambda c, _: c["frames"][0].update(k1=-0.3), targets="interpolate:2")
+    assert any("frames[0]: lens distortion was undone in 1 photo;" in t for t in one.warnings)

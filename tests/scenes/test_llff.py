@@ -5,6 +5,7 @@ import pytest
 from brought import same, told
 from scene_formats import llff
 
+from sphinx_framework.scenes.llff import read_llff
 from sphinx_framework.scenes.load import load_scene
 
 
@@ -43,6 +44,18 @@ def test_whole_numbers_are_numbers(brought, kind):
     found = changed(brought, change)
     assert (found.near, found.far) == (1, 9)
     assert float(found.inputs.intrinsics[0, 0, 0]) == 40
+
+
+def test_rows_follow_the_names_as_texts_are_sorted(brought):
+    folder, poses, _ = brought
+    llff(folder, poses)
+    capture = read_llff(folder)
+    for index, shot in enumerate(capture.shots):  # in the order of the capture: 0, 1, 2, ... 11
+        assert shot.file == folder / f"images/{index}.png"
+        row = sorted(range(12), key=str).index(index)  # 0, 1, 10, 11, 2, ...
+        assert shot.where.endswith(f"row {row}")
+        assert np.allclose(shot.world_from_camera, poses[index])
+    assert (capture.inputs, capture.targets) == ((0, 11), tuple(range(1, 11)))
 
 
 def test_a_folder_with_the_name_of_a_photo_is_none(brought):

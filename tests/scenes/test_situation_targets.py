@@ -75,6 +75,37 @@ def test_a_path_of_nerfstudios_viewer(bring, clean, tmp_path, nested, moved):
     same(bring(change, targets=str(path)), clean)
 
 
+@pytest.mark.parametrize("viewer", [True, False])
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_a_viewers_path_of_a_moved_scene_is_moved_back_once(bring, clean, tmp_path, viewer, scale):
+    angle = math.degrees(2 * math.atan(HEIGHT / 2 / 40.0))
+    path = tmp_path / "camera_path.json"
+    turn = np.array([[0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+
+    def change(content, _):
+        applied(content)
+        content["applied_scale"] = scale
+        for frame in content["frames"]:
+            for row in frame["transform_matrix"][:3]:
+                row[3] *= scale
+        poses = [np.array(frame["transform_matrix"]) for frame in content["frames"][1:-1]]
+        if viewer:
+            poses = [turn @ pose for pose in poses]
+            for pose in poses:
+                pose[:3, 3] *= 0.25
+            # As nerfstudio's dataparser saves them: what its viewer did to the poses of the scene
+            # file, times what that file says was applied to them before.
+            whole = turn @ np.array([*content["applied_transform"], [0, 0, 0, 1]])
+            saved = {"transform": whole[:3].tolist(), "scale": 0.25 * scale}
+            path.with_name("dataparser_transforms.json").write_text(json.dumps(saved))
+        way = [{"camera_to_world": pose.tolist(), "fov": angle} for pose in poses]
+        path.write_text(json.dumps({"camera_path": way}))
+
+    found = bring(change, targets=str(path))
+    same(found, clean)
+    assert any("'applied_transform'" in text for text in found.warnings) == (not viewer)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -15,6 +15,7 @@ from photo_scenes import transforms, write_photo_scene
 from scene_folders import opengl, random_poses
 
 import sphinx_framework as sf
+from sphinx_framework.client.matrices import Affine, world_from_camera
 from sphinx_framework.errors import SceneError
 from sphinx_framework.scenes.readers import read_scene
 from sphinx_framework.serve.requests import parse_request
@@ -116,8 +117,9 @@ def test_so_they_are_in_a_convention_that_is_asked_for(monkeypatch, scene, file,
 @pytest.mark.parametrize("name", ["poses alone", "a scale", "a path", "cameras"])
 def test_so_they_are_where_the_scene_was_moved(monkeypatch, tmp_path, file, name, own):
     scene = write_photo_scene(tmp_path / "moved")
-    turned = {"applied_transform": [[0, 1, 0, 0.5], [-1, 0, 0, 0], [0, 0, 1, 2]]}
-    content = {**transforms(), **(turned if name == "a path" else {"applied_scale": 4})}
+    content = {**transforms(), "applied_scale": 4}
+    if name == "a path":
+        content["applied_transform"] = [[0, 1, 0, 0.5], [-1, 0, 0, 0], [0, 0, 1, 2]]
     (scene / "transforms.json").write_text(json.dumps(content))
     targets = dict(FILES[name])
     if own and "frames" in targets:
@@ -141,6 +143,33 @@ def test_what_the_viewer_moved_is_moved_back(monkeypatch, scene, file):
     moved = {"transform": [[0, 1, 0, 0.5], [-1, 0, 0, 0], [0, 0, 1, 2]], "scale": 0.25}
     path.with_name("dataparser_transforms.json").write_text(json.dumps(moved))
     assert_same(monkeypatch, scene, path)
+
+
+def test_what_the_viewer_moved_in_a_moved_scene_is_moved_back_once(monkeypatch, tmp_path, file):
+    scene = write_photo_scene(tmp_path / "moved")
+    applied = [[0, 1, 0, 0.5], [-1, 0, 0, 0], [0, 0, 1, 2]]
+    content = {**transforms(), "applied_transform": applied}
+    (scene / "transforms.json").write_text(json.dumps(content))
+    path = file(FILES["a path"])
+    moved = {"transform": applied, "scale": 0.25}  # nerfstudio's holds the applied one
+    path.with_name("dataparser_transforms.json").write_text(json.dumps(moved))
+    assert_same(monkeypatch, scene, path)
+    sent, job = submitted(monkeypatch, scene, path)
+    plain = submitted(monkeypatch, "sha256:" + "0" * 64, path)
+    assert (sent, job.warnings) == (plain[0], ())  # whatever the scene's own world is
+
+
+@pytest.mark.parametrize("convention", ["opengl_c2w", "opencv_w2c"])
+@pytest.mark.parametrize("name", ["cameras", "a transform"])
+def test_a_file_that_says_its_own_convention_keeps_it(monkeypatch, scene, file, name, convention):
+    path = file(FILES[name])
+    plain = json.loads(submitted(monkeypatch, scene, path)[0])
+    assert_same(monkeypatch, scene, path, convention)
+    sent = json.loads(submitted(monkeypatch, scene, path, convention=convention)[0])
+    assert sent["convention"] == convention
+    home = [world_from_camera(Affine(c["pose"]), convention) for c in sent["targets"]]
+    wanted = [world_from_camera(Affine(c["pose"]), "opencv_c2w") for c in plain["targets"]]
+    np.testing.assert_allclose([p.rows for p in home], [p.rows for p in wanted], atol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,10 @@ def colmap_binary(folder, poses):
 
 
 def llff(folder, poses):
+    """Rows in the order in which LLFF sorts the names: 0, 1, 10, 11, 2, ..."""
     rows = []
-    for pose in poses:
+    for index in sorted(range(len(poses)), key=str):
+        pose = poses[index]
         matrix = np.stack([pose[:3, 1], pose[:3, 0], -pose[:3, 2], pose[:3, 3]], axis=1)
         hwf = np.array([[HEIGHT], [WIDTH], [40.0]])
         rows.append([*np.concatenate([matrix, hwf], axis=1).ravel(), 0.5, 9.0])

@@ -1,5 +1,7 @@
 """Features of photos and which of them are the same: a database that the mapper reads."""
 
+import signal
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,9 @@ DATABASE, PHOTOS = "photos.db", "photos"
 
 # Progress and rejected pairs are not for a user's terminal.
 pycolmap.logging.minloglevel = 3
+# Its logger takes over the signal that ends a process, to print a stack of C++.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
