@@ -13,6 +13,7 @@ from sphinx_framework.cli.answer import print_json
 from sphinx_framework.cli.estimators import choose_estimator, refuse_posed
 from sphinx_framework.cli.outputs import open_output
 from sphinx_framework.cli.progress import show_progress
+from sphinx_framework.cli.render_text import plan_text, summary
 from sphinx_framework.cli.sizes import read_size
 from sphinx_framework.config import PipelineConfig, load_config, load_cost
 from sphinx_framework.energy.choose import check_meter
