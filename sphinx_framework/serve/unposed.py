@@ -62,8 +62,8 @@ def photo_size(files: list[Path]) -> tuple[int, int]:
         if size != sizes[0]:
             raise Problem(
                 "scene-invalid",
-                f"{clean(file.name, 100)}: is {size[0]}x{size[1]}, but "
-                f"{clean(files[0].name, 100)} is {sizes[0][0]}x{sizes[0][1]}.",
+                f"{clean(file.name, 100)}: is {size[1]}x{size[0]} (width x height), but "
+                f"{clean(files[0].name, 100)} is {sizes[0][1]}x{sizes[0][0]}.",
                 hint="Photos without cameras must share one size.",
             )
     return reduced_size(sizes[0])

@@ -89,7 +89,7 @@ def test_what_needs_their_cameras_is_refused(local, request_text, pointer):
 def test_photos_of_two_sizes_are_refused_by_name_and_turned_ones_are_compared_upright(local):
     answer = upload(local, '{"targets": "orbit:3"}', photo(), photo(32, 40))
     assert answer.status_code == 422
-    assert answer.json()["detail"].startswith("1.jpg: is 40x32")
+    assert answer.json()["detail"].startswith("1.jpg: is 32x40")
     turned = upload(local, '{"targets": "orbit:3"}', photo(), photo(32, 40, orientation=6))
     assert turned.status_code == 202, turned.text
 
