@@ -75,7 +75,7 @@ def test_whole_numbers_count_as_numbers_lists_as_tuples_and_numpy_s_as_numbers()
     ],
 )
 def test_a_pipeline_names_file_and_key(override, key):
-    with pytest.raises(ConfigError, match=rf"lite\.toml: key '{key}': Input should be"):
+    with pytest.raises(ConfigError, match=rf"lite\.toml, with .*: key '{key}': Input should be"):
         load_config("lite", [override])
 
 

@@ -27,10 +27,12 @@ def view(arguments: Namespace) -> int:
     result = read_result(Path(arguments.out).expanduser(), arguments.scene)
     import viser
 
+    from sphinx_framework.view.contained import contained
     from sphinx_framework.view.panel import Panel
     from sphinx_framework.view.space import build_space
 
-    with redirect_stdout(io.StringIO()):  # a banner that repeats the line below
+    # A banner that repeats the line below is not shown.
+    with redirect_stdout(io.StringIO()), contained(arguments.host):
         server = viser.ViserServer(host=arguments.host, port=arguments.port, verbose=False)
     try:
         panel = Panel(server, result, build_space(server, result))
