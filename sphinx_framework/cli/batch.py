@@ -9,6 +9,7 @@ from pathlib import Path
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.output.saving import Saving
+from sphinx_framework.scenes.fingerprint import fingerprint
 from sphinx_framework.version import __version__
 
 REQUEST = "request.json"
@@ -58,18 +59,9 @@ def request_of(arguments: argparse.Namespace, config: PipelineConfig, chosen: Sa
 
 
 def _fingerprint(name: str) -> str:
-    """Names, sizes and times of all files of a scene; of what is not on disk, its name."""
-    if not os.path.exists(os.path.expanduser(name)):
-        return name
-    place = Path(name).expanduser()
-    files = sorted(place.rglob("*")) if place.is_dir() else [place]
-    rows = [
-        f"{file.relative_to(place)} {stat.st_size} {stat.st_mtime_ns}"
-        for file in files
-        for stat in [file.lstat()]
-        if not file.is_dir()
-    ]
-    return f"{place.resolve()} {_digest(chr(10).join(rows).encode())}"
+    """A scene's place and files; of what is not on disk, its name."""
+    content = fingerprint(name)
+    return f"{Path(name).expanduser().resolve()} {content}" if content else name
 
 
 def _digest(content: bytes) -> str:

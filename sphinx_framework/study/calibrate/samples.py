@@ -26,6 +26,7 @@ from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.study.evaluate.settings import (
     Settings,
     engine_settings,
+    of_scene,
     refuse_other_settings,
     scene_seed,
 )
@@ -116,7 +117,6 @@ class Sampling:
         return {
             **engine_settings(engine, left_out),
             "cost": engine.config.cost.model_dump(mode="json") if tiles else None,
-            "evidence": engine.config.evidence.model_dump(mode="json"),
             "plans": [plan.text() for plan in self.plans(engine.config.num_steps)],
             "mode": self.mode,
             "seed": self.seed,
@@ -216,7 +216,7 @@ def sample_scene(
     return SceneSample(
         scene=name,
         num_steps=steps,
-        settings=sampling.settings(engine),
+        settings=of_scene(sampling.settings(engine), name),
         embedding=embedding_of(engine, scene),
         targets=targets,
     )
@@ -259,7 +259,7 @@ def collect(
     paths = [folder / f"{file_stem(name)}.json" for name, _ in scenes]
     recorded = {path: _read(path) for path in paths if path.exists()}
     for path, sample in recorded.items():
-        refuse_other_settings(sample.settings, settings, str(path))
+        refuse_other_settings(sample.settings, of_scene(settings, sample.scene), str(path))
     resumed(len(recorded))
     for (name, load), path in zip(scenes, paths, strict=True):
         if path in recorded:

@@ -26,6 +26,7 @@ from sphinx_framework.study.evaluate.records import (
 from sphinx_framework.study.evaluate.settings import (
     Settings,
     engine_settings,
+    of_scene,
     refuse_other_settings,
     scene_seed,
 )
@@ -247,13 +248,14 @@ def evaluate(
     recorded = {path: read_record(path) for path in paths if path.exists()}
     for path, record in recorded.items():
         for name in settings.keys() & record.systems.keys():
-            refuse_other_settings(record.systems[name].settings, settings[name], f"{path}, {name}")
+            own = of_scene(settings[name], record.scene)
+            refuse_other_settings(record.systems[name].settings, own, f"{path}, {name}")
     done = sum(len(settings.keys() & record.systems.keys()) for record in recorded.values())
     resumed(done * bench.repeats)
     warm = False
     for (name, load), path in zip(scenes, paths, strict=True):
         old = recorded[path].systems if path in recorded else {}
-        missing = {key: value for key, value in settings.items() if key not in old}
+        missing = {k: of_scene(value, name) for k, value in settings.items() if k not in old}
         if not missing:
             yield recorded[path]
             continue

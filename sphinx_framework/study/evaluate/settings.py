@@ -16,6 +16,8 @@ from torch import nn
 from sphinx_framework.engine.components import Components
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.errors import ConfigError
+from sphinx_framework.scenes.fingerprint import fingerprint
+from sphinx_framework.study.evaluate.named_files import named_files
 
 Settings = dict[str, Any]
 SAMPLED_VALUES = 64
@@ -27,17 +29,21 @@ def engine_settings(engine: Engine, leave_out: tuple[str, ...] = ()) -> Settings
     leave_out: roles that play no part in the measurement.
     """
     config = engine.config
+    pipeline = {
+        role: component.model_dump(mode="json")
+        for role, component in config.pipeline.items()
+        if role not in leave_out
+    }
     return {
         "num_steps": config.num_steps,
         "gamma": config.gamma,
         "size": None if config.size is None else list(config.size),
         "fit": config.fit,
         "plan": config.plan.model_dump(mode="json"),
-        "pipeline": {
-            role: component.model_dump(mode="json")
-            for role, component in config.pipeline.items()
-            if role not in leave_out
-        },
+        "composite": config.composite.model_dump(mode="json"),
+        "evidence": config.evidence.model_dump(mode="json"),
+        "pipeline": pipeline,
+        "files": named_files(pipeline),
         "plugins": sorted(
             {
                 str(entry["distribution"])
@@ -47,6 +53,11 @@ def engine_settings(engine: Engine, leave_out: tuple[str, ...] = ()) -> Settings
         ),
         "weights": weights_digest(engine.components, leave_out),
     }
+
+
+def of_scene(settings: Settings, name: str) -> Settings:
+    """The same with the files of the scene that is measured: photos may change, too."""
+    return {**settings, "scene_files": fingerprint(name)}
 
 
 def weights_digest(components: Components, leave_out: tuple[str, ...] = ()) -> str:
