@@ -127,6 +127,7 @@ def _job_commands(commands: "Commands[Parser]") -> None:
     view = _command(commands, "view", "view:view", "look at a result in the browser")
     view.add_argument("out", metavar="OUT", help="folder that render has written")
     view.add_argument("--scene", metavar="PATH", help="its scene, to show the photos too")
+    _reader_options(view)
     view.add_argument("--host", default="127.0.0.1", help="interface to listen on")
     view.add_argument("--port", type=int, default=8080, help="a free one from here on is taken")
 

@@ -13,7 +13,7 @@ from sphinx_framework.registry import Registry
 from sphinx_framework.scenes.chunks import is_chunk_folder, read_index
 from sphinx_framework.scenes.files import is_hidden
 from sphinx_framework.scenes.load import installed_readers, load_scene
-from sphinx_framework.scenes.readers import scene_path
+from sphinx_framework.scenes.readers import choose_reader, scene_path
 from sphinx_framework.study.calibrate.samples import SceneSource
 from sphinx_framework.study.evaluate.datasets import (
     chunk_scenes,
@@ -46,6 +46,8 @@ def scene_sources(
     sources: list[SceneSource] = []
     if index is None:
         names = scene_names(given, registry)
+        for name in names:  # a scene that is none must not be found behind hours of others
+            choose_reader(scene_path(name), None, installed_readers(registry))
         sources += [(name, partial(_load, name, config, registry)) for name in names]
     else:
         sources += [s for name in given for s in _indexed(Path(name), Path(index), config)]

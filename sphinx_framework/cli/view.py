@@ -24,7 +24,8 @@ def view(arguments: Namespace) -> int:
         raise ConfigError(f"--port must lie in 1..{LARGEST_PORT}, got {arguments.port}.")
     from sphinx_framework.view.folder import read_result
 
-    result = read_result(Path(arguments.out).expanduser(), arguments.scene)
+    reading = {name: getattr(arguments, name) for name in ("reader", "split", "convention")}
+    result = read_result(Path(arguments.out).expanduser(), arguments.scene, **reading)
     import viser
 
     from sphinx_framework.view.contained import contained

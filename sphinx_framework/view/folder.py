@@ -46,8 +46,10 @@ class ViewedResult:
     origin: Origin = NO_MOVE
 
 
-def read_result(folder: Path, scene: str | None = None) -> ViewedResult:
+def read_result(folder: Path, scene: str | None = None, **reading: Any) -> ViewedResult:
     """Read an output folder; ``scene`` is where its photos are, unless they are generated.
+
+    reading: ``reader``, ``split`` and ``convention`` that the scene was rendered with.
 
     Raises:
         ConfigError: the folder holds no result.
@@ -72,7 +74,7 @@ def read_result(folder: Path, scene: str | None = None) -> ViewedResult:
         for index, (shot, row) in enumerate(zip(shots, rows, strict=True))
     )
     splats = folder / SPLATS
-    inputs, note = _inputs(report, frames, scene)
+    inputs, note = _inputs(report, frames, scene, reading)
     origin = origin_of([shot.world_from_camera for shot in shots])
     return ViewedResult(
         folder=folder,
@@ -117,7 +119,10 @@ def _picture(folder: Path, name: str) -> Path:
 
 
 def _inputs(
-    report: dict[str, Any], frames: tuple[Frame, ...], scene: str | None
+    report: dict[str, Any],
+    frames: tuple[Frame, ...],
+    scene: str | None,
+    reading: dict[str, Any],
 ) -> tuple[Scene | None, str]:
     """The photos as the models saw them; generated scenes are made again."""
     name = scene
@@ -129,7 +134,12 @@ def _inputs(
     fit = str(report["config"].get("fit", "crop"))
     try:
         found = load_scene(
-            name, registry=Registry.from_entry_points(), size=size, fit=fit, targets=ANY_PATH
+            name,
+            registry=Registry.from_entry_points(),
+            size=size,
+            fit=fit,
+            targets=ANY_PATH,
+            **(reading if scene is not None else {}),
         )
     except SceneError as error:
         if scene is not None:

@@ -252,3 +252,13 @@ def test_bad_input_of_sweep_ends_before_anything_is_measured(study, arguments, t
     assert ended.code == 2
     assert told in ended.told
     assert not list(study.out.glob("scenes/*"))
+
+
+def test_a_scene_that_is_none_is_told_before_another_is_rendered(study):
+    given = ("--config", study.config, "--scenes", "fake:set/0", "nowhere", "--out", study.out)
+    ended = study(
+        "evaluate", *given, "--few-steps", 2, "--modes", "fine", "--energy", "none", *NUMBERS
+    )
+    assert ended.code == 2
+    assert "nowhere: no such scene folder" in ended.told
+    assert "renders" not in ended.err

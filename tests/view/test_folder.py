@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from sphinx_framework.cli import view as command
 from sphinx_framework.cli.main import main
@@ -34,6 +35,17 @@ def test_the_photos_of_a_scene_that_is_named_are_fitted_like_the_frames(result_f
     result = read_result(result_folder, str(scene))
     assert result.inputs is not None
     assert tuple(result.inputs.images.shape[-2:]) == (32, 48)
+
+
+def test_the_photos_are_those_of_the_split_that_was_rendered(result_folder, tmp_path):
+    from photo_scenes import write_photo_scene
+
+    scene = write_photo_scene(tmp_path / "scene")
+    split = json.dumps({"train_ids": [1, 2], "test_ids": [3]})
+    (scene / "train_test_split_7.json").write_text(split)
+    usual = read_result(result_folder, str(scene)).inputs
+    chosen = read_result(result_folder, str(scene), split="7").inputs
+    assert not torch.equal(usual.images, chosen.images)
 
 
 def edit(folder, change):
