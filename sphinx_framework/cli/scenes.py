@@ -46,8 +46,9 @@ def scene_sources(
     sources: list[SceneSource] = []
     if index is None:
         names = scene_names(given, registry)
+        readers = installed_readers(registry)
         for name in names:  # a scene that is none must not be found behind hours of others
-            choose_reader(scene_path(name), None, installed_readers(registry))
+            choose_reader(scene_path(name), None, readers)
         sources += [(name, partial(_load, name, config, registry)) for name in names]
     else:
         sources += [s for name in given for s in _indexed(Path(name), Path(index), config)]

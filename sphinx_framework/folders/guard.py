@@ -35,9 +35,14 @@ def user_path(text: str | Path, option: str) -> Path:
     return path
 
 
+def says_full(error: OSError) -> bool:
+    """Whether there is no space left on a disk, or none left for this user."""
+    return error.errno in _FULL
+
+
 def write_error(error: OSError, path: str | Path) -> SphinxError:
     """What to say when the file system refuses to write ``path``."""
-    if error.errno in _FULL:
+    if says_full(error):
         return JobError(
             f"{shown(path)}: cannot be written: the disk is full.",
             hint="Free some space and run again; results that were there before are untouched.",

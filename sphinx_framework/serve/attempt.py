@@ -18,9 +18,9 @@ from sphinx_framework.engine.events import CoarseReady, Event, FrameFinal, Plann
 from sphinx_framework.engine.preparation import Prepared
 from sphinx_framework.engine.result import RenderResult, Seconds
 from sphinx_framework.errors import InputError, JobError, SceneError
+from sphinx_framework.folders.guard import says_full
 from sphinx_framework.scenes.images import write_png
 from sphinx_framework.serve.degrade import affordable
-from sphinx_framework.serve.full_disk import says_full
 from sphinx_framework.serve.job_files import describe, publish_result, publish_with
 from sphinx_framework.serve.job_report import (
     estimated_cameras,

@@ -2,8 +2,8 @@
 
 from sqlalchemy.exc import DBAPIError
 
+from sphinx_framework.folders.guard import says_full
 from sphinx_framework.serve.database import DoubtError
-from sphinx_framework.serve.full_disk import says_full
 from sphinx_framework.serve.problems import Problem, retry_after
 
 _SECONDS = 5.0

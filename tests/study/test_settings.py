@@ -7,8 +7,8 @@ from sphinx_framework.scenes.fingerprint import fingerprint
 from sphinx_framework.study.evaluate.named_files import named_files
 from sphinx_framework.study.evaluate.settings import (
     engine_settings,
-    of_scene,
     refuse_other_settings,
+    with_files,
 )
 from sphinx_framework.testing.pipeline import fake_engine
 
@@ -45,10 +45,10 @@ def test_a_scene_whose_photos_changed_is_another_scene(tmp_path):
     photo = tmp_path / "scene" / "a.png"
     photo.parent.mkdir()
     photo.write_bytes(b"1")
-    before = of_scene({}, str(photo.parent))
-    assert before == of_scene({}, str(photo.parent))
+    before = with_files({}, fingerprint(str(photo.parent)))
+    assert before == with_files({}, fingerprint(str(photo.parent)))
     photo.write_bytes(b"22")
     with pytest.raises(ConfigError, match="scene_files"):
-        refuse_other_settings(before, of_scene({}, str(photo.parent)), "record")
+        refuse_other_settings(before, with_files({}, fingerprint(str(photo.parent))), "record")
     assert fingerprint("procedural:report/7") == ""
     assert fingerprint(f"{photo}:key") == fingerprint(str(photo)) != ""

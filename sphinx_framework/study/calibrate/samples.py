@@ -23,12 +23,13 @@ from sphinx_framework.frame_plan import FramePlan, Walk, as_rendered, full_diffu
 from sphinx_framework.metrics import gradient_similarity, ssim
 from sphinx_framework.options import Options
 from sphinx_framework.policy.schedule import Mode
+from sphinx_framework.scenes.fingerprint import fingerprint
 from sphinx_framework.study.evaluate.settings import (
     Settings,
     engine_settings,
-    of_scene,
     refuse_other_settings,
     scene_seed,
+    with_files,
 )
 from sphinx_framework.study.files import file_stem, write_whole
 from sphinx_framework.types import QualityReport, Scene, StartSteps
@@ -216,7 +217,7 @@ def sample_scene(
     return SceneSample(
         scene=name,
         num_steps=steps,
-        settings=of_scene(sampling.settings(engine), name),
+        settings=with_files(sampling.settings(engine), fingerprint(name)),
         embedding=embedding_of(engine, scene),
         targets=targets,
     )
@@ -259,7 +260,8 @@ def collect(
     paths = [folder / f"{file_stem(name)}.json" for name, _ in scenes]
     recorded = {path: _read(path) for path in paths if path.exists()}
     for path, sample in recorded.items():
-        refuse_other_settings(sample.settings, of_scene(settings, sample.scene), str(path))
+        now = with_files(settings, fingerprint(sample.scene))
+        refuse_other_settings(sample.settings, now, str(path))
     resumed(len(recorded))
     for (name, load), path in zip(scenes, paths, strict=True):
         if path in recorded:

@@ -13,6 +13,7 @@ from sphinx_framework.engine.result import RenderResult, Report
 from sphinx_framework.metrics import SMALLEST_SSIM_SIDE, gradient_similarity, psnr, sharpness, ssim
 from sphinx_framework.perceptual import Distance
 from sphinx_framework.protocols import Embedder
+from sphinx_framework.scenes.fingerprint import fingerprint
 from sphinx_framework.study.calibrate.samples import SceneSource
 from sphinx_framework.study.evaluate.consistency import feature_difference, warped_difference
 from sphinx_framework.study.evaluate.records import (
@@ -26,9 +27,9 @@ from sphinx_framework.study.evaluate.records import (
 from sphinx_framework.study.evaluate.settings import (
     Settings,
     engine_settings,
-    of_scene,
     refuse_other_settings,
     scene_seed,
+    with_files,
 )
 from sphinx_framework.study.evaluate.systems import System
 from sphinx_framework.study.files import file_stem, write_whole
@@ -247,18 +248,21 @@ def evaluate(
     paths = [folder / f"{file_stem(name)}.json" for name, _ in scenes]
     recorded = {path: read_record(path) for path in paths if path.exists()}
     for path, record in recorded.items():
+        files = fingerprint(record.scene)
         for name in settings.keys() & record.systems.keys():
-            own = of_scene(settings[name], record.scene)
+            own = with_files(settings[name], files)
             refuse_other_settings(record.systems[name].settings, own, f"{path}, {name}")
     done = sum(len(settings.keys() & record.systems.keys()) for record in recorded.values())
     resumed(done * bench.repeats)
     warm = False
     for (name, load), path in zip(scenes, paths, strict=True):
         old = recorded[path].systems if path in recorded else {}
-        missing = {k: of_scene(value, name) for k, value in settings.items() if k not in old}
+        missing = {key: value for key, value in settings.items() if key not in old}
         if not missing:
             yield recorded[path]
             continue
+        files = fingerprint(name)
+        missing = {key: with_files(value, files) for key, value in missing.items()}
         scene = load()
         if not warm:
             warm_up(bench, missing, scene)

@@ -16,7 +16,6 @@ from torch import nn
 from sphinx_framework.engine.components import Components
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.errors import ConfigError
-from sphinx_framework.scenes.fingerprint import fingerprint
 from sphinx_framework.study.evaluate.named_files import named_files
 
 Settings = dict[str, Any]
@@ -55,9 +54,9 @@ def engine_settings(engine: Engine, leave_out: tuple[str, ...] = ()) -> Settings
     }
 
 
-def of_scene(settings: Settings, name: str) -> Settings:
-    """The same with the files of the scene that is measured: photos may change, too."""
-    return {**settings, "scene_files": fingerprint(name)}
+def with_files(settings: Settings, files: str) -> Settings:
+    """The same with the fingerprint of the scene that is measured: photos may change, too."""
+    return {**settings, "scene_files": files}
 
 
 def weights_digest(components: Components, leave_out: tuple[str, ...] = ()) -> str:
