@@ -46,7 +46,7 @@ def factors(varied: Sequence[str]) -> dict[str, list[Any]]:
             )
         if key in found:
             raise ConfigError(f"--vary {text}: {key} is varied twice.")
-        found[key] = list(dict.fromkeys(_value(value) for value in values.split(",")))
+        found[key] = list({repr(value): value for value in map(_value, values.split(","))}.values())
     return found
 
 

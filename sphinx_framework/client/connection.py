@@ -32,6 +32,10 @@ class UnreachableError(JobError):
     """The server cannot be reached, stays overloaded, or failed."""
 
 
+class BusyError(UnreachableError):
+    """The server is overloaded for the moment, or starting (503)."""
+
+
 class Connection:
     """HTTP to one server, with retries."""
 
@@ -121,7 +125,8 @@ def checked(answer: httpx.Response) -> httpx.Response:
     """The answer, or its error as an exception."""
     if answer.status_code >= 500:
         detail = _problem(answer).get("detail", f"the server answered {answer.status_code}")
-        raise UnreachableError(str(detail))
+        kind = BusyError if answer.status_code == 503 else UnreachableError
+        raise kind(str(detail))
     if answer.status_code >= 400:
         raise RefusedError(answer.status_code, _problem(answer))
     if answer.status_code >= 300:  # not followed: the job and the key are for the server named

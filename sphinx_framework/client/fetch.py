@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sphinx_framework.client.connection import (
     OURS,
     PAUSE_SECONDS,
+    BusyError,
     Connection,
     Patience,
     RefusedError,
@@ -114,7 +115,7 @@ def _fetch(connection: Connection, file: RemoteFile, place: Path) -> None:
                 return
             damaged += 1
             patience.heard()
-        except httpx.RequestError as error:
+        except (httpx.RequestError, BusyError) as error:
             patience.broken(error)
             time.sleep(PAUSE_SECONDS)
     raise UnreachableError(f"{file.name} arrived damaged {TRIES} times.")

@@ -15,13 +15,14 @@ from sphinx_framework.request import RenderRequest
 from sphinx_framework.scenes.checks import camera_doubts
 from sphinx_framework.types import CoarseViews, QualityReport, Scene
 
+# Of a pipeline's engine, what a request may have of its own.
+BUDGETS = ("budget_ms", "budget_joules")
+
 
 def granted(request: RenderRequest, config: PipelineConfig) -> tuple[PipelineConfig, Mode, float]:
     """The config with the request's budgets in it, the mode and the quality."""
     budgets: dict[str, Any] = {
-        name: value
-        for name in ("budget_ms", "budget_joules")
-        if (value := getattr(request, name)) is not None
+        name: value for name in BUDGETS if (value := getattr(request, name)) is not None
     }
     if budgets:
         config = config.model_copy(update={"engine": config.engine.model_copy(update=budgets)})
@@ -54,9 +55,11 @@ def admitted(
         )
     if config.size is not None and config.size != scene.targets.image_size:
         was, size = scene.targets.image_size, config.size
+        near = was if mode == "regression" else _fitting(was, components)
         told = (
             f"the scene is {was[1]}x{was[0]}, and was fitted ({config.fit}) to the pipeline's "
-            f"{size[1]}x{size[0]}; to keep its own, set size=[{was[0]},{was[1]}]"
+            f"{size[1]}x{size[0]}; to {'keep its own' if near == was else 'come near its own'}, "
+            f"set size=[{near[0]},{near[1]}]"
         )
         scene = fit_scene(scene, size, config.fit)
         scene = replace(scene, warnings=(*scene.warnings, told))
@@ -87,13 +90,24 @@ def check_reused(scene: Scene, coarse: CoarseViews | None, report: QualityReport
 
 def _check_size(scene: Scene, components: Components, config: PipelineConfig) -> None:
     """Sides must be whole tiles of the diffusion model."""
-    model = components.diffusion
-    side = model.latent_factor * model.tile
     height, width = scene.targets.image_size
-    if height % side or width % side:
-        fits = tuple(max(1, round(s / side)) * side for s in (height, width))
+    fits = _fitting((height, width), components)
+    if fits != (height, width):
+        side = _side(components)
         raise ConfigError(
             f"{config.pipeline['diffusion'].use!r} works on image sides that are "
             f"multiples of {side}; this scene is {height}x{width}.",
             hint=f"Fit it, for example with --set size=[{fits[0]},{fits[1]}].",
         )
+
+
+def _side(components: Components) -> int:
+    """Pixels of a whole tile of the diffusion model."""
+    return components.diffusion.latent_factor * components.diffusion.tile
+
+
+def _fitting(size: tuple[int, int], components: Components) -> tuple[int, int]:
+    """The nearest size of whole tiles."""
+    side = _side(components)
+    height, width = (max(1, round(s / side)) * side for s in size)
+    return height, width

@@ -42,6 +42,7 @@ class Decisions:
     unproven: targets that are not refined because the inputs prove too little of them.
     full: the request is full diffusion, bit for bit: nothing of it is masked, held or withheld.
     pace: what both are scaled by, against the cost table's seconds.
+    again: the schedules of a retry; ``starts`` has the retried targets' second ones then.
     """
 
     quality: QualityReport
@@ -57,6 +58,7 @@ class Decisions:
     unproven: tuple[int, ...] = ()
     full: bool = False
     pace: float = 1.0
+    again: tuple[Schedule, ...] = ()
 
     def at_pace(self, pace: float) -> "Decisions":
         """The same plan with its predictions scaled; nothing else may depend on the pace."""

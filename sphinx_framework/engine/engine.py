@@ -5,7 +5,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Unpack
+from typing import Any, NoReturn, Unpack
 
 import torch
 
@@ -162,9 +162,15 @@ class Engine:
         """
         asked = RenderRequest.asked(**wishes)
         if isinstance(scene, Prepared):
-            return self._told(*resumed(self.components, scene, asked))
+            return self._told(*resumed(self.components, self.config, scene, asked))
         request = opened(self.components, self.config, scene, asked, self.device, self.load_seconds)
         return self._told(request, preparing(request, pace=self.pace.factor))
+
+    def __reduce__(self) -> NoReturn:
+        """Engines hold loaded models and locks: they are neither pickled nor copied."""
+        raise TypeError(
+            "an Engine can be neither pickled nor copied; make another by Engine.from_config."
+        )
 
     def _told(self, request: Request, preparation: Preparation) -> RequestRoad:
         """The road of a request, heard by the log and by the plugins that observe."""

@@ -155,9 +155,14 @@ def _similarity(
 
 
 def _planned_steps(decisions: Decisions) -> list[int]:
-    """Solver steps that the schedules take each target through."""
+    """Solver steps that the schedules take each target through; of a retried one, the last."""
+    first, again = (_steps_of(decisions, s) for s in (decisions.schedules, decisions.again))
+    return [second or steps for steps, second in zip(first, again, strict=True)]
+
+
+def _steps_of(decisions: Decisions, schedules: tuple[Schedule, ...]) -> list[int]:
     counts = [0] * len(decisions.starts)
-    for layout, schedule in zip(decisions.layouts, decisions.schedules, strict=True):
+    for layout, schedule in zip(decisions.layouts, schedules, strict=False):
         for latent, targets in layout.made.items():
             for target in targets:
                 counts[target] = sum(latent in action.frames for action in schedule.actions)

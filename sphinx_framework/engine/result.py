@@ -139,7 +139,7 @@ class Report(Closed):
         return self.model_dump_json(indent=2, by_alias=True) + "\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RenderResult:
     """A finished request; tensors are on the CPU."""
 

@@ -55,14 +55,14 @@ class Road:
         if not retry:
             yield from self._served(decisions)
         yield from relayed(self._denoised(decisions), _not_yet_final if retry else _as_it_is)
-        self.pace.observe(decisions.predicted_denoise_seconds, request.seconds.denoise)
+        at = decisions.pace
+        self.pace.observe(decisions.predicted_denoise_seconds, request.seconds.denoise, at=at)
         achieved = self._score(decisions)
         yield request.done("quality")
         took = request.seconds
         if not took.denoise and took.regression:  # the rest is all there is to learn from
-            self.pace.observe(
-                decisions.predicted_seconds, took.regression + took.quality + took.plan
-            )
+            whole = took.regression + took.quality + took.plan
+            self.pace.observe(decisions.predicted_seconds, whole, at=at)
         if retry:
             decisions, achieved = yield from self._retried(decisions, achieved)
         return Refined(images=self.images, decisions=decisions, achieved=achieved)
@@ -130,7 +130,7 @@ class Road:
                 second.starts[index] if index in missed else start
                 for index, start in enumerate(decisions.starts)
             ]
-            decisions = replace(decisions, starts=tuple(starts))
+            decisions = replace(decisions, starts=tuple(starts), again=second.schedules)
             achieved = self._score(decisions)
             yield request.done("quality")
         for index, start in enumerate(decisions.starts):

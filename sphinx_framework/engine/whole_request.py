@@ -7,7 +7,7 @@ import torch
 from sphinx_framework.config import PipelineConfig
 from sphinx_framework.energy.choose import check_meter, choose_meter
 from sphinx_framework.energy.meter import measure_energy
-from sphinx_framework.engine.admission import admitted, granted
+from sphinx_framework.engine.admission import BUDGETS, admitted, granted
 from sphinx_framework.engine.answers import checked
 from sphinx_framework.engine.components import Components
 from sphinx_framework.engine.events import Finished
@@ -54,9 +54,19 @@ def opened(
 
 
 def resumed(
-    components: Components, prepared: Prepared, wishes: RenderRequest
+    components: Components, config: PipelineConfig, prepared: Prepared, wishes: RenderRequest
 ) -> tuple[Request, Preparation]:
-    """A request whose preparation ran before; only its seed may be wished for."""
+    """A request whose preparation ran before; only its seed may be wished for.
+
+    Raises :class:`ConfigError` for other wishes, and for what an engine of another config prepared.
+    """
+    budgets = {name: getattr(config.engine, name) for name in BUDGETS}
+    own = prepared.config.engine.model_copy(update=budgets)
+    if prepared.config.model_copy(update={"engine": own}) != config:
+        raise ConfigError(
+            "the scene was prepared by an engine of another config.",
+            hint="Prepare it with this engine, or render it with that one.",
+        )
     if wishes != RenderRequest(seed=wishes.seed):
         raise ConfigError(
             "a prepared scene has its quality, mode and budgets.",

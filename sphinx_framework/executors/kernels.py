@@ -4,6 +4,7 @@ Without this, PyTorch falls back to attention by its formula where no fused kern
 silently, and asks for all products of queries and keys at once: over 100 GB at official sizes.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,8 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sphinx_framework.errors import JobError
+from sphinx_framework.witness.company import AT_WORK
+from sphinx_framework.witness.precision import Precision, allow_tf32
 
 FUSED = [
     SDPBackend.FLASH_ATTENTION,
@@ -27,18 +30,43 @@ GIGA = 1e9
 def fast_kernels(device: torch.device) -> Iterator[None]:
     """Within it, work on a CUDA device uses fused attention and TF32; other devices as ever.
 
-    What was set before is set again afterwards: nothing of the host process changes.
+    TF32 is a setting of the whole process: while any thread is inside, all have it. What was set
+    before the first came is set again when the last one leaves.
     """
     if device.type != "cuda":
         yield
         return
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    try:
-        with sdpa_kernel(FUSED):
-            yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+    with _FAST.inside(), sdpa_kernel(FUSED):
+        yield
+
+
+class _Fast:
+    """TF32 while anybody is inside."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before: Precision | None = None
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Be inside for a block."""
+        with AT_WORK.inside():
+            with self._lock:
+                if not self._inside:
+                    self._before = Precision.now()
+                    allow_tf32()
+                self._inside += 1
+            try:
+                yield
+            finally:
+                with self._lock:
+                    self._inside -= 1
+                    if not self._inside and self._before is not None:
+                        self._before.put_back()
+
+
+_FAST = _Fast()
 
 
 def fused_attention(

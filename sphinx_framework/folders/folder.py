@@ -17,9 +17,11 @@ from sphinx_framework.folders.guard import refuse_overlap, user_path, writing
 from sphinx_framework.folders.locks import lock_folder
 from sphinx_framework.folders.manifest import (
     MANIFEST,
+    Entry,
     Manifest,
     entry_of,
     is_inner_name,
+    is_plain_file,
     read_manifest,
 )
 
@@ -139,14 +141,14 @@ class OutputFolder:
             self._refuse_in_the_way(name)
             part.write_bytes(content.encode() if isinstance(content, str) else content)
             _sync(part)
-            # The one before is in place by now, so that a single announcement serves both.
-            self._manifest.files |= self._manifest.writing
-            self._manifest.writing = {name: entry_of(part)}
-            self._announce()
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(part, target)
-            self._manifest.files |= self._manifest.writing
-            self._manifest.writing = {}
+            self._manifest.writing = {name: entry_of(part)}
+            try:
+                self._announce()
+                os.replace(part, target)
+                self._manifest.files |= self._manifest.writing
+            finally:
+                self._manifest.writing = {}
         return target
 
     def write_path(self, path: Path, content: str | bytes) -> None:
@@ -224,10 +226,15 @@ class OutputFolder:
                 (self.path / name).unlink()
                 _remove_empty(self.path / name, self.path)
         kept = {n: e for n, e in manifest.files.items() if n not in manifest.dropping}
-        there = {n: e for n, e in manifest.writing.items() if (self.path / n).is_file()}
+        # A file may still be the one before: a run was stopped between announcing it and renaming.
+        there = {n: e for n, e in manifest.writing.items() if _is(self.path / n, e)}
         self._manifest = Manifest(holds=manifest.holds, files={**kept, **there})
         self._announce()
         _sync(self.path)
+
+
+def _is(path: Path, entry: Entry) -> bool:
+    return is_plain_file(path) and entry_of(path) == entry
 
 
 def _files(folder: Path, skip: str = "") -> list[str]:

@@ -72,61 +72,21 @@ def refuse_overlap(
 
     Raises :class:`ConfigError` naming both.
     """
+    from sphinx_framework.scenes.places import is_there, resolved, scene_places
+
     for scene in scenes:
-        for place in _places(scene):
+        for place in scene_places(scene):
             if _contains(place, out) or _contains(out, place):
                 raise ConfigError(
                     f"{option} {shown(out)}: overlaps the scene {shown(scene)}.",
                     hint="Results never go where photos are; name a folder beside the scene.",
                 )
     for file in files:
-        if _is_there(_resolved(file)) and _contains(out, _resolved(file)):
+        if is_there(resolved(file)) and _contains(out, resolved(file)):
             raise ConfigError(
                 f"{option} {shown(out)}: holds {shown(file)}, which this command reads.",
                 hint="Choose another folder for the results.",
             )
-
-
-def _places(scene: str | Path) -> Iterator[Path]:
-    """What belongs to a scene: its folder (for a file of cameras, those around it), linked ones."""
-    from sphinx_framework.scenes.colmap_places import scene_root
-
-    place = _resolved(scene)
-    if not _is_there(place):
-        place = _resolved(str(scene).rpartition(":")[0] or os.devnull)  # FOLDER:KEY
-        if not _is_there(place) or not (place.is_dir() or place.is_file()):
-            return
-    if place.suffix.lower() in (".json", ".npy", ".torch") and not place.is_dir():
-        place = place.parent
-    yield place
-    root = scene_root(place)
-    if root is not None:
-        yield root  # the photos of a model lie beside it
-    elif place.suffix.lower() == ".txt" and place.is_file():
-        from sphinx_framework.scenes.re10k import frame_folders  # loads torch: only where needed
-
-        beside = (folder for folder in frame_folders(place) if folder != place.parent)
-        yield from (folder for folder in beside if folder.is_dir())
-    if place.is_dir():
-        try:
-            links = [entry for entry in os.scandir(place) if entry.is_symlink() and entry.is_dir()]
-        except OSError:
-            return
-        yield from (_resolved(link.path) for link in links)
-
-
-def _is_there(place: Path) -> bool:
-    try:
-        return place.exists()
-    except OSError:
-        return False  # no file system has such a name, such as a long list of targets
-
-
-def _resolved(path: str | Path) -> Path:
-    try:
-        return Path(path).expanduser().resolve()
-    except (OSError, ValueError, RuntimeError):
-        return Path(os.devnull)  # The reader refuses it by name; it overlaps nothing.
 
 
 def _contains(outer: Path, inner: Path) -> bool:

@@ -11,9 +11,12 @@ from dataclasses import replace
 from sphinx_framework.geometry.brackets import brackets
 from sphinx_framework.types import ClipLayout, Scene, Slot
 
+# Two ends and a frame between them.
+SHORTEST_CLIP = 3
+
 
 def clips_along_the_path(scene: Scene, clip_frames: int) -> tuple[ClipLayout, ...]:
-    """Clips of at most ``clip_frames`` frames that make every target once."""
+    """Clips of at most ``clip_frames`` frames, three or more, that make every target once."""
     clips: list[ClipLayout] = []
     for stretch in stretches(scene):
         for slots in split(stretch, clip_frames):
@@ -44,7 +47,12 @@ def split(stretch: tuple[Slot, ...], clip_frames: int) -> list[tuple[Slot, ...]]
     """Cut a stretch whose ends are clean once the first clip is made, into clips in running order.
 
     Every target is made by exactly one clip; later clips hold it as given.
+
+    Raises:
+        ValueError: clips of two frames, which have no room between their ends.
     """
+    if clip_frames < SHORTEST_CLIP:
+        raise ValueError(f"clips need at least {SHORTEST_CLIP} frames, not {clip_frames}")
     count = len(stretch)
     if count <= clip_frames:
         return [stretch]

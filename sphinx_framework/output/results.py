@@ -71,9 +71,9 @@ def write_result(result: RenderResult, folder: Path, chosen: Saving = NO_MORE) -
     if result.coarse.gaussians is not None:
         write_ply(folder / "scene.ply", result.coarse.gaussians, origin=origin)
     write_saves(result, folder, chosen)
-    seconds = result.report.seconds
-    seconds.write += perf_counter() - started
-    seconds.total += seconds.write
+    seconds, before = result.report.seconds, result.report.seconds.write
+    seconds.write = perf_counter() - started  # of this time: a result may be written twice
+    seconds.total += seconds.write - before
     (folder / REPORT).write_text(result.report.to_json(), encoding="utf-8")
 
 

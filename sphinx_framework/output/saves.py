@@ -18,7 +18,9 @@ def write_saves(result: RenderResult, folder: Path, chosen: Saving) -> None:
     for name in chosen.names:
         lacking = _lacking(result, name)
         if lacking:
-            result.report.warnings.append(f"save {name}: not written, {lacking}")
+            warning = f"save {name}: not written, {lacking}"
+            if warning not in result.report.warnings:  # a result may be written twice
+                result.report.warnings.append(warning)
         else:
             _WRITERS[name](result, folder, chosen.fps)
 

@@ -10,7 +10,7 @@ from typing import SupportsFloat
 from sphinx_framework.errors import ConfigError, suggestion
 
 DEFAULT_FPS = 12.0
-MAX_FPS = 240.0
+MIN_FPS, MAX_FPS = 0.1, 240.0
 # Name -> what --help says about it.
 SAVES = {
     "depth": "depth/: 16-bit PNG, scale in depth.json; float32 in depth.npz",
@@ -79,6 +79,6 @@ def _speed(fps: object) -> float:
     if isinstance(fps, SupportsFloat) and not isinstance(fps, bool):
         with suppress(TypeError, ValueError, RuntimeError, OverflowError):
             speed = float(fps)
-    if not isfinite(speed) or not 0 < speed <= MAX_FPS:
-        raise ConfigError(f"fps must be a number in (0, {MAX_FPS:g}], got {fps!r}.")
+    if not isfinite(speed) or not MIN_FPS <= speed <= MAX_FPS:
+        raise ConfigError(f"fps must be a number from {MIN_FPS:g} to {MAX_FPS:g}, got {fps!r}.")
     return speed

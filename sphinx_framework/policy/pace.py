@@ -19,12 +19,14 @@ class Pace:
     def __init__(self) -> None:
         self.factor = 1.0
 
-    def observe(self, predicted: float | None, actual: float) -> None:
+    def observe(self, predicted: float | None, actual: float, *, at: float) -> None:
         """Learn from one request's denoising, or from the whole of one that denoised nothing.
 
-        ``predicted`` was made at the present factor.
+        at: the factor that ``predicted`` was scaled by. Requests that ended since it was made have
+        moved the present one: what counts is how far that is off.
         """
         if predicted is None or not (predicted > 0 and actual > 0):
             return
-        surprise = min(LARGEST_SURPRISE, max(1 / LARGEST_SURPRISE, actual / predicted))
+        off = actual / (predicted / at * self.factor)
+        surprise = min(LARGEST_SURPRISE, max(1 / LARGEST_SURPRISE, off))
         self.factor *= surprise**WEIGHT

@@ -10,22 +10,10 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
-from typing import Any, TextIO
+from contextlib import contextmanager
+from typing import Any
 
-
-class Unclosable:
-    """A stream that stays open whoever closes it."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def close(self) -> None:
-        """Nothing: others still write to it."""
-        self._stream.flush()
+from sphinx_framework.printing import prints_to_stderr
 
 
 @contextmanager
@@ -35,9 +23,8 @@ def kept_process(what: str) -> Iterator[None]:
     What it prints goes to stderr, so that it does not mix with the answer of a command.
     """
     before = _state()
-    stream: Any = Unclosable(sys.stderr)
     try:
-        with redirect_stdout(stream):
+        with prints_to_stderr():
             yield
     finally:
         for name, restore in _changes(before):

@@ -1,8 +1,6 @@
 """Opening scenes of any format an installed plugin reads, and photos that have no cameras yet."""
 
-import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +11,7 @@ import torch
 from sphinx_framework.errors import JobError, SceneError, SphinxError, shown
 from sphinx_framework.geometry.resize import fit_scene
 from sphinx_framework.logs import get_logger
+from sphinx_framework.printing import prints_to_stderr
 from sphinx_framework.protocols import PoseEstimator, SceneReader
 from sphinx_framework.registry import Registry
 from sphinx_framework.registry.discovery import CORE, OURS
@@ -86,7 +85,7 @@ class InstalledReader:
     def can_read(self, path: Path) -> bool:
         """Ask the plugin; one that fails cannot read the path, and a warning says so."""
         try:
-            with redirect_stdout(sys.stderr):
+            with prints_to_stderr():
                 return bool(self._reader.can_read(path))
         except (Exception, SystemExit) as error:  # a plugin's code
             get_logger("scenes").warning("scene reader failed", reader=self.name, error=repr(error))
@@ -115,7 +114,7 @@ class InstalledReader:
 
     def _answer(self, path: Path, ask: Callable[..., Any], options: dict[str, Any]) -> Any:
         try:
-            with redirect_stdout(sys.stderr):
+            with prints_to_stderr():
                 return ask(path, **options)
         except SphinxError:
             raise

@@ -10,8 +10,16 @@ from sphinx_framework.texts import counted
 from sphinx_framework.witness import out_of_memory
 
 _PIXEL = 3 * 4  # bytes: float32 RGB
-# What containers may use, by the two generations of the kernel's groups.
-_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+# What containers may use and do use, by the two generations of the kernel's groups.
+_GROUPS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    (
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+    ),
+)
+# Files that the kernel keeps in memory count as used, and make room when asked.
+_RECLAIMED = "inactive_file"
 _HINT = "Choose a smaller size or fewer targets."
 
 
@@ -57,12 +65,21 @@ def free_memory() -> int | None:
         if "SC_PHYS_PAGES" not in names:
             return None
         bytes_free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min([bytes_free, *_group_limits()])
+    return min([bytes_free, *_left_in_groups()])
 
 
-def _group_limits() -> Iterator[int]:
-    for place in _LIMITS:
+def _left_in_groups() -> Iterator[int]:
+    for limit, used in _GROUPS:
         try:
-            yield int(Path(place).read_text())
+            most, now = int(Path(limit).read_text()), int(Path(used).read_text())
         except (OSError, ValueError):  # there is none, or it is "max"
             continue
+        yield max(0, most - now + _reclaimable(Path(used).parent))
+
+
+def _reclaimable(group: Path) -> int:
+    try:
+        lines = (group / "memory.stat").read_text().splitlines()
+        return sum(int(line.split()[1]) for line in lines if line.split()[0] == _RECLAIMED)
+    except (OSError, ValueError, IndexError):
+        return 0

@@ -104,6 +104,8 @@ def _directions(inputs: Sequence[View]) -> tuple[str, ...]:
     if len(inputs) < 2 or focus_side(torch.stack([view.pose for view in inputs])) >= 0:
         return ()
     for name in inputs[0].readings:
+        if not all(name in view.readings for view in inputs):
+            continue
         if focus_side(torch.stack([view.readings[name] for view in inputs])) > 0:
             return (
                 "the inputs look away from each other: their optical axes meet behind all of the "
@@ -123,7 +125,8 @@ def _shares(
     """What share of the matches each reading of the poses explains; "" is the one that counts."""
     lenses = (first.intrinsics, second.intrinsics)
     poses = {"": (first.pose, second.pose)}
-    poses |= {name: (first.readings[name], second.readings[name]) for name in first.readings}
+    both = [name for name in first.readings if name in second.readings]
+    poses |= {name: (first.readings[name], second.readings[name]) for name in both}
     return {name: _share(one, other, lenses, pair, miss) for name, pair in poses.items()}
 
 

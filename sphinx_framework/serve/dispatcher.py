@@ -192,6 +192,12 @@ class Dispatcher:
         if kind == "cache":
             self.metrics.scene_cache(worker.index, message)
         elif kind == "prepared":
+            if identity in self._to_cancel:  # after the worker's last look
+                worker.drop(identity)
+                row = await self.database.persist(lifecycle.finish, identity, "canceled")
+                self._over(row, None)
+                self.wake()
+                return
             self._prepared(worker, job, message["predicted"])
         elif kind in ("done", "failed", "canceled"):
             status = {"done": "succeeded"}.get(kind, kind)

@@ -164,6 +164,7 @@ class Pool:
         self.restarts: Callable[[], None] = lambda: None
         self.ready: Callable[[Worker, dict[str, Any]], None]
         self.fatal: Callable[[dict[str, Any]], None]
+        self.failed: Callable[[BaseException], None]
         self.told: Callable[[Worker, dict[str, Any]], Awaitable[None]]
         self.ended: Callable[[list[Job], list[Job], tuple[str, str] | None], Awaitable[None]]
         self._tasks: list[asyncio.Task[None]] = []
@@ -171,6 +172,13 @@ class Pool:
     def start(self) -> None:
         """Start every worker."""
         self._tasks = [asyncio.create_task(worker.keep_running()) for worker in self.workers]
+        for task in self._tasks:
+            task.add_done_callback(self._over_itself)
+
+    def _over_itself(self, task: asyncio.Task[None]) -> None:
+        """Without its task a worker would look ready and answer nobody: the server ends instead."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.failed(error)
 
     def any_ready(self) -> bool:
         """Whether any worker has its models."""

@@ -88,7 +88,7 @@ def _listener(settings: Settings) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host.strip("[]"), settings.port))
+        listener.bind((settings.host, settings.port))
         listener.listen(BACKLOG)  # a port is taken only now: two may bind one
     except OSError as error:
         listener.close()
@@ -139,7 +139,7 @@ class _Server:
         self.retention = Retention(self.dispatcher, scenes)
         self.acceptance = Acceptance(self.dispatcher, scenes, self.retention)
         self.pool.ready, self.pool.fatal = self._on_ready, self._on_fatal
-        self.dispatcher.failed = self._on_failure
+        self.dispatcher.failed = self.pool.failed = self._on_failure
         self.database.trouble = lambda reason: log.error("database: trying again", reason=reason)
         self.database.doubt = self._on_doubt
         service = Service(
@@ -173,7 +173,7 @@ class _Server:
             loop.add_signal_handler(number, self._on_signal)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         port = listener.getsockname()[1]
-        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+        host = self.settings.host if ":" not in self.settings.host else f"[{self.settings.host}]"
         self.url = f"http://{host}:{port}"
         await self.retention.start_clean()
         await self.dispatcher.recover()

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy import URL, make_url
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
@@ -53,6 +53,12 @@ class Settings(BaseModel):
     metrics: bool = True
     json_logs: bool = False
 
+    @field_validator("host")
+    @classmethod
+    def _without_brackets(cls, host: str) -> str:
+        """IPv6 addresses have them in addresses of pages, not where sockets are opened."""
+        return host.removeprefix("[").removesuffix("]")
+
     @property
     def max_upload_bytes(self) -> int:
         """Bytes of a request's body."""
@@ -84,4 +90,5 @@ class Settings(BaseModel):
     @property
     def host_names(self) -> frozenset[str]:
         """Names that a request's ``Host`` may have, without a port."""
-        return frozenset(name.lower() for name in (*LOOPBACK, self.host, *self.allowed_host))
+        own = (self.host, f"[{self.host}]")  # an IPv6 address has brackets there
+        return frozenset(name.lower() for name in (*LOOPBACK, *own, *self.allowed_host))

@@ -38,6 +38,7 @@ _TYPES = {
     "float64": "f8",
 }
 _BYTE_ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">"}
+_LONGEST_HEADER_LINE = 100_000
 _MAX_HEADER_LINES = 1000
 # Opacities of exactly 0 or 1 have no finite logit; these bounds are off by less than float32 shows.
 _FAINTEST, _DENSEST = 1e-9, 1 - 1e-7
@@ -174,6 +175,8 @@ def _read_vertices(file: BinaryIO, path: Path) -> np.ndarray:
         if len({field for field, _ in fields}) != len(fields):
             raise SceneError(f"{path}: the ply header names a property twice.")
         layout = np.dtype(fields)
+        if not fields or count * layout.itemsize > path.stat().st_size:
+            raise SceneError(f"{path}: its element {name!r} does not fit its ply header.")
         data = file.read(count * layout.itemsize)
         if len(data) < count * layout.itemsize:
             raise SceneError(f"{path}: the file is cut short within its element {name!r}.")
@@ -188,7 +191,7 @@ def _read_header(file: BinaryIO, path: Path) -> list[list[str]]:
         raise SceneError(f"{path}: is no ply file.")
     lines: list[list[str]] = []
     for _ in range(_MAX_HEADER_LINES):
-        words = file.readline(1000).decode("ascii", errors="replace").split()
+        words = file.readline(_LONGEST_HEADER_LINE).decode("ascii", errors="replace").split()
         if words == ["end_header"] and lines:
             return lines
         if words:

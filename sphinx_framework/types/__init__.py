@@ -24,7 +24,7 @@ from sphinx_framework.types.layout import SlotKind as SlotKind
 from sphinx_framework.types.scene import Scene as Scene
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PhotoHints:
     """What the files of unposed photos say, for a pose estimator.
 
@@ -36,7 +36,7 @@ class PhotoHints:
     focal: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Gaussians:
     """3-D Gaussians in world coordinates.
 
@@ -55,7 +55,7 @@ class Gaussians:
     rotations: Float[Tensor, "G 4"] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CoarseViews:
     """What the regression model renders at the targets.
 
@@ -85,7 +85,7 @@ class Bracket:
     position: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class QualityReport:
     """Scores of the coarse views against the inputs' interpolated score (paper eq. 2).
 
@@ -127,7 +127,7 @@ class StartSteps:
 RefineMask = Bool[Tensor, "T H W"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScoreEvidence:
     """What is known at run time about the images that a score sees, row for row.
 

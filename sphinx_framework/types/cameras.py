@@ -15,7 +15,7 @@ LENS_TOLERANCE = 1e-3
 FEW_PIXELS, NORMALISED = 16, 4.0  # focal lengths of so few pixels are shares of the image's size
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, init=False)
+@dataclass(frozen=True, slots=True, kw_only=True, init=False, eq=False)
 class Cameras:
     """A batch of pinhole cameras that share one image size.
 

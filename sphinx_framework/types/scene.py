@@ -25,7 +25,7 @@ from sphinx_framework.types.origin import moved
 from sphinx_framework.types.placing import check_one_world, check_rounding, placed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, init=False)
+@dataclass(frozen=True, slots=True, kw_only=True, init=False, eq=False)
 class Scene:
     """Posed photos of a place, and the viewpoints asked for.
 

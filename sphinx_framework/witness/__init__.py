@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sphinx_framework.errors import InputError, JobError, MemoryBudgetError, SphinxError
+from sphinx_framework.witness.company import AT_WORK
 from sphinx_framework.witness.handed import seen
 from sphinx_framework.witness.settings import Settings
 
@@ -49,9 +50,14 @@ class Witness:
         """
         given = {words: t for words, t in handed.items() if isinstance(t, Tensor)}
         before = {words: seen(tensor) for words, tensor in given.items()}
-        settings = Settings.now()
+        changed = ""
         try:
-            yield
+            with AT_WORK.inside() as stay:
+                settings = Settings.now()
+                try:
+                    yield
+                finally:  # for everybody, so it is put back whatever happened
+                    changed = settings.restored(of_thread_only=stay.accompanied)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except SphinxError as error:
@@ -74,8 +80,6 @@ class Witness:
                 component=self.name,
                 stage=stage,
             ) from None
-        finally:
-            changed = settings.restored()  # for everybody, so it is put back whatever happened
         if changed:
             raise self.refusal(stage, changed, "settings of the process left alone")
         for words, tensor in given.items():

@@ -6,6 +6,8 @@ from typing import Any, Self
 
 import torch
 
+from sphinx_framework.witness.precision import Precision
+
 DEVICE_TYPES = ("cpu", "cuda")
 Autocast = tuple[tuple[str, bool, torch.dtype], ...]
 
@@ -24,55 +26,61 @@ def _set_autocast(states: Autocast) -> None:
         torch.set_autocast_dtype(kind, dtype)
 
 
-def _set_tuning(states: tuple[bool, bool]) -> None:
-    torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = states
+def _set_benchmark(on: bool) -> None:
+    torch.backends.cudnn.benchmark = on
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a component has no business to change.
+    """What a component has no business to change: three of a thread, the others of the process.
 
-    tuning: of cuDNN, whether it tries kernels out, and whether it may use TF32.
+    benchmark: of cuDNN, whether it tries kernels out.
     """
 
-    default: torch.dtype
-    threads: int
     grad: bool
-    deterministic: bool
-    precision: str
     device: torch.device
     autocast: Autocast
-    tuning: tuple[bool, bool]
+    default: torch.dtype
+    threads: int
+    deterministic: bool
+    precision: Precision
+    benchmark: bool
 
     @classmethod
     def now(cls) -> Self:
         """The settings as they are."""
         return cls(
-            torch.get_default_dtype(),
-            torch.get_num_threads(),
             torch.is_grad_enabled(),
-            torch.are_deterministic_algorithms_enabled(),
-            torch.get_float32_matmul_precision(),
             torch.get_default_device(),
             autocast_now(),
-            (torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32),
+            torch.get_default_dtype(),
+            torch.get_num_threads(),
+            torch.are_deterministic_algorithms_enabled(),
+            Precision.now(),
+            torch.backends.cudnn.benchmark,
         )
 
-    def restored(self) -> str:
-        """Put them back; returns what was changed, in words, or nothing."""
+    def restored(self, *, of_thread_only: bool = False) -> str:
+        """Put them back; returns what was changed, in words, or nothing.
+
+        of_thread_only: others run beside, who may have changed what belongs to the process.
+        """
         now = type(self).now()
         if now == self:
             return ""
         known: list[tuple[str, str, Callable[[Any], Any]]] = [
-            ("default", "default type", torch.set_default_dtype),
-            ("threads", "number of threads", torch.set_num_threads),
             ("grad", "recording of gradients", torch.set_grad_enabled),
-            ("deterministic", "deterministic mode", torch.use_deterministic_algorithms),
-            ("precision", "precision of products", torch.set_float32_matmul_precision),
             ("device", "default device", torch.set_default_device),
             ("autocast", "autocast", _set_autocast),
-            ("tuning", "cuDNN benchmark and TF32", _set_tuning),
         ]
+        if not of_thread_only:
+            known += [
+                ("default", "default type", torch.set_default_dtype),
+                ("threads", "number of threads", torch.set_num_threads),
+                ("deterministic", "deterministic mode", torch.use_deterministic_algorithms),
+                ("precision", "precision of products", Precision.put_back),
+                ("benchmark", "cuDNN benchmark", _set_benchmark),
+            ]
         told = []
         for name, words, put in known:
             before, came = getattr(self, name), getattr(now, name)
@@ -85,6 +93,4 @@ class Settings:
 def _in_words(value: Any) -> str:
     if not isinstance(value, tuple):
         return str(value)
-    if isinstance(value[0], tuple):
-        return ", ".join(f"{kind} {'on' if on else 'off'} ({dtype})" for kind, on, dtype in value)
-    return " and ".join(str(entry) for entry in value)
+    return ", ".join(f"{kind} {'on' if on else 'off'} ({dtype})" for kind, on, dtype in value)

@@ -1,9 +1,16 @@
-"""Measure the regression stage on calibration scenes: learned and exact depth, both strides.
+r"""Measure the regression stage: depth as learned, as photometry refines it, and exact.
 
-python training/check_regression.py --data D --weights W --scenes 24
+    python training/check_regression.py --stored D/calibration D/heldp --scenes 24 \
+           --generated calibration/300-311 --captures RE10K_ROOM:4-10,8-18 --weights packaged RUN
+
+One table per set of scenes. ``--stored`` are splits on disk (``render_scenes.py``,
+``photo_scenes.py``), ``--generated`` built-in scenes, ``--captures`` pairs of frames of posed
+captures; the latter two are drawn at ``--sides``. ``--unknown-range`` takes the depth range away.
 """
 
 import argparse
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,69 +19,104 @@ from common import Scenes
 from prepare_latents import stored_scene
 from similarity import gradient_similarity, psnr, sharpness, ssim
 
+from sphinx_framework.scenes.frame_pairs import captured
+from sphinx_framework.scenes.load import load_scene
+from sphinx_framework.types import Scene
 from sphinx_framework_lite.depth import DepthNetwork
 from sphinx_framework_lite.predict import InputDepth, input_depth, source_closeness, source_renders
 from sphinx_framework_lite.splat import fill_holes, fuse
 from sphinx_framework_lite.weights import build
+
+COLUMNS = f"{'':34s}   PSNR  visible  hole%    SSIM     GMS    lap"
+
+
+def sets(
+    options: argparse.Namespace,
+) -> Iterator[tuple[str, list[tuple[Scene, InputDepth | None]]]]:
+    """Every set's name and its scenes, with their exact depth where it is known."""
+    for folder in options.stored:
+        scenes = Scenes(folder)
+        drawn: list[tuple[Scene, InputDepth | None]] = []
+        for index in range(min(options.scenes, len(scenes.ready()))):
+            exact = scenes.take("depth", np.array([index]))[0]
+            found = InputDepth(depth=exact, confidence=torch.ones_like(exact))
+            drawn.append((stored_scene(scenes, index), found))
+        yield folder.name, drawn
+    for side in options.sides:
+        size = (side, side)
+        if options.generated:
+            split, _, numbers = options.generated.partition("/")
+            first, last = (int(n) for n in numbers.split("-"))
+            names = [f"procedural:{split}/{n}" for n in range(first, last + 1)]
+            yield (
+                f"{options.generated} at {side}",
+                [(load_scene(n, size=size), None) for n in names],
+            )
+        found_scenes = [s for name in options.captures for s in captured(name, size)]
+        if found_scenes:
+            yield f"captures at {side}", [(s, None) for s in found_scenes]
+
+
+def rendered(scene: Scene, found: InputDepth, stride: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images and opacity of the targets."""
+    closeness = source_closeness(scene, scene.targets)
+    fused = fuse(source_renders(scene, found, scene.targets, stride), closeness)
+    return fill_holes(fused.images, fused.opacity).clamp(0, 1), fused.opacity
+
+
+def measured(scene: Scene, images: torch.Tensor, opacity: torch.Tensor) -> torch.Tensor:
+    """The columns of the table, means over targets."""
+    truth = scene.target_images
+    hole = (opacity < 0.5).float()
+    values = [
+        psnr(images, truth),
+        psnr(images, truth, 1 - hole),
+        100 * hole.mean(dim=(1, 2)),
+        ssim(images, truth),
+        gradient_similarity(images, truth),
+        sharpness(images),
+    ]
+    return torch.stack(values, 1).mean(0)
 
 
 @torch.no_grad()
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights", default="packaged")
-    parser.add_argument("--scenes", type=int, default=24)
-    parser.add_argument("--sheet", type=Path, help="PNG of a few scenes")
+    parser.add_argument("--stored", type=Path, nargs="*", default=[])
+    parser.add_argument("--scenes", type=int, default=24, help="of each stored split")
+    parser.add_argument("--generated", help="SPLIT/FIRST-LAST")
+    parser.add_argument("--captures", nargs="*", default=[], metavar="FOLDER:FIRST-LAST,...")
+    parser.add_argument("--sides", type=int, nargs="*", default=[96])
+    parser.add_argument("--weights", nargs="*", default=["packaged"])
+    parser.add_argument("--unknown-range", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    network = build(DepthNetwork, "depth", options.weights, torch.device("cpu"))
-    scenes = Scenes(options.data / "calibration")
-    rows: dict[str, list[torch.Tensor]] = {}
-    sheet = []
-    for index in range(options.scenes):
-        scene = stored_scene(scenes, index)
-        truth = scene.target_images
-        exact = scenes.take("depth", np.array([index]))[0]
-        learned = input_depth(network, scene)
-        oracle = InputDepth(depth=exact, confidence=torch.ones_like(exact))
-        closeness = source_closeness(scene, scene.targets)
-        strip = [truth]
-        for name, found, stride in (
-            ("exact depth, stride 1", oracle, 1),
-            ("learned, stride 1", learned, 1),
-            ("learned, stride 2", learned, 2),
-        ):
-            fused = fuse(source_renders(scene, found, scene.targets, stride), closeness)
-            images = fill_holes(fused.images, fused.opacity).clamp(0, 1)
-            hole = (fused.opacity < 0.5).float()
-            values = [
-                psnr(images, truth),
-                psnr(images, truth, 1 - hole),
-                100 * hole.mean(dim=(1, 2)),
-                ssim(images, truth),
-                gradient_similarity(images, truth),
-                sharpness(images),
-            ]
-            rows.setdefault(name, []).append(torch.stack(values, 1).mean(0))
-            strip += [images, fused.opacity[:, None].expand(-1, 3, -1, -1)]
-        copies = scene.images[[0, 0, 0, 1, 1, 1]]
-        values = [psnr(copies, truth)] * 2 + [torch.zeros(6)]
-        values += [ssim(copies, truth), gradient_similarity(copies, truth), sharpness(copies)]
-        rows.setdefault("nearest input", []).append(torch.stack(values, 1).mean(0))
-        sheet.append(torch.cat([torch.cat(list(s[[1, 3]]), 2) for s in strip], 2))
-    print(f"{'':24s}   PSNR  visible  hole%   SSIM    GMS    lap")
-    for name, values in rows.items():
-        mean = torch.stack(values).mean(0).tolist()
-        print(
-            f"{name:24s} {mean[0]:6.2f}  {mean[1]:6.2f}  {mean[2]:5.1f}  {mean[3]:.3f}  "
-            f"{mean[4]:.3f}  {mean[5]:.2f}"
-        )
-    if options.sheet:
-        from PIL import Image
-
-        pixels = torch.cat(sheet[:10], 1).permute(1, 2, 0).numpy()
-        Image.fromarray((pixels * 255).astype(np.uint8)).save(options.sheet)
+    networks = {w: build(DepthNetwork, "depth", w, torch.device("cpu")) for w in options.weights}
+    for name, scenes in sets(options):
+        rows: dict[str, list[torch.Tensor]] = {}
+        for known, exact in scenes:
+            scene = replace(known, near=None, far=None) if options.unknown_range else known
+            for weights, network in networks.items():
+                for photometric in (False, True):
+                    found = input_depth(network, scene, photometric=photometric)
+                    row = f"{weights[-20:]}{', photometric' * photometric}"
+                    rows.setdefault(row, []).append(measured(scene, *rendered(scene, found, 1)))
+            if exact is not None:
+                rows.setdefault("exact depth", []).append(
+                    measured(scene, *rendered(scene, exact, 1))
+                )
+            copies = scene.images[:1].expand_as(scene.target_images)
+            seen = torch.ones_like(copies[:, 0])
+            rows.setdefault("first input", []).append(measured(scene, copies, seen))
+        print(f"\n{name}, {len(scenes)} scenes\n{COLUMNS}")
+        for row, values in rows.items():
+            mean = torch.stack(values).mean(0).tolist()
+            print(
+                f"{row:34s} {mean[0]:6.2f}  {mean[1]:6.2f}  {mean[2]:5.1f}  {mean[3]:.4f}  "
+                f"{mean[4]:.4f}  {mean[5]:.2f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
+from sphinx_framework.output.saving import DEFAULT_FPS
 from sphinx_framework.serve import store
 from sphinx_framework.serve.acceptance import Caller
 from sphinx_framework.serve.body import Part, media_type, read_form
@@ -26,7 +27,6 @@ STATUS = {
     "failed": "failed",
     "canceled": "failed",
 }
-SECONDS_A_FRAME = 1 / 24
 TEXTS = ("model", "prompt", "size", "seed", "seconds")
 BODY = {
     "requestBody": {
@@ -154,7 +154,7 @@ def video(here: Service, row: Row) -> dict[str, Any]:
         "completed_at": int(finished) if row["status"] == "succeeded" else None,
         "expires_at": None if finished is None else _expires(finished, here.settings.keep_hours),
         "size": f"{scene['width']}x{scene['height']}",
-        "seconds": f"{max(1, round(scene['targets'] * SECONDS_A_FRAME))}",
+        "seconds": f"{max(1, round(scene['targets'] / DEFAULT_FPS))}",
         "error": error,
     }
 

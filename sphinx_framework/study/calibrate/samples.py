@@ -164,7 +164,7 @@ def sample_scene(
     rendered: called after every render, for progress.
     Raises :class:`JobError` when a score is no positive number: shares of it mean nothing then.
     """
-    steps = engine.config.num_steps
+    steps, files = engine.config.num_steps, fingerprint(name)
     plain = engine.config.model_copy(
         update={"engine": engine.config.engine.model_copy(update={"retry": False})}
     )
@@ -217,7 +217,7 @@ def sample_scene(
     return SceneSample(
         scene=name,
         num_steps=steps,
-        settings=with_files(sampling.settings(engine), fingerprint(name)),
+        settings=with_files(sampling.settings(engine), files),
         embedding=embedding_of(engine, scene),
         targets=targets,
     )

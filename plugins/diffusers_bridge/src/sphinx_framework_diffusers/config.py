@@ -19,7 +19,7 @@ class StableVideoConfig(Options):
     dtype: Literal["float32", "float16", "bfloat16"] = Field(
         default="float16", description="of the networks"
     )
-    clip_frames: int = Field(default=25, ge=2, description="longest clip (14 or 25 in training)")
+    clip_frames: int = Field(default=25, ge=3, description="longest clip (14 or 25 in training)")
     min_guidance: float = Field(default=1.0, ge=1, description="guidance of a clip's first frame")
     max_guidance: float = Field(default=3.0, ge=1, description="guidance of a clip's last frame")
     fps: int = Field(default=7, ge=2, description="frames per second that the network is told")

@@ -25,6 +25,11 @@ class RegressionConfig(Options):
         ge=32,
         description="Depth is estimated at most at this shorter side, in pixels.",
     )
+    photometric: bool = Field(
+        default=True,
+        description="Move the network's depth to where the photos agree: sharper renders for a "
+        "fraction of the network's time.",
+    )
     weights: str = Field(default="packaged", description=WEIGHTS)
 
 

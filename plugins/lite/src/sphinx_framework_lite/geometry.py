@@ -20,7 +20,7 @@ def depth_range(scene: Scene) -> tuple[float, float]:
     near, far = scene.near, scene.far
     if near is None or far is None:
         centres = scene.inputs.centres
-        baseline = float(torch.cdist(centres, centres).max())
+        baseline = float(_distances(centres, centres).max())
         if baseline <= 0:
             raise SceneError(
                 "the input cameras share one centre, so no depth can be measured.",
@@ -33,6 +33,11 @@ def depth_range(scene: Scene) -> tuple[float, float]:
             f"the depth range near={near:g}, far={far:g} is empty.", hint="Need 0 < near < far."
         )
     return near, far
+
+
+def _distances(one: Float[Tensor, "A 3"], other: Float[Tensor, "B 3"]) -> Float[Tensor, "A B"]:
+    """Distances of centres, not by ``cdist``: from 25 on that is a product of matrices, rounded."""
+    return (one[:, None].double() - other[None].double()).norm(dim=-1).to(one.dtype)
 
 
 def scaled_intrinsics(cameras: Cameras, size: tuple[int, int]) -> Float[Tensor, "V 3 3"]:
@@ -56,8 +61,8 @@ def nearest_inputs(
     targets: Float[Tensor, "T 4 4"], inputs: Float[Tensor, "N 4 4"], count: int
 ) -> list[list[int]]:
     """The ``count`` inputs closest to every target, by distance and viewing direction."""
-    apart = torch.cdist(targets[:, :3, 3], inputs[:, :3, 3])
-    scale = torch.cdist(inputs[:, :3, 3], inputs[:, :3, 3]).max().clamp(min=1e-9)
+    apart = _distances(targets[:, :3, 3], inputs[:, :3, 3])
+    scale = _distances(inputs[:, :3, 3], inputs[:, :3, 3]).max().clamp(min=1e-9)
     facing = targets[:, :3, 2] @ inputs[:, :3, 2].T
     cost = apart / scale + (1 - facing)
     order: list[list[int]] = cost.argsort(dim=1, stable=True)[:, :count].tolist()

@@ -14,6 +14,7 @@ from sphinx_framework.errors import SceneError
 from sphinx_framework.types import Cameras, Scene
 from sphinx_framework_lite.depth import MULTIPLE, DepthNetwork, place_to_depth
 from sphinx_framework_lite.geometry import depth_range, nearest_inputs, scaled_intrinsics
+from sphinx_framework_lite.photometric import refined_depth
 from sphinx_framework_lite.silhouettes import doubt_hanging
 from sphinx_framework_lite.splat import Splats, splat_view
 
@@ -36,11 +37,14 @@ def _working_size(size: tuple[int, int], shorter_side: int) -> tuple[int, int]:
 
 
 @torch.no_grad()
-def input_depth(network: DepthNetwork, scene: Scene, shorter_side: int = 128) -> InputDepth:
+def input_depth(
+    network: DepthNetwork, scene: Scene, shorter_side: int = 128, photometric: bool = True
+) -> InputDepth:
     """Estimate the depth of all inputs, each matched against its nearest other inputs.
 
-    shorter_side: larger images are resized inside (the network was trained at 96 pixels). Where
-    depth hangs between two surfaces, confidence is too low for it to hide anything.
+    shorter_side: larger images are resized inside (the network was trained at 96 pixels).
+    photometric: the network's depth is moved to where the photos agree. Where depth hangs between
+    two surfaces, confidence is too low for it to hide anything.
 
     Raises:
         SceneError: with fewer than two inputs, or no usable depth range.
@@ -73,6 +77,8 @@ def input_depth(network: DepthNetwork, scene: Scene, shorter_side: int = 128) ->
     if work != size:
         both = functional.interpolate(both, size, mode="bilinear")
     depth = place_to_depth(both[:, 0], limits[0, 0], limits[1, 0])
+    if photometric:
+        depth = refined_depth(scene.images, scene.inputs, depth, neighbours)
     return InputDepth(depth=depth, confidence=doubt_hanging(depth, both[:, 1]))
 
 

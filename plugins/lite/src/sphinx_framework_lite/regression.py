@@ -37,8 +37,9 @@ class LiteRegression:
         Raises:
             SceneError: with fewer than two inputs, or no usable depth range.
         """
-        found = input_depth(self._network, scene, self._config.depth_side)
-        sources = source_renders(scene, found, scene.targets, self._config.stride)
+        config = self._config
+        found = input_depth(self._network, scene, config.depth_side, config.photometric)
+        sources = source_renders(scene, found, scene.targets, config.stride)
         fused = fuse(sources, source_closeness(scene, scene.targets))
         images = fill_holes(fused.images, fused.opacity)
         return CoarseViews(
