@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sphinx_framework.errors import ConfigError, suggestion
-from sphinx_framework.options import MAX_SIDE, Options, Side, first_problem
+from sphinx_framework.options import MAX_SIDE, Options, Side, first_problem, known_keys
 from sphinx_framework.policy.cost import CostModel
 from sphinx_framework.policy.evidence_config import EvidenceConfig
 from sphinx_framework.policy.memory import Footprint
@@ -260,7 +260,7 @@ def config_from_dict(data: dict[str, Any], where: str = "pipeline") -> PipelineC
         problem = error.errors()[0]
         key = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            known = _known_keys(problem["loc"])
+            known = known_keys(PipelineConfig, problem["loc"])
             near = suggestion(str(problem["loc"][-1]), known)
             raise ConfigError(
                 f"{where}: unknown key {key!r}.", hint=f"{near}Known: {', '.join(known)}."
@@ -269,17 +269,6 @@ def config_from_dict(data: dict[str, Any], where: str = "pipeline") -> PipelineC
         at = f"key {key!r}: " if key else ""
         got = f", got {problem['input']!r}" if key and problem["type"] != "missing" else ""
         raise ConfigError(f"{where}: {at}{detail}{got}.") from None
-
-
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    model: type[BaseModel] = PipelineConfig
-    for part in location[:-1]:
-        annotation = (
-            model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
-        )
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
-    return list(model.model_fields)
 
 
 def _locate(source: str) -> Path:

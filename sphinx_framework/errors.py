@@ -19,6 +19,7 @@ A message says what is wrong and where; the hint says what to do about it.
 """
 
 import difflib
+import traceback
 from collections.abc import Iterable
 
 _LONGEST_SHOWN = 300
@@ -122,6 +123,23 @@ def printable(text: str) -> str:
 def encodable(text: str) -> str:
     """The text with lone surrogates escaped, which file names and JSON may hold."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def said(error: BaseException) -> str:
+    """What an exception of somebody else's code says, in one line; nothing said: where it was."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception as second:  # even saying it may fail
+        text = f"(it cannot be said: {type(second).__name__})"
+    if text:
+        return encodable(text)
+    calls = traceback.extract_tb(error.__traceback__)
+    return encodable(f"at {calls[-1].filename}:{calls[-1].lineno}") if calls else "(no text)"
+
+
+def raised(error: BaseException) -> str:
+    """``ValueError: no such size``, in one line."""
+    return f"{type(error).__name__}: {said(error)}"
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
 """The base of every options table, and the one sentence that a wrong value gets (torch-free)."""
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, cast
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -120,6 +120,17 @@ class CheckpointOptions(Options):
         pattern="^[0-9a-fA-F]{8,64}$",
         description="SHA-256 of the file, or its first digits; checked when given",
     )
+
+
+def known_keys(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    """The keys of the table in which the last part of a problem's place lies."""
+    for part in location[:-1]:
+        field = model.model_fields.get(str(part))
+        kinds = () if field is None else (field.annotation, *get_args(field.annotation))
+        tables = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]
+        if tables:
+            model = tables[0]
+    return list(model.model_fields)
 
 
 def first_problem(error: ValidationError) -> str:

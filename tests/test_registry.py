@@ -8,6 +8,7 @@ from sphinx_framework.errors import (
     SceneError,
     UnknownComponentError,
 )
+from sphinx_framework.options import Options
 from sphinx_framework.plugin import ComponentSpec
 from sphinx_framework.registry import NoOptions, Registry
 
@@ -210,3 +211,49 @@ def test_a_factory_that_cannot_be_called_is_named_with_what_it_must_take(plugin_
     )
     with pytest.raises(BrokenPluginError, match=r"\(options, device, parts\).*writing-a-plugin"):
         found(plugin_folder).build("mask", "old", NoOptions(), "cpu")
+
+
+class Deep(Options):
+    depth: float = 1.0
+
+
+class Nested(Options):
+    plane: Deep | None = None
+    needed: int
+
+
+def test_options_within_options_are_suggested_from_their_own_table(monkeypatch):
+    monkeypatch.setattr(Registry, "options_model", lambda *_: Nested)
+    registry = Registry.from_specs(fake_specs())
+    with pytest.raises(ConfigError, match=r"'plane\.dpth' for 'fake'.*'depth'\? Known: depth\."):
+        registry.options("quality", "fake", {"plane": {"dpth": 2}, "needed": 1}, "x")
+    with pytest.raises(ConfigError, match=r"x: 'fake' needs the option 'needed'\."):
+        registry.options("quality", "fake", {}, "x")
+
+
+def test_who_else_offers_a_name_is_known(plugin_folder):
+    plugin_folder.offer("one", ("mask", "round"))
+    plugin_folder.offer("two", ("mask", "round"), ("mask", "square"))
+    registry = found(plugin_folder)
+    assert registry.also_offered("mask", "round") == ["sphinx-framework-two 1.2"]
+    assert registry.also_offered("mask", "square") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"name": "q 8/../x"}, "more in it than letters"),
+        ({"factory": "no colon here"}, "where module:name is expected"),
+    ],
+)
+def test_a_spec_that_cannot_be_meant_makes_a_broken_plugin(plugin_folder, change, why):
+    said = {"kind": "mask", "name": "round", "factory": "a:b", "licence": "MIT", **change}
+    plugin_folder.install(
+        "odd",
+        "from sphinx_framework.plugin import ComponentSpec, hookimpl\n"
+        "@hookimpl\n"
+        f"def sphinx_framework_components():\n    return [ComponentSpec(**{said!r})]\n",
+    )
+    (plugin,) = found(plugin_folder).plugins
+    assert plugin.status == "broken"
+    assert why in plugin.reason

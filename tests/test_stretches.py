@@ -1,10 +1,12 @@
 """How targets are dealt to clips."""
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given, settings
 
-from sphinx_framework.geometry.stretches import clips_along_the_path
+from sphinx_framework.geometry.stretches import clips_along_the_path, split
 from sphinx_framework.testing.fakes import fake_scene
+from sphinx_framework.types import Slot
 
 
 @settings(deadline=None, max_examples=40)
@@ -57,3 +59,9 @@ def test_a_single_photo_starts_its_clip_and_leaves_the_end_open() -> None:
 def test_a_clip_of_unusual_length_is_noted() -> None:
     (clip,) = clips_along_the_path(fake_scene(targets=5, size=(4, 4)), 25)
     assert "7 frames" in clip.notes[0]
+
+
+def test_clips_of_two_frames_are_refused():
+    stretch = tuple(Slot(kind="target", index=i) for i in range(5))
+    with pytest.raises(ValueError, match="at least 3 frames"):
+        split(stretch, 2)

@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import traceback
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -15,8 +14,8 @@ from sphinx_framework.cli.answer import print_json
 from sphinx_framework.cli.plugins import find_named
 from sphinx_framework.config import parse_override
 from sphinx_framework.engine.components import choose_device
-from sphinx_framework.errors import ConfigError, SphinxError
-from sphinx_framework.plugin import ComponentSpec
+from sphinx_framework.errors import ConfigError, SphinxError, raised
+from sphinx_framework.plugin import NO_PARTS, ComponentSpec, Parts
 from sphinx_framework.registry import Registry
 from sphinx_framework.testing.contracts import CONTRACTS, Contract, DiffusionContract, NotApplicable
 from sphinx_framework.testing.contracts.building import watched_making
@@ -28,13 +27,14 @@ def check(arguments: argparse.Namespace) -> int:
     specs = find_named(registry, arguments.name, arguments.kind)
     values = dict(parse_override(text) for text in arguments.overrides)
     device = choose_device(arguments.device)
+    parts = _parts(registry, arguments.embedder, device)
     results = []
     for spec in specs:
         if spec.kind not in CONTRACTS:
             raise ConfigError(f"{spec.name!r}: there is no contract suite of kind {spec.kind!r}.")
         options = registry.options(spec.kind, spec.name, values, "--set")
         with watched_making() as changed:
-            component = registry.build(spec.kind, spec.name, options, device)
+            component = registry.build(spec.kind, spec.name, options, device, parts)
         results += run_contract(spec, component, device, arguments.sample, changed)
     failed = [r for r in results if r["outcome"] == "failed"]
     if arguments.json:
@@ -42,6 +42,14 @@ def check(arguments: argparse.Namespace) -> int:
     else:
         _print(Console(), results, arguments.debug)
     return 1 if failed else 0
+
+
+def _parts(registry: Registry, embedder: str | None, device: torch.device) -> Parts:
+    """What a pipeline hands to its components: an embedder, if one is named."""
+    if embedder is None:
+        return NO_PARTS
+    options = registry.options("embedder", embedder, {}, "--embedder")
+    return Parts(embedder=registry.build("embedder", embedder, options, device))
 
 
 def run_contract(
@@ -76,11 +84,10 @@ def run_contract(
             results.append({**entry, "outcome": "not applicable", "why": str(reason)})
         except SphinxError as error:
             results.append({**entry, "outcome": "failed", "why": str(error)})
-        except (KeyboardInterrupt, GeneratorExit):
+        except KeyboardInterrupt:
             raise
         except BaseException as error:  # a component may even call sys.exit
-            why = str(error) or traceback.format_exc(limit=-1).strip().splitlines()[-1]
-            results.append({**entry, "outcome": "failed", "why": f"{type(error).__name__}: {why}"})
+            results.append({**entry, "outcome": "failed", "why": raised(error)})
     return results
 
 

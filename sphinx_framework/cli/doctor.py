@@ -14,7 +14,7 @@ from sphinx_framework.cli.answer import print_json
 from sphinx_framework.config import ROLES, PipelineConfig, load_config, shipped_configs
 from sphinx_framework.engine.components import choose_device
 from sphinx_framework.engine.engine import Engine
-from sphinx_framework.errors import SphinxError
+from sphinx_framework.errors import SphinxError, raised
 from sphinx_framework.registry import Registry
 from sphinx_framework.testing.fakes import fake_scene
 from sphinx_framework.testing.pipeline import fake_engine
@@ -56,7 +56,7 @@ def _check(name: str, run: Any) -> dict[str, str]:
     except SphinxError as error:
         return _told(name, error.message, "failed", error.hint)
     except Exception as error:
-        return _told(name, f"{type(error).__name__}: {error}", "failed")
+        return _told(name, raised(error), "failed")
 
 
 def _machine(device: torch.device) -> list[dict[str, str]]:

@@ -19,7 +19,7 @@ from sphinx_framework.cli.examples import Help, epilog
 from sphinx_framework.cli.imports import nothing_collected
 from sphinx_framework.cli.serve_arguments import add_serve_commands
 from sphinx_framework.cli.study_arguments import add_engine, add_study_commands
-from sphinx_framework.errors import InputError, SphinxError, shown
+from sphinx_framework.errors import InputError, SphinxError, raised, shown
 from sphinx_framework.output.saving import DEFAULT_FPS, SAVES
 from sphinx_framework.version import __version__
 
@@ -166,6 +166,7 @@ def _inspection_commands(commands: "Commands[Parser]") -> None:
     check.add_argument("name", metavar="NAME")
     check.add_argument("--kind", help=KINDS_HELP)
     check.add_argument("--set", action="append", default=[], metavar="OPTION=V", dest="overrides")
+    check.add_argument("--embedder", metavar="NAME", help="that a pipeline would hand to it")
     check.add_argument("--device", default="cpu")
     check.add_argument("--sample", metavar="PATH", help="a scene that a scene reader reads")
 
@@ -308,7 +309,7 @@ def _unforeseen(error: Exception) -> str:
                 "       Choose a smaller size or fewer targets, or a machine with more."
             )
     return (
-        f"{type(error).__name__}: {error}\n"
+        f"{raised(error)}\n"
         "       This is a bug or a failed machine; run again with --debug for the traceback."
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from sphinx_framework.errors import BrokenPluginError, JobError, SphinxError
+from sphinx_framework.errors import BrokenPluginError, JobError, SphinxError, raised
 from sphinx_framework.plugin import CommandSpec
 from sphinx_framework.registry import Registry
 from sphinx_framework.registry.import_watch import ImportHangsError, watched_import
@@ -29,7 +29,7 @@ def add_plugin_commands(add: Add) -> None:
             except BrokenPluginError as error:
                 command.set_defaults(run=_refusing(error))
             except (Exception, SystemExit) as error:
-                said = f"could not declare its arguments: {type(error).__name__}: {error}."
+                said = f"could not declare its arguments: {raised(error)}."
                 refused = BrokenPluginError(_whose(spec, plugin.origin) + said, hint=HINT)
                 command.set_defaults(run=_refusing(refused))
 
@@ -43,7 +43,7 @@ def _running(spec: CommandSpec, origin: str) -> Callable[[argparse.Namespace], i
             raise
         except Exception as error:
             raise JobError(
-                f"{_whose(spec, origin)}raised {type(error).__name__}: {error}",
+                f"{_whose(spec, origin)}raised {raised(error)}",
                 hint=HINT,
                 kind="component-raised",
             ) from error
@@ -69,7 +69,6 @@ def _resolve(spec: CommandSpec, target: str, origin: str) -> Any:
             return getattr(import_module(module), attribute)
     except (Exception, SystemExit, ImportHangsError) as error:
         raise BrokenPluginError(
-            f"{_whose(spec, origin)}is broken: {target!r} failed to load: "
-            f"{type(error).__name__}: {error}.",
+            f"{_whose(spec, origin)}is broken: {target!r} failed to load: {raised(error)}.",
             hint="See the traceback with --debug.",
         ) from error

@@ -28,6 +28,8 @@ def program() -> int:
     except KeyboardInterrupt:
         print("stopped.", file=sys.stderr)
         code = STOPPED
+    except ValueError:  # a plugin has closed the stream; what was written to it is out
+        code = 1
     except BrokenPipeError:  # of the flush; the interpreter would flush once more and complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1

@@ -22,7 +22,7 @@ from sphinx_framework.config import PipelineConfig
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.engine.result import RenderResult
 from sphinx_framework.engine.stream import Stream
-from sphinx_framework.errors import SphinxError
+from sphinx_framework.errors import SphinxError, raised
 from sphinx_framework.folders.folder import OutputFolder
 from sphinx_framework.folders.guard import refuse_overlap, user_path
 from sphinx_framework.folders.manifest import RENDERED
@@ -161,7 +161,7 @@ def _render_one(
     except Exception as error:
         if arguments.debug:
             raise
-        outcome.status, outcome.error = "failed", f"{type(error).__name__}: {error}"
+        outcome.status, outcome.error = "failed", raised(error)
     else:
         frames = result.report.frames
         known = [frame.psnr for frame in frames if frame.psnr is not None]

@@ -11,6 +11,8 @@ from typing import Protocol
 
 import torch
 
+from sphinx_framework.errors import raised
+
 NOTHING = "not measured: no energy meter"
 
 
@@ -93,7 +95,7 @@ def measure_energy(meter: EnergyMeter | None) -> Iterator[Reading]:
         meter.start()
         failed = ""
     except Exception as error:
-        failed = f"{type(error).__name__}: {error}"
+        failed = raised(error)
     yield reading
     _synchronise()
     if not failed:
@@ -101,7 +103,7 @@ def measure_energy(meter: EnergyMeter | None) -> Iterator[Reading]:
             energy = meter.stop()
             reading.joules, reading.note = energy.joules, energy.note
         except Exception as error:
-            failed = f"{type(error).__name__}: {error}"
+            failed = raised(error)
     if failed:
         reading.note = f"not measured: the meter failed ({failed})"
 

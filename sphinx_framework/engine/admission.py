@@ -69,7 +69,13 @@ def admitted(
 
 
 def check_reused(scene: Scene, coarse: CoarseViews | None, report: QualityReport | None) -> None:
-    """Raise :class:`SceneError` when results of another scene are handed in for reuse."""
+    """Raise :class:`SceneError` when results of another scene are handed in for reuse.
+
+    :class:`ConfigError` for what are no results at all.
+    """
+    for name, given, kind in (("coarse", coarse, CoarseViews), ("report", report, QualityReport)):
+        if given is not None and not isinstance(given, kind):
+            raise ConfigError(f"{name} must be a {kind.__name__}, got a {type(given).__name__}.")
     expected = (len(scene.targets), 3, *scene.targets.image_size)
     hint = "Reuse only what was prepared for the same scene, targets and size."
     if coarse is not None and tuple(coarse.images.shape) != expected:

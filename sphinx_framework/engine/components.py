@@ -9,6 +9,7 @@ import torch
 from sphinx_framework.config import OPTIONAL_ROLES, ROLES, PipelineConfig
 from sphinx_framework.engine.embedder_answers import CheckedEmbedder
 from sphinx_framework.engine.making import kept_for_others
+from sphinx_framework.engine.rules_origin import foreign_rules
 from sphinx_framework.engine.slow_precision import slow_precisions
 from sphinx_framework.errors import ConfigError, LicenceError
 from sphinx_framework.plugin import NO_PARTS, Capabilities, ComponentSpec, Parts
@@ -143,5 +144,26 @@ def build_components(
         embedder=parts.embedder,
         capabilities=spec.capabilities,
         licences=pipeline_licences(config, registry),
-        warnings=tuple(slow_precisions(options, device)),
+        warnings=(
+            *_contested(config, registry),
+            *slow_precisions(options, device),
+            *foreign_rules(
+                getattr(others["steps"], "rules", None),
+                {role: component.use for role, component in config.pipeline.items()},
+            ),
+        ),
     )
+
+
+def _contested(config: PipelineConfig, registry: Registry) -> list[str]:
+    """A warning for every component whose name another installed plugin offers, too."""
+    found = []
+    for role, component in config.pipeline.items():
+        others = registry.also_offered(ROLES[role], component.use)
+        if others:
+            own = registry.distribution_of(registry.find(ROLES[role], component.use))
+            found.append(
+                f"{role} {component.use!r} is that of {own}; {' and '.join(others)} offers one of "
+                "that name, too, which is not used"
+            )
+    return found

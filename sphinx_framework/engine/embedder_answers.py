@@ -21,6 +21,11 @@ class CheckedEmbedder:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
+    @property
+    def name(self) -> str:
+        """Of the component, as configs name it."""
+        return self._witness.name
+
     def embed(self, images: Tensor) -> Tensor:
         """Pass on and check."""
         witness, stage = self._witness, "embedding"

@@ -28,6 +28,7 @@ from sphinx_framework.engine.result import RenderResult
 from sphinx_framework.engine.scheduler import RequestRoad, answered, relayed
 from sphinx_framework.engine.stream import Stream
 from sphinx_framework.engine.whole_request import opened, resumed, whole_road
+from sphinx_framework.errors import ConfigError
 from sphinx_framework.executors.cache_pool import CachePool
 from sphinx_framework.policy.memory import MemoryPlan
 from sphinx_framework.policy.pace import Pace
@@ -143,6 +144,8 @@ class Engine:
         asked = RenderRequest.asked(
             quality=quality, mode=mode, budget_ms=budget_ms, budget_joules=budget_joules
         )
+        if hear is not None and not callable(hear):
+            raise ConfigError(f"hear must be a function of an event, got {hear!r}.")
         request = opened(self.components, self.config, scene, asked, self.device, self.load_seconds)
         return prepared_at_once(request, coarse, report, memory, hear, pace=self.pace.factor)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from sphinx_framework.engine.events import Event, Finished, FrameFinal, Planned, StageDone, StepDone
+from sphinx_framework.engine.stream import copied
 from sphinx_framework.logs import get_logger, listening
 from sphinx_framework.registry import Registry
 
@@ -12,8 +13,8 @@ CANNOT = ("no_subsets", "no_sparsity")  # the model is not able to; tiles that d
 def heard(request: str, registry: Registry | None, event: Event) -> Iterator[Event]:
     """Pass an event on after the log and the plugins that observe have heard it."""
     log_event(request, event)
-    if registry is not None:
-        registry.observe(event)
+    if registry is not None and registry.observed:
+        registry.observe(copied(event))  # what one writes into it reaches nobody else
     yield event
 
 

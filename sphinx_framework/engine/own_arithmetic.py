@@ -6,13 +6,17 @@ from contextlib import ExitStack, contextmanager
 import torch
 
 from sphinx_framework.errors import ConfigError
+from sphinx_framework.types.own_device import on_the_cpu
 from sphinx_framework.witness.settings import autocast_now
 
 
 @contextmanager
 def without_autocast() -> Iterator[None]:
-    """A host's autocast would change the bytes of a result; components switch on their own."""
-    with ExitStack() as off:
+    """A host's autocast would change the bytes of a result; components switch on their own.
+
+    So would a default device of its own.
+    """
+    with on_the_cpu(), ExitStack() as off:
         for kind, enabled, _ in autocast_now():
             if enabled:
                 off.enter_context(torch.autocast(kind, enabled=False))

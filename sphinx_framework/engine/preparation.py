@@ -82,6 +82,9 @@ def preparing(
                 components, request.config, scene, coarse, lambda: request.known(rendered)
             )
         yield request.done("quality")
+    if not bool((report.input_score > 0).any()):
+        name = request.config.pipeline["quality"].use
+        request.warnings.append(f"quality {name!r} scores every photo 0: its ratios say nothing")
     with request.timing("plan"), torch.no_grad():
         decisions = decide(
             components,

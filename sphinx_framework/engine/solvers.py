@@ -23,7 +23,7 @@ def check_solvers(components: Components, config: PipelineConfig, walks: Sequenc
     known = known_solvers(components, config.num_steps)
     for solver in sorted(named - set(known)):
         raise ConfigError(
-            f"the step policy asks for solver {solver!r}, which "
+            f"steps {config.pipeline['steps'].use!r} asks for solver {solver!r}, which "
             f"{config.pipeline['diffusion'].use!r} does not have.",
             hint=f"It has {', '.join(known) or 'no choice of solvers'}: calibrate the rules for "
             "this pipeline.",

@@ -6,7 +6,7 @@ silently, and asks for all products of queries and keys at once: over 100 GB at 
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor
@@ -30,23 +30,23 @@ GIGA = 1e9
 def fast_kernels(device: torch.device) -> Iterator[None]:
     """Within it, work on a CUDA device uses fused attention and TF32; other devices as ever.
 
-    TF32 is a setting of the whole process: while any thread is inside, all have it. What was set
+    Both are settings of the whole process: while any thread is inside, all have them. What was set
     before the first came is set again when the last one leaves.
     """
     if device.type != "cuda":
         yield
         return
-    with _FAST.inside(), sdpa_kernel(FUSED):
+    with _FAST.inside():
         yield
 
 
 class _Fast:
-    """TF32 while anybody is inside."""
+    """The kernels of whoever is inside, set once and put back once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
-        self._before: Precision | None = None
+        self._set = ExitStack()
 
     @contextmanager
     def inside(self) -> Iterator[None]:
@@ -54,7 +54,9 @@ class _Fast:
         with AT_WORK.inside():
             with self._lock:
                 if not self._inside:
-                    self._before = Precision.now()
+                    self._set = ExitStack()
+                    self._set.callback(Precision.now().put_back)
+                    self._set.enter_context(sdpa_kernel(FUSED))
                     allow_tf32()
                 self._inside += 1
             try:
@@ -62,8 +64,8 @@ class _Fast:
             finally:
                 with self._lock:
                     self._inside -= 1
-                    if not self._inside and self._before is not None:
-                        self._before.put_back()
+                    if not self._inside:
+                        self._set.close()
 
 
 _FAST = _Fast()

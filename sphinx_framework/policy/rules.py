@@ -15,7 +15,7 @@ from typing import Literal
 import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
-from sphinx_framework.errors import ConfigError, suggestion
+from sphinx_framework.errors import ConfigError, raised, suggestion
 from sphinx_framework.frame_plan import FramePlan
 from sphinx_framework.options import Options, first_problem
 from sphinx_framework.policy.rule_table import RuleTable, plan_of
@@ -240,7 +240,7 @@ def _locate(where: str) -> tuple[Traversable, str]:
     except Exception as error:  # a module is no package, and importing one may do anything
         raise ConfigError(
             f"rules {where}: {resource['package']!r} is no package that holds files "
-            f"({type(error).__name__}: {error}).",
+            f"({raised(error)}).",
             hint=HINT,
         ) from None
 

@@ -106,7 +106,8 @@ class LossEstimator(Protocol):
 
 def takes_evidence(estimator: QualityEstimator) -> TypeGuard[EvidenceEstimator]:
     """Whether a score asks for evidence."""
-    return "evidence" in signature(estimator.score).parameters
+    score = getattr(estimator, "score", None)  # asking one without tells whose fault it is
+    return callable(score) and "evidence" in signature(score).parameters
 
 
 class MaskPolicy(Protocol):

@@ -17,9 +17,10 @@ from sphinx_framework.errors import (
     ConfigError,
     SphinxError,
     UnknownComponentError,
+    raised,
     suggestion,
 )
-from sphinx_framework.options import Options
+from sphinx_framework.options import Options, known_keys
 from sphinx_framework.plugin import KINDS, NO_PARTS, CommandSpec, ComponentSpec, Parts
 from sphinx_framework.registry.discovery import PLUGINS_VARIABLE, USUAL, Discovery, PluginRecord
 from sphinx_framework.registry.hooks import Hooks
@@ -73,6 +74,21 @@ class Registry:
             if any(s is spec for s in plugin.specs):
                 return plugin.origin
         return "unknown"
+
+    def also_offered(self, kind: str, name: str) -> list[str]:
+        """``name version`` of distributions whose component of that name is not used."""
+        return [
+            plugin.origin
+            for plugin in self.plugins
+            for refused in plugin.refused
+            if isinstance(refused.spec, ComponentSpec)
+            and (refused.spec.kind, refused.spec.name) == (kind, name)
+        ]
+
+    @property
+    def observed(self) -> bool:
+        """Whether any plugin observes."""
+        return self.hooks.observed
 
     def observe(self, event: Any) -> None:
         """Hand an event to every plugin that observes; one that raises is only logged."""
@@ -128,13 +144,10 @@ class Registry:
         try:
             return model.model_validate(values)
         except ValidationError as error:
-            raise ConfigError(
-                *_first_problem(error, where, name, list(model.model_fields))
-            ) from None
+            raise ConfigError(*_first_problem(error, where, name, model)) from None
         except Exception as error:  # a plugin's own validator
             raise BrokenPluginError(
-                f"{where}: the options of {name!r} could not be checked: "
-                f"{type(error).__name__}: {error}."
+                f"{where}: the options of {name!r} could not be checked: {raised(error)}."
             ) from error
 
     def build(
@@ -163,10 +176,10 @@ class Registry:
             if repr(name) not in error.message:
                 error.told_by(f"{kind} {name!r} from {self.distribution_of(spec)}")
             raise
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, GeneratorExit) as error:
             raise BrokenPluginError(
                 f"{kind} {name!r} from {self.distribution_of(spec)} could not be built: "
-                f"{type(error).__name__}: {error}.",
+                f"{raised(error)}.",
                 hint="See the traceback with --debug, and report it to the plugin's author.",
             ) from error
 
@@ -195,7 +208,7 @@ class Registry:
             missing = isinstance(error, ModuleNotFoundError)
             raise BrokenPluginError(
                 f"{spec.kind} {spec.name!r} comes from {self.distribution_of(spec)}, whose "
-                f"{target!r} failed to load: {type(error).__name__}: {error}.",
+                f"{target!r} failed to load: {raised(error)}.",
                 hint=(
                     "Install what is missing, for example by installing the plugin again."
                     if missing
@@ -217,14 +230,19 @@ def _takes(factory: Any, *given: Any) -> bool:
     return True
 
 
-def _first_problem(error: ValidationError, where: str, name: str, known: list[str]) -> tuple[str]:
+def _first_problem(
+    error: ValidationError, where: str, name: str, model: type[BaseModel]
+) -> tuple[str]:
     """One sentence about the first thing pydantic found, with a suggestion for a misspelt key."""
     problem = error.errors()[0]
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        near = suggestion(key, known)
+        known = known_keys(model, problem["loc"])
+        near = suggestion(str(problem["loc"][-1]), known)
         return (
             f"{where}: unknown option {key!r} for {name!r}. {near}"
             f"Known: {', '.join(known) or 'none'}.",
         )
+    if problem["type"] == "missing":
+        return (f"{where}: {name!r} needs the option {key!r}.",)
     return (f"{where}: option {key!r} of {name!r}: {problem['msg']}, got {problem['input']!r}.",)

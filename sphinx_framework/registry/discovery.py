@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint
 from typing import Any, Literal
 
-from sphinx_framework.errors import suggestion
+from sphinx_framework.errors import raised, suggestion
 from sphinx_framework.installed import MEND, Damaged, installed_points, named
 from sphinx_framework.plugin import (
     API_VERSION,
@@ -29,6 +29,8 @@ from sphinx_framework.version import __version__
 
 PLUGINS_VARIABLE = "SPHINX_FRAMEWORK_PLUGINS"
 COMMAND_NAME = re.compile("[a-z][a-z0-9-]*")
+COMPONENT_NAME = re.compile(r"\w[\w.+-]*")
+TARGET = re.compile(r"\w+(\.\w+)*:\w+(\.\w+)*")
 Status = Literal["ok", "broken", "blocked", "duplicate", "api mismatch", "absent"]
 USUAL: tuple[Status, ...] = ("ok", "blocked")  # nothing to mend
 # The core's own components: discovered as a plugin's are, whatever else is installed or left out.
@@ -145,7 +147,7 @@ class Discovery:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may even call sys.exit at import
-            reason = f"{type(error).__name__}: {error}"
+            reason = raised(error)
             return replace(record, status="broken", reason=reason, details=traceback.format_exc())
         if specs is None and commands is None and not self.hooks.observes(hook_name):
             reason = "it implements no hook of sphinx_framework.plugin, marked with @hookimpl"
@@ -265,6 +267,11 @@ def _problem(record: PluginRecord) -> str:
         texts: tuple[Any, ...] = (spec.name, spec.factory, spec.config, spec.licence)
         if not _all_texts(texts) or not isinstance(spec.capabilities, Capabilities):
             return f"a component spec of it holds something else than it should: {spec!r}"
+        if not COMPONENT_NAME.fullmatch(spec.name):
+            return f"its component's name {spec.name!r} has more in it than letters, digits and _.-"
+        for target in filter(None, (spec.factory, spec.config, spec.trainer)):
+            if not TARGET.fullmatch(target):
+                return f"its component {spec.name!r} says {target!r} where module:name is expected"
     added: tuple[Any, ...] = record.commands
     for command in added:
         if not isinstance(command, CommandSpec) or not COMMAND_NAME.fullmatch(str(command.name)):

@@ -44,6 +44,11 @@ class Hooks:
         """Whether a plugin watches events."""
         return self._observers.get_plugin(name) is not None
 
+    @property
+    def observed(self) -> bool:
+        """Whether any plugin watches events."""
+        return bool(self._observers.list_name_plugin())
+
     def answers(self, hook: str, name: str) -> list[Any] | None:
         """What one plugin answers to a declaring hook; ``None`` when it does not implement it."""
         others = [p for n, p in self._plugins.list_name_plugin() if n != name and p is not None]

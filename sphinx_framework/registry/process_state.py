@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from sphinx_framework.printing import prints_to_stderr
@@ -43,7 +44,16 @@ def _state() -> dict[str, Any]:
         "interrupt": signal.getsignal(signal.SIGINT),
         "handlers": list(root.handlers),
         "level": root.level,
-        "dtype": None if torch is None else torch.get_default_dtype(),
+        "torch": None if torch is None else _of_torch(torch),
+    }
+
+
+def _of_torch(torch: Any) -> dict[str, Any]:
+    return {
+        "default type": torch.get_default_dtype(),
+        "default device": torch.get_default_device(),
+        "recording of gradients": torch.is_grad_enabled(),
+        "number of threads": torch.get_num_threads(),
     }
 
 
@@ -65,6 +75,13 @@ def _changes(before: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "the root logger", restore_logging
     torch = sys.modules.get("torch")
     if torch is not None:
-        usual = before["dtype"] or torch.float32
-        if torch.get_default_dtype() != usual:
-            yield "torch's default type", lambda: torch.set_default_dtype(usual)
+        usual = before["torch"] or {"default type": torch.float32, "recording of gradients": True}
+        put = {
+            "default type": torch.set_default_dtype,
+            "default device": torch.set_default_device,
+            "recording of gradients": torch.set_grad_enabled,
+            "number of threads": torch.set_num_threads,
+        }
+        came = _of_torch(torch)
+        for name in [name for name, value in usual.items() if came[name] != value]:
+            yield f"torch's {name}", partial(put[name], usual[name])

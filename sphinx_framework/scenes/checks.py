@@ -107,6 +107,7 @@ def _blind_text(blind: list[int], count: int) -> str:
     return f"{len(blind)} of {count} targets see nothing of what the inputs saw: {named}"
 
 
+@torch.no_grad()  # poses of a host's own may record gradients
 def camera_doubts(
     inputs: Cameras, targets: Cameras, near: float | None, far: float | None
 ) -> tuple[str, ...]:

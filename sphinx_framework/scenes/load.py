@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from sphinx_framework.errors import JobError, SceneError, SphinxError, shown
+from sphinx_framework.errors import JobError, SceneError, SphinxError, raised, shown
 from sphinx_framework.geometry.resize import fit_scene
 from sphinx_framework.logs import get_logger
 from sphinx_framework.printing import prints_to_stderr
@@ -32,6 +32,7 @@ from sphinx_framework.scenes.unposed import (
 from sphinx_framework.scenes.video import is_video
 from sphinx_framework.types import Scene
 from sphinx_framework.types.arrays import as_number
+from sphinx_framework.types.own_device import on_the_cpu
 from sphinx_framework.witness import out_of_memory
 
 # What photos are rendered along when no targets are named.
@@ -47,8 +48,9 @@ def load_scene(path: str | Path, *, registry: Registry | None = None, **options:
     Raises :class:`~sphinx_framework.errors.SceneError` for everything wrong with the scene.
     """
     check_options(read_scene, options, own=("readers",))
-    readers = installed_readers(registry or Registry.from_entry_points())
-    return checked(read_scene(path, readers=readers, **options))
+    with on_the_cpu():
+        readers = installed_readers(registry or Registry.from_entry_points())
+        return checked(read_scene(path, readers=readers, **options))
 
 
 def installed_readers(registry: Registry) -> list[SceneReader]:
@@ -122,7 +124,7 @@ class InstalledReader:
             if out_of_memory(error):
                 with enough_memory(shown(path)):
                     raise
-            raise self._failed(path, f"raised {type(error).__name__}: {error}") from error
+            raise self._failed(path, f"raised {raised(error)}") from error
 
     def _failed(self, path: Path, what: str) -> JobError:
         spec = self._registry.find("scene_reader", self.name)

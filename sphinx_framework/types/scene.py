@@ -22,6 +22,7 @@ from sphinx_framework.types.arrays import (
 from sphinx_framework.types.cameras import Cameras
 from sphinx_framework.types.layout import ClipLayout
 from sphinx_framework.types.origin import moved
+from sphinx_framework.types.own_device import on_the_cpu
 from sphinx_framework.types.placing import check_one_world, check_rounding, placed
 
 
@@ -90,6 +91,10 @@ class Scene:
 
     def validate(self) -> None:
         """Raise :class:`SceneError` when counts, sizes, ranges or poses do not fit together."""
+        with on_the_cpu():
+            self._validate()
+
+    def _validate(self) -> None:
         if len(self.inputs) == 0 or len(self.targets) == 0:
             raise SceneError(
                 f"a scene needs at least 1 input and 1 target, got {len(self.inputs)} and "

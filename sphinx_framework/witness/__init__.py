@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sphinx_framework.errors import InputError, JobError, MemoryBudgetError, SphinxError
+from sphinx_framework.errors import InputError, JobError, MemoryBudgetError, SphinxError, said
 from sphinx_framework.witness.company import AT_WORK
 from sphinx_framework.witness.handed import seen
 from sphinx_framework.witness.settings import Settings
@@ -58,7 +58,7 @@ class Witness:
                     yield
                 finally:  # for everybody, so it is put back whatever happened
                     changed = settings.restored(of_thread_only=stay.accompanied)
-        except (KeyboardInterrupt, GeneratorExit):
+        except KeyboardInterrupt:
             raise
         except SphinxError as error:
             # The framework's own errors about a pass, as of its cache, are not a component's.
@@ -91,7 +91,7 @@ class Witness:
 
     def _raised(self, stage: str, error: BaseException) -> JobError:
         return JobError(
-            f"{self.component} raised {type(error).__name__} in stage {stage!r}: {error}",
+            f"{self.component} raised {type(error).__name__} in stage {stage!r}: {said(error)}",
             hint=self.hint,
             kind="component-raised",
             component=self.name,
@@ -115,8 +115,9 @@ class Witness:
         """Raise unless the answer is a tensor of this shape."""
         if not isinstance(answer, Tensor):
             raise self.refusal(stage, f"{kind_of(answer)} as {what}", "a tensor")
-        if answer.layout != torch.strided:
-            raise self.refusal(stage, f"{what} of {answer.layout}", "a dense tensor")
+        if answer.layout != torch.strided or answer.is_nested:
+            kind = "nested rows" if answer.is_nested else str(answer.layout)
+            raise self.refusal(stage, f"{what} of {kind}", "a dense tensor")
         if tuple(answer.shape) != shape:
             raise self.refusal(stage, f"{what} of shape {tuple(answer.shape)}", _text(shape))
 

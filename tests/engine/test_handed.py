@@ -86,7 +86,8 @@ SETTINGS = {
     "deterministic mode": lambda: torch.use_deterministic_algorithms(True),
     "default type": lambda: torch.set_default_dtype(torch.float64),
     "autocast": lambda: torch.set_autocast_enabled("cpu", True),
-    "cuDNN benchmark and TF32": lambda: setattr(torch.backends.cudnn, "benchmark", True),
+    "cuDNN benchmark": lambda: setattr(torch.backends.cudnn, "benchmark", True),
+    "precision of products": lambda: torch.set_float32_matmul_precision("medium"),
 }
 
 

@@ -218,3 +218,60 @@ def test_a_hosts_default_type_is_named_and_no_component_is_blamed():
             fixed_engine(STEPS).render(fake_scene())
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+def test_what_another_engine_prepared_is_refused():
+    cost = {"full": 0.001, "measured": "a machine", "num_frames": 6}
+    first, second = (built(fake_config(cost=cost, num_steps=steps)) for steps in (50, 20))
+    prepared = first.prepare(fake_scene(), budget_ms=1e6)
+    assert torch.isfinite(first.render(prepared).images).all()
+    with pytest.raises(ConfigError, match="prepared by an engine of another config"):
+        second.render(prepared)
+
+
+def test_an_engine_is_neither_pickled_nor_copied():
+    import copy
+    import pickle
+
+    for take in (copy.deepcopy, copy.copy, pickle.dumps):
+        with pytest.raises(TypeError, match=r"make another by Engine\.from_config"):
+            take(fake_engine())
+
+
+@pytest.mark.parametrize("name", ["coarse", "report", "hear"])
+def test_what_cannot_be_reused_is_refused_in_a_sentence(name):
+    with pytest.raises(ConfigError, match=f"{name} must be"):
+        fake_engine().prepare(fake_scene(), **{name: 3})
+
+
+def test_values_that_hold_tensors_are_equal_to_themselves_alone():
+    scene = fake_scene()
+    result = fake_engine().render(scene)
+    for value in (scene, scene.inputs, result, result.coarse):
+        assert value == value
+        assert value != copied(value)
+        assert value in [value]
+        assert isinstance(hash(value), int)
+
+
+def test_a_default_device_of_the_hosts_own_changes_nothing():
+    expected = fake_engine().render(fake_scene()).images
+    engine, scene = fake_engine(), fake_scene()
+    torch.set_default_device("meta")
+    try:
+        scene.validate()
+        found = engine.render(scene).images
+    finally:
+        torch.set_default_device(None)
+    assert torch.equal(found, expected)
+
+
+def test_an_estimator_without_a_score_is_named():
+    class Nothing:
+        pass
+
+    engine = Engine(
+        replace(fake_engine().components, quality=Nothing()), fake_config(), fake_engine().device
+    )
+    with pytest.raises(JobError, match=r"quality 'fake'.* raised AttributeError"):
+        engine.render(fake_scene(), mode="fine")

@@ -97,3 +97,13 @@ def test_what_full_diffusion_cannot_reach_either_is_not_tried_again():
     _, report = images(engine_with(parts=parts, engine={"retry": True}))
     assert not any(frame.missed for frame in report.frames)
     assert [f.steps_run for f in report.frames] == [30, 20, 0, 10]
+
+
+def test_a_retried_frame_tells_the_steps_of_its_second_plan():
+    _, report = images(engine((20, 30, 50, 40), OneBadFrame(1)))
+    assert [(f.start_step, f.steps) for f in report.frames] == [
+        (20, 30),
+        (15, 35),
+        (50, 0),
+        (40, 10),
+    ]

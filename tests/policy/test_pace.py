@@ -21,7 +21,7 @@ def slow_table(**more):
 def test_the_pace_stays_within_what_was_seen(paces):
     pace = Pace()
     for actual in paces:
-        pace.observe(pace.factor, actual)
+        pace.observe(pace.factor, actual, at=pace.factor)
     low, high = min(1.0, *paces), max(1.0, *paces)
     assert low - 1e-9 <= pace.factor <= high + 1e-9
 
@@ -29,20 +29,27 @@ def test_the_pace_stays_within_what_was_seen(paces):
 def test_a_steady_machine_is_learned():
     pace = Pace()
     for _ in range(40):
-        pace.observe(3.0 * pace.factor, 3.6)
+        pace.observe(3.0 * pace.factor, 3.6, at=pace.factor)
     assert pace.factor == pytest.approx(1.2, rel=1e-2)
 
 
 def test_one_surprise_moves_it_little():
     pace = Pace()
-    pace.observe(1.0, 500.0)
+    pace.observe(1.0, 500.0, at=1.0)
     assert pace.factor == pytest.approx(math.exp(WEIGHT * math.log(LARGEST_SURPRISE)))
+
+
+def test_a_plan_that_is_run_many_times_teaches_the_same_pace_as_many_plans():
+    pace = Pace()
+    for _ in range(60):
+        pace.observe(3.0, 3.6, at=1.0)  # predicted once, before anything was known
+    assert pace.factor == pytest.approx(1.2, rel=1e-2)
 
 
 @pytest.mark.parametrize(("predicted", "actual"), [(None, 1.0), (0.0, 1.0), (1.0, 0.0)])
 def test_nothing_is_learned_from_what_was_not_predicted_or_not_run(predicted, actual):
     pace = Pace()
-    pace.observe(predicted, actual)
+    pace.observe(predicted, actual, at=1.0)
     assert pace.factor == 1
 
 

@@ -86,3 +86,18 @@ def test_a_failed_allocation_is_an_error_about_memory_and_others_pass():
     assert told.value.kind == "out-of-memory"
     with pytest.raises(RuntimeError, match="shape"), enough_memory("the scene"):
         raise RuntimeError("shape mismatch")
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "cached", "left"), [(1000, 300, 50, 750), (1000, 1200, 0, 0)]
+)
+def test_what_a_container_has_used_already_is_not_free(
+    tmp_path, monkeypatch, limit, used, cached, left
+):
+    for name, text in (("max", limit), ("current", used), ("stat", f"inactive_file {cached}\nx 1")):
+        (tmp_path / f"memory.{name}").write_text(str(text))
+    group = (str(tmp_path / "memory.max"), str(tmp_path / "memory.current"))
+    monkeypatch.setattr(memory, "_GROUPS", (group,))
+    assert free_memory() == left
+    (tmp_path / "memory.max").write_text("max")
+    assert free_memory() > left

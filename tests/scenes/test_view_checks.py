@@ -123,3 +123,18 @@ def test_small_photos_of_views_that_diverge_are_judged_by_all_their_features(tmp
     assert load_scene(tmp_path).warnings == ()
     (doubt,) = load_scene(tmp_path, convention="opengl_w2c").warnings
     assert doubt.endswith("(--convention opengl_c2w)")
+
+
+def test_views_of_files_that_can_be_read_in_other_ways_are_compared_by_those_of_both():
+    scene = room_scene(6, (240, 320), seed=2)
+    views = [
+        View(
+            image=lambda i=i: scene.target_images[i],
+            intrinsics=scene.targets.intrinsics[i].double(),
+            pose=scene.targets.world_from_camera[i].double(),
+            readings={name: scene.targets.world_from_camera[0].double() for name in names},
+        )
+        for i, names in ((0, ("opengl_c2w", "opencv_w2c")), (2, ("opencv_w2c",)))
+    ]
+    assert view_doubts(views) == ()
+    assert view_doubts(views[::-1]) == ()

@@ -75,3 +75,10 @@ def test_what_is_kept_for_good_never_expires(tmp_path, hours):
 def test_hours_are_a_number(tmp_path):
     with pytest.raises(ValueError, match="keep_hours"):
         Settings(keep_hours=float("nan"))
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]", "fd00::5"])
+def test_an_address_with_colons_is_known_with_and_without_brackets(host):
+    settings = Settings(host=host)
+    assert settings.host == host.strip("[]")
+    assert f"[{settings.host}]" in settings.host_names

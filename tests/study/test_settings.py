@@ -52,3 +52,19 @@ def test_a_scene_whose_photos_changed_is_another_scene(tmp_path):
         refuse_other_settings(before, with_files({}, fingerprint(str(photo.parent))), "record")
     assert fingerprint("procedural:report/7") == ""
     assert fingerprint(f"{photo}:key") == fingerprint(str(photo)) != ""
+
+
+def test_code_that_changed_without_a_new_version_is_noticed(tmp_path, monkeypatch):
+    from sphinx_framework.study.evaluate.component_code import code_digest
+
+    package = tmp_path / "my_models"
+    package.mkdir()
+    (package / "__init__.py").write_text("from my_models.net import Net")
+    (package / "net.py").write_text("class Net:\n    gain = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import my_models  # type: ignore[import-not-found]
+
+    before = code_digest([my_models.Net()])
+    assert code_digest([my_models.Net(), object()]) == before
+    (package / "net.py").write_text("class Net:\n    gain = 2\n")
+    assert code_digest([my_models.Net()]) != before

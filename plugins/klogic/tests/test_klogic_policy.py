@@ -106,6 +106,17 @@ def test_the_nearest_centre_chooses_the_table_and_its_margin_is_told(tmp_path: P
     assert (outdoor.cluster, outdoor.steps) == (1, (5, 30, 50))
 
 
+def test_clusters_of_another_embedder_are_refused(tmp_path: Path) -> None:
+    class Named(MeanColour):
+        name = "mine"
+
+    centres = f'embedder = "clip"\ncentres = {CENTRES}'
+    with pytest.raises(ConfigError, match=r"clusters of embedder 'clip'.*has 'mine'"):
+        policy(tmp_path, CLUSTERED.format(centres=centres), embedder=Named())
+    own = centres.replace("clip", "mine")
+    assert policy(tmp_path, CLUSTERED.format(centres=own), embedder=Named()).rules.num_clusters == 2
+
+
 def test_a_fixed_cluster_needs_no_embedder(tmp_path: Path) -> None:
     assert steps(policy(tmp_path, cluster=1), 0.6).steps == (5,)
 

@@ -16,6 +16,7 @@ from torch import nn
 from sphinx_framework.engine.components import Components
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.errors import ConfigError
+from sphinx_framework.study.evaluate.component_code import code_digest
 from sphinx_framework.study.evaluate.named_files import named_files
 
 Settings = dict[str, Any]
@@ -49,6 +50,11 @@ def engine_settings(engine: Engine, leave_out: tuple[str, ...] = ()) -> Settings
                 for entry in engine.components.licences
                 if entry["role"] not in leave_out
             }
+        ),
+        "code": code_digest(
+            getattr(engine.components, role)
+            for role in config.pipeline
+            if role not in leave_out and hasattr(engine.components, role)
         ),
         "weights": weights_digest(engine.components, leave_out),
     }

@@ -118,11 +118,12 @@ def _rises(rows: Rows, names: Sequence[str], key: str, what: str, slack: float) 
     means = [fmean(scene[key] for scene in rows[name]) for name in names]
     rising = all(low <= high * (1 + slack) for low, high in pairwise(means))
     distinct = len({round(mean, 3) for mean in means})
-    told = f" ({distinct} different costs)" if slack == 0 else ""  # a clock's are always different
+    # A clock's are always different, and never quite in order.
+    told = f" ({distinct} different costs)" if slack == 0 else f" (a fall of {slack:.0%} is noise)"
     return Claim(
         text=f"{MODE}: {what} in the mean never fall as the quality rises, nor are all equal",
         numbers=_listed(names, means) + told,
-        met=rising and distinct > 1,
+        met=(rising and distinct > 1) if len(names) > 1 else None,
     )
 
 
@@ -132,7 +133,9 @@ def _no_worse(rows: Rows, names: Sequence[str], key: str) -> Claim:
     return Claim(
         text=f"{MODE}: {MEASURES[key]} in the mean does not get worse as the quality rises",
         numbers=_listed(names, means),
-        met=all(sign * low <= sign * high + 1e-9 for low, high in pairwise(means)),
+        met=all(sign * low <= sign * high + 1e-9 for low, high in pairwise(means))
+        if len(names) > 1
+        else None,
     )
 
 
@@ -148,11 +151,13 @@ def _against_rivals(rows: Rows, systems: Sequence[System], at: str) -> list[Clai
         own, dense = (np.array([s["seconds"] for s in rows[name]]) for name in (at, DENSE))
         mean = float(dense.mean() / own.mean())
         tail = float(np.quantile(dense, 0.95) / np.quantile(own, 0.95))
+        still = all(scene["frame_steps"] == 0 for scene in rows[at])
         found.append(
             Claim(
                 text=f"{at}: end to end {LEAST_SPEEDUP:g}x faster than full diffusion, in the mean "
                 "and at P95",
-                numbers=f"{mean:.1f}x and {tail:.1f}x",
+                numbers=f"{mean:.1f}x and {tail:.1f}x"
+                + (", every frame served as rendered" if still else ""),
                 met=min(mean, tail) >= LEAST_SPEEDUP,
             )
         )

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pycolmap
 from jaxtyping import Float
 
 from sphinx_framework_colmap.matching import SEED, Matched, index_of, set_focal
+from sphinx_framework_colmap.quiet_colmap import pycolmap
 
 # The mapper's defaults want wide baselines and hundreds of features; two photos of a room have
 # neither. Degrees; counts of features.

@@ -1,28 +1,20 @@
 """Features of photos and which of them are the same: a database that the mapper reads."""
 
-import signal
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pycolmap
 from jaxtyping import Float, UInt8
 
 from sphinx_framework_colmap.config import ColmapConfig
+from sphinx_framework_colmap.quiet_colmap import pycolmap
 
 SEED = 0
 # Finds the faint corners of soft photos; COLMAP's own is 0.0067.
 _PEAK = 0.003
 _RATIO = 0.85
 DATABASE, PHOTOS = "photos.db", "photos"
-
-# Progress and rejected pairs are not for a user's terminal.
-pycolmap.logging.minloglevel = 3
-# Its logger takes over the signal that ends a process, to print a stack of C++.
-if threading.current_thread() is threading.main_thread():
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,6 +132,14 @@ class KLogicSteps:
                 hint=f"Add [pipeline.embedder] use = {wanted!r}, or fix the cluster "
                 f"(steps.cluster=0).",
             )
+        own, wanted = getattr(embedder, "name", ""), self.rules.clusters.embedder
+        if own and wanted and own != wanted:
+            raise ConfigError(
+                f"rules {self.rules.name!r} have clusters of embedder {wanted!r}, and the pipeline "
+                f"has {own!r}: their vectors have nothing to do with each other.",
+                hint=f"Set embedder.use={wanted}, calibrate for this pipeline, or fix the cluster "
+                "(steps.cluster=0).",
+            )
         return embedder, cluster_centres(self.config, self.source, embedder).numpy()
 
     def _check_cluster(self) -> None:
