@@ -68,8 +68,8 @@ class ComponentSpec:
 
     factory: ``"package.module:Class"``; called as ``Class(options, device, parts)``,
         or without the last where it takes no third argument.
-    config: ``"package.module:Config"``, a frozen pydantic model of the component's options, or
-        empty when it has none.
+    config: ``"package.module:Config"``, a subclass of
+        :class:`sphinx_framework.options.Options`, or empty when it has none.
     licence: SPDX name of the code's licence; weights_licence: of the weights it loads ("" = none).
     trainer: ``"package.module:function"``, a :class:`sphinx_framework.protocols.StepsTrainer`, of a
         step policy that ``calibrate --policy NAME`` trains; empty for all others.

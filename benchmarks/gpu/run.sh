@@ -28,8 +28,8 @@ while [ $# -gt 0 ]; do
 done
 python=${PYTHON:-python}
 export PYTHONPATH=$here:$root/benchmarks:$root:$root/plugins/lite/src:$root/plugins/seva/src:$root/plugins/viewcrafter/src:${PYTHONPATH:-}
-stages=(environment:10 equivalence:30 steps-seva:50 steps-viewcrafter:70 graphs-seva:30
-  walks-seva:65 compiled-seva:80 walks-viewcrafter:60 compiled-viewcrafter:60 gpu-tests:40 splatting:30)
+stages=(environment:10 equivalence:25 steps-seva:45 steps-viewcrafter:60 graphs-seva:25 compiled-seva:90
+  walks-seva:60 graphs-viewcrafter:25 compiled-viewcrafter:75 walks-viewcrafter:50 gpu-tests:35 splatting:25)
 for asked in "${only[@]}"; do
   [[ " ${stages[*]} " == *" $asked:"* ]] || { echo "no stage $asked in: ${stages[*]%%:*}" >&2; exit 2; }
 done

@@ -15,7 +15,7 @@ from full_size.moves import COUNTS, SHARES, moves
 from full_size.subjects import SUBJECTS
 from graphs import graphs
 from timing import timed
-from walks import walks
+from walks import COMPILED, REHEARSED, walked, walks
 
 from sphinx_framework.executors.compiling import compile_networks
 from sphinx_framework.executors.kernels import fast_kernels
@@ -26,7 +26,8 @@ Rows = Iterator[dict[str, Any]]
 def steps(name: str, device: torch.device, *, tiny: bool, compiled: bool = False) -> Rows:
     """Every move: seconds, peak memory, achieved operations a second.
 
-    A move that fails says so in its row, and the others are measured all the same.
+    A move that fails says so in its row, and the others are measured all the same. With the
+    compiled network whole walks, too.
     """
     made = SUBJECTS[name](device, tiny=tiny)
     subject = made.subject
@@ -48,6 +49,8 @@ def steps(name: str, device: torch.device, *, tiny: bool, compiled: bool = False
             continue
         rate = whole * move.share / seconds / 1e12
         yield row | {"seconds": seconds, "peak_bytes": peak, "tflop_per_second": rate}
+    if compiled:
+        yield from walked(name, subject, REHEARSED[:1] if tiny else COMPILED, device)
 
 
 STAGES: dict[str, Callable[..., Rows]] = {
@@ -57,7 +60,7 @@ STAGES: dict[str, Callable[..., Rows]] = {
     "equivalence": equivalence,
     **{f"steps-{name}": partial(steps, name) for name in ("seva", "viewcrafter")},
     **{f"walks-{name}": partial(walks, name) for name in ("seva", "viewcrafter")},
-    "graphs-seva": partial(graphs, "seva"),
+    **{f"graphs-{name}": partial(graphs, name) for name in ("seva", "viewcrafter")},
     **{f"compiled-{name}": partial(steps, name, compiled=True) for name in ("seva", "viewcrafter")},
 }
 

@@ -45,15 +45,27 @@ def table(told: dict[str, Any], product: float | None = None) -> str:
     rows = told["rows"]
     if not rows:
         return "\n".join([*lines, "", "nothing measured", ""])
-    known = {key: None for row in rows for key in row}
-    columns = STEP if "step" in known else WALK if "mode" in known else tuple(known)
-    rows = completed(rows, product)
-    if told["stage"] == "environment":
-        rows, columns = [{"of": key, "is": rows[-1].get(key)} for key in columns], ("of", "is")
-    lines += ["", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    lines += [f"| {' | '.join(cell(row.get(key)) for key in columns)} |" for row in rows]
-    lines += [f"\n{row.get('step')}: {row['error']}" for row in rows if row.get("error")]
+    for kind in ("step", "mode", None):  # steps and walks are tables of their own
+        lines += _of_one_kind([row for row in rows if _kind(row) == kind], told["stage"], product)
     return "\n".join([*lines, ""])
+
+
+def _kind(row: dict[str, Any]) -> str | None:
+    return next((key for key in ("step", "mode") if key in row), None)
+
+
+def _of_one_kind(rows: list[dict[str, Any]], stage: str, product: float | None) -> list[str]:
+    if not rows:
+        return []
+    known = {key: None for row in rows for key in row}
+    columns = {"step": STEP, "mode": WALK, None: tuple(known)}[_kind(rows[0])]
+    rows = completed(rows, product)
+    if stage == "environment":
+        rows, columns = [{"of": key, "is": rows[-1].get(key)} for key in columns], ("of", "is")
+    lines = ["", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    lines += [f"| {' | '.join(cell(row.get(key)) for key in columns)} |" for row in rows]
+    named = [(row.get("step") or row.get("mode") or row.get("model") or stage, row) for row in rows]
+    return lines + [f"\n{name}: {row['error']}" for name, row in named if row.get("error")]
 
 
 def tables(out: Path) -> str:

@@ -1,6 +1,6 @@
 """Whole walks of a full-size network by plan: dense, coarse, fine, selective, few steps."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -28,15 +28,23 @@ WALKS: tuple[tuple[Mode, int], ...] = (
     ("selective", 1),
     ("coarse", 1),
 )
+# With a compiled network: what it takes in all, and what the method saves on top.
+COMPILED: tuple[tuple[Mode, int], ...] = (("diffusion", 1), ("fine", 5))
 REHEARSED: tuple[tuple[Mode, int], ...] = (("fine", 5), ("selective", 12))
 
 
 def walks(name: str, device: torch.device, *, tiny: bool) -> Iterator[dict[str, Any]]:
     """Autoencoder, regression and scores are not in them; frames start at 10 to 39 of 50."""
     made = SUBJECTS[name](device, tiny=tiny)
-    subject = made.subject
+    yield from walked(name, made.subject, REHEARSED if tiny else WALKS, device)
+
+
+def walked(
+    name: str, subject: Subject, plans: Sequence[tuple[Mode, int]], device: torch.device
+) -> Iterator[dict[str, Any]]:
+    """A row for every walk by these plans; one with numbers that are none says so."""
     meter = choose_meter("auto", device)
-    for mode, stride in REHEARSED if tiny else WALKS:
+    for mode, stride in plans:
         schedule = _schedule(subject, mode, stride)
         loop = _loop(subject, schedule)
         reset_peak(device)
@@ -53,7 +61,8 @@ def walks(name: str, device: torch.device, *, tiny: bool) -> Iterator[dict[str, 
             "peak_bytes": peak_bytes(device),
             "joules": energy.joules,
             "energy": energy.note,
-            "finite": bool(torch.isfinite(loop.x).all()),
+            "finite": (finite := bool(torch.isfinite(loop.x).all())),
+            **({} if finite else {"error": "NaN or infinity"}),
         }
 
 

@@ -5,18 +5,9 @@ from collections.abc import Iterator, Mapping
 import torch
 from pydantic import BaseModel
 
+from sphinx_framework.nn.precision import NATIVE, computes_in
+
 KEYS = ("precision", "dtype")
-# What a processor must have one of, by type; Arm's names as PyTorch gives them.
-NATIVE = {
-    "bfloat16": ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"),
-    "float16": ("avx512_fp16", "amx_fp16", "fp16_arith", "sve2"),
-}
-
-
-def computes_in(name: str) -> bool:
-    """Whether this processor has arithmetic of a half-precision type, instead of imitating it."""
-    able = torch.cpu.get_capabilities()
-    return any(able.get(feature) for feature in NATIVE[name])
 
 
 def slow_precisions(options: Mapping[str, BaseModel], device: torch.device) -> Iterator[str]:

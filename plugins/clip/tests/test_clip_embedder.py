@@ -207,3 +207,12 @@ def test_the_authors_rules_choose_a_cluster_from_a_file_and_from_prompts(
         assert chosen.cluster in wanted
         assert chosen.steps[2] == 50
         assert "margin" in chosen.notes[0]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_embeds_nearly_the_same(
+    clip: ClipEmbedder, tiny: str, images, dtype
+) -> None:
+    half = ClipEmbedder(ClipConfig(model=tiny, weights="random", dtype=dtype), CPU).embed(images)  # type: ignore[arg-type]
+    assert half.dtype == torch.float32
+    assert float(half @ clip.embed(images)) > 0.9995

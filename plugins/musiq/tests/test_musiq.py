@@ -186,3 +186,13 @@ def test_a_file_with_another_checksum_than_its_name_says_is_refused(hub: FakeHub
 def test_a_failed_download_is_one_clear_error(hub: FakeHub) -> None:
     with pytest.raises(WeightsError, match=r"'musiq_koniq_ckpt-.*quality\.weights=PATH"):
         network("koniq10k")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_scores_nearly_the_same(pyiqa_arch, images, scores, dtype) -> None:
+    from sphinx_framework_musiq.estimator import MusiqQuality
+
+    half = MusiqQuality(MusiqConfig(weights="random", dtype=dtype), CPU)
+    found = half.score(images.clamp(0, 1))
+    assert found.dtype == torch.float32
+    assert torch.allclose(found, scores, rtol=2e-3 if dtype == "float16" else 2e-2, atol=1e-3)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sphinx_framework.errors import ConfigError, WeightsError, suggestion
+from sphinx_framework.nn.precision import cast_to, network_dtype
 from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.weights import (
     Pin,
@@ -66,10 +67,11 @@ class ClipEmbedder:
     @torch.no_grad()
     def embed(self, images: Float[Tensor, "N 3 H W"]) -> Float[Tensor, " D"]:
         """Embed all inputs (in [0, 1]) together; the result is L2-normalised."""
-        embeddings = [
-            self.model.encode_image(self._prepared(chunk.to(self.device)), normalize=True)
-            for chunk in images.split(CHUNK)
-        ]
+        with cast_to(network_dtype(self.config.dtype, self.device, torch.float16), self.device):
+            embeddings = [
+                self.model.encode_image(self._prepared(chunk.to(self.device)), normalize=True)
+                for chunk in images.split(CHUNK)
+            ]
         return functional.normalize(torch.cat(embeddings).float().mean(dim=0), dim=0)
 
     @torch.no_grad()

@@ -7,6 +7,8 @@ ones. Differences of brightness between the photos do not count, nor do pixels t
 hides.
 """
 
+from functools import lru_cache
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -111,7 +113,7 @@ def _path(
     point = ray + shift[:, None, None] * inverse
     z = point[2].clamp(min=1e-6)
     rate = (shift[:2, None, None] - point[:2] / z * shift[2]) / z
-    return ray, shift, rate.norm(dim=0) * (point[2] > 1e-6)
+    return ray, shift, torch.hypot(rate[0], rate[1]) * (point[2] > 1e-6)
 
 
 def _sampled(
@@ -137,10 +139,21 @@ def _sampled(
 
 def _blurred(values: Float[Tensor, "C h w"], deviation: float) -> Float[Tensor, "C h w"]:
     """A Gaussian window over each channel; borders are continued."""
+    height, width = values.shape[-2:]
+    rows, columns = (_windows(side, deviation, values.device) for side in (height, width))
+    return rows @ values @ columns.T
+
+
+@lru_cache(maxsize=64)
+def _windows(side: int, deviation: float, device: torch.device) -> Float[Tensor, "side side"]:
+    """Row ``i`` weighs the places along a side for place ``i``.
+
+    As a matrix: a CPU multiplies it several times faster than it convolves a single channel.
+    """
     reach = round(3 * deviation)
-    place = torch.arange(-reach, reach + 1, dtype=values.dtype, device=values.device)
-    window = torch.exp(-0.5 * (place / deviation) ** 2)
-    window = window / window.sum()
-    padded = functional.pad(values[:, None], (reach, reach, reach, reach), mode="replicate")
-    rows = functional.conv2d(padded, window[None, None, None])
-    return functional.conv2d(rows, window[None, None, :, None])[:, 0]
+    apart = torch.arange(-reach, reach + 1)
+    weight = torch.exp(-0.5 * (apart / deviation) ** 2)
+    place = (torch.arange(side)[:, None] + apart).clamp(0, side - 1)
+    windows = torch.zeros(side, side)
+    windows.scatter_add_(1, place, (weight / weight.sum()).expand(side, -1).contiguous())
+    return windows.to(device)

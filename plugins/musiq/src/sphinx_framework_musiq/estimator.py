@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sphinx_framework.errors import JobError
+from sphinx_framework.nn.precision import cast_to, network_dtype
 from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.policy.defects import undamaged_share
 from sphinx_framework.policy.plausibility import plausible_scores
@@ -48,10 +49,11 @@ class MusiqQuality:
                 f"images {bad} cannot be scored: they hold NaN.",
                 hint="Check the stage that made them, and its precision.",
             )
-        scores = [
-            self.network(chunk.to(self.device).float().clamp(0, 1))
-            for chunk in images.split(self.config.batch)
-        ]
+        with cast_to(network_dtype(self.config.dtype, self.device, torch.float16), self.device):
+            scores = [
+                self.network(chunk.to(self.device).float().clamp(0, 1)).float()
+                for chunk in images.split(self.config.batch)
+            ]
         # On one colour the network's result is arbitrary or NaN.
         images = images.to(self.device).float()
         plausible = plausible_scores(torch.cat(scores).flatten(), images)

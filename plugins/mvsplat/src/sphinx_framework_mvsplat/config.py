@@ -10,7 +10,6 @@ from sphinx_framework.options import CheckpointOptions, Options
 DOWNSCALE = 4
 HIGHEST_DEGREE = 4
 
-Precision = Literal["float32", "bfloat16", "float16"]
 SizeRule = Literal["resize", "crop", "strict"]
 
 
@@ -128,8 +127,10 @@ class MVSplatConfig(CheckpointOptions):
     )
     seed: int = Field(default=0, ge=0, description="Seed of weights='random'.")
     encoder: EncoderConfig = Field(default=EncoderConfig(), description="Sizes of the network.")
-    dtype: Precision = Field(
-        default="float32", description="Precision of the network; geometry is float32 always."
+    dtype: Literal["auto", "native", "float32", "bfloat16", "float16"] = Field(
+        default="auto",
+        description="Precision of the network; geometry is float32 always. auto: bfloat16 on CUDA, "
+        "float32 elsewhere; native: also bfloat16 on a processor that has it.",
     )
     encode_size: tuple[int, int] | None = Field(
         default=None,

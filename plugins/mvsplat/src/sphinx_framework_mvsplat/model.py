@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 
 from sphinx_framework.errors import JobError
+from sphinx_framework.nn.precision import network_dtype
 from sphinx_framework.plugin import NO_PARTS, Parts
 from sphinx_framework.splatting.harmonics import standard_from_mvsplat
 from sphinx_framework.types import CoarseViews, Gaussians, Scene
@@ -14,11 +15,6 @@ from sphinx_framework_mvsplat.encoder import Encoder
 from sphinx_framework_mvsplat.inputs import prepare_inputs
 from sphinx_framework_mvsplat.weights import load_weights
 
-PRECISIONS = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
 RENDERED_DEGREE = 3
 
 
@@ -35,7 +31,7 @@ class MVSplat:
         self.config = config
         self.device = device
         with torch.device("meta"):
-            encoder = Encoder(config.encoder, PRECISIONS[config.dtype], RENDERED_DEGREE)
+            encoder = Encoder(config.encoder, network_dtype(config.dtype, device), RENDERED_DEGREE)
         load_weights(encoder, config)
         self.encoder = encoder.to(device).eval().requires_grad_(False)
 

@@ -2,15 +2,13 @@
 
 import torch
 
-from sphinx_framework.weights import DTYPES
+from sphinx_framework.nn.precision import network_dtype
 from sphinx_framework_seva.config import SevaConfig
 
 
 def chosen_dtype(config: SevaConfig, device: torch.device) -> torch.dtype:
     """The dtype asked for; ``auto`` is bfloat16 on CUDA and float32 elsewhere."""
-    if config.dtype == "auto":
-        return torch.bfloat16 if device.type == "cuda" else torch.float32
-    return DTYPES[config.dtype]
+    return network_dtype(config.dtype, device)
 
 
 def chosen_channels_last(config: SevaConfig, device: torch.device) -> bool:
