@@ -121,6 +121,7 @@ def main() -> None:
     if features.distance is not None:
         MEASURES[FEATURES] = features.distance
     rows: list[dict[str, dict[str, list[float]]]] = []
+    names: list[str] = []
     for argument in arguments.captures:
         told = not argument.startswith("procedural:")
         for scene in captured(argument, size) if told else generated(argument, size):
@@ -129,6 +130,7 @@ def main() -> None:
                 for name, (engine, mode) in engines.items()
             }
             rows.append(row)
+            names.append(scene.name)
             if told:
                 tell(scene, row)
     frames = [gain for row in rows for gain in _gains(row)]
@@ -145,7 +147,8 @@ def main() -> None:
         print(line)
     if arguments.json is not None:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(rows))
+        told_rows = [{"name": n, "systems": row} for n, row in zip(names, rows, strict=True)]
+        arguments.json.write_text(json.dumps({"size": list(size), "captures": told_rows}))
 
 
 def _gains(row: dict[str, dict[str, list[float]]]) -> list[float]:

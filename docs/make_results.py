@@ -1,8 +1,9 @@
 r"""Compose docs/results.md from an evaluation on held-out scenes.
 
     sphinx-nvs evaluate --config lite --scenes procedural:report/2000-2039 --repeats 3 \
-        --few-steps 25,10,5,3,2,1 --qualities 0.8,0.9,0.95,0.98,1 --modes fine --out out/dial
-    python docs/make_results.py out/dial docs/results.md \
+        --few-steps 25,10,5,3,2,1 --qualities 0.8,0.9,0.95,0.98,0.995,1 --modes fine --out out/dial
+    python benchmarks/real_photos.py CAPTURES --side 96 --json out/photos_96.json    # and 192
+    python docs/make_results.py out/dial docs/results.md --photos out/photos_*.json \
         --rules plugins/lite/src/sphinx_framework_lite/rules.toml
 
 That is the whole acceptance of the dial (some hours of one core); the page states its own command.
@@ -15,18 +16,20 @@ import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from sphinx_framework.policy.rule_table import RuleTable, row_plan
 from sphinx_framework.policy.rules import MEANING
 from sphinx_framework.study.evaluate.evaluation import STAGES
 from sphinx_framework.study.evaluate.systems import System, competitors
-from sphinx_framework.study.report.claims import claim_table
+from sphinx_framework.study.report.claims import Claim, claim_table
 from sphinx_framework.study.report.dial import promise
 from sphinx_framework.study.report.equal_time import rival_table, rivals
 from sphinx_framework.study.report.outputs import REMARKS, RIVAL_REMARK, SCHEMA
 from sphinx_framework.study.report.pareto import front_marks
 from sphinx_framework.study.report.summary import NOT_MEASURED, markdown, stage_table, table
+from sphinx_framework.study.report.wins import REMARK, win_table
 
 KEPT = ("family", "mode", "quality", "changes", "other_noise")
 FIGURES = ("trade-off", "score_kept_per_scene", "start_steps")
@@ -39,8 +42,13 @@ LIMITS = (
 )
 
 
-def compose(results: dict[str, Any], rules: dict[str, Any] | None, note: str = "") -> str:
-    """The page's Markdown."""
+def compose(
+    results: dict[str, Any],
+    rules: dict[str, Any] | None,
+    note: str = "",
+    photos: Sequence[dict[str, Any]] = (),
+) -> str:
+    """The page's Markdown; photos: what benchmarks/real_photos.py wrote."""
     systems = results["systems"]
     rows = {name: system["scenes"] for name, system in systems.items()}
     method = [n for n, s in systems.items() if s["mode"] not in ("regression", "diffusion")]
@@ -61,7 +69,9 @@ def compose(results: dict[str, Any], rules: dict[str, Any] | None, note: str = "
         f"* command: `{results['command']}`",
         f"* note: {note}" if note else "",
         "## The promise, checked",
-        markdown(claim_table(promise(rows, listed, results["objective"]))),
+        markdown(
+            claim_table(sorted(promise(rows, listed, results["objective"]), key=_worse_first))
+        ),
         "## All systems",
         *REMARKS,
         markdown(lines),
@@ -70,6 +80,13 @@ def compose(results: dict[str, Any], rules: dict[str, Any] | None, note: str = "
         "## Against dense diffusion at equal time",
         RIVAL_REMARK,
         markdown(rival_table(rivals(rows, method, competitors(listed)))),
+        *_on_photos(photos),
+        "## Scene by scene",
+        *_scene_by_scene(
+            rows,
+            [n for n, s in systems.items() if s["mode"] == "regression"]
+            + [n for n in method if systems[n]["quality"] == 1],
+        ),
         "## Seconds by stage: mean / P95 over scenes",
         markdown(stage_table(rows, STAGES)),
     ]
@@ -86,6 +103,45 @@ def _without_empty(lines: Sequence[Sequence[str]]) -> tuple[list[list[str]], str
     kept = [[line[i] for i in columns if i not in empty] for line in lines]
     names = ", ".join(lines[0][i] for i in empty)
     return kept, f"Not measured for any system: {names}." if names else ""
+
+
+def _worse_first(claim: Claim) -> int:
+    """What is not met, what was not measured, what is met."""
+    return {False: 0, None: 1, True: 2}[claim.met]
+
+
+def _on_photos(found: Sequence[dict[str, Any]]) -> list[str]:
+    """Pairs of frames of real captures: a table per size."""
+    if not found:
+        return []
+    parts = [
+        "## On real photos",
+        "By `benchmarks/real_photos.py` (the pairs, and what is worse, are in "
+        "[embedded models](lite.md#real-photos)): PSNR in dB / SSIM / GMS / feature distance.",
+    ]
+    for told in found:
+        captures = told["captures"]
+        names = list(captures[0]["systems"])
+        height, width = told["size"]
+        lines = [[f"{height}x{width}", *names]]
+        lines += [[c["name"], *(_figures([c["systems"][n]]) for n in names)] for c in captures]
+        every = [_figures([c["systems"][n] for c in captures]) for n in names]
+        parts.append(markdown([*lines, ["mean", *every]]))
+    return parts
+
+
+def _figures(captures: Sequence[dict[str, list[float]]]) -> str:
+    means = {key: fmean(fmean(c[key]) for c in captures) for key in captures[0]}
+    told = [f"{value:.2f}" if key == "psnr" else f"{value:.4f}" for key, value in means.items()]
+    return " / ".join(told)
+
+
+def _scene_by_scene(rows: dict[str, Any], against: Sequence[str]) -> list[str]:
+    """A table per system that others are compared with."""
+    parts = []
+    for name in against:
+        parts += [REMARK.format(of=name), markdown(win_table(rows, name))]
+    return parts
 
 
 def _calibration(rules: dict[str, Any]) -> list[str]:
@@ -122,13 +178,15 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="--out of sphinx-nvs evaluate")
     parser.add_argument("page", type=Path, help="Markdown file to write")
     parser.add_argument("--rules", type=Path, help="rule file that was evaluated")
+    parser.add_argument("--photos", type=Path, nargs="*", default=[], help="its --json, by size")
     parser.add_argument("--note", default="", help="what changed since the evaluation ran")
     arguments = parser.parse_args()
     results = json.loads((arguments.folder / "results.json").read_text(encoding="utf-8"))
     if results.get("schema") != SCHEMA or results.get("kind") != "evaluate":
         parser.error(f"{arguments.folder}/results.json is not of an evaluation")
     rules = tomllib.loads(arguments.rules.read_text()) if arguments.rules else None
-    text = compose(results, rules, arguments.note)
+    photos = [json.loads(file.read_text()) for file in arguments.photos]
+    text = compose(results, rules, arguments.note, photos)
     images = arguments.page.parent / "images"
     images.mkdir(parents=True, exist_ok=True)
     for name in FIGURES:

@@ -167,7 +167,17 @@ def test_the_results_page_states_every_claim_with_its_numbers(study):
     assert calibrated(study).code == 0
     results = json.loads((study.out / "results.json").read_text())
     rules = tomllib.loads((study.out / "mine.toml").read_text())
-    text = results_page().compose(results, rules)
+    one, two = ({"psnr": [20.0, db], "ssim": [0.5]} for db in (22.0, 24.0))
+    captures = [{"name": "room 4-10", "systems": {"regression": one, "result": two}}]
+    photos = [{"size": [96, 128], "captures": captures}]
+    text = results_page().compose(results, rules, photos=photos)
+    assert "| 96x128 | regression | result |" in text
+    assert "| mean | 21.00 / 0.5000 | 22.00 / 0.5000 |" in text
+    assert "better than 'regression'" in text
+    order = ["not met", "not measured", "met"]
+    cells = [line.split("|")[2].strip() for line in text.splitlines() if line.count("|") == 4]
+    states = [cell for cell in cells if cell in order]
+    assert states == sorted(states, key=order.index)
     assert "| fine 0.95: at least 90% of scenes reach it | not measured |" in text
     assert "| selective is slower than fine" in text
     assert f"`{results['command']}`" in text

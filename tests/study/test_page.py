@@ -85,6 +85,18 @@ def test_figures_show_what_was_measured(more):
     assert figure_png(figure).startswith(PNG)
 
 
+def test_points_of_the_dial_carry_their_qualities_those_that_coincide_together():
+    dial = [
+        System(name=f"fine {q}", family="fine", mode="fine", quality=q) for q in (0.8, 0.9, 1.0)
+    ]
+    seconds = {0.8: 1.0, 0.9: 1.05, 1.0: 3.0}
+    measured = {
+        s.name: [{"seconds": seconds[s.quality], "kept": 0.5 + (s.quality == 1)}] * 2 for s in dial
+    }
+    figure = trade_off(measured, dial)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["0.8, 0.9", "1"]
+
+
 def test_the_effect_of_every_factor_is_drawn_against_time_and_quality():
     figure = factor_effects(rows(), systems())
     labels = [axis.get_xlabel() for axis in figure.axes]

@@ -36,15 +36,18 @@ class Claim:
         return NOT_MEASURED if self.met is None else "met" if self.met else "not met"
 
 
-def claims(rows: Rows, systems: Sequence[System]) -> list[Claim]:
-    """All claims that a study can check; ``systems``: of the rows, found by mode and quality."""
+def claims(rows: Rows, systems: Sequence[System], *, of_scores: bool = True) -> list[Claim]:
+    """All claims that a study can check; ``systems``: of the rows, found by mode and quality.
+
+    of_scores: also that shares of full diffusion's score are kept.
+    """
     plain = {s.key: s.name for s in systems if s.plain and s.name in rows}
     names: dict[Mode, str] = {
         mode: plain.get((mode, QUALITY, ""), f"{mode} {QUALITY:g}") for mode in METHOD_MODES
     }
     floor = next((rows[s.name] for s in systems if s.other_noise and s.name in rows), None)
     checked: list[Claim] = []
-    for name in names.values():
+    for name in names.values() if of_scores else ():
         checked += _quality_claims(name, rows.get(name), floor)
     checked.append(_speed_claim(names["fine"], rows.get(names["fine"])))
     checked += _selective_claims(rows, plain, systems)

@@ -1,11 +1,13 @@
 """Figures of a study, as matplotlib figures: trade-off, stages, start steps, effects of factors."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sphinx_framework.errors import ConfigError
+from sphinx_framework.policy.schedule import METHOD_MODES
 from sphinx_framework.study.evaluate.evaluation import STAGES
 from sphinx_framework.study.evaluate.systems import System
 from sphinx_framework.study.report.pareto import mean_points, pareto
@@ -22,6 +24,7 @@ QUALITY_KEYS = (
     ("features", "feature distance (smaller is closer)"),
 )
 SMALLER_IS_BETTER = ("features",)
+CLOSE = 0.15  # of the cost: points of equal quality this near are one in a figure
 
 
 def require_matplotlib() -> None:
@@ -60,6 +63,14 @@ def trade_off(rows: Rows, systems: Sequence[System], cost: str = "seconds") -> "
                 markersize=5,
                 elinewidth=0.8,
             )
+        for (taken, value), qualities in _dial(systems, points).items():
+            panel.annotate(
+                ", ".join(f"{quality:g}" for quality in qualities),
+                (taken, value),
+                xytext=(4, -9),
+                textcoords="offset points",
+                fontsize=6,
+            )
         better = -1 if key in SMALLER_IS_BETTER else 1
         front = pareto({n: (taken, better * value) for n, (taken, value) in points.items()})
         if better < 0:
@@ -84,6 +95,23 @@ def trade_off(rows: Rows, systems: Sequence[System], cost: str = "seconds") -> "
         figure.legend(*told, loc="lower center", ncols=across, fontsize=8, frameon=False)
         figure.tight_layout(rect=(0, below, 1, 1))
     return figure
+
+
+def _dial(
+    systems: Sequence[System], points: Mapping[str, tuple[float, float]]
+) -> dict[tuple[float, float], list[float]]:
+    """Qualities of the method's own systems where they are drawn; those that coincide together."""
+    found: dict[tuple[float, float], list[float]] = {}
+    for system in systems:
+        if system.mode not in METHOD_MODES or not system.plain or system.name not in points:
+            continue
+        taken, value = points[system.name]
+        near = next(
+            (at for at in found if abs(taken / at[0] - 1) < CLOSE and math.isclose(value, at[1])),
+            (taken, value),
+        )
+        found.setdefault(near, []).append(system.quality)
+    return found
 
 
 def stages(rows: Rows) -> "Figure":
