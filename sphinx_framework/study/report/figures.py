@@ -65,7 +65,7 @@ def trade_off(rows: Rows, systems: Sequence[System], cost: str = "seconds") -> "
             )
         for (taken, value), qualities in _dial(systems, points).items():
             panel.annotate(
-                ", ".join(f"{quality:g}" for quality in qualities),
+                ", ".join(f"{quality:g}" for quality in sorted(qualities)),
                 (taken, value),
                 xytext=(4, -9),
                 textcoords="offset points",
@@ -82,7 +82,7 @@ def trade_off(rows: Rows, systems: Sequence[System], cost: str = "seconds") -> "
             linewidth=0.8,
             label="Pareto front",
         )
-        panel.set_xscale("log")
+        _log_ticks(panel)
         panel.set_xlabel("joules per request" if cost == "joules" else "seconds per request")
         panel.set_ylabel(label)
         panel.grid(alpha=0.25)
@@ -95,6 +95,16 @@ def trade_off(rows: Rows, systems: Sequence[System], cost: str = "seconds") -> "
         figure.legend(*told, loc="lower center", ncols=across, fontsize=8, frameon=False)
         figure.tight_layout(rect=(0, below, 1, 1))
     return figure
+
+
+def _log_ticks(panel: Any) -> None:
+    """A logarithmic axis with plain numbers: 0.2, 0.5, 1, 2, 5."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    panel.set_xscale("log")
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _dial(
