@@ -28,6 +28,8 @@ from sphinx_framework.study.report.figures import (
 from sphinx_framework.study.report.page import Page, Section, Sheet, figure_png, page_html
 from sphinx_framework.study.report.pareto import front_marks, mean_points
 from sphinx_framework.study.report.summary import Rows, markdown, stage_table, table
+from sphinx_framework.study.report.wins import REMARK as WINS
+from sphinx_framework.study.report.wins import win_table
 from sphinx_framework.types import Objective
 
 if TYPE_CHECKING:
@@ -119,6 +121,10 @@ def results(study: Study) -> dict[str, Any]:
     }
 
 
+def _scene_by_scene(rows: Rows, of: str) -> Section:
+    return Section(title="Scene by scene", lines=win_table(rows, of), remarks=[WINS.format(of=of)])
+
+
 def tables(study: Study) -> list[Section]:
     """The tables of the page and of ``table.md``."""
     rows = study.rows
@@ -130,6 +136,7 @@ def tables(study: Study) -> list[Section]:
             lines=rival_table(rivals(rows, method, competitors(study.systems))),
             remarks=[RIVAL_REMARK],
         ),
+        *(_scene_by_scene(rows, s.name) for s in study.systems if s.mode == "regression"),
         Section(title="Seconds by stage: mean / P95 over scenes", lines=stage_table(rows, STAGES)),
     ]
     if study.kind == "evaluate":
