@@ -46,12 +46,12 @@ def refined_depth(
         scale = share * min(1.0, LARGEST / min(full))
         size = (max(8, round(full[0] * scale)), max(8, round(full[1] * scale)))
         small = functional.interpolate(images, size, mode="bilinear", antialias=True)
-        k = scaled_intrinsics(cameras, size).double()
+        projections = _projections(poses, scaled_intrinsics(cameras, size).double(), neighbours)
         start = functional.interpolate(inverse[:, None], size, mode="bilinear")[:, 0]
         found = start
         for deviation in windows:
             moved = [
-                _moved(small, found, poses, k, view, around, deviation)
+                _moved(small, found, projections, view, around, deviation)
                 for view, around in enumerate(neighbours)
             ]
             found = torch.stack(moved)
@@ -64,20 +64,19 @@ def refined_depth(
 def _moved(
     images: Float[Tensor, "N 3 h w"],
     inverse: Float[Tensor, "N h w"],
-    poses: Float[Tensor, "N 4 4"],
-    k: Float[Tensor, "N 3 3"],
+    projections: dict[tuple[int, int], Tensor],
     view: int,
     around: list[int],
     deviation: float,
 ) -> Float[Tensor, "h w"]:
     """Inverse depth of one view after one step of least squares."""
-    paths = [_path(inverse[view], _projection(poses, k, view, other)) for other in around]
+    paths = [_path(inverse[view], projections[view, other]) for other in around]
     # Inverse depth that moves the match by a pixel, where it moves most.
     pixel = 1 / torch.stack([rate for _, _, rate in paths]).amax(dim=0).clamp(min=1e-12)
     slope, error = torch.zeros_like(pixel), torch.zeros_like(pixel)
     for other, (ray, shift, _) in zip(around, paths, strict=True):
         both = torch.cat([images[other], inverse[other][None]])
-        steps = pixel * pixel.new_tensor([-0.5, 0.0, 0.5])[:, None, None]
+        steps = torch.stack([-pixel / 2, torch.zeros_like(pixel), pixel / 2])
         seen, inside, z = _sampled(both, ray, shift, inverse[view] + steps)
         hidden = (seen[1, 3] - inverse[view] / z) / pixel
         share = inside * torch.sigmoid(4 * (HIDDEN - hidden))
@@ -94,13 +93,19 @@ def _moved(
     return inverse[view] + torch.where(pixel < inverse[view] / 2, moved, 0.0)
 
 
-def _projection(
-    poses: Float[Tensor, "N 4 4"], k: Float[Tensor, "N 3 3"], view: int, other: int
-) -> Float[Tensor, "3 4"]:
-    """The other photo's pixels (homogeneous) from this one's and an inverse depth."""
-    relative = torch.linalg.inv(poses[other]) @ poses[view]
-    turned = k[other] @ relative[:3, :3] @ torch.linalg.inv(k[view])
-    return torch.cat([turned, k[other] @ relative[:3, 3:]], dim=1).float()
+def _projections(
+    poses: Float[Tensor, "N 4 4"], k: Float[Tensor, "N 3 3"], neighbours: list[list[int]]
+) -> dict[tuple[int, int], Float[Tensor, "3 4"]]:
+    """Of a view and another: its pixels there (homogeneous) from pixels here and inverse depth."""
+    # Cameras can be inverted: asking whether they could would wait for a device.
+    camera_from_world, rays = torch.linalg.inv_ex(poses)[0], torch.linalg.inv_ex(k)[0]
+    found = {}
+    for view, around in enumerate(neighbours):
+        for other in around:
+            relative = camera_from_world[other] @ poses[view]
+            turned = k[other] @ relative[:3, :3] @ rays[view]
+            found[view, other] = torch.cat([turned, k[other] @ relative[:3, 3:]], dim=1).float()
+    return found
 
 
 def _path(
