@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from sphinx_framework.shared_block import SharedBlock
+
 
 class Unclosable:
     """A stream that stays open whoever closes it."""
@@ -41,39 +43,33 @@ class _ByThread:
             self._usual.close()
 
 
-class _Prints:
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside: Counter[int] = Counter()
-        self._usual: Any = None
-        self._ours: _ByThread | None = None
-
-    def enter(self) -> None:
-        with self._lock:
-            if not self._inside:
-                self._usual = sys.stdout
-                self._ours = _ByThread(self._usual, self._inside)
-                sys.stdout = self._ours
-            self._inside[threading.get_ident()] += 1
-
-    def leave(self) -> None:
-        with self._lock:
-            me = threading.get_ident()
-            self._inside[me] -= 1
-            if not self._inside[me]:
-                del self._inside[me]
-            if not self._inside and sys.stdout is self._ours:  # else somebody put another there
-                sys.stdout = self._usual
+_INSIDE: Counter[int] = Counter()
 
 
-_PRINTS = _Prints()
+@contextmanager
+def _by_thread() -> Iterator[None]:
+    usual = sys.stdout
+    ours = _ByThread(usual, _INSIDE)
+    sys.stdout = ours
+    try:
+        yield
+    finally:
+        if sys.stdout is ours:  # else somebody put another there
+            sys.stdout = usual
+
+
+_PRINTS = SharedBlock(_by_thread)
 
 
 @contextmanager
 def prints_to_stderr() -> Iterator[None]:
     """What this thread prints within goes to stderr."""
-    _PRINTS.enter()
-    try:
-        yield
-    finally:
-        _PRINTS.leave()
+    thread = threading.get_ident()
+    with _PRINTS.inside():
+        _INSIDE[thread] += 1
+        try:
+            yield
+        finally:
+            _INSIDE[thread] -= 1
+            if not _INSIDE[thread]:
+                del _INSIDE[thread]

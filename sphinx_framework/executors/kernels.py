@@ -4,9 +4,8 @@ Without this, PyTorch falls back to attention by its formula where no fused kern
 silently, and asks for all products of queries and keys at once: over 100 GB at official sizes.
 """
 
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -14,6 +13,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sphinx_framework.errors import JobError
+from sphinx_framework.shared_block import SharedBlock
 from sphinx_framework.witness.company import AT_WORK
 from sphinx_framework.witness.precision import Precision, allow_tf32
 
@@ -36,39 +36,22 @@ def fast_kernels(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    with _FAST.inside():
+    with AT_WORK.inside(), _FAST.inside():
         yield
 
 
-class _Fast:
-    """The kernels of whoever is inside, set once and put back once."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._set = ExitStack()
-
-    @contextmanager
-    def inside(self) -> Iterator[None]:
-        """Be inside for a block."""
-        with AT_WORK.inside():
-            with self._lock:
-                if not self._inside:
-                    self._set = ExitStack()
-                    self._set.callback(Precision.now().put_back)
-                    self._set.enter_context(sdpa_kernel(FUSED))
-                    allow_tf32()
-                self._inside += 1
-            try:
-                yield
-            finally:
-                with self._lock:
-                    self._inside -= 1
-                    if not self._inside:
-                        self._set.close()
+@contextmanager
+def _fused_and_tf32() -> Iterator[None]:
+    before = Precision.now()
+    with sdpa_kernel(FUSED):
+        allow_tf32()
+        try:
+            yield
+        finally:
+            before.put_back()
 
 
-_FAST = _Fast()
+_FAST = SharedBlock(_fused_and_tf32)
 
 
 def fused_attention(

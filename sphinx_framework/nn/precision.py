@@ -5,13 +5,14 @@ from typing import Literal
 
 import torch
 
+from sphinx_framework.weights import DTYPES
+
 Precision = Literal["auto", "native", "float32", "bfloat16", "float16"]
 # What a processor must have one of, by type; Arm's names as PyTorch gives them.
 NATIVE = {
     "bfloat16": ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"),
     "float16": ("avx512_fp16", "amx_fp16", "fp16_arith", "sve2"),
 }
-_TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def computes_in(name: str) -> bool:
@@ -29,7 +30,7 @@ def network_dtype(
     processor that has arithmetic for it.
     """
     if asked not in ("auto", "native"):
-        return _TYPES[asked]
+        return DTYPES[asked]
     if device.type == "cuda":
         return half
     return torch.bfloat16 if asked == "native" and computes_in("bfloat16") else torch.float32

@@ -16,13 +16,13 @@ def fingerprint(name: str) -> str:
     places = dict.fromkeys(scene_places(name))
     if not places:
         return ""
-    rows = [row for place in places for row in sorted(_rows(place))]
+    seen: set[tuple[int, int]] = set()
+    rows = [row for place in places for row in sorted(_rows(place, seen))]
     return sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()
 
 
-def _rows(place: Path) -> Iterator[str]:
-    """Every file below a place, linked folders too, each once."""
-    seen: set[tuple[int, int]] = set()
+def _rows(place: Path, seen: set[tuple[int, int]]) -> Iterator[str]:
+    """Every file below a place, linked folders too; ``seen``: folders that had their turn."""
     if not place.is_dir():
         yield _row(place, place.name)
     for folder, below, files in os.walk(place, followlinks=True):

@@ -21,6 +21,7 @@ from sphinx_framework.serve.queue import Job, Queue
 from sphinx_framework.serve.settings import Settings
 from sphinx_framework.serve.storage import STORAGE_ERRORS
 from sphinx_framework.serve.store import Row
+from sphinx_framework.serve.watched import watch
 
 WATCH_SECONDS = 0.25
 VERDICTS = {
@@ -73,13 +74,8 @@ class Dispatcher:
             asyncio.create_task(self._hand_out()),
             asyncio.create_task(self._watch()),
         ]
-        for task in self._tasks:
-            task.add_done_callback(self._over_itself)
-
-    def _over_itself(self, task: asyncio.Task[None]) -> None:
-        """Without one of these tasks jobs would wait forever: then the server ends instead."""
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.failed(error)
+        for task in self._tasks:  # without one of them jobs would wait forever
+            watch(task, self.failed)
 
     def add(self, row: Row) -> None:
         """Queue a stored job."""

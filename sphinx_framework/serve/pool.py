@@ -10,6 +10,7 @@ from typing import Any, Literal
 from sphinx_framework.serve.log import Log
 from sphinx_framework.serve.process import Message, Process, Start
 from sphinx_framework.serve.queue import Job
+from sphinx_framework.serve.watched import watch
 
 State = Literal["starting", "idle", "busy"]
 LONGEST_PAUSE = 30.0
@@ -172,13 +173,8 @@ class Pool:
     def start(self) -> None:
         """Start every worker."""
         self._tasks = [asyncio.create_task(worker.keep_running()) for worker in self.workers]
-        for task in self._tasks:
-            task.add_done_callback(self._over_itself)
-
-    def _over_itself(self, task: asyncio.Task[None]) -> None:
-        """Without its task a worker would look ready and answer nobody: the server ends instead."""
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.failed(error)
+        for task in self._tasks:  # without it a worker would look ready and answer nobody
+            watch(task, self.failed)
 
     def any_ready(self) -> bool:
         """Whether any worker has its models."""

@@ -173,8 +173,7 @@ class _Server:
             loop.add_signal_handler(number, self._on_signal)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         port = listener.getsockname()[1]
-        host = self.settings.host if ":" not in self.settings.host else f"[{self.settings.host}]"
-        self.url = f"http://{host}:{port}"
+        self.url = f"http://{self.settings.url_host}:{port}"
         await self.retention.start_clean()
         await self.dispatcher.recover()
         self.pool.start()

@@ -90,5 +90,10 @@ class Settings(BaseModel):
     @property
     def host_names(self) -> frozenset[str]:
         """Names that a request's ``Host`` may have, without a port."""
-        own = (self.host, f"[{self.host}]")  # an IPv6 address has brackets there
+        own = (self.host, self.url_host)
         return frozenset(name.lower() for name in (*LOOPBACK, *own, *self.allowed_host))
+
+    @property
+    def url_host(self) -> str:
+        """The host in addresses of pages, where IPv6 addresses have brackets."""
+        return f"[{self.host}]" if ":" in self.host else self.host
