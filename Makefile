@@ -38,14 +38,15 @@ demo: install
 # One torch thread per worker: two workers with two threads each would fight over two cores.
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not compile and not gpu and not weights and not ray" -n 2 --dist loadfile -q \
-		--ignore tests/road --ignore tests/serve/browser --ignore tests/view
+		--ignore tests/road --ignore tests/full_size --ignore tests/serve/browser --ignore tests/view
 # Tracing takes a minute, and fills the process with what it traced.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m compile tests/executors tests/kit
 # A browser's driver leaves an event loop behind: processes of their own (skipped without Chromium).
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/serve/browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/view
-# A process of its own: autograd counts its devices once, before the emulated one may be there.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/road
+# An emulated device, and steps counted at official size: together in under two minutes. In processes of
+# their own: autograd counts its devices once, before the emulated one may be there.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q tests/road tests/full_size
 
 # Not part of `check`: Ray is a heavy extra, and its cluster takes half a minute to start.
 $(VENV)/.ray: $(STAMP)

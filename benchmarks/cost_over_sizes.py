@@ -22,7 +22,7 @@ from sphinx_framework.config import load_config, load_cost
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.frame_plan import FramePlan
 from sphinx_framework.scenes.load import load_scene
-from sphinx_framework.study.calibrate.samples import FixedPlan
+from sphinx_framework.study.calibrate.sampling import FixedPlan
 from sphinx_framework.study.machine import machine_name
 from sphinx_framework.study.step_costs import fewer_targets
 

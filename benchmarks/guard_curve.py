@@ -30,7 +30,7 @@ from sphinx_framework.policy.evidence import surviving_evidence
 from sphinx_framework.policy.evidence_config import EvidenceConfig
 from sphinx_framework.protocols import LossEstimator
 from sphinx_framework.scenes.frame_pairs import captured
-from sphinx_framework.study.calibrate.samples import FixedPlan
+from sphinx_framework.study.calibrate.sampling import FixedPlan
 from sphinx_framework.types import Scene
 
 TOLERANCES = (0.01, 0.02, 0.03, 0.05, 0.1)

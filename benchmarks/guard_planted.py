@@ -6,7 +6,8 @@
 Scenes are given as to real_photos.py. Frames are those that the pipeline's own plans refine. For
 each the guard is shown what was painted (before the render's share), and in its place: the render
 some pixels to the side, as it is and blurred by one pixel, the frame of the target next to it, what
-was painted with a square of another scene, a sixteenth of the frame somewhere in it, and the truth.
+was painted with a square of another scene, a sixteenth of the frame somewhere in it, no picture
+at all (black, blocks, noise), another scene's, and the truth.
 
 Prints a table. Of generated scenes and of captures, it has a column of the frames that lost more
 than ``--loss`` dB of PSNR against the truth, compared with their renders, and one of all others. A
@@ -41,6 +42,7 @@ GENERATED = "procedural:"
 FOREIGN = "procedural:calibration/{}"  # pictures of scenes that nobody measures the guard on
 SQUARE = 4  # of the frame's side: a sixteenth of its area
 PIXELS = (2, 3)
+BLOCKS = 12  # a side
 PAINTED, TRUTH = "as painted", "the truth"
 
 
@@ -116,6 +118,11 @@ def planted(
         yield "its neighbour's frame", neighbours(painted)
     random = torch.Generator().manual_seed(seed)
     yield "a foreign square, a sixteenth", with_square(painted, other, random)
+    cells = torch.rand(len(painted), 3, BLOCKS, BLOCKS, generator=random)
+    yield "black", torch.zeros_like(painted)
+    yield "coloured blocks", functional.interpolate(cells, painted.shape[-2:])
+    yield "noise", torch.rand(painted.shape, generator=random)
+    yield "another scene", other[[index % len(other) for index in range(len(painted))]]
     yield TRUTH, truth
 
 

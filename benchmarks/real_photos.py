@@ -3,7 +3,8 @@
     python benchmarks/real_photos.py re10k_room:4-10,8-18,0-33 dl3dv_140:10-14,0-29
 
 Every argument is a folder of a posed capture, with pairs of frame numbers behind a colon: the two
-inputs, between which all frames are targets (without pairs: a third of the capture, its middle).
+inputs, between which all frames are targets (without pairs: a third of the capture, its middle;
+``4-9-14`` has three inputs).
 The regression stage is at full resolution, whatever the pipeline sets: that is the baseline to
 beat. ``--set`` changes the pipeline of the result. Names like ``procedural:report/300-309`` render
 built-in scenes, of which only the means are printed.

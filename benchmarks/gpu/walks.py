@@ -1,10 +1,9 @@
-"""Whole walks of a full-size network by plan: dense, coarse, fine, selective, few steps."""
+"""Whole walks of a compiled full-size network by plan: dense, and what the method leaves of it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from full_size.subjects import SUBJECTS
 from timing import peak_bytes, reset_peak
 
 from sphinx_framework.energy.choose import choose_meter
@@ -17,32 +16,17 @@ from sphinx_framework.policy.schedule import Mode, Schedule
 from sphinx_framework.study.step_costs import Subject
 
 STEPS = 50
-# Mode and stride, the most telling first: a stage that is cut has measured what matters.
-WALKS: tuple[tuple[Mode, int], ...] = (
-    ("diffusion", 1),
-    ("fine", 1),
-    ("fine", 5),
-    ("selective", 5),
-    ("coarse", 5),
-    ("fine", 12),
-    ("selective", 1),
-    ("coarse", 1),
-)
-# With a compiled network: what it takes in all, and what the method saves on top.
+# Mode and stride: what the network takes in all, and what the method saves on top.
 COMPILED: tuple[tuple[Mode, int], ...] = (("diffusion", 1), ("fine", 5))
-REHEARSED: tuple[tuple[Mode, int], ...] = (("fine", 5), ("selective", 12))
-
-
-def walks(name: str, device: torch.device, *, tiny: bool) -> Iterator[dict[str, Any]]:
-    """Autoencoder, regression and scores are not in them; frames start at 10 to 39 of 50."""
-    made = SUBJECTS[name](device, tiny=tiny)
-    yield from walked(name, made.subject, REHEARSED if tiny else WALKS, device)
 
 
 def walked(
     name: str, subject: Subject, plans: Sequence[tuple[Mode, int]], device: torch.device
 ) -> Iterator[dict[str, Any]]:
-    """A row for every walk by these plans; one with numbers that are none says so."""
+    """A row for every walk by these plans; one with numbers that are none says so.
+
+    Autoencoder, regression and scores are not in them; frames start at 10 to 39 of 50.
+    """
     meter = choose_meter("auto", device)
     for mode, stride in plans:
         schedule = _schedule(subject, mode, stride)

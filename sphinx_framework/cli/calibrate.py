@@ -30,13 +30,12 @@ from sphinx_framework.study.calibrate.fit import Fit
 from sphinx_framework.study.calibrate.held_out import HeldOut, held_out
 from sphinx_framework.study.calibrate.policies import observed, require_own_walks
 from sphinx_framework.study.calibrate.samples import (
-    Sampling,
     SceneSample,
     SceneSource,
     collect,
     samples_digest,
-    usual_spacing,
 )
+from sphinx_framework.study.calibrate.sampling import Sampling, usual_spacing
 from sphinx_framework.study.objective import objective_of, settings_for
 from sphinx_framework.study.requests import CalibrateRequest
 
@@ -159,6 +158,7 @@ def _sampling(request: CalibrateRequest, num_steps: int) -> Sampling:
         spacing=request.spacing or usual_spacing(num_steps),
         starts=request.starts or (),
         steps=request.steps,
+        few_steps=request.few_steps,
         mode=request.method,
         seed=request.seed,
         repeats=request.repeats,

@@ -65,6 +65,11 @@ def _calibrate(command: argparse.ArgumentParser) -> None:
         help="solver steps tried over the rest after a start; every: as [plan] walks (the paper)",
     )
     command.add_argument(
+        "--few-steps",
+        metavar="N,N",
+        help="plain diffusion tried beside the grid, by its numbers of steps from step 0",
+    )
+    command.add_argument(
         "--solvers",
         choices=("own", "all"),
         default="all",

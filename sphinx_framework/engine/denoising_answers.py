@@ -1,19 +1,21 @@
 """What a diffusion model and its sampler answer, checked where it enters the denoising loop."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
 from sphinx_framework.engine.handed import coarse_tensors, scene_tensors, unknowing
 from sphinx_framework.engine.layout_checks import layout_problem
-from sphinx_framework.protocols import BatchingModel, FinishingModel, SolverStep
+from sphinx_framework.protocols import BatchingModel, FinishingModel, Sampler, SolverStep
+from sphinx_framework.samplers import SigmaSampler
 from sphinx_framework.types import ClipLayout, CoarseViews, Scene
 from sphinx_framework.witness import Witness, kind_of
 from sphinx_framework.witness.handed import owned
 
 LARGEST_NUMBER = 4  # bytes
+Answer = TypeVar("Answer")
 
 
 class CheckedDiffusion:
@@ -203,11 +205,13 @@ class CheckedDiffusion:
 class CheckedSampler:
     """A grid whose states keep the shape, type and device of what it is handed.
 
-    inner: as the model made it.
+    inner: as the model made it. The framework's own solver is trusted with settings and with
+        what it is handed; what it raises and answers is told as a component's.
     """
 
     def __init__(self, inner: Any, witness: Witness) -> None:
         self.inner, self._witness = inner, witness
+        self._own = type(inner) is SigmaSampler
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
@@ -224,15 +228,25 @@ class CheckedSampler:
 
     def noised(self, clean: Tensor, noise: Tensor, step: int) -> Tensor:
         """Pass on and check."""
-        with self._witness.asked("denoise", clean_latents=clean, noise=noise):
+        with self._asked(clean_latents=clean, noise=noise):
             state = self.inner.noised(clean, noise, step)
         return self._like(state, clean, f"state at step {step}")
 
     def advance(self, x: Tensor, denoised: Tensor, move: SolverStep) -> Tensor:
         """Pass on and check."""
-        with self._witness.asked("denoise", state=x, prediction=denoised):
+        with self._asked(state=x, prediction=denoised):
             state = self.inner.advance(x, denoised, move)
         return self._like(state, x, f"state after step {move.step}")
+
+    def tried(self, trial: Callable[[Sampler], Answer]) -> Answer:
+        """What a trial of many moves finds out from the sampler itself, watched as one call."""
+        with self._asked():
+            return trial(self.inner)
+
+    def _asked(self, **handed: Tensor) -> AbstractContextManager[None]:
+        if self._own:
+            return self._witness.named("denoise")
+        return self._witness.asked("denoise", **handed)
 
     def _like(self, state: Any, given: Tensor, what: str) -> Tensor:
         shape, dtype, device = tuple(given.shape), given.dtype, given.device

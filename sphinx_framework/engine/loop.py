@@ -207,7 +207,7 @@ class Refinement:
             move.groups,
             x=self.x[move.frames],
             denoised=denoised,
-            history=tuple(kept[move.frames] for kept in self._history()),
+            history=tuple(kept[move.frames] for kept in self._history(move.groups)),
             fresh=lambda: self._fresh(action.step)[move.frames],
         )
         if self.earlier is not None:
@@ -237,7 +237,7 @@ class Refinement:
             move.groups,
             x=gather(self.x, tiles),
             denoised=denoised,
-            history=tuple(gather(kept, tiles) for kept in self._history()),
+            history=tuple(gather(kept, tiles) for kept in self._history(move.groups)),
             fresh=lambda: gather(self._fresh(action.step), tiles),
         )
         scatter(held, moved, tiles)
@@ -260,24 +260,31 @@ class Refinement:
         fresh: Callable[[], Tensor],
     ) -> Tensor:
         """Move rows, in groups that share their solver's past."""
-        result = torch.empty_like(x)
-        for group in groups:
-            rows = slice(None) if group.rows is None else group.rows
+
+        def moved(group: Group, rows: slice | Tensor) -> Tensor:
             past = [(at, kept[rows]) for at, kept in zip(group.past, history, strict=False)]
             step = SolverStep(
                 step=action.step,
                 next_step=group.end,
                 previous=past[0] if past else None,
                 earlier=past[1] if len(past) > 1 else None,
-                draw=lambda rows=rows: fresh()[rows],  # type: ignore[misc]
+                draw=lambda: fresh()[rows],
             )
             sampler = with_solver(self.sampler, group.solver)
-            result[rows] = sampler.advance(x[rows], denoised[rows], step)
+            return sampler.advance(x[rows], denoised[rows], step)
+
+        if groups[0].rows is None:
+            return moved(groups[0], slice(None))
+        result = torch.empty_like(x)
+        for group in groups:
+            assert group.rows is not None
+            result[group.rows] = moved(group, group.rows)
         return result
 
-    def _history(self) -> tuple[Tensor, ...]:
-        """Predictions of the last moves, latest first."""
-        return (self.denoised,) if self.earlier is None else (self.denoised, self.earlier)
+    def _history(self, groups: tuple[Group, ...]) -> tuple[Tensor, ...]:
+        """Predictions of the last moves that the solver looks back to, latest first."""
+        known = (self.denoised,) if self.earlier is None else (self.denoised, self.earlier)
+        return known[: max(len(group.past) for group in groups)]
 
     def _fresh(self, step: int) -> Float[Tensor, "T C h w"]:
         """Noise of a step, drawn before the first move where the sampler was known to ask."""

@@ -5,14 +5,16 @@ loop each of them makes a GPU wait. Frames, tiles and the pasts of their rows fo
 schedule alone, so they are known here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from functools import partial
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from sphinx_framework.engine.denoising_answers import CheckedSampler
 from sphinx_framework.executors.tiles import TileSet
 from sphinx_framework.policy.schedule import Full, Partial, Schedule
 from sphinx_framework.protocols import ChoosesSolver, Sampler
@@ -99,23 +101,32 @@ def needs(sampler: Sampler, schedule: Schedule) -> tuple[frozenset[int], int]:
     refuses them is taken to need everything. Only the time of drawing depends on this, never a
     result.
     """
+    moves = sorted({(a.step, end) for a in schedule.actions for end in a.own_ends()})
+    drawn, history = set[int](), 0
+    try:
+        for solver in set(schedule.solvers or (None,)):
+            own = with_solver(sampler, solver)
+            trial = partial(_tried, moves=moves)
+            drew, back = own.tried(trial) if isinstance(own, CheckedSampler) else trial(own)
+            drawn, history = drawn | drew, max(history, back)
+    except Exception:  # a plugin's code on numbers that it did not expect
+        return frozenset(action.step for action in schedule.actions), MOST_MOVES_BACK
+    return frozenset(drawn), history
+
+
+def _tried(sampler: Sampler, moves: Sequence[tuple[int, int]]) -> tuple[set[int], int]:
+    """Steps at which a sampler draws noise, and how far it looks back."""
     drawn, history = set(), 0
     number = torch.zeros(1, 1, 1, 1)
-    samplers = [with_solver(sampler, solver) for solver in set(schedule.solvers or (None,))]
-    moves = {(a.step, end) for a in schedule.actions for end in a.own_ends()}
-    for (step, end), own in product(sorted(moves), samplers):
+    for step, end in moves:
         pasts = ((), tuple(range(max(step - MOST_MOVES_BACK, 0), step))[::-1])
         for probe in (Probe(step, end, past) for past in dict.fromkeys(pasts)):
             asked: Any = probe
-            try:
-                own.advance(number, number, asked)
-            except Exception:  # a plugin's code on numbers that it did not expect
-                every = frozenset(action.step for action in schedule.actions)
-                return every, MOST_MOVES_BACK
+            sampler.advance(number, number, asked)
             if probe.drew:
                 drawn.add(step)
             history = max(history, probe.looked_back)
-    return frozenset(drawn), history
+    return drawn, history
 
 
 def with_solver(sampler: Sampler, solver: str | None) -> Sampler:

@@ -3,12 +3,14 @@
 ``FOLDER:4-10,8-18`` is a ``transforms.json`` folder (:mod:`.transforms`) with pairs of frame
 numbers. Frames count from 0, as those of ``--targets indices:`` do: in the order of the file names,
 or of the JSON file where the folder says what its inputs and targets are. Without pairs there is
-one, the middle third of the capture.
+one, the middle third of the capture. ``FOLDER:0-8-20`` has more inputs than two: frames 0, 8 and
+20, and all others between the first and the last as targets.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -22,8 +24,8 @@ from sphinx_framework.scenes.readers import scene_path
 from sphinx_framework.scenes.transforms import TRANSFORMS_FILE, read_transforms
 from sphinx_framework.types import Scene
 
-FramePair = tuple[int, int]
-_PAIR = re.compile(r"([0-9]{1,9})-([0-9]{1,9})", re.ASCII)
+FramePair = tuple[int, ...]  # two frames, or more
+_PAIR = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})+", re.ASCII)
 _FORM = "Write FOLDER:FIRST-LAST,..., as in photos/room:4-10,8-18."
 
 
@@ -61,7 +63,7 @@ def parse_pairs(argument: str) -> tuple[Path, tuple[FramePair, ...]]:
             raise SceneError(
                 f"{shown(folder)}: {shown(text)!r} is no pair of frame numbers.", hint=_FORM
             )
-        pairs.append((int(match[1]), int(match[2])))
+        pairs.append(tuple(int(number) for number in match[0].split("-")))
     return scene_path(folder), tuple(pairs)
 
 
@@ -88,13 +90,13 @@ def between(
     *,
     most_targets: int | None = None,
 ) -> list[Scene]:
-    """A scene per pair: both frames as inputs, those between as targets, with their photos.
+    """A scene per pair: its frames as inputs, those between as targets, with their photos.
 
     Every pair is checked before the first photo is read.
 
     Args:
         capture: of :func:`posed_capture`.
-        pairs: first and last frame number.
+        pairs: frame numbers of the inputs, in order; two, or more.
         size: ``(height, width)`` in pixels that all images are cropped and scaled to.
         most_targets: take so many of the frames between, evenly spread; ``None`` takes all.
 
@@ -114,22 +116,22 @@ def between(
 
 def _targets(capture: Capture, pair: FramePair, most: int | None) -> list[int]:
     """Frame numbers of the targets of a pair that can be used."""
-    first, last = pair
-    where = f"{_place(capture)}: the pair {first}-{last}"
+    where = f"{_place(capture)}: the {'pair' if len(pair) == 2 else 'inputs'} {_numbers(pair)}"
     end = len(capture.shots) - 1
-    if first >= last:
+    if any(one >= other for one, other in pairwise(pair)):
         raise SceneError(f"{where} does not go forward.", hint="Write the lower number first.")
-    if first < 0 or last > end:
+    if pair[0] < 0 or pair[-1] > end:
         raise SceneError(f"{where} is not within the capture.", hint=f"Its frames are 0 to {end}.")
-    count = last - first - 1
-    if count == 0:
+    free = [frame for frame in range(pair[0], pair[-1]) if frame not in pair]
+    if not free:
         raise SceneError(
             f"{where} has no frame between it.", hint="Name two that are further apart."
         )
     # Rounded evenly spread places, each once.
-    places = torch.linspace(first + 1, last - 1, count if most is None else min(most, count))
-    targets = sorted({round(place) for place in places.tolist()})
-    for index in (first, last, *targets):
+    start, count = free[0], len(free)
+    places = torch.linspace(start, start + count - 1, count if most is None else min(most, count))
+    targets = sorted({free[round(place) - start] for place in places.tolist()})
+    for index in (*pair, *targets):
         file = capture.shots[index].file
         if file is None or not file.is_file():
             raise SceneError(
@@ -145,7 +147,11 @@ def _scene(capture: Capture, pair: FramePair, targets: list[int], size: tuple[in
     scene = fit_scene(build_scene(replace(capture, inputs=pair), targets, None, "crop"), size)
     check_range(scene.near, scene.far, _place(capture))
     scene.validate()
-    return checked(replace(scene, name=f"{capture.name} {pair[0]}-{pair[1]}"))
+    return checked(replace(scene, name=f"{capture.name} {_numbers(pair)}"))
+
+
+def _numbers(pair: FramePair) -> str:
+    return "-".join(map(str, pair))
 
 
 def _place(capture: Capture) -> str:

@@ -76,10 +76,7 @@ class StudyRequest(Asked):
     @field_validator("few_steps", mode="before")
     @classmethod
     def _whole(cls, asked: Any) -> tuple[int, ...]:
-        steps = _numbers(asked, 1, MOST_FEW_STEPS)
-        if any(step != int(step) for step in steps):
-            raise RefusedWishError("expected whole numbers.", "")
-        return tuple(int(step) for step in steps)
+        return _few_steps(asked)
 
     @field_validator("modes", mode="before")
     @classmethod
@@ -94,8 +91,8 @@ class StudyRequest(Asked):
 class CalibrateRequest(Asked):
     """What ``calibrate`` is asked: what is measured, and how rules are fitted to it.
 
-    spacing, starts, steps, mode: see ``Sampling``; no spacing is the usual one. clusters: none for
-        as many as separate.
+    spacing, starts, steps, few_steps, mode: see ``Sampling``; no spacing is the usual one.
+    clusters: none for as many as separate.
     bins, min_samples, confidence, scenes_met, objective: see ``Fit``. policy: one to train.
     """
 
@@ -103,6 +100,7 @@ class CalibrateRequest(Asked):
     spacing: int | None = None
     starts: tuple[int, ...] | None = None
     steps: tuple[int | None, ...] = (None,)
+    few_steps: tuple[int, ...] = ()
     clusters: int | None = None
     min_scenes: int = 8
     bins: int = 6
@@ -152,6 +150,11 @@ class CalibrateRequest(Asked):
             raise RefusedWishError(f"expected numbers of steps or {EVERY!r}, as 1,2,{EVERY}.", "")
         return tuple(None if word == EVERY else int(word) for word in words)
 
+    @field_validator("few_steps", mode="before")
+    @classmethod
+    def _plain(cls, asked: Any) -> tuple[int, ...]:
+        return _few_steps(asked) if asked else ()
+
     @field_validator("bins", "min_samples", "min_scenes", "clusters")
     @classmethod
     def _at_least_one(cls, count: int | None) -> int | None:
@@ -197,6 +200,13 @@ def _positive(count: int) -> int:
     return count
 
 
+def _few_steps(asked: Any) -> tuple[int, ...]:
+    steps = _numbers(asked, 1, MOST_FEW_STEPS)
+    if any(step != int(step) for step in steps):
+        raise RefusedWishError("expected whole numbers.", "")
+    return tuple(int(step) for step in steps)
+
+
 def _numbers(asked: Any, lowest: float, highest: float) -> tuple[float, ...]:
     """Numbers above 0 and in ``lowest..highest``, each once, the largest first."""
     try:
@@ -205,5 +215,6 @@ def _numbers(asked: Any, lowest: float, highest: float) -> tuple[float, ...]:
         raise RefusedWishError("expected numbers such as 0.98,0.95.", "") from None
     for value in values:
         if not (math.isfinite(value) and value > 0 and lowest <= value <= highest):
-            raise RefusedWishError(f"{value:g} is not in ({lowest:g}, {highest:g}].", "")
+            opening = "[" if lowest else "("
+            raise RefusedWishError(f"{value:g} is not in {opening}{lowest:g}, {highest:g}].", "")
     return tuple(values)

@@ -51,13 +51,26 @@ class Witness:
         given = {words: t for words, t in handed.items() if isinstance(t, Tensor)}
         before = {words: seen(tensor) for words, tensor in given.items()}
         changed = ""
+        with self.named(stage), AT_WORK.inside() as stay:
+            settings = Settings.now()
+            try:
+                yield
+            finally:  # for everybody, so it is put back whatever happened
+                changed = settings.restored(of_thread_only=stay.accompanied)
+        if changed:
+            raise self.refusal(stage, changed, "settings of the process left alone")
+        for words, tensor in given.items():
+            if seen(tensor) != before[words]:
+                what = words.replace("_", " ")
+                raise self.refusal(
+                    stage, f"values written into the {what}", "what is handed over left as it is"
+                )
+
+    @contextmanager
+    def named(self, stage: str) -> Iterator[None]:
+        """Turn what is raised into a :class:`JobError` with the component's name, and no more."""
         try:
-            with AT_WORK.inside() as stay:
-                settings = Settings.now()
-                try:
-                    yield
-                finally:  # for everybody, so it is put back whatever happened
-                    changed = settings.restored(of_thread_only=stay.accompanied)
+            yield
         except KeyboardInterrupt:
             raise
         except SphinxError as error:
@@ -80,14 +93,6 @@ class Witness:
                 component=self.name,
                 stage=stage,
             ) from None
-        if changed:
-            raise self.refusal(stage, changed, "settings of the process left alone")
-        for words, tensor in given.items():
-            if seen(tensor) != before[words]:
-                what = words.replace("_", " ")
-                raise self.refusal(
-                    stage, f"values written into the {what}", "what is handed over left as it is"
-                )
 
     def _raised(self, stage: str, error: BaseException) -> JobError:
         return JobError(

@@ -6,6 +6,7 @@ the process has used the newer (``fp32_precision``, from torch 2.9 on). Both are
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self
 
 import torch
@@ -45,12 +46,7 @@ class Precision:
             products = torch.get_float32_matmul_precision()
         with suppress(RuntimeError):
             convolutions = torch.backends.cudnn.allow_tf32
-        places = {name: _place(name) for name in _PLACES}
-        newer = tuple(
-            (name, str(getattr(place, _NEWER)))
-            for name, place in places.items()
-            if hasattr(place, _NEWER)
-        )
+        newer = tuple((name, str(getattr(place, _NEWER))) for name, place in _places())
         return cls(products, convolutions, newer)
 
     def put_back(self) -> None:
@@ -78,6 +74,13 @@ def allow_tf32() -> None:
         return
     for name in ("cuda.matmul", "cudnn.conv"):
         setattr(_place(name), _NEWER, "tf32")
+
+
+@cache
+def _places() -> tuple[tuple[str, Any], ...]:
+    """Those that this torch has; looked up once, because every call of a component reads them."""
+    named = ((name, _place(name)) for name in _PLACES)
+    return tuple((name, place) for name, place in named if hasattr(place, _NEWER))
 
 
 def _place(name: str) -> Any:

@@ -59,6 +59,10 @@ def test_what_is_planted_is_what_its_name_says(script: ModuleType, pictures: tor
     assert (square[changed[:, None].expand_as(square)] == 2).all()
     soft = made["the same blurred, 2 pixels aside"]
     assert float(soft.var()) < float(pictures.var())
+    assert float(made["black"].max()) == 0
+    assert torch.equal(made["another scene"], torch.full_like(pictures, 2.0))
+    assert made["coloured blocks"].unique().numel() <= 3 * 3 * 12 * 12
+    assert made["noise"].shape == pictures.shape
     alone = dict(script.planted(pictures[:1], pictures[:1], pictures[:1], other, 0))
     assert "its neighbour's frame" not in alone
 

@@ -66,8 +66,9 @@ def test_writes_that_torch_does_not_count_are_seen_on_a_cpu(role, method, what, 
 
 @pytest.mark.parametrize("how", WRITES)
 @pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.float64])
-def test_every_way_of_writing_changes_what_is_seen(how, kind):
-    tensor = torch.rand((3, 5, 7), generator=torch.Generator().manual_seed(0)).to(kind)
+@pytest.mark.parametrize("side", [7, 7001])  # compared by copies, and by sums
+def test_every_way_of_writing_changes_what_is_seen(how, kind, side):
+    tensor = torch.rand((3, 5, side), generator=torch.Generator().manual_seed(0)).to(kind)
     before = seen(tensor)
     assert seen(tensor) == before
     WRITES[how](tensor)
@@ -76,8 +77,18 @@ def test_every_way_of_writing_changes_what_is_seen(how, kind):
 
 def test_memory_that_begins_between_words_and_other_layouts_can_be_seen():
     base = torch.arange(99.0)
-    for tensor in (base[1:], base[::2], base[:0], base[3], base.bfloat16()[1:4], base > 3):
+    wide = torch.arange(99001.0)
+    for tensor in (
+        base[1:],
+        base[::2],
+        base[:0],
+        base[3],
+        base.bfloat16()[1:4],
+        base > 3,
+        wide[1:],
+    ):
         assert seen(tensor) == seen(tensor)
+    assert len(seen(base)) < len(seen(wide))
 
 
 SETTINGS = {

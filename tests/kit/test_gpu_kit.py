@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "gpu"))
 
 import stage as kit
 import tables
-from walks import REHEARSED
+from whole_requests import REQUESTS
 
 KIT = Path(kit.__file__).parent
 CPU = torch.device("cpu")
@@ -57,9 +57,13 @@ def test_every_quick_stage_leaves_complete_rows(rehearsed):
         assert told(rehearsed, stage)["rows"]
     kinds = {row["kind"] for row in told(rehearsed, "steps-seva")["rows"]}
     assert kinds == {"full", "frames", "tiles"}
-    walked = told(rehearsed, "walks-viewcrafter")["rows"]
-    assert [(row["mode"], row["stride"]) for row in walked] == list(REHEARSED)
-    assert all(row["finite"] for row in walked)
+    for pair in ("seva", "viewcrafter"):
+        asked = told(rehearsed, f"requests-{pair}")["rows"]
+        assert [row["request"] for row in asked] == list(REQUESTS)
+        assert all(row["seconds"] > row["denoise"] > 0 for row in asked)
+        steps = {row["request"]: row["frame_steps"] for row in asked}
+        assert steps["diffusion"] == 6 * 5  # steps, frames of the clip
+        assert max(steps["fine"], steps["selective"]) < steps["diffusion"]
     replayed = told(rehearsed, "graphs-seva")["rows"]
     assert [row["frames"] for row in replayed] == [
         "1 of 5 frames",
@@ -78,7 +82,7 @@ def test_the_tables_hold_every_row_and_name_what_was_not_measured(rehearsed):
         rows = told(rehearsed, stage)["rows"]
         part = text.split(f"### {stage} ")[1].split("###")[0]
         for row in rows:
-            assert str(row.get("step", "")) in part
+            assert str(row.get("step", row.get("request", ""))) in part
     assert "| 3 of 5 frames |" in text
     assert "not measured" in text  # there is no meter of a GPU's memory here
 

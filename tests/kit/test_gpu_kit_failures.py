@@ -1,5 +1,6 @@
 """A stage whose results are wrong is not complete."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,10 @@ import checks
 import graphs
 import stage as kit
 import walks
+import whole_requests
+from full_size.subjects import SUBJECTS
+
+from sphinx_framework.testing.pipeline import fake_engine
 
 CPU = torch.device("cpu")
 
@@ -58,7 +63,7 @@ def test_other_colours_and_no_gsplat(tmp_path, monkeypatch):
     assert rows[-1]["error"] == "other colours"
 
 
-def test_a_walk_that_ends_in_nothing(tmp_path, monkeypatch):
+def test_a_walk_that_ends_in_nothing(monkeypatch):
     monkeypatch.setattr(walks, "answered", lambda road: [])
     plain = walks._loop
 
@@ -67,8 +72,52 @@ def test_a_walk_that_ends_in_nothing(tmp_path, monkeypatch):
         loop.x = loop.x * float("nan")
         return loop
 
+    subject = SUBJECTS["seva"](CPU, tiny=True).subject
+    (whole,) = walks.walked("seva", subject, walks.COMPILED[1:], CPU)
     monkeypatch.setattr(walks, "_loop", broken)
-    assert not complete("walks-seva", tmp_path)
+    (row,) = walks.walked("seva", subject, walks.COMPILED[1:], CPU)
+    assert (whole.get("error"), row["error"]) == (None, "NaN or infinity")
+
+
+def test_a_request_that_fails_does_not_cost_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(whole_requests, "_engine", lambda name, device, *, tiny: fake_engine())
+    plain = whole_requests.measured
+
+    def broken(engine, scene, mode, seed):
+        if mode == "selective":
+            raise RuntimeError("out of memory")
+        return plain(engine, scene, mode, seed)
+
+    monkeypatch.setattr(whole_requests, "measured", broken)
+    assert not complete("requests-seva", tmp_path)
+    rows = json.loads((tmp_path / "requests-seva.json").read_text())["rows"]
+    failed = {row["request"]: row.get("error") for row in rows}
+    assert failed.pop("selective") == "RuntimeError: out of memory"
+    assert set(failed.values()) == {None}
+
+
+@pytest.mark.parametrize("pair", whole_requests.PAIRS)
+@pytest.mark.parametrize("tiny", [True, False])
+def test_whole_requests_fetch_no_weights(pair, tiny):
+    config, registry = whole_requests.settings(pair, tiny=tiny)
+    named = {
+        f"{role}.{name}": value
+        for role, options in config.validate_options(registry, pair).items()
+        for name, value in options.model_dump().items()
+        if name in ("weights", "vae", "clip")
+    }
+    assert len(named) >= 3
+    assert {value.removesuffix("-tiny") for value in named.values()} == {"random"}, named
+
+
+def test_nothing_is_needed_that_is_not_on_the_list_of_wheels():
+    """On a bare machine a module that the list forgot would end every stage."""
+    script = Path(__file__).with_name("bare_machine.py")
+    ended = subprocess.run(
+        [sys.executable, str(script), "environment", "equivalence", "steps-seva"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-2000:]
 
 
 def test_replays_that_answer_otherwise(tmp_path, monkeypatch):

@@ -38,6 +38,14 @@ def test_both_frames_are_inputs_and_all_between_are_targets_with_their_photos(cl
             assert torch.equal(cameras.world_from_camera, whole.targets.world_from_camera[rows])
 
 
+def test_more_inputs_than_two_leave_all_others_between_them_as_targets(clean: Path) -> None:
+    (scene,) = captured(f"{clean}:2-5-9", SIZE)
+    assert scene.name == "clean 2-5-9"
+    assert scene.order == (2, 5, 9, 3, 4, 6, 7, 8)
+    (few,) = captured(f"{clean}:2-5-9", SIZE, most_targets=2)
+    assert few.order == (2, 5, 9, 3, 8)
+
+
 def test_a_folder_alone_is_its_middle_third(clean: Path) -> None:
     assert [scene.name for scene in captured(str(clean), SIZE)] == ["clean 4-8"]
 
@@ -57,9 +65,11 @@ def test_the_depth_range_of_the_capture_is_kept(clean: Path) -> None:
 
 
 @settings(deadline=None)
-@given(pairs=st.lists(st.tuples(st.integers(0, 10**8), st.integers(0, 10**8)), max_size=4))
-def test_what_is_written_is_read(pairs: list[tuple[int, int]]) -> None:
-    text = ",".join(f"{first}-{last}" for first, last in pairs)
+@given(
+    pairs=st.lists(st.lists(st.integers(0, 10**8), min_size=2, max_size=5).map(tuple), max_size=4)
+)
+def test_what_is_written_is_read(pairs: list[tuple[int, ...]]) -> None:
+    text = ",".join("-".join(map(str, pair)) for pair in pairs)
     assert parse_pairs(f"a/room:{text}" if pairs else "a/room") == (Path("a/room"), tuple(pairs))
 
 
@@ -69,7 +79,7 @@ def test_a_folder_may_have_a_colon_in_its_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "pairs", ["4", "4-", "-4-6", "a-b", "4-6,", "4-6;7-9", "1_0-20", "٣-٤", "-"]
+    "pairs", ["4", "4-", "-4-6", "a-b", "4-6,", "4-6;7-9", "4--6", "1_0-20", "٣-٤", "-"]
 )
 def test_malformed_pairs_are_refused_with_the_folder_and_the_form(pairs: str) -> None:
     with pytest.raises(SceneError, match=r"a/room: .*no pair.*FOLDER:FIRST-LAST"):
@@ -89,6 +99,8 @@ def test_half_an_argument_is_refused(text: str, what: str) -> None:
         ("0-2,90-99", "pair 90-99 is not within the capture. Its frames are 0 to 11"),
         ("6-4", "pair 6-4 does not go forward. Write the lower number first"),
         ("6-6", "pair 6-6 does not go forward"),
+        ("2-9-5", "inputs 2-9-5 does not go forward"),
+        ("6-7-8", "inputs 6-7-8 has no frame between it"),
         ("6-7", "pair 6-7 has no frame between it. Name two that are further apart"),
     ],
 )

@@ -17,8 +17,10 @@ def test_texts_and_lists_ask_the_same():
 
 
 def test_starts_and_steps_are_those_of_the_pipelines_grid():
-    made = CalibrateRequest.asked({"qualities": "1", "starts": "20,0,20", "steps": "2,every"}, 50)
-    assert (made.starts, made.steps) == ((0, 20), (2, None))
+    asked = {"qualities": "1", "starts": "20,0,20", "steps": "2,every", "few_steps": "5,25"}
+    made = CalibrateRequest.asked(asked, 50)
+    assert (made.starts, made.steps, made.few_steps) == ((0, 20), (2, None), (25, 5))
+    assert CalibrateRequest.asked({"qualities": "1", "few_steps": None}, 50).few_steps == ()
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,7 @@ def test_starts_and_steps_are_those_of_the_pipelines_grid():
         (CalibrateRequest, {"mode": "regression"}, "--mode regression: unknown"),
         (CalibrateRequest, {"spacing": 51}, r"--spacing 51: must lie in 1\.\.50"),
         (CalibrateRequest, {"starts": "50"}, r"--starts 50: expected steps in 0\.\.49"),
+        (CalibrateRequest, {"few_steps": "0"}, r"--few-steps 0: 0 is not in \[1, 1000\]"),
         (CalibrateRequest, {"steps": "0"}, "--steps 0: expected numbers of steps"),
         (CalibrateRequest, {"min_samples": 0}, "--min-samples 0: must be at least 1"),
         (CalibrateRequest, {"confidence": 0.2}, r"--confidence 0\.2: must lie in \[0\.5, 1\)"),

@@ -11,14 +11,12 @@ from sphinx_framework.frame_plan import FramePlan
 from sphinx_framework.study.calibrate.calibration import calibrated
 from sphinx_framework.study.calibrate.fit import Fit
 from sphinx_framework.study.calibrate.samples import (
-    FixedPlan,
-    Sampling,
     collect,
     read_samples,
     sample_scene,
     samples_digest,
-    usual_spacing,
 )
+from sphinx_framework.study.calibrate.sampling import FixedPlan, Sampling, usual_spacing
 from sphinx_framework.study.evaluate.settings import scene_seed
 from sphinx_framework.testing.fakes import fake_scene
 from sphinx_framework.testing.pipeline import fake_engine
@@ -81,6 +79,10 @@ def test_the_grid_holds_full_diffusion_plain_few_steps_late_starts_and_the_regre
         "0x50", "0x1", "0x2", "0x3", "0x3:dpmpp_2m", "0",
         "40x1", "40x2", "40x3", "40x3:dpmpp_2m", "40",
         "47x1", "47x2", "47", "50",
+    ]  # fmt: skip
+    plain = Sampling(starts=(0, 40), steps=(1, 2), few_steps=(2, 5), solvers=("dpmpp_2m",))
+    assert [plan.text() for plan in plain.plans(50)] == [
+        "0x50", "0x1", "0x2", "40x1", "40x2", "0x5", "0x5:dpmpp_2m", "50",
     ]  # fmt: skip
     usual = {steps: usual_spacing(steps) for steps in (1, 2, 4, 9, 10, 50)}
     assert usual == {1: 1, 2: 1, 4: 2, 9: 4, 10: 5, 50: 5}

@@ -10,6 +10,7 @@ frames of the systems are ranked: finished, as they are served, or as painted.
 """
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -96,10 +97,12 @@ def main() -> None:
     parser.add_argument("--only-with", action="store_true", help="leave the other columns out")
     parser.add_argument("--targets", type=int, nargs="*", default=LADDER_TARGETS, help="of ladders")
     parser.add_argument("--frames", choices=KINDS, default="finished", help="of the systems")
+    parser.add_argument("--json", type=Path, help="means of the score, by folder, for tests")
     options = parser.parse_args()
     torch.set_num_threads(1)
     config = QualityConfig.model_construct(weights=options.weights)
     estimator = LiteQuality(config, torch.device("cpu"))
+    means: dict[str, dict[str, float]] = {}
     for folder in options.stored:
         tables: list[Found] = []
         paths = sorted(folder.glob("[0-9]*.npz"))
@@ -114,6 +117,9 @@ def main() -> None:
         for name in tables[0]:
             columns = "".join(f"{float(np.mean(table[name])):8.3f}" for table in tables)
             print(f"  {name:<52}{columns}  of {len(tables[0][name])}")
+        means[folder.name] = {name: float(np.mean(values)) for name, values in tables[0].items()}
+    if options.json is not None:
+        options.json.write_text(json.dumps(means, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Train the guard: how many dB a frame lost against its render, from evidence alone.
 
     python training/train_guard.py --scenes D/score --held D/score_held --run R
+    python training/train_guard.py --weights W/guard.safetensors --held D/score_held --run R
 
 Reads what ``score_scenes.py`` stored. Beside the systems' frames it sees planted ones
 (``planted.py``) of frames as painted, of renders and of truths. What it learns is the PSNR that was
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from planted import planted
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from score_examples import stored_evidence
 from similarity import psnr
 from torch import Tensor
@@ -167,18 +168,37 @@ def report(found: Tensor, data: dict) -> None:
         )
 
 
+def gathered_apart(folders: list[Path], cache: Path) -> dict[str, dict]:
+    """Examples of every folder, by its name."""
+    return {folder.name: gathered([folder], cache) for folder in folders}
+
+
+@torch.no_grad()
+def told(network: GuardNetwork, sets: dict[str, dict]) -> None:
+    """Print what the guard catches of every set."""
+    for name, part in sets.items():
+        print(f"{name}: ", end="")
+        report(network.lost.plain(part["features"]), part)
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scenes", type=Path, nargs="+", required=True)
+    parser.add_argument("--scenes", type=Path, nargs="+", default=[], help="learnt from")
     parser.add_argument("--held", type=Path, nargs="+", default=[], help="only measured")
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--noise", type=float, default=0.3)
     parser.add_argument("--folds", type=int, default=0, help="only cross-validate the guard")
+    parser.add_argument("--weights", type=Path, help="measure these on --held, and train nothing")
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
+    network = GuardNetwork()
+    if options.weights is not None:
+        network.load_state_dict(load_file(options.weights))
+        told(network, gathered_apart(options.held, options.run / "held"))
+        return
     data = gathered(options.scenes, options.run / "features")
     print(f"{len(data['lost'])} examples of {int(data['scene'].max()) + 1} scenes", flush=True)
     if options.folds:
@@ -194,13 +214,10 @@ def main() -> None:
                 found[fold == part] = network.lost.plain(data["features"][fold == part])
         report(found, data)
         return
-    network = GuardNetwork()
     for seed, head in enumerate(network.lost.heads):
         fit(head, data, options.steps, seed, options.noise)
     save_file(network.state_dict(), options.run / "weights.safetensors")
-    for part in (data, *(gathered([folder], options.run / "held") for folder in options.held)):
-        with torch.no_grad():
-            report(network.lost.plain(part["features"]), part)
+    told(network, {"trained on": data} | gathered_apart(options.held, options.run / "held"))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from sphinx_framework.errors import ConfigError
 from sphinx_framework.frame_plan import OWN, FramePlan
 from sphinx_framework.protocols import ObservedScene, StepPolicy, StepsTrainer
 from sphinx_framework.study.calibrate.held_out import FOLDS, HeldOut, outcome, summary
-from sphinx_framework.study.calibrate.samples import Sampling, SceneSample, SceneSource
+from sphinx_framework.study.calibrate.samples import SceneSample, SceneSource
+from sphinx_framework.study.calibrate.sampling import Sampling
 
 Seen = tuple[SceneSample, ObservedScene]
 
