@@ -1,6 +1,7 @@
 """``sphinx-nvs view OUT``: a finished result in the browser."""
 
 import io
+import socket
 from argparse import Namespace
 from contextlib import redirect_stdout
 from importlib.util import find_spec
@@ -32,6 +33,7 @@ def view(arguments: Namespace) -> int:
     from sphinx_framework.view.panel import Panel
     from sphinx_framework.view.space import build_space
 
+    _listenable(arguments.host)
     # A banner that repeats the line below is not shown.
     with redirect_stdout(io.StringIO()), contained(arguments.host):
         server = viser.ViserServer(host=arguments.host, port=arguments.port, verbose=False)
@@ -48,3 +50,18 @@ def view(arguments: Namespace) -> int:
     finally:
         server.stop()
     return 0
+
+
+def _listenable(host: str) -> None:
+    """Refuse an address that is not this machine's: the viewer would wait for it for ever."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as tried:
+            tried.bind(address)
+    except OSError as error:
+        raise ConfigError(
+            f"--host {host}: cannot be listened on: {error.strerror or error}.",
+            hint="Use an address of this machine, as 127.0.0.1 or 0.0.0.0.",
+        ) from None

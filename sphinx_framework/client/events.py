@@ -37,6 +37,7 @@ def follow(connection: Connection, job: str, after: int = 0) -> Iterator[Event]:
             path = f"/v1/jobs/{job}/events"
             with connection.stream(path, headers=headers) as answer:
                 _refuse_other(answer)
+                patience.heard()  # a proxy may cut long answers of a job that waits
                 for event in parse(answer.iter_lines()):
                     after = event.number
                     patience.heard()

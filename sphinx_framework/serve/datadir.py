@@ -25,7 +25,7 @@ class DataDirectory:
                 f"--data {root}: cannot be used: {error.strerror}.", hint="Choose another folder."
             ) from None
         self.scenes, self.jobs, self.tmp = (self.root / n for n in ("scenes", "jobs", "tmp"))
-        self.lost = self.root / "lost"
+        self.lost, self._pipeline = self.root / "lost", self.root / "pipeline"
         shutil.rmtree(self.tmp, ignore_errors=True)
         for folder in (self.scenes, self.jobs, self.tmp):
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -33,7 +33,9 @@ class DataDirectory:
     def _open(self) -> None:
         version = self.root / "VERSION"
         if self.root.exists():
-            held = [path for path in self.root.iterdir() if path.name != "lock"]
+            # Of a first start that was killed there may be a version that was being written.
+            own = ("lock", f".{version.name}.")
+            held = [path for path in self.root.iterdir() if not path.name.startswith(own)]
             if held and not version.is_file():
                 raise ConfigError(
                     f"--data {self.root}: holds files that are not a server's.",
@@ -97,17 +99,31 @@ class DataDirectory:
         folder.rename(place)
 
     def size(self) -> int:
-        """Bytes of all files but those of ``lost``, for which no job may have to go."""
+        """Bytes of all files but those for which no job may have to go.
+
+        These are ``lost``, and ``tmp``: what is being uploaded is no job yet.
+        """
         total = 0
         for folder, below, names in os.walk(self.root):
             if folder == str(self.root):
-                below[:] = [name for name in below if name != self.lost.name]
+                below[:] = [n for n in below if n not in (self.lost.name, self.tmp.name)]
             for name in names:
                 try:
                     total += os.lstat(os.path.join(folder, name)).st_size
                 except OSError:
                     continue  # removed meanwhile
         return total
+
+    def other_pipeline(self, digest: str) -> bool:
+        """Whether the server before this one ran another pipeline, by its digest."""
+        try:
+            return self._pipeline.read_text(errors="replace").strip() != digest
+        except FileNotFoundError:
+            return False
+
+    def note_pipeline(self, digest: str) -> None:
+        """Say what this server runs, once no job is left that waits for another one."""
+        durable_write(self._pipeline, (digest + "\n").encode())
 
     def close(self) -> None:
         """Give the lock back."""

@@ -1,8 +1,6 @@
 """A worker's desk: orders come in, preparations go first, refinements share the rounds."""
 
 import shutil
-import sys
-import traceback
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +13,7 @@ from sphinx_framework.engine.scheduler import Failed, Scheduler
 from sphinx_framework.engine.together import answered_together
 from sphinx_framework.executors.passes import Call
 from sphinx_framework.serve.attempt import Attempt, CanceledError, failure
+from sphinx_framework.serve.log import reason
 from sphinx_framework.serve.wire import GoneError, Line
 from sphinx_framework.serve.workbench import Workbench
 
@@ -131,8 +130,8 @@ class Desk:
         if isinstance(error, CanceledError):
             attempt.send("canceled")
             return
-        traceback.print_exception(error, file=sys.stderr)
-        attempt.send("failed", error=failure(error))
+        cause = reason(error)
+        attempt.send("failed", error=failure(error), cause=cause)
 
     def _over(self, attempt: Attempt) -> None:
         identity = attempt.order["job"]

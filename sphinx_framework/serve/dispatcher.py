@@ -24,6 +24,7 @@ from sphinx_framework.serve.store import Row
 from sphinx_framework.serve.watched import watch
 
 WATCH_SECONDS = 0.25
+OTHER_PIPELINE = "The server was started with another pipeline than the job was accepted for."
 VERDICTS = {
     "timeout": "The job ran longer than the server's --job-timeout-seconds.",
     "out-of-memory": "The job's process needed more than the server's --worker-memory-mb.",
@@ -55,18 +56,28 @@ class Dispatcher:
         self.failed: Callable[[BaseException], None]
         pool.told, pool.ended, pool.restarts = self.told, self.ended, metrics.restarts.inc
 
-    async def recover(self) -> None:
-        """Queue again what a server before this one left, and learn from what it has done."""
-        for row in reversed(await self.database.run(store.last_succeeded, REMEMBERED)):
+    async def recover(self, pipeline: str) -> None:
+        """Queue again what a server before this one left, and learn from what it has done.
+
+        pipeline: digest of what this server runs. Jobs that were accepted for another one fail:
+        they would get other pictures than they were promised.
+        """
+        for row in reversed(await self.database.persist(store.last_succeeded, REMEMBERED)):
             self.predictor.observe(work_of(row), row["predicted_seconds"])
-        for row in await self.database.run(store.unfinished):
-            if row["status"] == "running":
-                row = await self.database.run(_requeue, row["id"], "server-restarted")
+        other = self.data.other_pipeline(pipeline)
+        for row in await self.database.persist(store.unfinished):
+            if other:
+                error = job_error("internal", OTHER_PIPELINE, "Send it again.")
+                row = await self.database.persist(lifecycle.refuse, row["id"], error)
+                self.log.error("job failed: accepted for another pipeline", job=row["id"])
+            elif row["status"] == "running":
+                row = await self.database.persist(_requeue, row["id"], "server-restarted")
             self.metrics.accepted.inc()
             if row["status"] == "queued":
                 self.add(row)
             else:
                 self.metrics.finished.labels(row["status"]).inc()
+        self.data.note_pipeline(pipeline)
 
     def start(self) -> None:
         """Begin to hand out jobs and to watch the workers."""
@@ -196,6 +207,8 @@ class Dispatcher:
                 return
             self._prepared(worker, job, message["predicted"])
         elif kind in ("done", "failed", "canceled"):
+            if kind == "failed":
+                self.log.error("job failed", job=identity, **message["cause"])
             status = {"done": "succeeded"}.get(kind, kind)
             worker.drop(identity)
             row = await self.database.persist(

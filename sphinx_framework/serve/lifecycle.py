@@ -8,7 +8,7 @@ from sqlalchemy import update
 from sphinx_framework.serve.database import Transaction
 from sphinx_framework.serve.journal import append
 from sphinx_framework.serve.problems import job_error
-from sphinx_framework.serve.store import Row, add_files, end, require
+from sphinx_framework.serve.store import Row, add_files, end, peek, require
 from sphinx_framework.serve.tables import jobs
 
 PICTURES = {"preview": "preview", "frame": "frame"}
@@ -86,6 +86,15 @@ def displaced(transaction: Transaction, identity: str) -> Row:
     return requeue(transaction, identity, "worker-lost", died=False, front=True)
 
 
+def refuse(transaction: Transaction, identity: str, error: dict[str, str]) -> Row:
+    """Fail a job that nobody works at, unless it was to be canceled."""
+    row = require(transaction, identity)
+    if row["status"] in ("queued", "running"):
+        status, said = ("canceled", None) if row["cancel_requested"] else ("failed", error)
+        end(transaction, row, status, said)
+    return require(transaction, identity)
+
+
 def finish(
     transaction: Transaction,
     identity: str,
@@ -115,8 +124,8 @@ def finish(
 def tell(transaction: Transaction, message: dict[str, Any]) -> None:
     """Store what a worker told of the attempt that runs; anything older is dropped."""
     identity, attempt, kind = message["job"], message["attempt"], message["kind"]
-    row = require(transaction, identity)
-    if row["status"] != "running" or row["attempt"] != attempt:
+    row = peek(transaction, identity)  # deleted meanwhile, perhaps: a database may keep us waiting
+    if row is None or row["status"] != "running" or row["attempt"] != attempt:
         return
     if kind == "progress":
         place = {key: message[key] for key in ("stage", "step", "total")}

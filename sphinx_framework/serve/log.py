@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sphinx_framework.errors import InputError
 from sphinx_framework.serve.clock import rfc3339
 from sphinx_framework.serve.problems import clean
 
@@ -63,6 +64,24 @@ class Log:
         sys.stderr.flush()
 
 
+def reason(error: BaseException) -> dict[str, str]:
+    """What was raised, what was behind it, and where, in one line, the innermost place first.
+
+    Of what the user can mend the sentence says all.
+    """
+    found = {"reason": clean(f"{type(error).__name__}: {error}", 300)}
+    if isinstance(error, InputError) and error.__cause__ is None:
+        return found
+    root = error
+    while root.__cause__ is not None:
+        root = root.__cause__
+    if root is not error:
+        found["cause"] = clean(repr(root), 300)
+    places = traceback.extract_tb(root.__traceback__)[::-1]
+    found["at"] = " < ".join(f"{Path(place.filename).name}:{place.lineno}" for place in places)
+    return found
+
+
 class _Reporter(logging.Handler):
     """Warnings and errors of libraries; of an exception its place, the innermost first."""
 
@@ -74,8 +93,6 @@ class _Reporter(logging.Handler):
         fields: dict[str, Any] = {"library": record.name}
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
-            places = traceback.extract_tb(error.__traceback__)[::-1]
-            fields["reason"] = repr(error)[:300]
-            fields["at"] = " < ".join(f"{Path(p.filename).name}:{p.lineno}" for p in places)
+            fields |= reason(error)
         tell = self._log.error if record.levelno >= logging.ERROR else self._log.info
         tell(clean(record.getMessage().strip(), 300), **fields)

@@ -1,8 +1,11 @@
 """What a worker is told to do: an order made from a stored job."""
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
+from sphinx_framework.config import PipelineConfig
 from sphinx_framework.serve.datadir import DataDirectory
 from sphinx_framework.serve.store import Row
 
@@ -38,6 +41,12 @@ def order_of(row: Row, data: DataDirectory, room_seconds: float | None = None) -
         "degraded": served["degraded"],
         "room_seconds": room_seconds,
     }
+
+
+def pipeline_digest(config: PipelineConfig) -> str:
+    """Of everything that decides what a stored job's frames are, and is not stored with it."""
+    decided = config.model_dump(mode="json", exclude={"name", "mode", "quality"})
+    return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
 
 
 def scene_path(scene_id: str, data: DataDirectory) -> str:

@@ -34,7 +34,7 @@ class Retention:
 
         Results are neither: the database is older than they are, and they are kept aside.
         """
-        known_jobs, known_scenes = await self.database.run(store.known)
+        known_jobs, known_scenes = await self.database.persist(store.known)
         lost = await asyncio.to_thread(self._clean, known_jobs, known_scenes)
         if lost:
             self.dispatcher.log.error(
@@ -77,10 +77,13 @@ class Retention:
         """Delete jobs past their time, then the oldest while the directory is too full."""
         await self._delete_before(time.time() - self.settings.keep_hours * 3600)
         await self._measure()
-        while self._full():
-            if not await self._delete_before(time.time(), limit=1):
-                return
+        evicted = 0
+        while self._full() and await self._delete_before(time.time(), limit=1):
+            evicted += 1
             await self._measure()
+        if evicted:
+            log = self.dispatcher.log
+            log.info("the oldest finished jobs went: over --max-data-gb", jobs=evicted)
 
     async def make_room(self) -> None:
         """Before a job is accepted: 507 when nothing that could be deleted is left."""

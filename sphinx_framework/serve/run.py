@@ -32,6 +32,7 @@ from sphinx_framework.serve.hub import Hub
 from sphinx_framework.serve.keys import ApiKeys
 from sphinx_framework.serve.log import Log
 from sphinx_framework.serve.metrics import Metrics
+from sphinx_framework.serve.orders import pipeline_digest
 from sphinx_framework.serve.pool import Pool, Worker
 from sphinx_framework.serve.process import LocalProcess, Start
 from sphinx_framework.serve.retention import Retention
@@ -175,7 +176,7 @@ class _Server:
         port = listener.getsockname()[1]
         self.url = f"http://{self.settings.url_host}:{port}"
         await self.retention.start_clean()
-        await self.dispatcher.recover()
+        await self.dispatcher.recover(pipeline_digest(self.config))
         self.pool.start()
         self.dispatcher.start()
         web = _Uvicorn(

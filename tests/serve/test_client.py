@@ -66,3 +66,16 @@ def test_without_httpx_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "httpx", None)
     with pytest.raises(ModuleNotFoundError, match=r"sphinx-framework\[client\]"):
         __import__("sphinx_framework.client")
+
+
+def test_streams_that_are_cut_while_a_job_waits_are_no_server_that_is_gone(monkeypatch):
+    clock = iter(range(0, 1_000_000, 200))
+    monkeypatch.setattr(connections.time, "monotonic", lambda: float(next(clock)))
+    streams = {"Content-Type": "text/event-stream"}
+    pings = [httpx.Response(200, headers=streams, content=b": ping\n\n") for _ in range(6)]
+    cut = [answer for ping in pings for answer in (ping, httpx.ReadError("cut"))]
+    last = b'id: 1\nevent: done\ndata: {"status": "succeeded"}\n\n'
+    end = httpx.Response(200, headers=streams, content=last)
+    job = httpx.Response(200, json=JOB)
+    client, _, _ = client_of([job, *cut, end, job], monkeypatch)
+    assert [event.name for event in client.job(ID).events()] == ["done"]

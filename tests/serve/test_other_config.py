@@ -2,6 +2,7 @@
 
 from local_server import LocalServer
 
+from sphinx_framework.serve import lifecycle
 from sphinx_framework.testing.pipeline import fake_config
 
 KEY = {"Idempotency-Key": "k"}
@@ -28,3 +29,28 @@ def test_a_default_that_is_said_is_the_same_request(tmp_path):
     said = local.post({"quality": 0.9, "seed": 0, "mode": local.server.config.mode}, **KEY)
     assert (said.status_code, said.json()["id"]) == (200, job)
     local.close()
+
+
+def test_jobs_of_another_pipeline_fail_and_say_why(tmp_path):
+    before = LocalServer(tmp_path, config=fake_config(quality=0.9))
+    waiting, running = before.accepted({"seed": 1}), before.accepted({"seed": 2})
+    before.transact(lifecycle.start, running)
+    before.close()
+    after = LocalServer(tmp_path, config=fake_config(quality=0.9, num_steps=20))
+    for job in (waiting, running):
+        told = after.call("GET", f"/v1/jobs/{job}").json()
+        assert told["status"] == "failed"
+        assert "another pipeline" in told["error"]["detail"]
+    assert not after.server.dispatcher.queue.queued
+    fresh = after.accepted({"seed": 3})
+    after.close()
+    again = LocalServer(tmp_path, config=fake_config(quality=0.8, num_steps=20))
+    assert again.status_of(fresh) == "queued", "quality and mode are stored with the job"
+    again.close()
+
+
+def test_a_first_start_that_was_killed_leaves_a_directory_that_can_be_used(tmp_path):
+    (tmp_path / "data").mkdir()
+    for name in ("lock", ".VERSION.abcdef012345"):
+        (tmp_path / "data" / name).touch()
+    LocalServer(tmp_path).close()

@@ -72,3 +72,20 @@ def _finished_before_limit(transaction, identity):
 
     change = update(jobs).where(jobs.c.id == identity).values(finished=1.0)
     transaction.connection.execute(change)
+
+
+def test_an_upload_that_is_no_job_yet_takes_nobodys_results(local):
+    done = local.accepted({"seed": 2})
+    local.finish(done, hours_ago=1)
+    local.write(done, 3 * MEGABYTE)
+    (local.server.data.tmp / "upload-of-somebody").write_bytes(bytes(6 * MEGABYTE))
+    local.sweep()
+    assert local.status_of(done) == "succeeded"
+
+
+def test_what_goes_to_make_room_is_told(local, capfd):
+    for seed in range(3):
+        local.finish(job := local.accepted({"seed": seed}), hours_ago=1)
+        local.write(job, 3 * MEGABYTE)
+    local.sweep()
+    assert "over --max-data-gb jobs=1" in capfd.readouterr().err

@@ -16,6 +16,7 @@ from sphinx_framework.registry import Registry
 from sphinx_framework.serve import lifecycle, store
 from sphinx_framework.serve.datadir import DataDirectory
 from sphinx_framework.serve.log import Log
+from sphinx_framework.serve.orders import pipeline_digest
 from sphinx_framework.serve.process import LocalProcess
 from sphinx_framework.serve.run import _Server
 from sphinx_framework.serve.settings import Settings
@@ -53,7 +54,7 @@ class LocalServer:
         start = LocalProcess.start  # never called: the pool is not started
         made = _Server(self.settings, config, registry, (), None, data, log, start)
         await made.retention.start_clean()
-        await made.dispatcher.recover()
+        await made.dispatcher.recover(pipeline_digest(made.config))
         return made
 
     def close(self):

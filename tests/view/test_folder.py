@@ -94,3 +94,9 @@ def test_viser_and_torch_are_loaded_only_when_something_is_shown():
     code = "import sys, sphinx_framework.cli.view; print({'viser', 'torch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
+def test_an_address_of_another_machine_is_refused_at_once(result_folder, capsys, host):
+    assert main(["view", str(result_folder), "--host", host]) == 2
+    assert f"--host {host}: cannot be listened on" in capsys.readouterr().err

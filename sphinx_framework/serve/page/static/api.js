@@ -27,15 +27,18 @@ export async function ask(path, options = {}) {
     answer = await fetch(path, { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem(0, {
-      title: "The server does not answer",
-      detail: "Is it still running, and is the network there?",
-    });
+    throw unanswered();
   }
   if (answer.ok) return answer;
   const document = await answer.json().catch(() => ({}));
   throw new Problem(answer.status, document, Number(answer.headers.get("Retry-After")) || null);
 }
+
+const unanswered = () =>
+  new Problem(0, {
+    title: "The server does not answer",
+    detail: "Is it still running, and is the network there?",
+  });
 
 export const getJson = async (path, options) => (await ask(path, options)).json();
 
@@ -56,7 +59,11 @@ export function freshKey() {
 /** An address that an <img> can show: with an API key it must be fetched first. */
 export async function picture(url) {
   if (!apiKey()) return url;
-  return URL.createObjectURL(await (await ask(url)).blob());
+  const answer = await ask(url);
+  const blob = await answer.blob().catch(() => {
+    throw unanswered(); // it broke off in the middle
+  });
+  return URL.createObjectURL(blob);
 }
 
 /** Save a file of the server under a name. */

@@ -30,6 +30,20 @@ export async function* follow(job, { signal, lost, found }) {
   }
 }
 
+/** What `work` answers, asked again with growing pauses while the server is away; undefined when stopped. */
+export async function insisted(work, signal) {
+  for (let failures = 0; !signal.aborted; failures += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      const away = error instanceof Problem && (error.status === 0 || error.status === 429 || error.status >= 500);
+      if (!away) throw error;
+      await sleep(Math.min(LONGEST_PAUSE, 500 * 2 ** failures), signal);
+    }
+  }
+  return undefined;
+}
+
 async function* parse(body, signal) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";

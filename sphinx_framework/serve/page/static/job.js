@@ -1,6 +1,6 @@
 // One job as the page knows it, built from its events alone: the same live and after a reload.
 import { picture } from "./api.js";
-import { follow } from "./events.js";
+import { follow, insisted } from "./events.js";
 import { readMasks } from "./mask.js";
 
 export class JobView {
@@ -54,7 +54,7 @@ export class JobView {
     }
     if (name === "preview" || name === "frame") {
       const frame = this.frames[data.index];
-      const url = await picture(data.url);
+      const url = await insisted(() => picture(data.url), this.stopping.signal);
       if (name === "preview") frame.preview = url;
       else Object.assign(frame, { final: url, served: data.served });
       this.told.frame(data.index);
