@@ -45,6 +45,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, arguments.overrides)
     request = CalibrateRequest.asked(vars(arguments), config.num_steps)
     qualities, sampling = request.qualities, _sampling(request, config.num_steps)
+    sampling.check(config.num_steps)
     registry = Registry.from_entry_points()
     fit = _fit(request, config, registry)
     if qualities[0] >= 1 and fit.objective == "paper":

@@ -11,6 +11,7 @@ from rich.table import Table
 from sphinx_framework.cli.answer import print_json
 from sphinx_framework.cli.sizes import read_size
 from sphinx_framework.config import load_config
+from sphinx_framework.engine.admission import check_size
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.errors import ConfigError
 from sphinx_framework.folders.single import open_file, write_file
@@ -29,6 +30,8 @@ def measure(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, arguments.overrides)
     engine = Engine.from_config(config, device=arguments.device)
     scene = load_scene(arguments.scene, size=config.size, fit=config.fit)
+    for size in (scene.targets.image_size, *_sizes(arguments.sizes)):
+        check_size(size, engine.components, config)
     others = [
         load_scene(arguments.scene, size=size, fit=config.fit)
         for size in _sizes(arguments.sizes)

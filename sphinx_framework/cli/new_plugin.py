@@ -70,26 +70,31 @@ def write_plugin(out: Path, name: str, kind: str) -> list[str]:
     from sphinx_framework.testing.contracts import CONTRACTS
 
     package = f"sphinx_framework_{name.replace('-', '_')}"
+    templates = files("sphinx_framework") / "templates" / "new_plugin"
+    component = f"component/{kind}.py.jinja"
+    class_name = "".join(part.capitalize() for part in name.split("-"))
+    written = (templates / component).read_text(encoding="utf-8")
+    if re.search(rf"\b{class_name}\b", written):  # a name of its own would hide that one
+        class_name += kind.capitalize()
     values = {
         "name": name,
         "kind": kind,
         "package": package,
         "distribution": f"sphinx-framework-{name}",
-        "class_name": "".join(part.capitalize() for part in name.split("-")),
+        "class_name": class_name,
         "contract": CONTRACTS[kind].__name__,
         "summary": SUMMARIES[kind],
     }
     environment = Environment(
         undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=False
     )
-    templates = files("sphinx_framework") / "templates" / "new_plugin"
     places = {
         "pyproject.toml": "pyproject.toml.jinja",
         "README.md": "README.md.jinja",
         "test_contract.py": "test_contract.py.jinja",
         f"src/{package}/plugin.py": "plugin.py.jinja",
         f"src/{package}/config.py": "config.py.jinja",
-        f"src/{package}/component.py": f"component/{kind}.py.jinja",
+        f"src/{package}/component.py": component,
     }
     (out / "src" / package).mkdir(parents=True, exist_ok=True)
     (out / "src" / package / "__init__.py").write_text(f'"""{SUMMARIES[kind]}."""\n')

@@ -52,10 +52,21 @@ def scene_sources(
         sources += [(name, partial(_load, name, config, registry)) for name in names]
     else:
         sources += [s for name in given for s in _indexed(Path(name), Path(index), config)]
+    sources = [(name, partial(_named, name, load)) for name, load in sources]
     name, count = Counter(name for name, _ in sources).most_common(1)[0]
     if count > 1:
         raise ConfigError(f"scene {name} is named twice.", hint="Name every scene once.")
     return sources
+
+
+def _named(name: str, load: Callable[[], Scene]) -> Scene:
+    """Load one scene of many: what is wrong with it says which one it is."""
+    try:
+        return load()
+    except SceneError as error:
+        hint = error.hint if "--targets" not in error.hint else "Leave that scene out."
+        said = error.message if name in error.message else f"{name}: {error.message}"
+        raise SceneError(said, hint=hint) from error
 
 
 def scene_names(

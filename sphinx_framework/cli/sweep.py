@@ -44,6 +44,9 @@ def factors(varied: Sequence[str]) -> dict[str, list[Any]]:
             raise ConfigError(
                 f"--vary {text}: expected KEY.PATH=VALUE,VALUE, such as plan.refresh_every=3,5."
             )
+        if key in ("quality", "mode"):
+            plural = {"quality": "--qualities", "mode": "--modes"}[key]
+            raise ConfigError(f"--vary {text}: {key} has an option of its own: {plural} {values}.")
         if key in found:
             raise ConfigError(f"--vary {text}: {key} is varied twice.")
         found[key] = list({repr(value): value for value in map(_value, values.split(","))}.values())

@@ -64,7 +64,7 @@ def admitted(
         scene = fit_scene(scene, size, config.fit)
         scene = replace(scene, warnings=(*scene.warnings, told))
     if mode != "regression":
-        _check_size(scene, components, config)
+        check_size(scene.targets.image_size, components, config)
     return copied(scene).to(device)
 
 
@@ -94,15 +94,15 @@ def check_reused(scene: Scene, coarse: CoarseViews | None, report: QualityReport
             )
 
 
-def _check_size(scene: Scene, components: Components, config: PipelineConfig) -> None:
-    """Sides must be whole tiles of the diffusion model."""
-    height, width = scene.targets.image_size
+def check_size(size: tuple[int, int], components: Components, config: PipelineConfig) -> None:
+    """Sides must be whole tiles of the diffusion model: height and width in pixels."""
+    height, width = size
     fits = _fitting((height, width), components)
     if fits != (height, width):
         side = _side(components)
         raise ConfigError(
             f"{config.pipeline['diffusion'].use!r} works on image sides that are "
-            f"multiples of {side}; this scene is {height}x{width}.",
+            f"multiples of {side}; {height}x{width} is not.",
             hint=f"Fit it, for example with --set size=[{fits[0]},{fits[1]}].",
         )
 

@@ -89,6 +89,11 @@ def read_re10k(path: Path) -> Capture:
         shot = _shot(f"{path}, line {number}", words, frames)
         missing += shot.file is None
         shots += [] if shot.file is None else [shot]
+    if not shots and not missing:
+        raise SceneError(
+            f"{path}: holds no line of RealEstate10K's.",
+            hint="A line is TIME fx fy cx cy 0 0 and 12 numbers of a pose. Name the scene's folder, or a camera file.",
+        )
     if not shots:
         raise SceneError(
             f"{path}: none of its {missing} times has a frame.",

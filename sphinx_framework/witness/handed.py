@@ -36,5 +36,8 @@ def seen(tensor: Tensor) -> tuple[int | bytes, ...]:
 
 
 def owned(answer: Tensor) -> Tensor:
-    """A copy without gradients: a component may write its next answer where this one was."""
-    return answer.detach().clone()
+    """A copy without gradients: a component may write its next answer where this one was.
+
+    A plain tensor: what a class of the component's own does is nobody else's business.
+    """
+    return answer.detach().as_subclass(torch.Tensor).clone()

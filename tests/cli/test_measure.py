@@ -49,3 +49,10 @@ def test_a_time_that_is_none_is_bad_input(command, seconds):
     assert ended.code == 2
     assert "--seconds" in ended.err
     assert not (command.folder / "cost.toml").exists()
+
+
+def test_a_size_that_does_not_fit_is_refused_before_anything_is_measured(command):
+    ended = measured(command, "--sizes", "32x32,50")
+    assert ended.code == 2
+    assert "50x50 is not" in ended.err
+    assert not (command.folder / "cost.toml").exists()

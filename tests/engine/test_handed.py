@@ -186,3 +186,11 @@ def test_double_precision_is_refused_where_it_would_slow_all_that_follows():
         wide = Altered(INNER["diffusion"](), method, torch.Tensor.double)
         with pytest.raises(JobError, match=rf"of torch.float64 in stage '{method}'.*float32"):
             rendered("diffusion", wide)
+
+
+def test_what_a_component_answers_becomes_a_plain_tensor():
+    class Own(torch.Tensor):
+        pass
+
+    kept = owned(torch.ones(2, 3).as_subclass(Own))
+    assert type(kept) is torch.Tensor

@@ -40,3 +40,10 @@ def test_a_folder_with_the_name_of_a_frame_is_none(brought):
     file = re10k(folder, poses)
     (folder / "images/5000.jpg").mkdir()
     same(load_scene(file), clean)
+
+
+def test_a_text_that_holds_no_cameras_is_not_said_to_lack_frames(tmp_path):
+    file = tmp_path / "notes.txt"
+    file.write_text("to do\n")
+    with pytest.raises(SceneError, match="holds no line of RealEstate10K's"):
+        load_scene(file)

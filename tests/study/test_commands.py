@@ -251,6 +251,7 @@ def test_a_sweep_marks_the_pareto_front_over_all_factors(study):
         (("--vary", "plan.refresh_every=3,"), "expected KEY.PATH=VALUE"),
         (("--vary", "plan.stride=1", "--vary", "plan.stride=2"), "varied twice"),
         (("--vary", "plan.strid=1"), "unknown key"),
+        (("--vary", "quality=0.9,1"), "--qualities 0.9,1"),
         (("--vary", "plan.stride={a=1}"), "stride"),
         (("--vary", "mask.opacity=0.3"), "unknown option 'opacity'"),
         (("--refresh", "0"), "refresh_every"),

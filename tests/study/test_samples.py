@@ -197,3 +197,19 @@ def test_progress_hears_of_every_render(tmp_path):
     heard = []
     list(collect(engine(), scenes(2), tmp_path, SAMPLING, rendered=lambda: heard.append(1)))
     assert len(heard) == 2 * 4
+
+
+@pytest.mark.parametrize(
+    ("wished", "told"),
+    [
+        ({"starts": (2,), "steps": (1, 2)}, "--steps 2: of 4 steps"),
+        ({"few_steps": (4,)}, "--few-steps 4: of 4 steps"),
+    ],
+)
+def test_steps_that_no_plan_can_have_are_refused(wished, told):
+    with pytest.raises(ConfigError, match=told):
+        Sampling(**wished).check(4)
+
+
+def test_steps_that_some_start_leaves_are_not():
+    Sampling(starts=(0, 2), steps=(1, 3, None), few_steps=(3,)).check(4)

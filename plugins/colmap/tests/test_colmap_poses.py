@@ -88,6 +88,8 @@ def test_the_photo_that_shows_something_else_is_named(room):
         (torch.zeros(2, 1, 64, 64), "finite photos"),
         (torch.full((2, 3, 64, 64), torch.nan), "finite photos"),
         (torch.zeros(2, 3, 64, 64), "overlap too little"),
+        (torch.rand(2, 3, 14, 20), "20x14 pixels are too small"),
+        (torch.rand(2, 3, 56, 4000), r"4000x56 pixels \(1024x14 when .* too small"),
     ],
 )
 def test_unusable_photos_are_refused(photos, told):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sphinx_framework.engine.engine import Engine
+from sphinx_framework.errors import ConfigError
 from sphinx_framework.frame_plan import FramePlan, Walk, as_rendered, full_diffusion
 from sphinx_framework.policy.schedule import Mode
 from sphinx_framework.study.evaluate.settings import Settings, engine_settings
@@ -52,6 +53,20 @@ class Sampling:
                 named = self.solvers if steps >= SOLVERS_DIFFER else ()
                 tried += [FramePlan(start, Walk(steps, solver)) for solver in (None, *named)]
         return (*tried, as_rendered(num_steps))
+
+    def check(self, num_steps: int) -> None:
+        """Raise :class:`ConfigError` for numbers of steps that no plan of this grid can have."""
+        starts = self.starts or (0,)
+        for name, wished, most in (
+            ("--steps", self.steps, num_steps - min(starts) - 1),
+            ("--few-steps", self.few_steps, num_steps - 1),
+        ):
+            for steps in wished:
+                if steps is not None and steps > most:
+                    raise ConfigError(
+                        f"{name} {steps}: of {num_steps} steps no start leaves so many.",
+                        hint=f"Choose 1..{most}, or 'every' for every step.",
+                    )
 
     def settings(self, engine: Engine) -> Settings:
         """What the scores depend on; step policy (and in mode ``coarse`` the mask) do not count."""

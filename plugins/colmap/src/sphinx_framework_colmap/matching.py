@@ -7,12 +7,14 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from sphinx_framework.errors import SceneError
 from sphinx_framework_colmap.config import ColmapConfig
 from sphinx_framework_colmap.quiet_colmap import pycolmap
 
 SEED = 0
 # Finds the faint corners of soft photos; COLMAP's own is 0.0067.
 _PEAK = 0.003
+_SMALLEST = 32  # pixels of the shorter side
 _RATIO = 0.85
 DATABASE, PHOTOS = "photos.db", "photos"
 
@@ -59,6 +61,12 @@ def match_photos(
     height, width = photos.shape[1:3]
     scale = min(1.0, config.max_side / max(height, width))
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    if min(size) < _SMALLEST:  # the detector crashes below 16
+        shrunk = "" if scale == 1 else f" ({size[1]}x{size[0]} when the longer side is scaled down)"
+        raise SceneError(
+            f"photos of {width}x{height} pixels{shrunk} are too small to find cameras for.",
+            hint=f"The shorter side must have {_SMALLEST} pixels; crop long strips.",
+        )
     matched = Matched(folder=folder, size=size, scale=size[1] / width)
     matched.photos.mkdir(parents=True)
     for index, photo in enumerate(photos):
