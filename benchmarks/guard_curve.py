@@ -58,12 +58,13 @@ def of_plan(
     images, coarse = result.images, result.coarse
     lateness = torch.full((len(kept),), plan.start / engine.config.num_steps)
     model = engine.components.diffusion
-    served = as_served(model, last, images, coarse.images, coarse.opacity, lateness=lateness)
+    known = target_evidence(scene, coarse)
+    served = as_served(model, last, images, known, lateness=lateness)
     truth = scene.target_images
     judge = engine.components.quality
     told = torch.zeros(len(images))
     if isinstance(judge, LossEstimator):
-        told = judge.lost(images, target_evidence(scene, coarse))
+        told = judge.lost(images, known)
     return Frames(
         lost=(psnr(coarse.images, truth) - psnr(served, truth))[kept],
         told=told[kept],

@@ -6,11 +6,16 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from sphinx_framework.engine.handed import coarse_tensors, scene_tensors, unknowing
+from sphinx_framework.engine.handed import (
+    coarse_tensors,
+    evidence_tensors,
+    scene_tensors,
+    unknowing,
+)
 from sphinx_framework.engine.layout_checks import layout_problem
 from sphinx_framework.protocols import BatchingModel, FinishingModel, Sampler, SolverStep
 from sphinx_framework.samplers import SigmaSampler
-from sphinx_framework.types import ClipLayout, CoarseViews, Scene
+from sphinx_framework.types import ClipLayout, CoarseViews, Scene, ScoreEvidence
 from sphinx_framework.witness import Witness, kind_of
 from sphinx_framework.witness.handed import owned
 
@@ -181,10 +186,10 @@ class CheckedDiffusion:
         self._of_a_network(images, "images", "decode")
         return owned(images)
 
-    def finish(self, refined: Tensor, renders: Tensor, opacity: Tensor | None) -> Tensor:
+    def finish(self, refined: Tensor, evidence: ScoreEvidence) -> Tensor:
         """Pass on and check."""
-        with self._witness.asked("decode", refined=refined, renders=renders, opacity=opacity):
-            images = self._inner.finish(refined, renders, opacity)
+        with self._witness.asked("decode", refined=refined, **evidence_tensors(evidence)):
+            images = self._inner.finish(refined, evidence)
         shape, dtype = tuple(refined.shape), refined.dtype
         self._witness.placed(images, "finished images", "decode", shape, dtype, refined.device)
         self._witness.in_range(images, "finished images", "decode", 1)

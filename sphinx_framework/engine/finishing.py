@@ -1,4 +1,4 @@
-"""From refined frames to served ones: what the model makes of them and their renders."""
+"""From refined frames to served ones: what the model makes of them and of the evidence."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from sphinx_framework.engine.composite import FEATHER_PIXELS, composited, with_r
 from sphinx_framework.engine.decisions import Decisions
 from sphinx_framework.engine.request_state import Request
 from sphinx_framework.protocols import FinishingModel
-from sphinx_framework.types import CoarseViews
+from sphinx_framework.types import CoarseViews, ScoreEvidence
 
 
 @torch.no_grad()
@@ -21,28 +21,26 @@ def finished(
 ) -> dict[int, Tensor]:
     """Frames as they are served, by target; called behind the guard, which must see the painted.
 
-    The model finishes them, where it is asked to, and kept pixels are the render's again; else the
-    render's share is mixed in.
+    The model finishes them by all that is known of them, where it is asked to, and kept pixels are
+    the render's again; else the render's share is mixed in.
     """
     wanted = request.config.composite
     if not refined or not (wanted.finish or wanted.render_share > 0):
         return dict(refined)
     targets = list(refined)
     frames = torch.stack(list(refined.values()))
-    renders = _of(coarse.images, targets).to(frames)
-    opacity = None if coarse.opacity is None else _of(coarse.opacity, targets).to(frames)
     starts = frames.new_tensor([decisions.starts[target] for target in targets])
     with request.timing("decode"):
         frames = as_served(
             request.components.diffusion,
             wanted,
             frames,
-            renders,
-            opacity,
+            request.known(coarse).rows(targets),
             lateness=starts / request.config.num_steps,
         )
     if wanted.finish and decisions.keep is not None:
         mask = ~_of(decisions.keep, targets).to(frames.device)
+        renders = _of(coarse.images, targets).to(frames)
         frames = composited(frames, renders, mask, FEATHER_PIXELS)
     return dict(zip(targets, frames, strict=True))
 
@@ -51,8 +49,7 @@ def as_served(
     model: Any,
     wanted: CompositeConfig,
     frames: Float[Tensor, "V 3 H W"],
-    renders: Float[Tensor, "V 3 H W"],
-    opacity: Float[Tensor, "V H W"] | None,
+    evidence: ScoreEvidence,
     *,
     lateness: Float[Tensor, " V"],
 ) -> Float[Tensor, "V 3 H W"]:
@@ -63,8 +60,8 @@ def as_served(
     """
     if wanted.finish:
         finisher: FinishingModel = model
-        return finisher.finish(frames, renders, opacity).clamp(0, 1)
-    return with_render_share(frames, renders, wanted.render_share, lateness)
+        return finisher.finish(frames, evidence).clamp(0, 1)
+    return with_render_share(frames, evidence.renders.to(frames), wanted.render_share, lateness)
 
 
 def _of(frames: Tensor, targets: Sequence[int]) -> Tensor:

@@ -313,22 +313,21 @@ class BatchingModel(Protocol):
 
 @runtime_checkable
 class FinishingModel(Protocol):
-    """What a diffusion model may add: served frames, of refined frames and their renders.
+    """What a diffusion model may add: served frames, of refined frames and what is known of them.
 
-    Both are estimates of the same frame with different errors, and a model may know which to trust
-    where. The engine asks where ``composite.finish`` says so, after the guard has judged what the
-    model painted.
+    The refined frame, the render and the photos seen from there are estimates of the same frame
+    with different errors, and a model may know which to trust where. The engine asks where
+    ``composite.finish`` says so, after the guard has judged what the model painted.
     """
 
     def finish(
         self,
         refined: Float[Tensor, "V 3 H W"],
-        renders: Float[Tensor, "V 3 H W"],
-        opacity: Float[Tensor, "V H W"] | None,
+        evidence: ScoreEvidence,
     ) -> Float[Tensor, "V 3 H W"]:
         """Images in [0, 1] to images in [0, 1], each for itself.
 
-        refined: with carried detail where the pipeline carries it. renders: of the regression
-        stage, with their opacity in [0, 1] where it is known.
+        refined: with carried detail where the pipeline carries it. evidence: the same views', row
+        for row; its opacity and its warps may be unknown.
         """
         ...

@@ -92,7 +92,8 @@ def read_re10k(path: Path) -> Capture:
     if not shots and not missing:
         raise SceneError(
             f"{path}: holds no line of RealEstate10K's.",
-            hint="A line is TIME fx fy cx cy 0 0 and 12 numbers of a pose. Name the scene's folder, or a camera file.",
+            hint="A line is TIME fx fy cx cy 0 0 and 12 numbers of a pose; name such a file, or "
+            "the scene's folder.",
         )
     if not shots:
         raise SceneError(

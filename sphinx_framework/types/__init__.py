@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -147,11 +148,16 @@ class ScoreEvidence:
 
     def rows(self, chosen: Sequence[int]) -> "ScoreEvidence":
         """The evidence of some of the images, in that order."""
-        index = list(chosen)
+
+        def of(x: Tensor | None, dim: int) -> Any:
+            # Slices, not an index: that would have to travel to the device.
+            rows = [] if x is None else [x.narrow(dim, row, 1) for row in chosen]
+            return torch.cat(rows, dim) if rows else x if x is None else x.narrow(dim, 0, 0)
+
         return ScoreEvidence(
             inputs=self.inputs,
-            renders=self.renders[index],
-            opacity=None if self.opacity is None else self.opacity[index],
-            warps=None if self.warps is None else self.warps[:, index],
-            inside=None if self.inside is None else self.inside[:, index],
+            renders=of(self.renders, 0),
+            opacity=of(self.opacity, 0),
+            warps=of(self.warps, 1),
+            inside=of(self.inside, 1),
         )

@@ -6,6 +6,7 @@ import pytest
 import torch
 from engines import CPU, FixedMask, FixedSteps, engine_with, fixed_engine
 
+from sphinx_framework.engine.scoring import target_evidence
 from sphinx_framework.errors import ConfigError, JobError
 from sphinx_framework.testing.fakes import FakeConfig, FakeDiffusion, fake_scene
 from sphinx_framework.testing.pipeline import fake_engine
@@ -14,9 +15,9 @@ from sphinx_framework.testing.pipeline import fake_engine
 class Finishing(FakeDiffusion):
     """A quarter of the render in every frame, more where the render is opaque."""
 
-    def finish(self, refined, renders, opacity):
-        weight = 0.25 + 0.25 * opacity[:, None]
-        return refined + weight * (renders - refined)
+    def finish(self, refined, evidence):
+        weight = 0.25 + 0.25 * evidence.opacity[:, None]
+        return refined + weight * (evidence.renders - refined)
 
 
 def finishing_engine(starts, evidence=None, **parts):
@@ -42,7 +43,7 @@ def test_full_diffusion_is_finished_too():
     finished = finishing_engine((10,) * 4).render(fake_scene(), mode="diffusion")
     model = Finishing(FakeConfig(), CPU)
     coarse = plain.coarse
-    wanted = model.finish(plain.images, coarse.images, coarse.opacity)
+    wanted = model.finish(plain.images, target_evidence(fake_scene(), coarse))
     torch.testing.assert_close(finished.images, wanted, rtol=0, atol=1e-6)
 
 
@@ -53,8 +54,8 @@ def test_the_guard_sees_what_was_painted_and_withheld_frames_stay_renders():
         def decode(self, latents):
             return torch.zeros_like(super().decode(latents))
 
-        def finish(self, refined, renders, opacity):
-            return renders.clone()
+        def finish(self, refined, evidence):
+            return evidence.renders.clone()
 
     black, all_of_it = Black(FakeConfig(), CPU), {"least": 1.0, "tolerance": 0.01}
     engine = finishing_engine((10, 20, 30, 50), all_of_it, diffusion=black)
@@ -72,8 +73,8 @@ def test_a_finish_that_loses_what_is_proven_is_not_served():
             return renders[: len(latents)].clone()
 
     class Spoiling(Faithful):
-        def finish(self, refined, renders, opacity):
-            made = super().finish(refined, renders, opacity)
+        def finish(self, refined, evidence):
+            made = super().finish(refined, evidence)
             made[1] = 0
             return made
 
@@ -99,8 +100,8 @@ def test_a_finish_that_loses_what_is_proven_is_not_served():
 
 def test_finished_pixels_outside_of_the_region_are_still_the_regression_models():
     class Brighter(Finishing):
-        def finish(self, refined, renders, opacity):
-            return (super().finish(refined, renders, opacity) + 0.1).clamp(0, 1)
+        def finish(self, refined, evidence):
+            return (super().finish(refined, evidence) + 0.1).clamp(0, 1)
 
     parts = {"mask": FixedMask(*[(9, 14, 17, 22)] * 4), "diffusion": Brighter(FakeConfig(), CPU)}
     result = finishing_engine((10,) * 4, **parts).render(fake_scene(), mode="selective")
@@ -124,8 +125,8 @@ def test_to_finish_is_asked_only_of_models_that_can():
 )
 def test_wrong_finished_frames_are_named(answer, says):
     class Wrong(Finishing):
-        def finish(self, refined, renders, opacity):
-            return answer(super().finish(refined, renders, opacity))
+        def finish(self, refined, evidence):
+            return answer(super().finish(refined, evidence))
 
     engine = finishing_engine((10,) * 4, diffusion=Wrong(FakeConfig(), CPU))
     with pytest.raises(JobError, match=says) as caught:

@@ -291,7 +291,17 @@ def test_native_precision_is_bfloat16_where_the_processor_has_it(there, monkeypa
 
 
 @pytest.mark.parametrize(
-    "name", ["depth", "autoencoder", "denoiser", "finisher", "quality", "likeness", "guard"]
+    "name",
+    [
+        "depth",
+        "autoencoder",
+        "denoiser",
+        "finisher",
+        "photo_finisher",
+        "quality",
+        "likeness",
+        "guard",
+    ],
 )
 def test_packaged_weights_say_what_they_were_trained_on_and_their_licence(name):
     path = files("sphinx_framework_lite") / "weights" / f"{name}.safetensors"

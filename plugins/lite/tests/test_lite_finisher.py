@@ -7,6 +7,7 @@ from sphinx_framework.config import load_config
 from sphinx_framework.engine.engine import Engine
 from sphinx_framework.metrics import gradient_similarity, psnr, ssim
 from sphinx_framework.scenes.load import load_scene
+from sphinx_framework.types import ScoreEvidence
 from sphinx_framework_lite.config import DiffusionConfig
 from sphinx_framework_lite.finisher import Finisher
 from sphinx_framework_lite.model import LiteDiffusion
@@ -19,6 +20,17 @@ def pictures(size=(48, 80), count=3, seed=0):
     return torch.rand(count, 3, *size, generator=generator)
 
 
+def evidence_of(renders, warps=2, opacity=None):
+    count, size = len(renders), tuple(renders.shape[-2:])
+    photos = (
+        torch.stack([pictures(size, count, seed=5 + i) for i in range(warps)]) if warps else None
+    )
+    inside = None if photos is None else torch.ones_like(photos[:, :, 0])
+    return ScoreEvidence(
+        inputs=renders[:2], renders=renders, opacity=opacity, warps=photos, inside=inside
+    )
+
+
 def test_untrained_it_is_the_mean_of_both():
     refined, renders = pictures(), pictures(seed=1)
     finished = Finisher().eval()(refined, renders, torch.ones(3, 48, 80))
@@ -29,7 +41,7 @@ def test_untrained_it_is_the_mean_of_both():
 def test_any_size_and_number_stay_pictures(size):
     model = LiteDiffusion(DiffusionConfig(), CPU)
     refined, renders = pictures(size, 9), pictures(size, 9, seed=1)
-    finished = model.finish(refined, renders, None)
+    finished = model.finish(refined, evidence_of(renders))
     assert finished.shape == refined.shape
     assert 0 <= float(finished.min()) <= float(finished.max()) <= 1
 
@@ -37,8 +49,8 @@ def test_any_size_and_number_stay_pictures(size):
 def test_an_unknown_opacity_counts_as_opaque():
     model = LiteDiffusion(DiffusionConfig(), CPU)
     refined, renders = pictures(), pictures(seed=1)
-    opaque = model.finish(refined, renders, torch.ones(3, 48, 80))
-    assert torch.equal(model.finish(refined, renders, None), opaque)
+    opaque = model.finish(refined, evidence_of(renders, opacity=torch.ones(3, 48, 80)))
+    assert torch.equal(model.finish(refined, evidence_of(renders)), opaque)
 
 
 def test_finished_frames_are_nearer_to_the_truth_than_those_with_a_share_of_the_render():

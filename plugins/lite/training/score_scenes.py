@@ -7,7 +7,8 @@ Scenes in turns: procedural ones, the same dressed in photographs, and layered p
 same network with worn weights (every weight changed by a random share of its layer's deviation):
 what a worse model paints. They carry what the autoencoder lost of the render, as the product serves
 them. One file a scene, so that a killed run goes on. ``--split report`` takes the plain scenes of
-that split only, and ``--captures FOLDER:4-10,8-18`` pairs of frames of posed captures.
+that split only, ``--captures FOLDER:4-10,8-18`` pairs of frames of posed captures; ``--walks few``
+makes three of the walks at the shipped temperature, for the finisher's training.
 """
 
 import argparse
@@ -32,6 +33,7 @@ COLD = ((0, 1), (0, 5), (20, 1), (20, 3), (30, 1), (30, 3), (40, 1))
 WARM = ((0, 1), (0, 3), (0, 8), (10, 3), (20, 2), (30, 1), (30, 3))
 WORN = ((0, 1), (0, 3), (20, 2), (30, 1), (40, 1))
 LONG = ((0, 25),)
+FEW = ((40, 1), (30, 2), (0, 3))
 WEAR = (0.15, 0.5)
 
 
@@ -47,18 +49,21 @@ def worn(model: LiteDiffusion, share: float, seed: int) -> LiteDiffusion:
 
 
 def systems(
-    models: dict[float, LiteDiffusion], scene: Scene, coarse: CoarseViews, seed: int, long: bool
+    models: dict[float, LiteDiffusion], scene: Scene, coarse: CoarseViews, seed: int, walks: str
 ) -> Iterator[tuple[str, Tensor]]:
     """Images of every system with its name, with the render's detail, as they are judged."""
     opacity = torch.ones_like(coarse.images[:, :1])
     if coarse.opacity is not None:
         opacity = coarse.opacity[:, None]
     wear = float(np.random.default_rng([seed, 31]).uniform(*WEAR))
-    drawn_models = [
-        (f"at {SHIPPED:g}", models[SHIPPED], COLD + LONG * long),
-        (f"at {SAMPLE:g}", models[SAMPLE], WARM + LONG * long),
-        (f"worn {wear:.2f}", worn(models[SHIPPED], wear, seed), WORN),
-    ]
+    long = seed % 4 == 1
+    drawn_models = [(f"at {SHIPPED:g}", models[SHIPPED], FEW)]
+    if walks == "all":
+        drawn_models = [
+            (f"at {SHIPPED:g}", models[SHIPPED], COLD + LONG * long),
+            (f"at {SAMPLE:g}", models[SAMPLE], WARM + LONG * long),
+            (f"worn {wear:.2f}", worn(models[SHIPPED], wear, seed), WORN),
+        ]
     yield "regression", coarse.images
     for name, model, plans in drawn_models:
         clip = Clip(model, scene, coarse, seed=seed)
@@ -79,6 +84,7 @@ def main() -> None:
     parser.add_argument("--split", default="train")
     parser.add_argument("--captures", nargs="*", metavar="FOLDER:FIRST-LAST,...")
     parser.add_argument("--side", type=int, default=SIDE)
+    parser.add_argument("--walks", choices=("all", "few"), default="all", help="few: as served")
     parser.add_argument("--first", type=int, default=300)
     parser.add_argument("--count", type=int, default=90)
     options = parser.parse_args()
@@ -94,7 +100,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     for index, scene in drawn(options):
         coarse = stage.predict(scene)
-        found = dict(systems(models, scene, coarse, seed=index, long=index % 4 == 1))
+        found = dict(systems(models, scene, coarse, index, options.walks))
         half = (options.out / f"{index:04d}").with_suffix(".tmp.npz")
         np.savez(half, **stored(scene, coarse, found))
         half.replace(options.out / f"{index:04d}.npz")

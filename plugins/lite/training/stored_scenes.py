@@ -24,18 +24,19 @@ from sphinx_framework_lite.scenes.textures import texture
 MOST_TARGETS = 6
 
 
-def layered(pool: list[Tensor], seed: int) -> Scene:
+def layered(pool: list[Tensor], seed: int, side: int) -> Scene:
     """A layered scene of photographs, its first and last frame the inputs."""
     random = np.random.default_rng([seed, 20])
     planes = layers(pool, random)
     poses, k = path(random, (0.05, 1.3))
-    images, depth = rendered(planes, poses, k, SIDE)
+    images, depth = rendered(planes, poses, k, side)
     images = (images + random.normal(0, random.uniform(0, 0.012), images.shape)).clip(0, 1)
     frames = torch.from_numpy(images).float().permute(0, 3, 1, 2)
+    k = k * np.float32([[side / SIDE], [side / SIDE], [1]])
     cameras = Cameras(
         world_from_camera=torch.from_numpy(poses),
         intrinsics=torch.from_numpy(k)[None].repeat(FRAMES, 1, 1),
-        image_size=(SIDE, SIDE),
+        image_size=(side, side),
     )
     low, high = np.quantile(depth, [0.002, 0.998])
     ends, between = [0, FRAMES - 1], list(range(1, FRAMES - 1))
@@ -63,7 +64,7 @@ def drawn(options: argparse.Namespace) -> Iterator[tuple[int, Scene]]:
             continue
         kind = index % 3 if photos is not None else 0
         if kind == 2:
-            yield index, layered(pool, 500000 + index)
+            yield index, layered(pool, 500000 + index, options.side)
             continue
         world.texture = texture  # type: ignore[assignment]
         if photos is not None and kind == 1:
