@@ -29,13 +29,16 @@ def finished(
         return dict(refined)
     targets = list(refined)
     frames = torch.stack(list(refined.values()))
+    known = ScoreEvidence(inputs=request.scene.images, renders=coarse.images)
+    if wanted.finish:  # warps, too, which cost something
+        known = request.known(coarse)
     starts = frames.new_tensor([decisions.starts[target] for target in targets])
     with request.timing("decode"):
         frames = as_served(
             request.components.diffusion,
             wanted,
             frames,
-            request.known(coarse).rows(targets),
+            known.rows(targets),
             lateness=starts / request.config.num_steps,
         )
     if wanted.finish and decisions.keep is not None:
