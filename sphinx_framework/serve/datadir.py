@@ -25,7 +25,7 @@ class DataDirectory:
                 f"--data {root}: cannot be used: {error.strerror}.", hint="Choose another folder."
             ) from None
         self.scenes, self.jobs, self.tmp = (self.root / n for n in ("scenes", "jobs", "tmp"))
-        self.lost, self._pipeline = self.root / "lost", self.root / "pipeline"
+        self.lost = self.root / "lost"
         shutil.rmtree(self.tmp, ignore_errors=True)
         for folder in (self.scenes, self.jobs, self.tmp):
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -113,17 +113,6 @@ class DataDirectory:
                 except OSError:
                     continue  # removed meanwhile
         return total
-
-    def other_pipeline(self, digest: str) -> bool:
-        """Whether the server before this one ran another pipeline, by its digest."""
-        try:
-            return self._pipeline.read_text(errors="replace").strip() != digest
-        except FileNotFoundError:
-            return False
-
-    def note_pipeline(self, digest: str) -> None:
-        """Say what this server runs, once no job is left that waits for another one."""
-        durable_write(self._pipeline, (digest + "\n").encode())
 
     def close(self) -> None:
         """Give the lock back."""

@@ -64,9 +64,9 @@ class Dispatcher:
         """
         for row in reversed(await self.database.persist(store.last_succeeded, REMEMBERED)):
             self.predictor.observe(work_of(row), row["predicted_seconds"])
-        other = self.data.other_pipeline(pipeline)
+        last = await self.database.persist(store.last_pipeline)
         for row in await self.database.persist(store.unfinished):
-            if other:
+            if last not in (None, pipeline):
                 error = job_error("internal", OTHER_PIPELINE, "Send it again.")
                 row = await self.database.persist(lifecycle.refuse, row["id"], error)
                 self.log.error("job failed: accepted for another pipeline", job=row["id"])
@@ -77,7 +77,7 @@ class Dispatcher:
                 self.add(row)
             else:
                 self.metrics.finished.labels(row["status"]).inc()
-        self.data.note_pipeline(pipeline)
+        await self.database.persist(store.note_pipeline, pipeline)
 
     def start(self) -> None:
         """Begin to hand out jobs and to watch the workers."""

@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping, delete, func, insert, select, update
 
 from sphinx_framework.serve.database import Transaction
 from sphinx_framework.serve.journal import append
-from sphinx_framework.serve.tables import events, files, jobs
+from sphinx_framework.serve.tables import events, files, jobs, pipeline
 
 FINAL = ("succeeded", "failed", "canceled")
 STATUSES = ("queued", "running", *FINAL)
@@ -67,6 +67,17 @@ def page(
     order = jobs.c.number.desc() if newest_first else jobs.c.number.asc()
     rows = transaction.connection.execute(query.order_by(order).limit(limit + 1)).mappings().all()
     return list(rows[:limit]), len(rows) > limit
+
+
+def last_pipeline(transaction: Transaction) -> str | None:
+    """Digest of what the last server ran, or none before the first one."""
+    return transaction.connection.execute(select(pipeline.c.digest)).scalar()
+
+
+def note_pipeline(transaction: Transaction, digest: str) -> None:
+    """Say what this server runs, once no job waits for another one."""
+    transaction.connection.execute(delete(pipeline))
+    transaction.connection.execute(insert(pipeline).values(number=1, digest=digest))
 
 
 def unfinished(transaction: Transaction) -> list[Row]:

@@ -25,6 +25,14 @@ home = Table(
     Column("token", String(64), nullable=False),
 )
 
+# What the last server ran: its queued jobs were accepted for that.
+pipeline = Table(
+    "pipeline",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("digest", String(64), nullable=False),
+)
+
 jobs = Table(
     "jobs",
     metadata,
