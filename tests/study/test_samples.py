@@ -202,8 +202,9 @@ def test_progress_hears_of_every_render(tmp_path):
 @pytest.mark.parametrize(
     ("wished", "told"),
     [
-        ({"starts": (2,), "steps": (1, 2)}, "--steps 2: of 4 steps"),
-        ({"few_steps": (4,)}, "--few-steps 4: of 4 steps"),
+        ({"starts": (0, 2), "steps": (2, 3)}, "--steps 2,3: from start 2 only 2 are left"),
+        ({"steps": (9,)}, "--steps 9: from start 0 only 4"),
+        ({"few_steps": (4,)}, "--few-steps 4: the pipeline has 4 steps"),
     ],
 )
 def test_steps_that_no_plan_can_have_are_refused(wished, told):
@@ -211,5 +212,6 @@ def test_steps_that_no_plan_can_have_are_refused(wished, told):
         Sampling(**wished).check(4)
 
 
-def test_steps_that_some_start_leaves_are_not():
-    Sampling(starts=(0, 2), steps=(1, 3, None), few_steps=(3,)).check(4)
+def test_where_some_walk_fits_every_start_the_others_are_left_out():
+    Sampling(starts=(0, 2), steps=(1, 3), few_steps=(3,)).check(4)
+    Sampling(starts=(0, 3), steps=(5, None)).check(4)

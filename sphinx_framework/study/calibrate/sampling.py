@@ -55,18 +55,22 @@ class Sampling:
         return (*tried, as_rendered(num_steps))
 
     def check(self, num_steps: int) -> None:
-        """Raise :class:`ConfigError` for numbers of steps that no plan of this grid can have."""
-        starts = self.starts or (0,)
-        for name, wished, most in (
-            ("--steps", self.steps, num_steps - min(starts) - 1),
-            ("--few-steps", self.few_steps, num_steps - 1),
-        ):
-            for steps in wished:
-                if steps is not None and steps > most:
-                    raise ConfigError(
-                        f"{name} {steps}: of {num_steps} steps no start leaves so many.",
-                        hint=f"Choose 1..{most}, or 'every' for every step.",
-                    )
+        """Raise :class:`ConfigError` for a start that no walk fits, and for too long schedules."""
+        most = num_steps - 1
+        for steps in self.few_steps:
+            if steps > most:
+                raise ConfigError(
+                    f"--few-steps {steps}: the pipeline has {num_steps} steps in all.",
+                    hint=f"Choose 1..{most}.",
+                )
+        for start in self.starts or (0,):
+            left = num_steps - start
+            if all(steps is not None and steps >= left for steps in self.steps):
+                asked = ",".join(map(str, self.steps))
+                raise ConfigError(
+                    f"--steps {asked}: from start {start} only {left} are left.",
+                    hint="Choose fewer, or 'every' for every step.",
+                )
 
     def settings(self, engine: Engine) -> Settings:
         """What the scores depend on; step policy (and in mode ``coarse`` the mask) do not count."""
