@@ -30,11 +30,12 @@ def measure(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, arguments.overrides)
     engine = Engine.from_config(config, device=arguments.device)
     scene = load_scene(arguments.scene, size=config.size, fit=config.fit)
-    for size in (scene.targets.image_size, *_sizes(arguments.sizes)):
+    sizes = _sizes(arguments.sizes)
+    for size in (scene.targets.image_size, *sizes):
         check_size(size, engine.components, config)
     others = [
         load_scene(arguments.scene, size=size, fit=config.fit)
-        for size in _sizes(arguments.sizes)
+        for size in sizes
         if size != scene.targets.image_size
     ]
     cost, samples = measure_costs(engine, scene, arguments.seconds, others)

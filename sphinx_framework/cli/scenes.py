@@ -64,9 +64,11 @@ def _named(name: str, load: Callable[[], Scene]) -> Scene:
     try:
         return load()
     except SceneError as error:
-        hint = error.hint if "--targets" not in error.hint else "Leave that scene out."
-        said = error.message if name in error.message else f"{name}: {error.message}"
-        raise SceneError(said, hint=hint) from error
+        if "--targets" in error.hint:  # no option of a study
+            error.hint = "Leave that scene out."
+        if name not in error.message:
+            error.told_by(name)
+        raise
 
 
 def scene_names(

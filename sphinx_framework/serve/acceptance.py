@@ -1,8 +1,6 @@
 """Accepting a job: everything is checked first; then scene, job and first event become durable."""
 
 import asyncio
-import hashlib
-import json
 import secrets
 import shutil
 import time
@@ -20,7 +18,7 @@ from sphinx_framework.serve.body import Part
 from sphinx_framework.serve.database import Transaction
 from sphinx_framework.serve.datadir import durable_write
 from sphinx_framework.serve.dispatcher import Dispatcher
-from sphinx_framework.serve.orders import CAMERAS, SHA
+from sphinx_framework.serve.orders import CAMERAS, SHA, digest
 from sphinx_framework.serve.predict import Work
 from sphinx_framework.serve.problems import Problem
 from sphinx_framework.serve.requests import (
@@ -305,13 +303,9 @@ def _check_parts(by_name: dict[str, list[Part]]) -> None:
 def _fingerprint(request: JobRequest, filled: dict[str, Any], scene_id: str) -> str:
     """Of a request as it was asked, and of the same with this config's defaults filled in."""
     return (
-        _digest([request.model_dump(mode="json"), scene_id])[:HALF]
-        + _digest([filled, scene_id])[HALF:]
+        digest([request.model_dump(mode="json"), scene_id])[:HALF]
+        + digest([filled, scene_id])[HALF:]
     )
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _same(one: str, other: str) -> bool:

@@ -130,8 +130,7 @@ class Desk:
         if isinstance(error, CanceledError):
             attempt.send("canceled")
             return
-        cause = reason(error)
-        attempt.send("failed", error=failure(error), cause=cause)
+        attempt.send("failed", cause=reason(error), error=failure(error))
 
     def _over(self, attempt: Attempt) -> None:
         identity = attempt.order["job"]

@@ -46,7 +46,12 @@ def order_of(row: Row, data: DataDirectory, room_seconds: float | None = None) -
 def pipeline_digest(config: PipelineConfig) -> str:
     """Of everything that decides what a stored job's frames are, and is not stored with it."""
     decided = config.model_dump(mode="json", exclude={"name", "mode", "quality"})
-    return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
+    return digest(decided)
+
+
+def digest(value: Any) -> str:
+    """Of anything that is JSON, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def scene_path(scene_id: str, data: DataDirectory) -> str:

@@ -150,9 +150,10 @@ class ScoreEvidence:
         """The evidence of some of the images, in that order."""
 
         def of(x: Tensor | None, dim: int) -> Any:
+            if x is None or not chosen:
+                return x if x is None else x.narrow(dim, 0, 0)
             # Slices, not an index: that would have to travel to the device.
-            rows = [] if x is None else [x.narrow(dim, row, 1) for row in chosen]
-            return torch.cat(rows, dim) if rows else x if x is None else x.narrow(dim, 0, 0)
+            return torch.cat([x.narrow(dim, row, 1) for row in chosen], dim)
 
         return ScoreEvidence(
             inputs=self.inputs,

@@ -19,6 +19,7 @@ from half_precision import half_precision
 from score_examples import stored_evidence
 from similarity import gradient_similarity, psnr, sharpness, ssim
 from torch import Tensor
+from train_finisher import turned
 from train_refinement import LARGEST_BATCHED, picture_loss
 
 from sphinx_framework_lite.photo_finisher import PhotoFinisher, trusted
@@ -78,11 +79,7 @@ class Frames:
         chance = torch.rand(6, generator=generator)
         kind = "hot" if chance[0] < HOT and "hot" in self._painted else "cold"
         rows = torch.randint(len(self._painted[kind][0]), (count,), generator=generator)
-        batch = self.take(kind, rows)
-        axes = [axis for axis, drawn in ((-1, chance[1]), (-2, chance[2])) if drawn < 0.5]
-        batch = {name: x.flip(axes) if axes else x for name, x in batch.items()}
-        if chance[3] < 0.5:
-            batch = {name: x.mT.contiguous() for name, x in batch.items()}
+        batch = turned(self.take(kind, rows), chance[1:4])
         if chance[4] < 0.5:
             batch |= {name: batch[name].flip(1) for name in ("photos", "inside")}
         if chance[5] < BARE:
@@ -167,7 +164,7 @@ def main() -> None:
         if int(4 * run.progress) > quarter:
             quarter = int(4 * run.progress)
             told()
-    if quarter >= 4 and begun >= 4:  # finished before: only measured
+    if begun >= 4:  # finished before: only measured
         told()
     run.save()
     name = "photo_finisher.safetensors"  # what `weights = FOLDER` reads

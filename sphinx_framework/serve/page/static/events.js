@@ -20,15 +20,20 @@ export async function* follow(job, { signal, lost, found }) {
       }
     } catch (error) {
       if (signal.aborted) return;
-      const lasting = error instanceof Problem && error.status >= 400 && error.status < 500;
-      if (lasting && error.status !== 429) throw error;
+      if (isLasting(error)) throw error;
     }
-    const pause = Math.min(LONGEST_PAUSE, 500 * 2 ** failures);
+    const pause = pauseAfter(failures);
     failures += 1;
     if (failures > 1) lost(pause / 1000);
     await sleep(pause, signal);
   }
 }
+
+const pauseAfter = (failures) => Math.min(LONGEST_PAUSE, 500 * 2 ** failures);
+
+/** Whether asking again would be answered alike. */
+const isLasting = (error) =>
+  error instanceof Problem && error.status >= 400 && error.status < 500 && error.status !== 429;
 
 /** What `work` answers, asked again with growing pauses while the server is away; undefined when stopped. */
 export async function insisted(work, signal) {
@@ -36,9 +41,8 @@ export async function insisted(work, signal) {
     try {
       return await work();
     } catch (error) {
-      const away = error instanceof Problem && (error.status === 0 || error.status === 429 || error.status >= 500);
-      if (!away) throw error;
-      await sleep(Math.min(LONGEST_PAUSE, 500 * 2 ** failures), signal);
+      if (!(error instanceof Problem) || isLasting(error)) throw error;
+      await sleep(pauseAfter(failures), signal);
     }
   }
   return undefined;
