@@ -210,8 +210,9 @@ class CheckedDiffusion:
 class CheckedSampler:
     """A grid whose states keep the shape, type and device of what it is handed.
 
-    inner: as the model made it. The framework's own solver is trusted with settings and with
-        what it is handed; what it raises and answers is told as a component's.
+    inner: as the model made it. The framework's own solver is trusted with settings, with what it
+        is handed, and with what it makes of predictions that were looked at; what it raises is told
+        as a component's.
     """
 
     def __init__(self, inner: Any, witness: Witness) -> None:
@@ -240,8 +241,8 @@ class CheckedSampler:
     def advance(self, x: Tensor, denoised: Tensor, move: SolverStep) -> Tensor:
         """Pass on and check."""
         with self._asked(state=x, prediction=denoised):
-            state = self.inner.advance(x, denoised, move)
-        return self._like(state, x, f"state after step {move.step}")
+            state: Tensor = self.inner.advance(x, denoised, move)
+        return state if self._own else self._like(state, x, f"state after step {move.step}")
 
     def tried(self, trial: Callable[[Sampler], Answer]) -> Answer:
         """What a trial of many moves finds out from the sampler itself, watched as one call."""

@@ -1,10 +1,13 @@
 """Assembling the report: what was decided, what was executed, what it cost."""
 
 import platform
+from contextlib import suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -201,14 +204,19 @@ def _versions(licences: tuple[dict[str, Any], ...]) -> dict[str, str]:
         "sphinx-framework": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "numpy": version("numpy"),
+        "numpy": np.__version__,
     }
     for entry in licences:
         name, _, number = str(entry["distribution"]).partition(" ")
         versions[name] = number
-    for optional in ("diffusers", "gsplat"):
-        try:
-            versions[optional] = version(optional)
-        except PackageNotFoundError:
-            continue
-    return versions
+    return versions | _optional_versions()
+
+
+@cache
+def _optional_versions() -> dict[str, str]:
+    """Of packages that plugins may use; looked up once, since their metadata are files."""
+    found = {}
+    for name in ("diffusers", "gsplat"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

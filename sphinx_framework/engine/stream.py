@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator
 from dataclasses import fields, is_dataclass, replace
+from operator import is_not
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -12,6 +13,7 @@ from sphinx_framework.engine.result import RenderResult
 from sphinx_framework.errors import JobError
 
 Value = TypeVar("Value")
+PLAIN = frozenset((int, float, bool, str, type(None)))
 
 
 class Stream(Iterator[Event]):
@@ -53,14 +55,25 @@ class Stream(Iterator[Event]):
 
 
 def copied(value: Value) -> Value:
-    """A value of the road with tensors of its own: whoever holds it may write into it."""
+    """A value of the road with tensors of its own: whoever holds it may write into it.
+
+    What holds none and cannot be changed is handed on as it is.
+    """
     answer: Any = value
+    if type(value) in PLAIN:  # a schedule holds thousands
+        return value
     if isinstance(value, Tensor):
         answer = value.detach().clone()
     elif isinstance(value, tuple):
-        answer = tuple(copied(entry) for entry in value)
+        entries = tuple(copied(entry) for entry in value)
+        if any(map(is_not, entries, value)):
+            answer = entries
     elif is_dataclass(value) and not isinstance(value, type):
         given: Any = value
-        answer = replace(given, **{f.name: copied(getattr(value, f.name)) for f in fields(value)})
+        held = {f.name: getattr(value, f.name) for f in fields(value)}
+        own = {name: copied(entry) for name, entry in held.items()}
+        frozen = given.__dataclass_params__.frozen
+        if not frozen or any(own[name] is not entry for name, entry in held.items()):
+            answer = replace(given, **own)
     copy: Value = answer
     return copy

@@ -23,6 +23,8 @@ def seen(tensor: Tensor) -> tuple[int | bytes, ...]:
     if tensor.device.type != "cpu" or tensor.layout != torch.strided or bits is None:
         return (count,)
     flat = tensor.detach()
+    if flat.ndim == 4 and not flat.is_contiguous():  # channels last, perhaps
+        flat = flat.permute(0, 2, 3, 1)
     if flat.is_conj() or flat.is_neg() or not flat.is_contiguous():
         flat = flat.resolve_conj().resolve_neg().contiguous()
     held = flat.reshape(-1).view(bits).numpy()

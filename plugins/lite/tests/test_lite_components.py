@@ -297,7 +297,6 @@ def test_native_precision_is_bfloat16_where_the_processor_has_it(there, monkeypa
         "autoencoder",
         "denoiser",
         "finisher",
-        "photo_finisher",
         "quality",
         "likeness",
         "guard",

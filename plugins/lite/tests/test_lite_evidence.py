@@ -16,24 +16,24 @@ def evidence(make_evidence: Callable[..., ScoreEvidence]) -> ScoreEvidence:
 
 
 def test_the_renders_features_are_those_of_a_picture_like_them(evidence: ScoreEvidence) -> None:
-    found: Known = known(evidence)
+    found: Known = known(evidence, evidence.renders)
     assert torch.equal(features(found.images, found), features(found.images.clone(), found))
 
 
 def test_an_earlier_image_changes_nothing_of_a_later_one(evidence: ScoreEvidence) -> None:
-    found = known(evidence)
+    found = known(evidence, evidence.renders)
     other = evidence.renders * 0.9
     features(evidence.renders.flip(3), found)
     again = features(other, found)
     assert again.shape == (len(other), FEATURES)
-    assert torch.equal(again, features(other, known(evidence)))
+    assert torch.equal(again, features(other, known(evidence, evidence.renders)))
 
 
 def test_both_sides_of_a_comparison_are_smoothed_once(
     evidence: ScoreEvidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three images in a request: the evidence's own maps are not made again."""
-    found = known(evidence)
+    found = known(evidence, evidence.renders)
     features(evidence.renders * 0.9, found)
     calls = 0
     smooth = evidence_features.smooth

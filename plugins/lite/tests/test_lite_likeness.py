@@ -26,7 +26,7 @@ def estimator() -> LiteQuality:
 @pytest.mark.parametrize("warps", [0, 1, 2, 3])
 def test_maps_of_renders_are_those_of_pictures_like_them(make_evidence: Make, warps: int) -> None:
     held = make_evidence(SIZE, warps)
-    around = Surroundings(known(held))
+    around = Surroundings(known(held, held.renders * 0.9))
     maps = around.maps(seen(held.renders.clone()))
     assert maps.shape == (len(held.renders), CHANNELS, SIZE[0] // CELL, SIZE[1] // CELL)
     assert torch.equal(maps, around.maps_of_renders)
@@ -52,7 +52,7 @@ def test_damage_in_one_place_lowers_the_likeness_there_alone(estimator: LiteQual
     noise = torch.randn((3, 24, 24), generator=torch.Generator().manual_seed(3))
     damaged = held.renders.clone()
     damaged[..., 24:48, 24:48] = (damaged[..., 24:48, 24:48] + 0.2 * noise).clamp(0, 1)
-    around = Surroundings(known(held))
+    around = estimator._surroundings(held)
     with torch.no_grad():
         before = estimator._likeness(around.maps_of_renders)
         after = estimator._likeness(around.maps(seen(damaged)))
@@ -82,5 +82,5 @@ def test_the_scale_rises_everywhere_and_ends_at_one() -> None:
 
 def test_random_weights_judge_too(make_evidence: Make) -> None:
     held = make_evidence()
-    scores = Likeness().score(Surroundings(known(held)).maps_of_renders)
-    assert scores.shape == (len(held.renders),)
+    cells = Likeness()(Surroundings(known(held, held.renders)).maps_of_renders)
+    assert cells.shape == (len(held.renders), SIZE[0] // CELL, SIZE[1] // CELL)

@@ -6,9 +6,8 @@ Prints PSNR, SSIM, GMS, feature distance and sharpness (log variance of the Lapl
 the grey picture) of the composed frames (as the product serves them) of clips of
 ``prepare_refinement.py --held-out``: the truth, the regression stage, then every file of weights by
 every plan and temperature, alone or mixed with the render (``--weights-of-render``: as
-``composite.render_share`` times the share of the steps before the start), or finished by the
-packaged finisher or those of ``--finishers``. Targets that the product serves as rendered (mean
-opacity below .4) are left out.
+``composite.render_share`` times the share of the steps before the start). Targets that prove little
+(mean opacity below .4) are left out.
 """
 
 import argparse
@@ -37,8 +36,6 @@ from sphinx_framework.study.evaluate.features import load_features
 from sphinx_framework_lite.autoencoder import LATENT_CHANNELS
 from sphinx_framework_lite.config import DiffusionConfig
 from sphinx_framework_lite.denoiser import Denoiser, LiteCondition
-from sphinx_framework_lite.finisher import Finisher
-from sphinx_framework_lite.weights import build
 
 PROVEN = 0.4
 
@@ -112,7 +109,6 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="one of so many clips of a split")
     parser.add_argument("--weights-of-render", type=float, nargs="+", default=[0.0], dest="shares")
     parser.add_argument("--decoder", type=Path, help="weights of another autoencoder")
-    parser.add_argument("--finishers", nargs="*", default=[], help="folders, or packaged")
     options = parser.parse_args()
     torch.set_num_threads(1)
     prepared_with, decoder = decoders(options.decoder, torch.device("cpu"))
@@ -122,8 +118,6 @@ def main() -> None:
     for path in options.weights:
         networks[path] = Denoiser().eval()
         networks[path].load_state_dict({k: v.float() for k, v in load_file(path).items()})
-    cpu = torch.device("cpu")
-    finishers = {name: build(Finisher, "finisher", name, cpu) for name in options.finishers}
     rows: dict[str, list[Tensor]] = {}
     folders = [options.data / "refinement" / name for name in options.splits]
     for clip, row, kept in proven(folders, options.every):
@@ -143,10 +137,6 @@ def main() -> None:
                 told = f", {share:g} of the render" if share else ""
                 mixed = images + share * (render - images)
                 rows.setdefault(name + told, []).append(measured(mixed, truth))
-            for folder, finisher in finishers.items():
-                finished = finisher(images, render, shown["opacity"]).clamp(0, 1)
-                told = f", finished by {Path(folder).name}"
-                rows.setdefault(name + told, []).append(measured(finished, truth))
     base = torch.cat(rows["regression"])
     print(f"{len(rows['regression'])} clips, {len(base)} frames")
     for name, found in rows.items():

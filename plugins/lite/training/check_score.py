@@ -25,7 +25,7 @@ from torch import Tensor
 from sphinx_framework.policy.defects import undamaged_share
 from sphinx_framework.types import ScoreEvidence
 from sphinx_framework_lite.config import QualityConfig
-from sphinx_framework_lite.quality import PRICED, LiteQuality
+from sphinx_framework_lite.quality import LiteQuality
 
 LADDER_TARGETS = (0, 3)
 Found = dict[str, list[float]]
@@ -56,9 +56,9 @@ def of_scene(
         if kind == BLIND:
             return estimator.score(images)
         found = estimator.score(images, evidence=evidence)
-        return found if kind == WHOLE else found / undamaged_share(images, evidence) ** PRICED
+        return found if kind == WHOLE else found / undamaged_share(images, evidence)
 
-    systems = [*frames_of(scene, frames), truth]
+    systems = [*frames_of(scene, whole, frames).values(), truth]
     scores = torch.stack([score(images, whole) for images in systems])
     similar = torch.stack([quality(images, truth) for images in systems])
     pairs = zip(scores.T, similar.T, strict=True)

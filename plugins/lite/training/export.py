@@ -17,7 +17,6 @@ from sphinx_framework_lite.denoiser import Denoiser
 from sphinx_framework_lite.depth import DepthNetwork
 from sphinx_framework_lite.finisher import Finisher
 from sphinx_framework_lite.likeness import Likeness
-from sphinx_framework_lite.photo_finisher import PhotoFinisher
 from sphinx_framework_lite.quality import GuardNetwork, QualityNetwork
 from sphinx_framework_lite.weights import build
 
@@ -26,7 +25,6 @@ NETWORKS = {
     "autoencoder": Autoencoder,
     "denoiser": Denoiser,
     "finisher": Finisher,
-    "photo_finisher": PhotoFinisher,
     "quality": QualityNetwork,
     "likeness": Likeness,
     "guard": GuardNetwork,

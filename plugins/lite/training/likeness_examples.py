@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from damage import LADDERS, SHARPER, ladder, sharpened
-from score_examples import aim, frames_of, stored_evidence
+from score_examples import aim, expected_views, frames_of, stored_evidence
 from similarity import quality, quality_map
 from torch import Tensor
 from torch.nn import functional
@@ -16,7 +16,8 @@ from sphinx_framework.types import ScoreEvidence
 from sphinx_framework_lite.evidence_features import known, seen
 from sphinx_framework_lite.likeness import CELL, Surroundings
 
-SYSTEM, DAMAGED, TRUTH = 0, 1, 2
+# Renders and finished frames; pictures made worse on purpose; truths; frames as painted.
+SYSTEM, DAMAGED, TRUTH, PAINTED = 0, 1, 2, 3
 LADDER_TARGETS = (0, 2, 4)
 FIRST_PHOTO = 90
 # Index of the picture that a rung of a ladder must stay below; none of it.
@@ -68,9 +69,14 @@ class Rows:
         return {name: torch.cat(values) for name, values in self._columns.items()}
 
 
+def surroundings(evidence: ScoreEvidence) -> Surroundings:
+    """What frames are compared with."""
+    return Surroundings(known(evidence, expected_views(evidence)))
+
+
 @torch.no_grad()
 def examples(path: Path, *, kept_warps: bool = True) -> dict[str, Tensor]:
-    """All finished systems, ladders and photos of one stored scene."""
+    """All systems, finished and as painted, ladders and photos of one stored scene."""
     number = int(path.stem)
     with np.load(path) as file:
         scene = {name: file[name] for name in file.files}
@@ -79,7 +85,7 @@ def examples(path: Path, *, kept_warps: bool = True) -> dict[str, Tensor]:
     if not kept_warps:
         evidence = replace(evidence, warps=None, inside=None)
     laddered = [target for target in LADDER_TARGETS if target < len(truth)]
-    whole, some = Surroundings(known(evidence)), Surroundings(known(evidence.rows(laddered)))
+    whole, some = surroundings(evidence), surroundings(evidence.rows(laddered))
     rows = Rows(number)
 
     def add_ladders(
@@ -97,8 +103,11 @@ def examples(path: Path, *, kept_warps: bool = True) -> dict[str, Tensor]:
         return top
 
     every = list(range(len(truth)))
-    for images in frames_of(scene, "finished"):
+    for images in frames_of(scene, evidence, "finished").values():
         rows.put(images, truth, every, SYSTEM, whole)
+    for name, images in frames_of(scene, evidence, "painted").items():
+        if name != "regression":
+            rows.put(images, truth, every, PAINTED, whole)
     rows.put(truth, truth, every, TRUTH, whole)
     some_truth = truth[laddered]
     for base in (some_truth, evidence.renders[laddered]):
@@ -111,8 +120,8 @@ def examples(path: Path, *, kept_warps: bool = True) -> dict[str, Tensor]:
     rows.put(truth.roll(1, 0)[laddered], some_truth, laddered, DAMAGED, some)
     photos, places = evidence.inputs, [FIRST_PHOTO + i for i in range(len(evidence.inputs))]
     certain = torch.ones_like(photos[:, 0])
-    themselves = known(ScoreEvidence(inputs=photos, renders=photos, opacity=certain))
-    add_ladders(photos, photos, places, Surroundings(themselves), ("blur", "noise", "blocks"))
+    themselves = surroundings(ScoreEvidence(inputs=photos, renders=photos, opacity=certain))
+    add_ladders(photos, photos, places, themselves, ("blur", "noise", "blocks"))
     return rows.joined()
 
 
@@ -130,5 +139,5 @@ def gathered(folder: Path, cache: Path, *, some_without: bool) -> list[dict[str,
         if not kept.exists():
             warps = not some_without or int(path.stem) % WITHOUT_WARPS > 0
             torch.save(examples(path, kept_warps=warps), kept)
-        found.append(torch.load(kept, weights_only=True))
+        found.append(torch.load(kept, weights_only=True, mmap=True))
     return found

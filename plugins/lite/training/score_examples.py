@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sphinx_framework.geometry.warps import warped
 from sphinx_framework.types import Cameras, ScoreEvidence
-from sphinx_framework_lite.finisher import Finisher
+from sphinx_framework_lite.finisher import Finisher, finished
 from sphinx_framework_lite.weights import build
 
 KINDS = ("painted", "finished")
@@ -55,18 +55,23 @@ def finisher() -> Finisher:
 
 
 @torch.no_grad()
-def frames_of(scene: dict[str, np.ndarray], kind: str) -> list[Tensor]:
-    """Frames of every system: as stored, or finished.
+def frames_of(
+    scene: dict[str, np.ndarray], evidence: ScoreEvidence, kind: str
+) -> dict[str, Tensor]:
+    """Frames of every system, by name: as stored, or finished.
 
     Stored is what was painted, which the guard sees. Renders stay as they are.
     """
     names = scene["names"].tolist()
-    painted = torch.from_numpy(scene["systems"]).float() / 255
-    renders = painted[names.index("regression")]
+    painted = dict(zip(names, torch.from_numpy(scene["systems"]).float() / 255, strict=True))
     if kind == "painted":
-        return list(painted)
-    opacity = torch.from_numpy(scene["opacity"]).float()
-    return [
-        images if name == "regression" else finisher()(images, renders, opacity).clamp(0, 1)
-        for name, images in zip(names, painted, strict=True)
-    ]
+        return painted
+    return {
+        name: images if name == "regression" else finished(finisher(), images, evidence)
+        for name, images in painted.items()
+    }
+
+
+def expected_views(evidence: ScoreEvidence) -> Tensor:
+    """Renders as they would be served, with which the score compares frames."""
+    return finished(finisher(), evidence.renders, evidence)

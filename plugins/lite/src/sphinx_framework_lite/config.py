@@ -60,12 +60,6 @@ class DiffusionConfig(Options):
         description="Arithmetic of the U-Net; bfloat16 is faster where the processor has it, and "
         "'native' takes it there only (frames then differ between machines by rounding).",
     )
-    finisher: Literal["render", "photos"] = Field(
-        default="render",
-        description="What makes served frames of refined ones where composite.finish asks: a "
-        "network that sees their renders, or one that sees the photos from there, too, whose "
-        "frames are much nearer to the truth. Rules and score were fitted to the first.",
-    )
     depth_side: int = Field(
         default=128,
         ge=32,

@@ -136,12 +136,17 @@ class Compared:
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """Evidence taken apart once, for every image that is compared with it."""
+    """Evidence taken apart once, for every image that is compared with it.
+
+    expected: the renders as the finisher would serve them (``finisher.py``), the nearest to the
+    truth that is known without refinement.
+    """
 
     images: Tensor
     inputs: Tensor
     photos: Seen
     render: Seen
+    expected: Seen
     opacity: Tensor
     sources: list[tuple[Seen, Tensor]]
     has_warps: bool
@@ -170,7 +175,7 @@ class Known:
         return [*shares, without, *self.agreed, alike]
 
 
-def known(evidence: ScoreEvidence) -> Known:
+def known(evidence: ScoreEvidence, expected: Float[Tensor, "V 3 H W"]) -> Known:
     """Band maps and weights of the evidence; without warps the render stands in for them."""
     renders = evidence.renders
     solid = torch.ones_like(renders[:, :1])
@@ -190,6 +195,7 @@ def known(evidence: ScoreEvidence) -> Known:
         inputs=evidence.inputs,
         photos=seen(evidence.inputs),
         render=base,
+        expected=seen(expected),
         opacity=solid,
         sources=sources,
         has_warps=evidence.warps is not None,

@@ -1,9 +1,10 @@
 """How alike to the truth every part of a frame probably is: a map, whose mean is the score.
 
 Frames of one target differ by less than means over an image show. So what is known is compared
-cell by cell: how structure, gradients, bands and colours agree with the render and with the warped
-photos, and by how much more than the render's own do. A small convolutional network says for each
-cell how alike it is to the truth: (SSIM + GMS) / 2, less the shift of the mean colour.
+cell by cell: how structure, gradients, bands and colours agree with the render, with the warped
+photos and with the view to be expected, and by how much more than the render's own do. A small
+convolutional network says for each cell how alike it is to the truth: (SSIM + GMS) / 2, less the
+shift of the mean colour.
 """
 
 from functools import cached_property
@@ -19,8 +20,9 @@ from sphinx_framework_lite.evidence_features import Compared, Known, Seen, struc
 CELL = 4
 WIDTH = 48
 TINY = 1e-6
-# Maps of one comparison; of two sources and the frame's own energies; and of what is known.
-COMPARED, OBSERVED, CONTEXT = 14, 32, 12
+# Maps of one comparison; of two photos, the expected view and the frame's own energies; and of what
+# is known.
+COMPARED, OBSERVED, CONTEXT = 14, 46, 12
 CHANNELS = COMPARED + 2 * OBSERVED + CONTEXT
 # Likeness at which the score is next to nothing; below, it falls on, but ever more slowly.
 LOW, BEND = 0.2, 20.0
@@ -54,6 +56,7 @@ class Surroundings:
     def __init__(self, evidence: Known) -> None:
         self._known = evidence
         self._sources = (evidence.sources * 2)[:2]
+        self._others = (*(view for view, _ in self._sources), evidence.expected)
 
     def maps(self, view: Seen) -> Float[Tensor, "V F h w"]:
         """Everything that the network sees of frames."""
@@ -68,11 +71,11 @@ class Surroundings:
         parts = [compared(view, self._known.render), observed, observed - self._rendered]
         return torch.cat([*parts, self._context], dim=1).clamp(-8, 8)
 
-    def _observed(self, view: Seen) -> Float[Tensor, "V 32 h w"]:
-        return torch.cat([*(compared(view, s) for s, _ in self._sources), spectrum(view)], dim=1)
+    def _observed(self, view: Seen) -> Float[Tensor, "V 46 h w"]:
+        return torch.cat([*(compared(view, x) for x in self._others), spectrum(view)], dim=1)
 
     @cached_property
-    def _rendered(self) -> Float[Tensor, "V 32 h w"]:
+    def _rendered(self) -> Float[Tensor, "V 46 h w"]:
         return self._observed(self._known.render)
 
     @cached_property
@@ -108,10 +111,6 @@ class Likeness(nn.Module):
         x = x + functional.silu(self.around(x))
         out: Tensor = torch.sigmoid(self.outward(x)[:, 0])
         return out
-
-    def score(self, maps: Float[Tensor, "V F h w"]) -> Float[Tensor, " V"]:
-        """One number per image, in (0, 1]."""
-        return stretched(self(maps).mean((1, 2)))
 
 
 def stretched(likeness: Tensor) -> Tensor:

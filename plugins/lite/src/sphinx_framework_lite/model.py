@@ -24,10 +24,8 @@ from sphinx_framework_lite.denoiser import (
     plucker_rays,
 )
 from sphinx_framework_lite.depth import DepthNetwork
-from sphinx_framework_lite.finisher import Finisher
+from sphinx_framework_lite.finisher import Finisher, finished
 from sphinx_framework_lite.geometry import depth_range
-from sphinx_framework_lite.photo_finisher import PhotoFinisher, trusted
-from sphinx_framework_lite.photo_views import photo_views
 from sphinx_framework_lite.predict import InputDepth, input_depth, source_renders
 from sphinx_framework_lite.splat import fill_holes
 from sphinx_framework_lite.weights import build, channels_last
@@ -54,11 +52,7 @@ class LiteDiffusion:
         self._autoencoder = build(Autoencoder, "autoencoder", config.weights, device)
         self._depth = build(DepthNetwork, "depth", config.weights, device)
         self._denoiser = build(Denoiser, "denoiser", config.weights, device)
-        self._finisher: Finisher | PhotoFinisher
-        if config.finisher == "photos":
-            self._finisher = build(PhotoFinisher, "photo_finisher", config.weights, device)
-        else:
-            self._finisher = build(Finisher, "finisher", config.weights, device)
+        self._finisher = build(Finisher, "finisher", config.weights, device)
         for network in (self._autoencoder.encoder, self._finisher):
             channels_last(network)
 
@@ -168,20 +162,11 @@ class LiteDiffusion:
         refined: Float[Tensor, "V 3 H W"],
         evidence: ScoreEvidence,
     ) -> Float[Tensor, "V 3 H W"]:
-        """Served frames of refined frames, their renders and perhaps the photos, in [0, 1].
+        """Served frames of refined frames, their renders and the nearest photos, in [0, 1].
 
         Without a known opacity, renders count as opaque; without known warps, no photo is seen.
         """
-        opacity = evidence.opacity
-        known = torch.ones_like(refined[:, 0]) if opacity is None else opacity
-        given = [refined, evidence.renders, known]
-        if isinstance(self._finisher, PhotoFinisher):
-            given += photo_views(evidence)
-        parts = [part.to(refined).split(DECODE_BATCH) for part in given]
-        made = torch.cat([self._finisher(*batch) for batch in zip(*parts, strict=True)])
-        if isinstance(self._finisher, PhotoFinisher):
-            return trusted(made, refined, known.to(refined))
-        return made.clamp(0, 1)
+        return finished(self._finisher, refined, evidence)
 
     def _input_depth(self, scene: Scene, coarse: CoarseViews) -> InputDepth:
         """What the regression stage measured, or our own measurement."""

@@ -12,19 +12,20 @@ from sphinx_framework.types import ScoreEvidence
 from sphinx_framework_lite.config import QualityConfig
 from sphinx_framework_lite.departures import DEPARTURES, departures
 from sphinx_framework_lite.evidence_features import FEATURES, Known, features, known, seen
+from sphinx_framework_lite.finisher import Finisher, finished
 from sphinx_framework_lite.heads import Head, Heads
-from sphinx_framework_lite.likeness import Likeness, Surroundings
+from sphinx_framework_lite.likeness import Likeness, Surroundings, stretched
 from sphinx_framework_lite.statistics import (
     NATURAL,
     OPACITY,
     natural_statistics,
     opacity_statistics,
 )
-from sphinx_framework_lite.weights import build
+from sphinx_framework_lite.weights import build, channels_last
 
 SMALLEST = 32
-# Of what proven damage costs, the share that is taken off: most of it the network has seen itself.
-PRICED = 0.5
+# What likeness that was lost against the render costs in PSNR, in dB.
+COST = 28.0
 
 
 class QualityNetwork(nn.Module):
@@ -67,6 +68,14 @@ def judged_features(
     return torch.cat([change, change.abs(), render, places], dim=1)
 
 
+def judged_loss(head: Float[Tensor, " V"], unlike: Float[Tensor, " V"]) -> Float[Tensor, " V"]:
+    """PSNR that was probably lost, in dB: what the head says, or lost likeness, whatever is more.
+
+    The head knows what is wrong in places and in kind, likeness what is wrong a little everywhere.
+    """
+    return torch.maximum(head, COST * unlike)
+
+
 class LiteQuality:
     """Scores in (0, 100): trained to rank by similarity to ground truth, photos near the top.
 
@@ -83,6 +92,8 @@ class LiteQuality:
         self._network = build(QualityNetwork, "quality", config.weights, device)
         self._likeness = build(Likeness, "likeness", config.weights, device)
         self._guard = build(GuardNetwork, "guard", config.weights, device)
+        self._finisher = build(Finisher, "finisher", config.weights, device)
+        channels_last(self._finisher)
 
     @torch.no_grad()
     def score(
@@ -94,12 +105,13 @@ class LiteQuality:
     ) -> Float[Tensor, " V"]:
         """One score per image, larger is better; opacity is used where the options allow."""
         if evidence is not None and self._config.use_evidence:
-            around = _surroundings(evidence)
+            around = self._surroundings(evidence)
             if images is evidence.renders:
-                score = self._likeness.score(around.maps_of_renders)
+                score = stretched(self._likeness_of_renders(evidence))
             else:
                 share = undamaged_share(images, evidence) / render_share(evidence)
-                score = self._likeness.score(around.maps(seen(enlarged(images)))) * share**PRICED
+                alike = self._alike(around.maps(seen(enlarged(images))))
+                score = stretched(alike) * share
             return plausible_scores(100 * score, images).clamp(max=100)
         known_opacity = opacity if self._config.use_opacity else None
         return plausible_scores(100 * self._network(enlarged(images), known_opacity), images)
@@ -112,34 +124,48 @@ class LiteQuality:
 
         What is no picture at all lost 10 dB.
         """
-        rows = judged_features(enlarged(images), _taken_apart(evidence), _of_renders(evidence))
-        lost = self._guard.lost.plain(rows)
+        whole, around = enlarged(images), self._surroundings(evidence)
+        rows = judged_features(whole, self._taken_apart(evidence), self._of_renders(evidence))
+        head = self._guard.lost.plain(rows)
+        unlike = self._likeness_of_renders(evidence) - self._alike(around.maps(seen(whole)))
+        lost = judged_loss(head, unlike)
         return torch.where(plausibility(images) < 0.5, lost.clamp(min=10), lost)
 
+    def _alike(self, maps: Float[Tensor, "V F h w"]) -> Float[Tensor, " V"]:
+        """Mean likeness of every image to the truth."""
+        return self._likeness(maps).mean((1, 2))
 
-def _taken_apart(evidence: ScoreEvidence) -> Known:
-    """Band maps of the evidence, made once a request."""
-    if "lite" not in evidence.memory:
-        evidence.memory["lite"] = known(enlarged_evidence(evidence))
-    found: Known = evidence.memory["lite"]
-    return found
+    def _likeness_of_renders(self, evidence: ScoreEvidence) -> Float[Tensor, " V"]:
+        """Of the renders themselves, made once a request."""
+        if "lite likeness" not in evidence.memory:
+            maps = self._surroundings(evidence).maps_of_renders
+            evidence.memory["lite likeness"] = self._alike(maps)
+        found: Tensor = evidence.memory["lite likeness"]
+        return found
 
+    def _taken_apart(self, evidence: ScoreEvidence) -> Known:
+        """Band maps of the evidence, made once a request."""
+        if "lite" not in evidence.memory:
+            whole = enlarged_evidence(evidence)
+            expected = finished(self._finisher, whole.renders, whole)
+            evidence.memory["lite"] = known(whole, expected)
+        found: Known = evidence.memory["lite"]
+        return found
 
-def _surroundings(evidence: ScoreEvidence) -> Surroundings:
-    """What frames are compared with cell by cell, made once a request."""
-    if "lite surroundings" not in evidence.memory:
-        evidence.memory["lite surroundings"] = Surroundings(_taken_apart(evidence))
-    found: Surroundings = evidence.memory["lite surroundings"]
-    return found
+    def _surroundings(self, evidence: ScoreEvidence) -> Surroundings:
+        """What frames are compared with cell by cell, made once a request."""
+        if "lite surroundings" not in evidence.memory:
+            evidence.memory["lite surroundings"] = Surroundings(self._taken_apart(evidence))
+        found: Surroundings = evidence.memory["lite surroundings"]
+        return found
 
-
-def _of_renders(evidence: ScoreEvidence) -> Float[Tensor, "V F"]:
-    """Features of the renders themselves, made once a request."""
-    if "lite renders" not in evidence.memory:
-        apart = _taken_apart(evidence)
-        evidence.memory["lite renders"] = features(apart.images, apart)
-    found: Tensor = evidence.memory["lite renders"]
-    return found
+    def _of_renders(self, evidence: ScoreEvidence) -> Float[Tensor, "V F"]:
+        """Features of the renders themselves, made once a request."""
+        if "lite renders" not in evidence.memory:
+            apart = self._taken_apart(evidence)
+            evidence.memory["lite renders"] = features(apart.images, apart)
+        found: Tensor = evidence.memory["lite renders"]
+        return found
 
 
 def enlarged(images: Float[Tensor, "V C H W"]) -> Float[Tensor, "V C a b"]:
