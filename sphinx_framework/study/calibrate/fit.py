@@ -11,22 +11,22 @@ What a plan keeps is a share, by the objective that the rules state:
 A plan *keeps* a quality in a bin when the lower confidence bound of its mean share reaches it, and
 enough of the bin's scenes reach it themselves. The plan to which shares are relative (full
 diffusion, the best plan) keeps everything. The cheapest plan that keeps is chosen; cost is the
-number of solver steps of a frame; of equally cheap ones the one of the highest bound. Therefore, in
-every bin:
+number of solver steps of a frame. Of equally cheap ones whose bounds are alike (``TIE``) it is the
+one that is best over all bins: frames of one request then share their steps, and no bin has a plan
+of its own by chance of its scenes. Therefore, in every bin:
 
 * no cheaper plan of the grid keeps the quality, so no request is beaten by a cheaper point;
-* cost, and what is kept, never fall as the quality rises: a plan that keeps more than it must stays
-  the choice until it no longer does.
+* cost, and what is kept (by more than plans that are alike differ by), never fall as the quality
+  rises: a plan that keeps more than it must stays the choice until it no longer does.
 
 Bins are common to all qualities. Where a better bin would cost more than a worse one at any
 quality, the two are merged and fitted as one, so cost never rises with the ratio either.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -36,13 +36,12 @@ from sphinx_framework.frame_plan import FramePlan, full_diffusion
 from sphinx_framework.policy.rule_table import RuleTable, row_plan
 from sphinx_framework.study.calibrate.bounds import lower_bounds
 from sphinx_framework.study.calibrate.samples import SceneSample, TargetSample
+from sphinx_framework.study.calibrate.ties import TIE, best_plan
 from sphinx_framework.types import Objective
 
-K = TypeVar("K")
 NEVER = 1e9
 DECIMALS = 4
 UNKNOWN = 0.0  # bound of a row without samples enough to state one
-TIE = 5e-4  # of the highest mean similarity: shares are told to three decimals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +123,8 @@ class Bin:
     """Ratios ``low <= ratio < high``: targets in it, and what each plan keeps there.
 
     full_ratio: mean ratio of full diffusion. reference: the plan that shares are relative to.
-    kept: empty where there are too few samples to say anything. num_steps: grid of the plans.
+    kept: empty where there are too few samples to say anything. everywhere: mean quality over all
+    bins. num_steps: grid of the plans.
     """
 
     low: float
@@ -133,6 +133,7 @@ class Bin:
     full_ratio: float
     reference: FramePlan
     kept: dict[FramePlan, Kept]
+    everywhere: dict[FramePlan, float]
     num_steps: int
 
     def keeps(self, plan: FramePlan, quality: float, scenes_met: float) -> bool:
@@ -146,10 +147,13 @@ class Bin:
     def choice(self, quality: float, scenes_met: float) -> FramePlan:
         """The cheapest plan that keeps the quality."""
         able = [plan for plan in self.kept if self.keeps(plan, quality, scenes_met)]
-        return min(able, key=self._dearness, default=self.reference)
-
-    def _dearness(self, plan: FramePlan) -> tuple[int, float, str]:
-        return plan.cost(self.num_steps), -self.kept[plan].bound, plan.text()
+        if not able:
+            return self.reference
+        least = min(plan.cost(self.num_steps) for plan in able)
+        cheap = [plan for plan in able if plan.cost(self.num_steps) == least]
+        highest = max(self.kept[plan].bound for plan in cheap)
+        alike = [plan for plan in cheap if self.kept[plan].bound >= highest - TIE]
+        return min(alike, key=lambda plan: (-self.everywhere[plan], plan.text()))
 
 
 def fit_rules(
@@ -210,8 +214,10 @@ def _bin(observed: Observed, low: float, high: float, fit: Fit) -> Bin:
     plans = list(observed.quality)
     values = np.stack([observed.quality[plan][inside] for plan in plans])
     reference = full_diffusion(steps)
+    everywhere = {plan: float(whole.mean()) for plan, whole in observed.quality.items()}
     if fit.objective == "truth":
-        reference = best_plan(dict(zip(plans, values.mean(1), strict=True)), steps)
+        means = dict(zip(plans, values.mean(1), strict=True))
+        reference = best_plan(means, steps, everywhere)
     if reference in plans:  # shares of full diffusion's score are shares already, as eq. 1 has them
         values = values / values[plans.index(reference)]
     kept: dict[FramePlan, Kept] = {}
@@ -231,21 +237,9 @@ def _bin(observed: Observed, low: float, high: float, fit: Fit) -> Bin:
         full_ratio=float(observed.full[inside].mean()),
         reference=reference,
         kept=kept,
+        everywhere=everywhere,
         num_steps=steps,
     )
-
-
-def best_plan(means: Mapping[FramePlan, float], num_steps: int) -> FramePlan:
-    """The best of the plans; of those alike in cost and mean, the first by its text."""
-    by_text = {plan: means[plan] for plan in sorted(means, key=FramePlan.text)}
-    return cheapest_best(by_text, lambda plan: plan.cost(num_steps))
-
-
-def cheapest_best(means: Mapping[K, float], cost: Callable[[K], float]) -> K:
-    """The cheapest of those within ``TIE`` of the highest mean; of those the highest."""
-    least = max(means.values()) * (1 - TIE)
-    best = (key for key, mean in means.items() if mean >= least)
-    return min(best, key=lambda key: (cost(key), -means[key]))
 
 
 def _rule(bins: Sequence[Bin], quality: float, cluster: int | None, fit: Fit) -> RuleTable:

@@ -7,7 +7,7 @@ from statistics import fmean
 import numpy as np
 
 from sphinx_framework.policy.schedule import Mode
-from sphinx_framework.study.calibrate.fit import TIE, cheapest_best
+from sphinx_framework.study.calibrate.ties import TIE, cheapest_best
 from sphinx_framework.study.evaluate.records import Measured
 from sphinx_framework.study.evaluate.systems import DENSE, OTHER_NOISE, System
 from sphinx_framework.study.report.claims import Claim, claims
