@@ -1,7 +1,7 @@
 r"""Compose docs/results.md from an evaluation on held-out scenes.
 
-    sphinx-nvs evaluate --config lite --scenes procedural:report/2000-2039 --repeats 3 \
-        --few-steps 25,10,5,3,2,1 --qualities 0.8,0.9,0.95,0.98,0.995,1 --modes fine --out out/dial
+    sphinx-nvs evaluate --config lite --scenes procedural:report/2200-2239 --repeats 3 \
+        --few-steps 25,10,5,3,2,1 --qualities 0.8,0.9,0.95,0.98,0.99,1 --modes fine --out out/dial
     python benchmarks/real_photos.py CAPTURES --side 96 --json out/photos_96.json    # and 192
     python docs/make_results.py out/dial docs/results.md --photos out/photos_*.json \
         --rules plugins/lite/src/sphinx_framework_lite/rules.toml
