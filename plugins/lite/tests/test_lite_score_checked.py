@@ -1,7 +1,8 @@
 """The score held to what is promised of it, by the scripts that measure it, on a few scenes.
 
-Scenes that nothing was trained on; systems are finished frames of walks from several starts, cold
-and hot, and of worn weights (``training/score_scenes.py``). Many scenes: docs/lite.md, "The score".
+Scenes that nothing was trained on; systems are frames, finished and as painted, of walks from
+several starts, cold and hot, and of worn weights (``training/score_scenes.py``). Many scenes:
+docs/lite.md, "The score".
 """
 
 import json
@@ -14,6 +15,7 @@ from goldens import capture_folder
 
 TRAINING = Path(__file__).parents[1] / "training"
 RANKS = "Spearman within a frame"
+PAINTED = f"{RANKS}, as painted"
 
 
 def run(script: str, *arguments: object) -> None:
@@ -31,13 +33,20 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, flo
     run("score_scenes.py", "--out", photos, "--captures", f"{room}:4-10")
     found = out / "found.json"
     run("check_score.py", "--only-with", "--json", found, "--stored", generated, photos)
-    return json.loads(found.read_text())
+    told: dict[str, dict[str, float]] = json.loads(found.read_text())
+    painted = "--frames", "painted", "--targets"
+    run("check_score.py", "--only-with", "--json", found, "--stored", generated, photos, *painted)
+    for name, values in json.loads(found.read_text()).items():
+        told[name][PAINTED] = values[RANKS]
+    return told
 
 
-# The aim is .8 on generated scenes: these have .786, 60 others .794 (docs/lite.md says so first).
-@pytest.mark.parametrize(("scenes", "least"), [("generated", 0.75), ("photos", 0.7)])
-def test_within_a_frame_systems_are_ranked_as_the_truth_ranks_them(checked, scenes, least):
-    assert checked[scenes][RANKS] >= least
+# The aims are .8 and .7. Finished frames lie too close together for the first (docs/lite.md says
+# so first), and for both on a few of them.
+@pytest.mark.parametrize(("frames", "aims"), [(PAINTED, (0.8, 0.7)), (RANKS, (0.6, 0.6))])
+def test_within_a_frame_systems_are_ranked_as_the_truth_ranks_them(checked, frames, aims):
+    for scenes, least in zip(("generated", "photos"), aims, strict=True):
+        assert checked[scenes][frames] >= least, (scenes, frames)
 
 
 @pytest.mark.parametrize("scenes", ["generated", "photos"])
