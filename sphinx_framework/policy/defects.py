@@ -121,16 +121,17 @@ class Undamaged:
 
 def _undamaged(evidence: ScoreEvidence, like: Tensor) -> Undamaged:
     """Made once a request."""
-    if "defects" not in evidence.memory:
+
+    def made() -> Undamaged:
         photos = _measures(evidence.inputs.to(like))
         renders = _measures(evidence.renders.to(like))
-        evidence.memory["defects"] = Undamaged(
+        return Undamaged(
             renders=renders,
             worst=torch.maximum(renders, photos.amax(0)),
             softest=photos[:, FINEST].amin(),
         )
-    known: Undamaged = evidence.memory["defects"]
-    return known
+
+    return evidence.remembered("defects", made)
 
 
 def _softness(found: Tensor, known: Undamaged, strict: Tensor) -> Float[Tensor, " V"]:
@@ -156,10 +157,10 @@ def _second_exposure(images: Tensor, evidence: ScoreEvidence) -> Float[Tensor, "
     photos, renders = evidence.inputs.to(images), evidence.renders.to(images)
     sides = (*images.shape[-2:], *photos.shape[-2:])
     reach = min(FARTHEST, min(sides) // 2 - 1)
-    if "echoes" not in evidence.memory:
-        seen = echoes(photos, reach).amax(0)
-        evidence.memory["echoes"] = torch.maximum(echoes(renders, reach), seen)
-    return (echoes(images, reach) - evidence.memory["echoes"]).amax(1)
+    known = evidence.remembered(
+        "echoes", lambda: torch.maximum(echoes(renders, reach), echoes(photos, reach).amax(0))
+    )
+    return (echoes(images, reach) - known).amax(1)
 
 
 def _against_the_render(

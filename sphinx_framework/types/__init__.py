@@ -9,9 +9,9 @@ in pixels of ``image_size`` with pixel centres at half-integers; images are floa
 opacity 1 means certain; times are seconds, memory is bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -23,6 +23,8 @@ from sphinx_framework.types.layout import ClipLayout as ClipLayout
 from sphinx_framework.types.layout import Slot as Slot
 from sphinx_framework.types.layout import SlotKind as SlotKind
 from sphinx_framework.types.scene import Scene as Scene
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -145,6 +147,13 @@ class ScoreEvidence:
     warps: Float[Tensor, "S V 3 H W"] | None = None
     inside: Float[Tensor, "S V H W"] | None = None
     memory: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def remembered(self, name: str, make: Callable[[], Made]) -> Made:
+        """What ``memory`` has under a name; made when it is first asked for."""
+        if name not in self.memory:
+            self.memory[name] = make()
+        found: Made = self.memory[name]
+        return found
 
     def rows(self, chosen: Sequence[int]) -> "ScoreEvidence":
         """The evidence of some of the images, in that order."""

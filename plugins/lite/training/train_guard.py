@@ -77,11 +77,12 @@ def examples(path: Path, before: Path) -> dict[str, object]:
         memory = evidence.memory
         if "known" not in memory:
             apart = memory["known"] = known(evidence, expected_views(evidence))
-            memory["own"] = features(apart.images, apart)
+            memory["own"] = features(apart.render, apart)
             memory["around"] = Surroundings(apart)
             memory["like"] = likeness()(memory["around"].maps_of_renders).mean((1, 2))
-        row = judged_features(images, memory["known"], memory["own"])
-        like = likeness()(memory["around"].maps(seen(images))).mean((1, 2))
+        view = seen(images)
+        row = judged_features(images, view, memory["known"], memory["own"])
+        like = likeness()(memory["around"].maps(view)).mean((1, 2))
         opacity = evidence.opacity
         assert opacity is not None
         found = {

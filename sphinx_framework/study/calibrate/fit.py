@@ -74,6 +74,11 @@ class Observed:
     scene: Int[np.ndarray, " n"]
     quality: dict[FramePlan, Float[np.ndarray, " n"]]
 
+    @property
+    def means(self) -> dict[FramePlan, float]:
+        """Mean quality of every plan over all targets."""
+        return {plan: float(values.mean()) for plan, values in self.quality.items()}
+
     @classmethod
     def of(cls, samples: Sequence[SceneSample], objective: Objective) -> "Observed":
         """Stack the targets of several scenes, by scene name: the order given does not matter.
@@ -214,7 +219,7 @@ def _bin(observed: Observed, low: float, high: float, fit: Fit) -> Bin:
     plans = list(observed.quality)
     values = np.stack([observed.quality[plan][inside] for plan in plans])
     reference = full_diffusion(steps)
-    everywhere = {plan: float(whole.mean()) for plan, whole in observed.quality.items()}
+    everywhere = observed.means
     if fit.objective == "truth":
         means = dict(zip(plans, values.mean(1), strict=True))
         reference = best_plan(means, steps, everywhere)

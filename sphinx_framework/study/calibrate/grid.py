@@ -34,7 +34,7 @@ def grid_points(samples: Sequence[SceneSample], objective: Objective) -> tuple[G
     observed = Observed.of(samples, objective)
     if len(observed.ratio) == 0:
         return ()
-    means = {plan: float(np.mean(values)) for plan, values in observed.quality.items()}
+    means = observed.means
     best, reached, points = max(means.values()), -np.inf, []
     costs = {plan: plan.cost(observed.num_steps) for plan in means}
     for plan in sorted(means, key=lambda p: (costs[p], -means[p], p.text())):

@@ -210,10 +210,9 @@ def with_sources(view: Seen, sources: list[tuple[Seen, Tensor]]) -> list[Tensor]
     return [(torch.stack(column) * share).sum(dim=0) for column in zip(*rows, strict=True)]
 
 
-def features(images: Float[Tensor, "V 3 H W"], evidence: Known) -> Float[Tensor, "V F"]:
-    """Everything that the guard sees of each image."""
-    itself = images is evidence.images
-    view, sources = evidence.render if itself else seen(images), evidence.sources
+def features(view: Seen, evidence: Known) -> Float[Tensor, "V F"]:
+    """Everything that the guard sees of each image of a view."""
+    itself, sources = view is evidence.render, evidence.sources
     parts = list(view.own)
     parts += [mine - its.mean() for mine, its in zip(parts, evidence.photos.own, strict=True)]
     parts += evidence.agreed if itself else with_sources(view, sources)

@@ -11,7 +11,7 @@ from sphinx_framework.policy.plausibility import plausibility, plausible_scores
 from sphinx_framework.types import ScoreEvidence
 from sphinx_framework_lite.config import QualityConfig
 from sphinx_framework_lite.departures import DEPARTURES, departures
-from sphinx_framework_lite.evidence_features import FEATURES, Known, features, known, seen
+from sphinx_framework_lite.evidence_features import FEATURES, Known, Seen, features, known, seen
 from sphinx_framework_lite.finisher import Finisher, finished
 from sphinx_framework_lite.heads import Head, Heads
 from sphinx_framework_lite.likeness import Likeness, Surroundings, stretched
@@ -56,13 +56,14 @@ class GuardNetwork(nn.Module):
 
 
 def judged_features(
-    images: Float[Tensor, "V 3 H W"], evidence: Known, render: Float[Tensor, "V F"]
+    images: Float[Tensor, "V 3 H W"], view: Seen, evidence: Known, render: Float[Tensor, "V F"]
 ) -> Float[Tensor, "V G"]:
     """How features changed, how much, the render's, and departures in places.
 
-    What the head looks at that says what was lost. render: features of the renders themselves.
+    What the head looks at that says what was lost. view: the images, decomposed. render: features
+    of the renders themselves.
     """
-    change = features(images, evidence) - render
+    change = features(view, evidence) - render
     others = torch.cat([evidence.images, evidence.inputs])
     places = departures(images, evidence.images, evidence.opacity, others)
     return torch.cat([change, change.abs(), render, places], dim=1)
@@ -125,9 +126,11 @@ class LiteQuality:
         What is no picture at all lost 10 dB.
         """
         whole, around = enlarged(images), self._surroundings(evidence)
-        rows = judged_features(whole, self._taken_apart(evidence), self._of_renders(evidence))
-        head = self._guard.lost.plain(rows)
-        unlike = self._likeness_of_renders(evidence) - self._alike(around.maps(seen(whole)))
+        view, apart = seen(whole), self._taken_apart(evidence)
+        head = self._guard.lost.plain(
+            judged_features(whole, view, apart, self._of_renders(evidence))
+        )
+        unlike = self._likeness_of_renders(evidence) - self._alike(around.maps(view))
         lost = judged_loss(head, unlike)
         return torch.where(plausibility(images) < 0.5, lost.clamp(min=10), lost)
 
@@ -135,37 +138,33 @@ class LiteQuality:
         """Mean likeness of every image to the truth."""
         return self._likeness(maps).mean((1, 2))
 
-    def _likeness_of_renders(self, evidence: ScoreEvidence) -> Float[Tensor, " V"]:
-        """Of the renders themselves, made once a request."""
-        if "lite likeness" not in evidence.memory:
-            maps = self._surroundings(evidence).maps_of_renders
-            evidence.memory["lite likeness"] = self._alike(maps)
-        found: Tensor = evidence.memory["lite likeness"]
-        return found
+    # What follows is made once a request.
 
     def _taken_apart(self, evidence: ScoreEvidence) -> Known:
-        """Band maps of the evidence, made once a request."""
-        if "lite" not in evidence.memory:
+        """Band maps of the evidence."""
+
+        def made() -> Known:
             whole = enlarged_evidence(evidence)
-            expected = finished(self._finisher, whole.renders, whole)
-            evidence.memory["lite"] = known(whole, expected)
-        found: Known = evidence.memory["lite"]
-        return found
+            return known(whole, finished(self._finisher, whole.renders, whole))
+
+        return evidence.remembered("lite", made)
 
     def _surroundings(self, evidence: ScoreEvidence) -> Surroundings:
-        """What frames are compared with cell by cell, made once a request."""
-        if "lite surroundings" not in evidence.memory:
-            evidence.memory["lite surroundings"] = Surroundings(self._taken_apart(evidence))
-        found: Surroundings = evidence.memory["lite surroundings"]
-        return found
+        """What frames are compared with cell by cell."""
+        return evidence.remembered(
+            "lite surroundings", lambda: Surroundings(self._taken_apart(evidence))
+        )
+
+    def _likeness_of_renders(self, evidence: ScoreEvidence) -> Float[Tensor, " V"]:
+        """Of the renders themselves."""
+        return evidence.remembered(
+            "lite likeness", lambda: self._alike(self._surroundings(evidence).maps_of_renders)
+        )
 
     def _of_renders(self, evidence: ScoreEvidence) -> Float[Tensor, "V F"]:
-        """Features of the renders themselves, made once a request."""
-        if "lite renders" not in evidence.memory:
-            apart = self._taken_apart(evidence)
-            evidence.memory["lite renders"] = features(apart.images, apart)
-        found: Tensor = evidence.memory["lite renders"]
-        return found
+        """Features of the renders themselves."""
+        apart = self._taken_apart(evidence)
+        return evidence.remembered("lite renders", lambda: features(apart.render, apart))
 
 
 def enlarged(images: Float[Tensor, "V C H W"]) -> Float[Tensor, "V C a b"]:
